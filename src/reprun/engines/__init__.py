@@ -1,0 +1,1 @@
+"""Container engines: each runs one container. `base.py` states the contract."""

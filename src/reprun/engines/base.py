@@ -1,0 +1,130 @@
+"""The contract of a container engine.
+
+Every engine runs a job with the same hardening: no network, read-only root, no
+capabilities, no new privileges, the caller's uid, limits on processes, memory and CPU,
+a private tmpfs at /tmp, inputs read-only and a fixed environment. What an engine cannot
+enforce on this host (a rootless runc without a delegated cgroup sets no memory limit) it
+says in `EngineStatus.unenforced`, and the run record repeats it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+from reprun.images.model import Image
+
+WORKSPACE = "/work"
+"""Where every job finds its workspace, whatever the host calls it."""
+
+MIB = 1 << 20
+OWNER_LABEL = "io.reprun.owner"
+
+FIXED_ENVIRONMENT: Mapping[str, str] = {
+    "HOME": "/tmp",  # noqa: S108 - the container's own tmpfs
+    "TZ": "UTC",
+    "LC_ALL": "C.UTF-8",
+    "LANG": "C.UTF-8",
+    "PYTHONHASHSEED": "0",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "SOURCE_DATE_EPOCH": "1700000000",
+    "MPLBACKEND": "Agg",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    # One numerical profile on every x86-64-v3 machine: see docs/determinism.md.
+    "OPENBLAS_CORETYPE": "Haswell",
+    "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A host path seen inside the container."""
+
+    source: Path
+    target: str
+    read_only: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a job may use at the most."""
+
+    cpus: float = 1.0
+    memory_bytes: int = 4096 * MIB
+    processes: int = 256
+    tmp_bytes: int = 2048 * MIB
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerJob:
+    """One command in one container."""
+
+    image: Image
+    argv: Sequence[str]
+    mounts: Sequence[Mount] = ()
+    hidden: Sequence[str] = ()
+    """Paths inside the container that the job must not see: an empty tmpfs covers each."""
+    working_directory: str = WORKSPACE
+    environment: Mapping[str, str] = field(default_factory=dict)
+    limits: Limits = field(default_factory=Limits)
+
+
+class Ending(StrEnum):
+    """How a container came to its end."""
+
+    EXITED = "exited"
+    OUT_OF_MEMORY = "out of memory"
+    TIMED_OUT = "timed out"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerResult:
+    """What is known of a container that has ended."""
+
+    ending: Ending
+    exit_code: int
+    wall_seconds: float
+    cpu_seconds: float | None
+    peak_memory_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStatus:
+    """An engine that answered its self-check."""
+
+    name: str
+    version: str
+    unenforced: tuple[str, ...] = ()
+
+
+Output = Callable[[bytes], None]
+"""Receives the bytes of one stream as they come; called from the engine's own thread."""
+
+
+class ContainerEngine(Protocol):
+    """Runs one container at a time per call; calls may come from several threads."""
+
+    @property
+    def name(self) -> str:
+        """`runc`, `docker` …"""
+
+    def self_check(self) -> EngineStatus:
+        """Return what answered, or raise EngineError saying what is missing and the remedy."""
+
+    def prepare(self, image: Image) -> None:
+        """Make the image ready to start (unpack, load); raise IntegrityError on changed bytes."""
+
+    def run(
+        self, job: ContainerJob, *, stdout: Output, stderr: Output, cancel: threading.Event
+    ) -> ContainerResult:
+        """Run a job to its end; setting `cancel` kills it. Nothing of the container is left."""
+
+    def sweep(self) -> list[str]:
+        """Remove containers whose owner process is gone; return their names."""

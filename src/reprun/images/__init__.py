@@ -1,0 +1,1 @@
+"""Images: locked, fetched, built bit for bit, unpacked, catalogued."""

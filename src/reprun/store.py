@@ -1,0 +1,228 @@
+"""The content-addressed store: every byte reprun trusts lies here under its sha256.
+
+Layout below the root (`REPRUN_STORE`, else `$XDG_CACHE_HOME/reprun`, else `~/.cache/reprun`):
+
+    blobs/sha256/<two hex>/<hex>   files, read-only, named by their digest
+    stamps/<hex>                   size, mtime and inode at the last time the blob was hashed
+    incoming/                      files on their way in; only a verified one is renamed out
+
+A blob is hashed when it arrives and again whenever its size, mtime or inode is no longer the
+one stamped, so a changed byte is noticed without hashing gigabytes at each run. Silent rot
+that leaves the mtime alone is found by a full verification (`Store.verify(digest)`).
+Several processes may share one store: arrival is an atomic rename of a verified file.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from reprun.digests import CHUNK, PREFIX, sha256_file, short
+from reprun.errors import IntegrityError, StorageError
+
+
+@contextmanager
+def storage_errors(place: Path) -> Iterator[None]:
+    """Turn the operating system's refusals below `place` into a sentence with a next step."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StorageError(
+                f"the disk is full while writing {error.filename or place}",
+                place=str(place),
+                hint=f"df -h {place}   # free space, or set REPRUN_STORE to another disk",
+            ) from error
+        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+            raise StorageError(
+                f"cannot write {error.filename or place}: {error.strerror}",
+                place=str(place),
+                hint="export REPRUN_STORE=DIRECTORY   # a directory you may write",
+            ) from error
+        raise
+
+
+class IncomingFile:
+    """A file on its way into the store: hashed while written, visible only after `commit`."""
+
+    def __init__(self, stream: IO[bytes], path: Path) -> None:
+        self._stream = stream
+        self._sha256 = hashlib.sha256()
+        self.path = path
+        self.size = 0
+
+    def write(self, data: bytes) -> int:
+        """Append bytes."""
+        self._sha256.update(data)
+        self.size += len(data)
+        return self._stream.write(data)
+
+    @property
+    def digest(self) -> str:
+        """Digest of what has been written so far."""
+        return PREFIX + self._sha256.hexdigest()
+
+
+class Store:
+    """A directory of verified blobs."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @classmethod
+    def default(cls) -> Store:
+        """Return the store that the environment names."""
+        if named := os.environ.get("REPRUN_STORE"):
+            return cls(Path(named).expanduser().resolve())
+        cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+        return cls(Path(cache).expanduser() / "reprun")
+
+    def directory(self, name: str) -> Path:
+        """Return (and make) a sub-directory that another module keeps its things in."""
+        path = self.root / name
+        with storage_errors(self.root):
+            path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def blob_path(self, digest: str) -> Path:
+        """Return where the blob of `digest` lies or would lie."""
+        hexadecimal = digest.removeprefix(PREFIX)
+        return self.root / "blobs" / "sha256" / hexadecimal[:2] / hexadecimal
+
+    def has(self, digest: str) -> bool:
+        """Tell whether a blob is here (not whether its bytes are right: see `verified`)."""
+        return self.blob_path(digest).is_file()
+
+    def verified(self, digest: str) -> Path:
+        """Return the path of a blob whose bytes are right.
+
+        Raises IntegrityError when they are not and StorageError when the blob is absent.
+        """
+        path = self.blob_path(digest)
+        if not path.is_file():
+            raise StorageError(f"{digest} is not in the store", place=str(path))
+        if self._stamp_of(path) != self._read_stamp(digest):
+            self.verify(digest)
+        return path
+
+    def verify(self, digest: str) -> Path:
+        """Hash a blob from its first byte to its last and stamp it."""
+        path = self.blob_path(digest)
+        found = sha256_file(path)
+        if found != digest:
+            raise IntegrityError(
+                f"{path.name[:12]}… in the store has changed: its bytes are {short(found)}, "
+                f"its name says {short(digest)}",
+                place=str(path),
+                hint=f"rm {path}   # and run again: it is fetched or built anew",
+            )
+        self._write_stamp(digest, path)
+        return path
+
+    @contextmanager
+    def incoming(self) -> Iterator[IncomingFile]:
+        """Open a file to write; pass it to `commit`, or it is removed on leaving the block."""
+        with storage_errors(self.root):
+            directory = self.directory("incoming")
+            descriptor, name = tempfile.mkstemp(dir=directory)
+            path = Path(name)
+            try:
+                with os.fdopen(descriptor, "wb") as stream:
+                    yield IncomingFile(stream, path)
+            finally:
+                path.unlink(missing_ok=True)
+
+    def commit(self, incoming: IncomingFile, *, expected: str | None = None) -> str:
+        """Move a finished file into the store under its digest; refuse other bytes."""
+        if expected is not None and incoming.digest != expected:
+            raise IntegrityError(
+                f"the bytes have sha256 {short(incoming.digest)}…, expected {short(expected)}…"
+            )
+        with storage_errors(self.root):
+            incoming._stream.flush()
+            self._settle(incoming.path, incoming.digest)
+        return incoming.digest
+
+    def add_bytes(self, data: bytes) -> str:
+        """Store `data`; return its digest."""
+        with self.incoming() as incoming:
+            incoming.write(data)
+            return self.commit(incoming)
+
+    def add_file(self, source: Path, *, expected: str | None = None) -> str:
+        """Copy a file into the store, hashing it on the way; return its digest."""
+        if expected is not None and self.has(expected):
+            self.verified(expected)
+            return expected
+        with self.incoming() as incoming, source.open("rb") as stream:
+            while chunk := stream.read(CHUNK):
+                incoming.write(chunk)
+            return self.commit(incoming, expected=expected)
+
+    def place(self, digest: str, target: Path) -> None:
+        """Put a verified blob at `target` as a read-only hard link, or a copy across disks."""
+        source = self.verified(digest)
+        with storage_errors(target.parent):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.unlink(missing_ok=True)
+            try:
+                os.link(source, target)
+            except OSError as error:
+                if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK):
+                    raise
+                shutil.copyfile(source, target)
+                target.chmod(0o444)
+
+    def _settle(self, path: Path, digest: str) -> None:
+        target = self.blob_path(digest)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        path.chmod(0o444)
+        path.replace(target)
+        self._write_stamp(digest, target)
+
+    def _stamp_path(self, digest: str) -> Path:
+        return self.root / "stamps" / digest.removeprefix(PREFIX)
+
+    @staticmethod
+    def _stamp_of(path: Path) -> list[int]:
+        status = path.stat()
+        return [status.st_size, status.st_mtime_ns, status.st_ino]
+
+    def _read_stamp(self, digest: str) -> list[int] | None:
+        with suppress(OSError, ValueError):
+            stamp: list[int] = json.loads(self._stamp_path(digest).read_text())
+            return stamp
+        return None
+
+    def _write_stamp(self, digest: str, path: Path) -> None:
+        stamp = self._stamp_path(digest)
+        with storage_errors(self.root):
+            stamp.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(stamp, json.dumps(self._stamp_of(path)).encode())
+
+
+def write_atomically(target: Path, data: bytes) -> None:
+    """Write a file so that a reader sees the old bytes or the new ones, never a part.
+
+    Raises StorageError when the disk refuses; `target` is then as it was.
+    """
+    with storage_errors(target.parent):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        temporary = Path(name)
+        try:
+            with os.fdopen(descriptor, "wb") as stream:
+                stream.write(data)
+            temporary.chmod(0o644)
+            temporary.replace(target)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
