@@ -65,6 +65,10 @@ class IncomingFile:
         self.size += len(data)
         return self._stream.write(data)
 
+    def flush(self) -> None:
+        """Hand what was written to the operating system, so that a full disk shows here."""
+        self._stream.flush()
+
     @property
     def digest(self) -> str:
         """Digest of what has been written so far."""
@@ -147,7 +151,7 @@ class Store:
                 f"the bytes have sha256 {short(incoming.digest)}…, expected {short(expected)}…"
             )
         with storage_errors(self.root):
-            incoming._stream.flush()
+            incoming.flush()
             self._settle(incoming.path, incoming.digest)
         return incoming.digest
 
