@@ -25,7 +25,7 @@ MIB = 1 << 20
 OWNER_LABEL = "io.reprun.owner"
 
 FIXED_ENVIRONMENT: Mapping[str, str] = {
-    "HOME": "/tmp",  # noqa: S108 - the container's own tmpfs
+    "HOME": "/tmp",
     "TZ": "UTC",
     "LC_ALL": "C.UTF-8",
     "LANG": "C.UTF-8",
@@ -128,3 +128,13 @@ class ContainerEngine(Protocol):
 
     def sweep(self) -> list[str]:
         """Remove containers whose owner process is gone; return their names."""
+
+
+def environment_of(job: ContainerJob) -> dict[str, str]:
+    """Return the whole environment of a job: the image's, the fixed one, the job's own."""
+    return {**job.image.environment, **FIXED_ENVIRONMENT, **job.environment}
+
+
+ULIMIT_FILES = 4096
+SHM_BYTES = 64 * MIB
+HOSTNAME = "reprun"

@@ -1,0 +1,311 @@
+"""The Docker engine: the daemon's API through the Docker SDK for Python.
+
+A Podman service that speaks the same API on `DOCKER_HOST` is taken for a Docker daemon.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, Self
+
+import docker
+import docker.errors
+import docker.types
+import requests.exceptions
+
+from reprun.engines import owner
+from reprun.engines.base import (
+    HOSTNAME,
+    OWNER_LABEL,
+    SHM_BYTES,
+    ULIMIT_FILES,
+    ContainerJob,
+    ContainerResult,
+    Ending,
+    EngineStatus,
+    Output,
+    environment_of,
+)
+from reprun.errors import EngineError, IntegrityError
+from reprun.images.layout import docker_archive
+from reprun.images.model import Image
+from reprun.store import Store
+
+if TYPE_CHECKING:
+    from docker.models.containers import Container
+
+ANSWER_SECONDS = 5
+WATCH_SECONDS = 0.1
+LONG_SECONDS = 86_400
+
+
+class DockerEngine:
+    """Runs containers on the Docker daemon that `DOCKER_HOST` (or the default socket) names."""
+
+    name = "docker"
+
+    def __init__(self, store: Store, *, base_url: str | None = None) -> None:
+        self._store = store
+        self._base_url = base_url
+        self._connected: docker.DockerClient | None = None
+        self._loaded: dict[str, str] = {}
+        self._preparing = threading.Lock()
+
+    @property
+    def _client(self) -> docker.DockerClient:
+        if self._connected is None:
+            try:
+                self._connected = self._connect(LONG_SECONDS)
+            except docker.errors.DockerException as error:
+                raise self._no_answer(error) from error
+        return self._connected
+
+    def _connect(self, seconds: int) -> docker.DockerClient:
+        if self._base_url is not None:
+            return docker.DockerClient(base_url=self._base_url, timeout=seconds)
+        return docker.from_env(timeout=seconds)
+
+    @staticmethod
+    def _no_answer(error: Exception) -> EngineError:
+        return EngineError(
+            f"no Docker daemon answers: {_sentence(error)}",
+            hint="docker info   # start the daemon, or set DOCKER_HOST, or use --engine runc",
+        )
+
+    def self_check(self) -> EngineStatus:
+        """Ask the daemon for its version."""
+        try:
+            client = self._connect(ANSWER_SECONDS)
+            version: dict[str, Any] = client.version()
+            information: dict[str, Any] = client.info()
+            client.close()
+        except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
+            raise self._no_answer(error) from error
+        if information.get("OSType", "linux") != "linux":
+            raise EngineError("the Docker daemon does not run Linux containers")
+        wanted = {
+            "memory limit": "MemoryLimit",
+            "CPU limit": "CpuCfsQuota",
+            "process limit": "PidsLimit",
+        }
+        missing = tuple(label for label, key in wanted.items() if not information.get(key, True))
+        return EngineStatus(self.name, str(version.get("Version", "unknown")), missing)
+
+    def prepare(self, image: Image) -> None:
+        """Load the image into the daemon unless an image with these very layers is there."""
+        with self._preparing:
+            if image.image_id not in self._loaded:
+                with _engine_errors(f"the Docker daemon refuses image {image.name}"):
+                    self._loaded[image.image_id] = self._find(image) or self._load(image)
+
+    def _find(self, image: Image) -> str | None:
+        """Return the daemon's name of the image.
+
+        A classic image store names it by the config, a containerd one by the manifest: either
+        is accepted, and the layers decide.
+        """
+        for name in (image.image_id, image.manifest):
+            with suppress(docker.errors.ImageNotFound):
+                found = self._client.images.get(name)
+                layers = found.attrs.get("RootFS", {}).get("Layers", [])
+                if layers == [layer.digest for layer in image.layers]:
+                    return str(found.id)
+        return None
+
+    def _load(self, image: Image) -> str:
+        reading, writing = os.pipe()
+        failure: list[BaseException] = []
+
+        def write() -> None:
+            try:
+                with os.fdopen(writing, "wb") as stream:
+                    docker_archive(image, self._store, stream)
+            except BrokenPipeError:
+                pass  # the daemon's own complaint says why it stopped reading
+            except BaseException as error:  # noqa: BLE001 - raised again in the calling thread
+                failure.append(error)
+
+        writer = threading.Thread(target=write, daemon=True)
+        writer.start()
+        try:
+            with os.fdopen(reading, "rb") as stream:
+                self._client.images.load(stream)
+        except docker.errors.DockerException:
+            writer.join()
+            if not failure:
+                raise
+        writer.join()
+        if failure:
+            raise failure[0]
+        if (name := self._find(image)) is None:
+            raise IntegrityError(
+                f"the Docker daemon made another image of {image.name} than {image.image_id}",
+                hint="reprun run ANALYSIS --engine runc",
+            )
+        return name
+
+    def run(
+        self, job: ContainerJob, *, stdout: Output, stderr: Output, cancel: threading.Event
+    ) -> ContainerResult:
+        """Run a job; see `ContainerEngine.run`."""
+        self.prepare(job.image)
+        with _engine_errors("the Docker daemon failed to run the container"):
+            container = self._create(job)
+            try:
+                return self._follow(container, job, stdout, stderr, cancel)
+            finally:
+                with suppress(docker.errors.NotFound):
+                    container.remove(force=True)
+
+    def _create(self, job: ContainerJob) -> Container:
+        limits = job.limits
+        mounts = [
+            docker.types.Mount(m.target, str(m.source), type="bind", read_only=m.read_only)
+            for m in job.mounts
+        ]
+        options = "rw,nosuid,nodev,mode=1777"
+        tmpfs = {"/tmp": f"{options},exec,size={limits.tmp_bytes}"}
+        tmpfs |= dict.fromkeys(job.hidden, f"{options},size={1 << 20}")
+        return self._client.containers.create(
+            self._loaded[job.image.image_id],
+            list(job.argv),
+            entrypoint="",
+            working_dir=job.working_directory,
+            environment=environment_of(job),
+            mounts=mounts,
+            tmpfs=tmpfs,
+            user=f"{os.getuid()}:{os.getgid()}",
+            hostname=HOSTNAME,
+            network_mode="none",
+            read_only=True,
+            cap_drop=["ALL"],
+            security_opt=["no-new-privileges:true"],
+            ipc_mode="private",
+            shm_size=SHM_BYTES,
+            pids_limit=limits.processes,
+            mem_limit=limits.memory_bytes,
+            memswap_limit=limits.memory_bytes,
+            nano_cpus=int(limits.cpus * 1e9),
+            ulimits=[
+                docker.types.Ulimit(name="core", soft=0, hard=0),
+                docker.types.Ulimit(name="nofile", soft=ULIMIT_FILES, hard=ULIMIT_FILES),
+            ],
+            init=True,
+            labels={OWNER_LABEL: owner.this_process()},
+            detach=True,
+        )
+
+    def _follow(
+        self,
+        container: Container,
+        job: ContainerJob,
+        stdout: Output,
+        stderr: Output,
+        cancel: threading.Event,
+    ) -> ContainerResult:
+        stream = container.attach(stdout=True, stderr=True, stream=True, logs=True, demux=True)
+        started = time.monotonic()
+        try:
+            container.start()
+        except docker.errors.APIError as error:
+            raise EngineError(
+                f"docker could not start the container: {error.explanation or error}",
+                hint="reprun doctor",
+            ) from error
+        with _Watch(container, job.limits.seconds, cancel) as watch:
+            for out, err in stream:
+                if out:
+                    stdout(out)
+                if err:
+                    stderr(err)
+            code = int(container.wait()["StatusCode"])
+        wall = time.monotonic() - started
+        container.reload()
+        starved = bool(container.attrs["State"].get("OOMKilled")) and code != 0
+        ending = watch.stopped or (Ending.OUT_OF_MEMORY if starved else Ending.EXITED)
+        return ContainerResult(ending, code, wall, watch.cpu_seconds, watch.peak_memory_bytes)
+
+    def sweep(self) -> list[str]:
+        """Remove containers that carry our label and whose owner is gone."""
+        swept = []
+        with _engine_errors("the Docker daemon does not list its containers"):
+            found = self._client.containers.list(
+                all=True, filters={"label": OWNER_LABEL}, ignore_removed=True
+            )
+            for container in found:
+                if owner.is_gone(container.labels[OWNER_LABEL]):
+                    with suppress(docker.errors.NotFound):
+                        container.remove(force=True)
+                    swept.append(str(container.name))
+        return swept
+
+
+class _Watch:
+    """Beside a running container: ends it on time-out or cancellation, samples its usage.
+
+    The daemon gives about one sample a second, so a shorter job has none.
+    """
+
+    def __init__(
+        self, container: Container, seconds: float | None, cancel: threading.Event
+    ) -> None:
+        self.container = container
+        self.seconds = seconds
+        self.cancel = cancel
+        self.stopped: Ending | None = None
+        self.cpu_seconds: float | None = None
+        self.peak_memory_bytes: int | None = None
+        self._done = threading.Event()
+        self._guard = threading.Thread(target=self._stop_when_asked, daemon=True)
+        self._sampler = threading.Thread(target=self._sample, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._guard.start()
+        self._sampler.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._guard.join()
+
+    def _stop_when_asked(self) -> None:
+        deadline = None if self.seconds is None else time.monotonic() + self.seconds
+        while not self._done.wait(WATCH_SECONDS):
+            if self.cancel.is_set():
+                self.stopped = Ending.CANCELLED
+            elif deadline is not None and time.monotonic() > deadline:
+                self.stopped = Ending.TIMED_OUT
+            if self.stopped:
+                with suppress(docker.errors.APIError):
+                    self.container.kill()
+                return
+
+    def _sample(self) -> None:
+        with suppress(docker.errors.DockerException, requests.exceptions.RequestException):
+            samples: Any = self.container.stats(stream=True, decode=True)
+            for sample in samples:
+                if self._done.is_set():
+                    return
+                memory = sample.get("memory_stats", {})
+                peak = memory.get("max_usage", memory.get("usage"))
+                if peak:
+                    self.peak_memory_bytes = max(self.peak_memory_bytes or 0, int(peak))
+                if total := sample.get("cpu_stats", {}).get("cpu_usage", {}).get("total_usage"):
+                    self.cpu_seconds = int(total) / 1e9
+
+
+@contextmanager
+def _engine_errors(what: str) -> Iterator[None]:
+    try:
+        yield
+    except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
+        raise EngineError(f"{what}: {_sentence(error)}", hint="docker info") from error
+
+
+def _sentence(error: Exception) -> str:
+    explanation = getattr(error, "explanation", None)
+    return str(explanation or error).splitlines()[0]

@@ -1,0 +1,113 @@
+"""The OCI runtime configuration of a hardened job (runtime-spec 1.0.2), as runc takes it."""
+
+from __future__ import annotations
+
+import os
+import resource
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from reprun.engines.base import HOSTNAME, SHM_BYTES, ULIMIT_FILES
+from reprun.engines.seccomp import SECCOMP
+
+Entry = dict[str, Any]
+
+MASKED = [
+    "/proc/acpi",
+    "/proc/asound",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/sys/firmware",
+]
+READ_ONLY = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"]
+CAPABILITY_SETS = ("bounding", "effective", "permitted", "inheritable", "ambient")
+QUIET = ["nosuid", "noexec", "nodev"]
+
+
+def configuration(
+    *,
+    root: Path,
+    argv: list[str],
+    environment: Mapping[str, str],
+    working_directory: str,
+    mounts: Sequence[Entry],
+    rootless: bool,
+    tmp_bytes: int = 1 << 20,
+    rlimits: Mapping[str, int] = MappingProxyType({}),
+) -> Entry:
+    """Return the configuration of one job: nothing writable but its mounts and /tmp.
+
+    Rootless, the caller is root inside a user namespace that maps no other user; files it
+    writes are the caller's own all the same.
+    """
+    _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    files = ULIMIT_FILES if most_files < 0 else min(ULIMIT_FILES, most_files)
+    uid, gid = (0, 0) if rootless else (os.getuid(), os.getgid())
+    namespaces = ["pid", "network", "ipc", "uts", "mount"]
+    linux: Entry = {
+        "resources": {"devices": [{"allow": False, "access": "rwm"}]},
+        "maskedPaths": MASKED,
+        "readonlyPaths": READ_ONLY,
+        "seccomp": SECCOMP,
+    }
+    if rootless:
+        namespaces.append("user")
+        linux["uidMappings"] = [{"containerID": 0, "hostID": os.getuid(), "size": 1}]
+        linux["gidMappings"] = [{"containerID": 0, "hostID": os.getgid(), "size": 1}]
+    linux["namespaces"] = [{"type": name} for name in namespaces]
+    bounds = {"RLIMIT_CORE": 0, "RLIMIT_NOFILE": files, **rlimits}
+    nothing: list[str] = []
+    return {
+        "ociVersion": "1.0.2",
+        "hostname": HOSTNAME,
+        "root": {"path": str(root), "readonly": True},
+        "process": {
+            "terminal": False,
+            "user": {"uid": uid, "gid": gid, "umask": 0o022},
+            "args": argv,
+            "env": [f"{key}={value}" for key, value in sorted(environment.items())],
+            "cwd": working_directory,
+            "noNewPrivileges": True,
+            "capabilities": dict.fromkeys(CAPABILITY_SETS, nothing),
+            "rlimits": [
+                {"type": name, "hard": value, "soft": value} for name, value in bounds.items()
+            ],
+        },
+        "mounts": [*_system_mounts(rootless=rootless), tmpfs("/tmp", tmp_bytes, "exec"), *mounts],
+        "linux": linux,
+    }
+
+
+def bind(source: Path, target: str, *, read_only: bool) -> Entry:
+    """Return a bind mount of a host path."""
+    options = ["bind", "nosuid", "nodev", "ro" if read_only else "rw"]
+    return {"destination": target, "type": "bind", "source": str(source), "options": options}
+
+
+def tmpfs(target: str, size: int, *more: str) -> Entry:
+    """Return an empty file system in memory that everybody may write."""
+    options = ["nosuid", "nodev", "mode=1777", f"size={size}", *more]
+    return {"destination": target, "type": "tmpfs", "source": "tmpfs", "options": options}
+
+
+def _system_mounts(*, rootless: bool) -> list[Entry]:
+    terminal = ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"]
+    system = ("none", "/sys", ["rbind", "ro"]) if rootless else ("sysfs", "sysfs", ["ro"])
+    kinds = [
+        ("/proc", "proc", "proc", QUIET),
+        ("/dev", "tmpfs", "tmpfs", ["nosuid", "strictatime", "mode=755", "size=65536k"]),
+        ("/dev/pts", "devpts", "devpts", terminal),
+        ("/dev/shm", "tmpfs", "shm", [*QUIET, "mode=1777", f"size={SHM_BYTES}"]),
+        ("/sys", system[0], system[1], [*QUIET, *system[2]]),
+    ]
+    return [
+        {"destination": target, "type": kind, "source": source, "options": options}
+        for target, kind, source, options in kinds
+    ]
