@@ -1,0 +1,238 @@
+"""One step of a workflow, whatever planned it: into a container, out comes its record."""
+
+from __future__ import annotations
+
+import datetime as dt
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from reprun.engines.base import (
+    MIB,
+    WORKSPACE,
+    ContainerEngine,
+    ContainerJob,
+    ContainerResult,
+    Ending,
+    Limits,
+    Mount,
+)
+from reprun.errors import SpecificationError, StepFailedError
+from reprun.images.model import Image
+from reprun.record import StepRecord
+from reprun.store import storage_errors
+
+STRICT = "set -euo pipefail\n"
+"""Prepended to every command: a failed write before a good command must not pass."""
+
+SNAKEMAKE_DIRECTORY = ".snakemake"
+LAST_LINES = 15
+DEFAULT_MEMORY_MB = 4096
+BENCHMARK_HEADER = (
+    "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What the planner knows of a job."""
+
+    rule: str
+    job: int
+    command: str
+    image: Image
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    logs: tuple[str, ...] = ()
+    wildcards: Mapping[str, str] = field(default_factory=dict)
+    threads: int = 1
+    memory_mb: int = DEFAULT_MEMORY_MB
+    minutes: float | None = None
+    benchmark: str | None = None
+    repetitions: int = 1
+
+    @property
+    def label(self) -> str:
+        """Rule and wildcards, for people."""
+        named = ", ".join(f"{key}={value}" for key, value in self.wildcards.items())
+        return f"{self.rule} ({named})" if named else self.rule
+
+
+def path_in_workspace(path: str, rule: str) -> PurePosixPath:
+    """Return a declared path, or refuse one that leads out of the workspace."""
+    pure = PurePosixPath(path)
+    if pure.is_absolute() or ".." in pure.parts:
+        raise SpecificationError(
+            f"rule {rule}: '{path}' leads out of the workspace; "
+            "write a path relative to the Snakefile's directory"
+        )
+    return pure
+
+
+class StepRunner:
+    """Runs steps of one workspace on one engine; may be called from several threads."""
+
+    def __init__(
+        self,
+        engine: ContainerEngine,
+        workspace: Path,
+        logs: Path,
+        *,
+        echo: Callable[[bytes], None] | None = None,
+    ) -> None:
+        self._engine = engine
+        self._workspace = workspace
+        self._logs = logs
+        self._echo = echo
+        self.cancelled = threading.Event()
+
+    def run(self, step: Step) -> StepRecord:
+        """Run a step; the record tells how it ended. Raises only when the engine fails."""
+        log = self._logs / f"{step.rule}-{step.job}.log"
+        started = dt.datetime.now(dt.UTC)
+        with storage_errors(self._logs):
+            log.parent.mkdir(parents=True, exist_ok=True)
+            with log.open("wb") as stream:
+                tail = _Tail()
+                writing = threading.Lock()
+
+                def take(data: bytes) -> None:
+                    with writing:
+                        stream.write(data)
+                        tail.take(data)
+                        if self._echo:
+                            self._echo(data)
+
+                results = []
+                for _ in range(step.repetitions):
+                    results.append(
+                        self._engine.run(
+                            self._container(step),
+                            stdout=take,
+                            stderr=take,
+                            cancel=self.cancelled,
+                        )
+                    )
+                    if results[-1].exit_code or results[-1].ending is not Ending.EXITED:
+                        break
+            result = results[-1]
+            record = StepRecord(
+                rule=step.rule,
+                job=step.job,
+                wildcards=step.wildcards,
+                command=step.command,
+                image=step.image.reference,
+                engine=self._engine.name,
+                inputs=step.inputs,
+                outputs=step.outputs,
+                ending=str(result.ending),
+                exit_code=result.exit_code,
+                started=started,
+                wall_seconds=result.wall_seconds,
+                cpu_seconds=result.cpu_seconds,
+                peak_memory_bytes=result.peak_memory_bytes,
+                cpus=float(step.threads),
+                memory_limit_bytes=step.memory_mb * MIB,
+                log=str(log),
+                last_lines=(),
+            )
+            if record.succeeded:
+                self._write_benchmark(step, results)
+            else:
+                said = tail.lines or self._end_of_declared_logs(step)
+                record = record.model_copy(update={"last_lines": tuple(said)})
+        return record
+
+    def _container(self, step: Step) -> ContainerJob:
+        mounts = [Mount(self._workspace, WORKSPACE, read_only=False)]
+        written = {path_in_workspace(path, step.rule) for path in (*step.outputs, *step.logs)}
+        for name in dict.fromkeys(step.inputs):
+            path = path_in_workspace(name, step.rule)
+            # A directory that holds an output must stay writable as a whole.
+            if not any(path == out or path in out.parents for out in written):
+                mounts.append(Mount(self._workspace / path, f"{WORKSPACE}/{path}"))
+        return ContainerJob(
+            image=step.image,
+            argv=("bash", "-c", STRICT + step.command),
+            mounts=mounts,
+            hidden=(f"{WORKSPACE}/{SNAKEMAKE_DIRECTORY}",),
+            limits=Limits(
+                cpus=float(step.threads),
+                memory_bytes=step.memory_mb * MIB,
+                seconds=None if step.minutes is None else step.minutes * 60,
+            ),
+        )
+
+    def _end_of_declared_logs(self, step: Step) -> list[str]:
+        for name in step.logs:
+            path = self._workspace / path_in_workspace(name, step.rule)
+            if path.is_file():
+                tail = _Tail()
+                tail.take(path.read_bytes())
+                if tail.lines:
+                    return tail.lines
+        return []
+
+    def _write_benchmark(self, step: Step, results: list[ContainerResult]) -> None:
+        """Write Snakemake's benchmark table; what an engine does not measure is `-`."""
+        if step.benchmark is None:
+            return
+        rows = [BENCHMARK_HEADER.replace(" ", "\t")]
+        for result in results:
+            wall = result.wall_seconds
+            clock = str(dt.timedelta(seconds=int(wall)))
+            memory = result.peak_memory_bytes
+            cpu = result.cpu_seconds
+            rss = "-" if memory is None else f"{memory / MIB:.2f}"
+            load = "-" if cpu is None else f"{100 * cpu / wall:.2f}"
+            time = "-" if cpu is None else f"{cpu:.2f}"
+            rows.append(f"{wall:.4f}\t{clock}\t{rss}\t-\t-\t-\t-\t-\t{load}\t{time}")
+        target = self._workspace / path_in_workspace(step.benchmark, step.rule)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text("\n".join(rows) + "\n")
+
+
+def failure_of(step: StepRecord) -> StepFailedError:
+    """Return the error that says why a step failed and shows the end of what it printed."""
+    limit = step.memory_limit_bytes // MIB
+    reasons = {
+        Ending.OUT_OF_MEMORY: f"it needed more than its limit of {limit} MB of memory",
+        Ending.TIMED_OUT: f"it ran longer than its limit ({step.wall_seconds:.0f} s)",
+        Ending.CANCELLED: "it was stopped",
+    }
+    why = reasons.get(Ending(step.ending), f"exit code {step.exit_code}")
+    if step.ending == Ending.OUT_OF_MEMORY:
+        hint = f"resources: mem_mb={2 * limit}   # in rule {step.rule} of the Snakefile"
+    elif step.ending == Ending.TIMED_OUT:
+        hint = f"resources: runtime=MINUTES   # in rule {step.rule} of the Snakefile"
+    else:
+        hint = f"less {step.log}"
+    said = "".join(f"\n    {line}" for line in step.last_lines)
+    return StepFailedError(f"step {step.rule} failed: {why}{said}", place=step.log, hint=hint)
+
+
+class _Tail:
+    """The last lines of a stream."""
+
+    def __init__(self) -> None:
+        self._lines: deque[str] = deque(maxlen=LAST_LINES)
+        self._rest = b""
+
+    def take(self, data: bytes) -> None:
+        *whole, self._rest = (self._rest + data).split(b"\n")
+        self._lines.extend(line.decode(errors="replace") for line in whole)
+        self._rest = self._rest[-4096:]
+
+    @property
+    def lines(self) -> list[str]:
+        rest = [self._rest.decode(errors="replace")] if self._rest else []
+        return [line for line in [*self._lines, *rest] if line.strip()][-LAST_LINES:]
+
+
+def echo_to_stderr(data: bytes) -> None:
+    """Show what a step prints, as plain Snakemake does."""
+    sys.stderr.buffer.write(data)
+    sys.stderr.buffer.flush()

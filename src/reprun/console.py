@@ -1,0 +1,121 @@
+"""What people see while reprun works: bars on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from reprun.errors import ReprunError
+from reprun.progress import Progress, Silent, Task
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress as Bars
+    from rich.progress import TaskID
+
+PLAIN_SECONDS = 5.0
+
+
+def progress_on_stderr(*, quiet: bool = False) -> Progress:
+    """Return bars where standard error is a terminal, lines where it is not."""
+    if quiet:
+        return Silent()
+    return Terminal() if sys.stderr.isatty() else Lines()
+
+
+class Lines:
+    """Progress as plain lines on standard error, for logs."""
+
+    def say(self, message: str) -> None:
+        """Print a line."""
+        print(message, file=sys.stderr, flush=True)
+
+    @contextmanager
+    def task(self, label: str, total: int | None, unit: str = "bytes") -> Iterator[Task]:
+        """Print the label at the start, the state now and then, and the time at the end."""
+        self.say(f"{label} …")
+        bar = _LineTask(self, label, total, unit)
+        yield bar
+        self.say(f"{label}: done in {time.monotonic() - bar.started:.1f} s")
+
+
+class _LineTask:
+    def __init__(self, lines: Lines, label: str, total: int | None, unit: str) -> None:
+        self._lines = lines
+        self._label = label
+        self._total = total
+        self._unit = unit
+        self._done = 0
+        self.started = time.monotonic()
+        self._next = self.started + PLAIN_SECONDS
+
+    def advance(self, amount: int) -> None:
+        """Count, and print now and then."""
+        self._done += amount
+        if (now := time.monotonic()) >= self._next:
+            self._next = now + PLAIN_SECONDS
+            of = f" of {_amount(self._total, self._unit)}" if self._total else ""
+            self._lines.say(f"{self._label}: {_amount(self._done, self._unit)}{of}")
+
+
+def _amount(number: int, unit: str) -> str:
+    return f"{number / 1e6:.1f} MB" if unit == "bytes" else f"{number} {unit}"
+
+
+class Terminal:
+    """Progress as bars that vanish when they are full."""
+
+    def __init__(self) -> None:
+        self._console = stderr_console()
+
+    def say(self, message: str) -> None:
+        """Print a dimmed line."""
+        self._console.print(message, style="dim", markup=False, highlight=False)
+
+    @contextmanager
+    def task(self, label: str, total: int | None, unit: str = "bytes") -> Iterator[Task]:
+        """Show a bar."""
+        from rich import progress  # noqa: PLC0415
+
+        columns: list[progress.ProgressColumn] = [
+            progress.TextColumn("{task.description}", markup=False),
+            progress.BarColumn(),
+        ]
+        if unit == "bytes":
+            columns += [progress.DownloadColumn(), progress.TransferSpeedColumn()]
+        else:
+            columns.append(progress.MofNCompleteColumn())
+        with progress.Progress(
+            *columns, progress.TimeRemainingColumn(), console=self._console, transient=True
+        ) as bars:
+            yield _BarTask(bars, bars.add_task(label, total=total))
+
+
+class _BarTask:
+    def __init__(self, bars: Bars, task: TaskID) -> None:
+        self._bars = bars
+        self._task = task
+
+    def advance(self, amount: int) -> None:
+        """Move the bar."""
+        self._bars.advance(self._task, amount)
+
+
+def stderr_console() -> Console:
+    """Return rich's console on standard error; NO_COLOR is respected by rich itself."""
+    from rich.console import Console  # noqa: PLC0415
+
+    return Console(stderr=True, soft_wrap=True)
+
+
+def show_error(error: ReprunError) -> None:
+    """Print an error: what is wrong, where, and the next command to type."""
+    lines = [f"reprun: {error.message}"]
+    if error.place:
+        lines.append(f"  at:  {error.place}")
+    if error.hint:
+        lines.append(f"  try: {error.hint}")
+    print("\n".join(lines), file=sys.stderr, flush=True)

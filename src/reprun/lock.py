@@ -1,0 +1,184 @@
+"""`analysis.lock`: every digest an analysis was blessed with, in one committed file.
+
+`run` refuses what differs from it, naming the file and both digests, unless the user says
+that the change is meant (`--update-lock`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from reprun.digests import canonical_json, sha256_bytes, sha256_file, sha256_tree, short
+from reprun.errors import IntegrityError, OutputMissingError, SpecificationError
+from reprun.images.catalogue import Catalogue
+from reprun.spec import Analysis
+from reprun.store import write_atomically
+
+LOCK = "analysis.lock"
+NOT_CODE = ("__pycache__", ".snakemake")
+CONFIGURATION = "config.yaml"
+
+
+class AnalysisLock(BaseModel):
+    """Digests by part: what may decide the result and the verdict."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    schema_version: Literal[1] = 1
+    analysis: str
+    images: Mapping[str, str]
+    """Image ID by image name."""
+    datasets: Mapping[str, Mapping[str, str]]
+    """sha256 by dataset and path."""
+    code: Mapping[str, str]
+    """sha256 by path: Snakefiles, config.yaml and the code directories."""
+    specification: Mapping[str, str]
+    """Digest of the parts of analysis.yaml that decide: parameters, outputs, compare."""
+    reference: Mapping[str, str]
+    """sha256 by path of the reference files."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One locked thing that is no longer what it was; None means absent."""
+
+    part: str
+    name: str
+    before: str | None
+    now: str | None
+
+    def __str__(self) -> str:
+        """Name the thing and both digests."""
+        if self.before is None:
+            return f"{self.part}: {self.name} is new ({short(self.now or '')})"
+        if self.now is None:
+            return f"{self.part}: {self.name} is gone (was {short(self.before)})"
+        return f"{self.part}: {self.name} changed ({short(self.before)} → {short(self.now)})"
+
+
+def code_files(analysis: Analysis, directory: Path) -> dict[str, str]:
+    """Return `{path: sha256}` of all code: Snakefiles, config.yaml, code files and trees."""
+    snakefiles = {analysis.snakefile}
+    snakefiles |= {v.snakefile for v in analysis.variants.values() if v.snakefile}
+    names = [*sorted(snakefiles), *analysis.code]
+    if (directory / CONFIGURATION).is_file():
+        names.append(CONFIGURATION)
+    found: dict[str, str] = {}
+    for name in names:
+        path = directory / name
+        if path.is_dir():
+            inner = sha256_tree(path, skip=NOT_CODE)
+            found |= {f"{name}/{below}": digest for below, digest in inner.items()}
+        elif path.is_file():
+            found[name] = sha256_file(path)
+        else:
+            raise SpecificationError(
+                f"analysis.yaml names {name}, which does not exist", place=str(path)
+            )
+    return dict(sorted(found.items()))
+
+
+def compute_lock(analysis: Analysis, directory: Path, catalogue: Catalogue) -> AnalysisLock:
+    """Return the lock as everything stands now."""
+    reference = directory / analysis.reference
+    images = sorted({variant.image for variant in analysis.variants.values()})
+    decides: dict[str, Any] = analysis.model_dump(
+        mode="json", include={"parameters", "outputs", "compare", "variants"}
+    )
+    return AnalysisLock(
+        analysis=analysis.name,
+        images={name: catalogue.locked(name).image_id for name in images},
+        datasets={
+            name: {file.path: file.digest for file in dataset.files}
+            for name, dataset in analysis.datasets.items()
+        },
+        code=code_files(analysis, directory),
+        specification={
+            name: sha256_bytes(canonical_json(value)) for name, value in decides.items()
+        },
+        reference=sha256_tree(reference) if reference.is_dir() else {},
+    )
+
+
+def read_lock(directory: Path) -> AnalysisLock | None:
+    """Return the committed lock, or None if there is none yet."""
+    path = directory / LOCK
+    try:
+        return AnalysisLock.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValidationError) as error:
+        raise SpecificationError(
+            f"{LOCK} cannot be read: {error}", place=str(path), hint=f"git checkout -- {path}"
+        ) from error
+
+
+def write_lock(lock: AnalysisLock, directory: Path) -> None:
+    """Write the lock with one digest a line, so that a diff names what changed."""
+    text = json.dumps(lock.model_dump(mode="json"), indent=1, sort_keys=True) + "\n"
+    write_atomically(directory / LOCK, text.encode())
+
+
+def differences(before: AnalysisLock, now: AnalysisLock) -> list[Difference]:
+    """Return what differs, part by part, in a stable order."""
+    flat_before, flat_now = _flat(before), _flat(now)
+    keys = sorted(flat_before.keys() | flat_now.keys())
+    return [
+        Difference(part, name, flat_before.get((part, name)), flat_now.get((part, name)))
+        for part, name in keys
+        if flat_before.get((part, name)) != flat_now.get((part, name))
+    ]
+
+
+def _flat(lock: AnalysisLock) -> dict[tuple[str, str], str]:
+    flat = {("image", name): digest for name, digest in lock.images.items()}
+    for dataset, files in lock.datasets.items():
+        flat |= {(f"dataset {dataset}", path): digest for path, digest in files.items()}
+    flat |= {("code", path): digest for path, digest in lock.code.items()}
+    flat |= {("analysis.yaml", name): digest for name, digest in lock.specification.items()}
+    flat |= {("reference", path): digest for path, digest in lock.reference.items()}
+    return flat
+
+
+def enforce_lock(
+    analysis: Analysis, directory: Path, catalogue: Catalogue, *, update: bool
+) -> tuple[AnalysisLock, list[Difference]]:
+    """Return the lock in force and what `update` changed in it.
+
+    Raises IntegrityError naming every difference when the lock is violated and `update` is
+    not set, and SpecificationError when there is no lock yet.
+    """
+    committed = read_lock(directory)
+    now = compute_lock(analysis, directory, catalogue)
+    if committed is None:
+        if not update:
+            raise SpecificationError(
+                f"{analysis.name} has no {LOCK} yet",
+                place=str(directory / LOCK),
+                hint=f"reprun lock {analysis.name}",
+            )
+        write_lock(now, directory)
+        return now, []
+    if not now.reference and committed.reference:
+        raise OutputMissingError(
+            f"the reference of {analysis.name} is missing",
+            place=str(directory / analysis.reference),
+            hint=f"git checkout -- {directory / analysis.reference}",
+        )
+    changed = differences(committed, now)
+    if changed and not update:
+        listed = "".join(f"\n    {difference}" for difference in changed)
+        raise IntegrityError(
+            f"{analysis.name} differs from its lock:{listed}",
+            place=str(directory / LOCK),
+            hint=f"reprun run {analysis.name} --update-lock   # if the change is meant",
+        )
+    if changed:
+        write_lock(now, directory)
+    return now, changed

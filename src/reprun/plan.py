@@ -1,0 +1,146 @@
+"""Specification and lock turned into what a backend runs. Pure: reads no file, starts nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from reprun.images.model import Image
+from reprun.lock import AnalysisLock
+from reprun.record import Inputs, RunRecord
+from reprun.spec import Analysis, Scalar
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One analysis in one image on one dataset."""
+
+    analysis: Analysis
+    variant: str
+    dataset: str | None
+    snakefile: str
+    config: Mapping[str, Scalar]
+    """Snakemake's configuration: the parameters, the image by digest, the dataset's name."""
+    targets: tuple[str, ...]
+    inputs: Inputs
+
+
+def make_plan(
+    analysis: Analysis,
+    lock: AnalysisLock,
+    image: Image,
+    *,
+    variant: str | None = None,
+    dataset: str | None = None,
+    parameters: Mapping[str, Scalar] | None = None,
+) -> Plan:
+    """Return the plan; a parameter on the command line wins over the variant's, that over the
+    analysis's own.
+    """
+    variant_name, chosen = analysis.variant(variant)
+    picked = analysis.dataset(dataset)
+    merged: dict[str, Scalar] = {
+        **analysis.parameters,
+        **chosen.parameters,
+        **(parameters or {}),
+    }
+    config: dict[str, Scalar] = {**merged, "image": image.reference}
+    data: Mapping[str, Mapping[str, str]] = {}
+    if picked is not None:
+        config["dataset"] = picked[0]
+        data = {picked[0]: lock.datasets[picked[0]]}
+    return Plan(
+        analysis=analysis,
+        variant=variant_name,
+        dataset=picked[0] if picked else None,
+        snakefile=chosen.snakefile or analysis.snakefile,
+        config=config,
+        targets=analysis.outputs.all,
+        inputs=Inputs(
+            images={image.name: image.image_id},
+            datasets=data,
+            code=lock.code,
+            parameters=merged,
+            outputs=analysis.outputs.all,
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """What of an earlier run must run again."""
+
+    nothing: bool
+    everything: bool
+    rules: tuple[str, ...]
+    reason: str
+
+
+def what_to_run(plan: Plan, last: RunRecord | None, outputs_now: Mapping[str, str | None]) -> Again:
+    """Decide by content alone what has to run again.
+
+    `outputs_now` gives for each output of the last record its digest now, None if it is gone.
+    Snakemake re-runs by itself what depends on changed inputs that a rule declares; whatever
+    it cannot see (the image, a parameter, an undeclared file) forces every step.
+    """
+    if last is None:
+        return Again(nothing=False, everything=False, rules=(), reason="it has not run here yet")
+    if last.status != "finished":
+        changed = _changed(last.inputs, plan.inputs)
+        return Again(
+            nothing=False,
+            everything=not _declared(changed, last),
+            rules=(),
+            reason=f"the last run was {last.status}",
+        )
+    changed = _changed(last.inputs, plan.inputs)
+    if changed:
+        return Again(
+            nothing=False,
+            everything=not _declared(changed, last),
+            rules=(),
+            reason=f"{_listed(changed)} changed",
+        )
+    touched = [path for path, digest in last.outputs.items() if outputs_now.get(path) != digest]
+    if touched:
+        rules = {step.rule for step in last.steps if set(step.outputs) & set(touched)}
+        return Again(
+            nothing=False,
+            everything=not rules,
+            rules=tuple(sorted(rules)),
+            reason=f"the output {_listed(sorted(touched))} is gone or was edited",
+        )
+    return Again(nothing=True, everything=False, rules=(), reason="nothing changed")
+
+
+def _declared(changed: Sequence[str], last: RunRecord) -> bool:
+    """Tell whether every changed thing is a file that a step of the last run declared."""
+    declared = {path for step in last.steps for path in step.inputs}
+    return set(changed) <= declared
+
+
+def _changed(before: Inputs, now: Inputs) -> list[str]:
+    """Return the names of what differs: paths of files, or a word for what is no file."""
+    names: list[str] = []
+    if before.images != now.images:
+        names.append("the image")
+    if before.parameters != now.parameters:
+        names.append("a parameter")
+    if before.outputs != now.outputs:
+        names.append("the list of outputs")
+    for old, new in ((before.code, now.code), *_paired(before.datasets, now.datasets)):
+        names += sorted(path for path in old.keys() | new.keys() if old.get(path) != new.get(path))
+    return names
+
+
+def _paired(
+    before: Mapping[str, Mapping[str, str]], now: Mapping[str, Mapping[str, str]]
+) -> list[tuple[Mapping[str, str], Mapping[str, str]]]:
+    return [
+        (before.get(name, {}), now.get(name, {})) for name in sorted(before.keys() | now.keys())
+    ]
+
+
+def _listed(names: Sequence[str], most: int = 3) -> str:
+    shown = ", ".join(names[:most])
+    return f"{shown} and {len(names) - most} more" if len(names) > most else shown

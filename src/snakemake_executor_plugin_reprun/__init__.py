@@ -1,0 +1,271 @@
+"""Snakemake executor that runs every job in the image of its rule's `container:`.
+
+The only file that touches Snakemake's job and workflow classes. Some members it uses
+(`shellcmd`, `container_img_url`, `prepare`, `is_run` …) are not part of the published plugin
+interface; tests/integration/test_executor.py holds each of them on the pinned releases.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import os
+import signal
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from reprun.images.catalogue import Catalogue
+from reprun.images.ensure import ensure
+from snakemake_interface_common.exceptions import WorkflowError
+from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
+from snakemake_interface_executor_plugins.executors.real import RealExecutor
+from snakemake_interface_executor_plugins.settings import (
+    CommonSettings,
+    ExecMode,
+    ExecutorSettingsBase,
+)
+
+from reprun.backends.events import EventWriter
+from reprun.backends.steps import (
+    DEFAULT_MEMORY_MB,
+    SNAKEMAKE_DIRECTORY,
+    Step,
+    StepRunner,
+    echo_to_stderr,
+    failure_of,
+    path_in_workspace,
+)
+from reprun.engines.choose import choose_engine, make_engine
+from reprun.errors import ReprunError, SpecificationError
+from reprun.images.model import Image
+from reprun.progress import Silent
+from reprun.project import Project
+from reprun.store import Store
+
+PARENT_SECONDS = 0.5
+
+
+@dataclass
+class ExecutorSettings(ExecutorSettingsBase):
+    """Options of `snakemake --executor reprun`, each as `--reprun-…`."""
+
+    engine: str = field(default="auto", metadata={"help": "container engine: auto, runc or docker"})
+    checked: bool = field(
+        default=False,
+        metadata={"help": "the engine has passed its self-check just now; do not repeat it"},
+    )
+    events: str | None = field(
+        default=None, metadata={"help": "file that receives one JSON object for each event"}
+    )
+    logs: str | None = field(default=None, metadata={"help": "directory for what the jobs print"})
+    parent: int | None = field(
+        default=None, metadata={"help": "stop when this process is no longer the parent"}
+    )
+
+
+common_settings = CommonSettings(
+    non_local_exec=False, implies_no_shared_fs=False, job_deploy_sources=False
+)
+
+
+class Executor(RealExecutor):  # type: ignore[misc]
+    """Runs jobs through `reprun.backends.steps` in a pool of threads."""
+
+    def __post_init__(self) -> None:
+        settings = self.workflow.executor_settings
+        self._events = EventWriter(Path(settings.events) if settings.events else None)
+        workspace = Path.cwd()
+        quiet = settings.logs is not None
+        logs = Path(settings.logs) if quiet else workspace / SNAKEMAKE_DIRECTORY / "reprun"
+        store = Store.default()
+        self._images: dict[str, Image] = {}
+        self._running: dict[int, Any] = {}
+        self._lock = threading.Lock()
+        try:
+            needed = self._refuse_what_cannot_run()
+            self._resolve_images(store)
+            engine = (
+                make_engine(settings.engine, store)
+                if settings.checked
+                else choose_engine(settings.engine, store)[0]
+            )
+            engine.sweep()
+            for image in self._images.values():
+                engine.prepare(image)
+        except ReprunError as error:
+            self._events.refused(error)
+            raise WorkflowError(_in_words(error)) from error
+        self._events.planned(needed)
+        self._runner = StepRunner(engine, workspace, logs, echo=None if quiet else echo_to_stderr)
+        self._pool = concurrent.futures.ThreadPoolExecutor(max_workers=(self.cores or 1) + 5)
+        if settings.parent is not None:
+            threading.Thread(target=_follow_parent, args=(settings.parent,), daemon=True).start()
+
+    @property
+    def cores(self) -> int | None:
+        """Cores that Snakemake may use."""
+        cores: int | None = self.workflow.resource_settings.cores
+        return cores
+
+    def get_exec_mode(self) -> ExecMode:
+        """Jobs run as children of this process."""
+        return ExecMode.SUBPROCESS
+
+    def get_python_executable(self) -> str:
+        """Never used: no job runs Snakemake inside its container."""
+        return sys.executable
+
+    def run_job(self, job: Any) -> None:
+        """Start a job in a thread."""
+        info = SubmittedJobInfo(job=job)
+        future = self._pool.submit(self._run, job)
+        future.add_done_callback(partial(self._done, info))
+        self.report_job_submission(info)
+
+    def cancel(self) -> None:
+        """Kill the containers, wait for their end and remove what they had half-written."""
+        self._runner.cancelled.set()
+        self._pool.shutdown()
+        for job in list(self._running.values()):
+            for output in map(str, job.output):
+                Path(output).unlink(missing_ok=True)
+
+    def shutdown(self) -> None:
+        """Wait for the threads."""
+        self._pool.shutdown()
+
+    # -- before anything runs ----------------------------------------------------------------
+
+    def _refuse_what_cannot_run(self) -> int:
+        """Check every job of the plan; return how many will run a container."""
+        jobs = [job for job in self.dag.jobs if not job.is_norun]
+        for job in jobs:
+            _refuse(job)
+        needed = [job for job in self.dag.needrun_jobs() if not job.is_norun]
+        return len(needed)
+
+    def _resolve_images(self, store: Store) -> None:
+        catalogue = Catalogue(Project.find(Path(self.workflow.main_snakefile).parent).images)
+        for job in self.dag.jobs:
+            if job.is_norun or job.container_img_url in self._images:
+                continue
+            reference = job.container_img_url.removeprefix("docker://")
+            try:
+                locked = catalogue.by_reference(reference)
+            except SpecificationError as error:
+                raise SpecificationError(
+                    f"rule {job.rule.name}: the image '{reference}' is not locked: {error.message}",
+                    hint=error.hint or "reprun images list",
+                ) from error
+            self._images[job.container_img_url] = ensure(locked, catalogue, store, Silent())
+
+    # -- one job -----------------------------------------------------------------------------
+
+    def _run(self, job: Any) -> None:
+        with self._lock:
+            self._running[job.jobid] = job
+        self.workflow.async_run(job.prepare())
+        if job.is_norun:
+            return
+        _refuse(job)  # a checkpoint may have added it to the plan since
+        step = self._step(job)
+        self._events.started(step.rule, step.label)
+        record = self._runner.run(step)
+        self._events.ended(record)
+        if not record.succeeded:
+            raise WorkflowError(failure_of(record).message)
+
+    def _step(self, job: Any) -> Step:
+        resources = job.resources
+        memory = resources.get("mem_mb")
+        minutes = resources.get("runtime")
+        return Step(
+            rule=job.rule.name,
+            job=job.jobid,
+            command=job.shellcmd,
+            image=self._images[job.container_img_url],
+            inputs=tuple(map(str, job.input)),
+            outputs=tuple(map(str, job.output)),
+            logs=tuple(map(str, job.log)),
+            wildcards={key: str(value) for key, value in job.wildcards_dict.items()},
+            threads=max(1, job.threads),
+            memory_mb=memory if isinstance(memory, int) else DEFAULT_MEMORY_MB,
+            minutes=minutes if isinstance(minutes, int | float) else None,
+            benchmark=str(job.benchmark) if job.benchmark else None,
+            repetitions=job.benchmark_repeats or 1,
+        )
+
+    def _done(self, info: SubmittedJobInfo, future: concurrent.futures.Future[None]) -> None:
+        error = future.exception()
+        if self._runner.cancelled.is_set():
+            return
+        with self._lock:
+            self._running.pop(info.job.jobid, None)
+        if error is None:
+            self.report_job_success(info)
+            return
+        if isinstance(error, ReprunError):
+            self._events.refused(error)
+            self.logger.error(_in_words(error))
+        else:
+            self.logger.error(str(error))
+        self.report_job_error(info)
+
+
+INSTEAD = "put the code in a file, declare the file as input and call it from shell:"
+
+
+def _refuse(job: Any) -> None:
+    """Refuse a job that could not run the same way in a container here and on REANA."""
+    name = job.rule.name
+    forms = {
+        "run:": job.is_run,
+        "script:": job.is_script,
+        "notebook:": job.is_notebook,
+        "wrapper:": job.is_wrapper,
+        "cwl:": job.is_cwl,
+        "template_engine:": job.is_template_engine,
+    }
+    for form, used in forms.items():
+        if used:
+            raise SpecificationError(
+                f"rule {name} uses {form}, which would not run in the rule's container; {INSTEAD} "
+                f'shell: "python3 code/{name}.py {{input}} {{output}}"'
+            )
+    if job.is_pipe or job.is_service:
+        raise SpecificationError(
+            f"rule {name} has a pipe() or service() output, which one container cannot hand to "
+            "another; write a file, mark it temp() if it is large"
+        )
+    if job.group is not None:
+        raise SpecificationError(
+            f"rule {name} is in a group; remove `group:`, each job has a container of its own"
+        )
+    if job.is_shadow:
+        raise SpecificationError(
+            f"rule {name} uses `shadow:`; remove it, a job's scratch space is /tmp in its container"
+        )
+    if not job.container_img_url:
+        raise SpecificationError(
+            f"rule {name} has no `container:`, so it would run on the host; write "
+            '`container: config["image"]`'
+        )
+    if not job.shellcmd:
+        raise SpecificationError(f"rule {name} has an empty shell command")
+    for path in (*job.input, *job.output, *job.log, *([job.benchmark] if job.benchmark else [])):
+        path_in_workspace(str(path), name)
+
+
+def _in_words(error: ReprunError) -> str:
+    return error.message + (f"\n  try: {error.hint}" if error.hint else "")
+
+
+def _follow_parent(parent: int) -> None:
+    """End like after Ctrl-C when the process that started Snakemake is gone."""
+    while os.getppid() == parent:
+        time.sleep(PARENT_SECONDS)
+    os.kill(os.getpid(), signal.SIGINT)
