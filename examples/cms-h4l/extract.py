@@ -53,8 +53,10 @@ def candidates(directory: Path) -> str:
     files = {(c, y): f"events/{c}_{y}.csv" for c, y in h4l.CATEGORIES}
     lines = [",".join(("channel", "year", *COLUMNS))]
     for (channel, year), file in files.items():
-        for row in h4l.rows(directory / file):
-            lines.append(",".join([channel, str(year), *(row[c] for c in COLUMNS.values())]))
+        lines += [
+            ",".join([channel, str(year), *(row[column] for column in COLUMNS.values())])
+            for row in h4l.rows(directory / file)
+        ]
     return CANDIDATES + sources(directory, list(files.values())) + "\n".join(lines) + "\n"
 
 

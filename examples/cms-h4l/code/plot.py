@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import h4l
-import matplotlib as mpl
 import matplotlib.pyplot as plt
 import mplhep
 import numpy as np
@@ -61,8 +60,8 @@ def main() -> None:
     centres = (edges[1:] + edges[:-1]) / 2
 
     mplhep.style.use("CMS")
-    mpl.rcParams["svg.hashsalt"] = "h4l"
-    figure, axes = plt.subplots()
+    figure, axes = plt.subplots(figsize=(12, 9))
+    figure.subplots_adjust(left=0.1, right=0.965, bottom=0.115, top=0.925)
     mplhep.histplot(
         [inside[process] for process in LOOKS],
         edges,
@@ -72,20 +71,21 @@ def main() -> None:
         label=[label for label, _, _ in LOOKS.values()],
         facecolor=[fill for _, fill, _ in LOOKS.values()],
         edgecolor=[line for _, _, line in LOOKS.values()],
-        linewidth=1.5,
+        linewidth=2,
     )
-    total = sum(inside[process] for process in LOOKS)
-    variance = sum(histograms[f"m4l/{process}"].sumw2[1:-1] for process in LOOKS)
+    total = np.sum([inside[process] for process in LOOKS], axis=0)
+    variances = [histograms[f"m4l/{process}"].variances[1:-1] for process in LOOKS]
+    spread = np.sqrt(np.sum(variances, axis=0))
     axes.stairs(
-        total + np.sqrt(variance),
+        total + spread,
         edges,
-        baseline=total - np.sqrt(variance),
+        baseline=total - spread,
         fill=True,
         facecolor="none",
-        edgecolor="#555555",
-        hatch="//////",
+        edgecolor="#44546a",
+        hatch="/////",
         linewidth=0,
-        label="Stat. unc. (simulation)",
+        label="MC stat. unc.",
     )
     intervals = np.array([garwood(int(n)) for n in inside["data"]])
     axes.errorbar(
@@ -93,15 +93,17 @@ def main() -> None:
         inside["data"],
         yerr=np.abs(intervals.T - inside["data"]),
         fmt="ko",
-        markersize=8,
-        linewidth=1.5,
+        markersize=9,
+        linewidth=2,
         label="Data",
     )
     axes.set_xlim(h4l.LOW, h4l.HIGH)
-    axes.set_ylim(0, 36)
+    axes.set_ylim(0, 24)
     axes.set_xlabel(r"$m_{4\ell}$ [GeV]")
-    axes.set_ylabel("Events / 3 GeV")
-    axes.legend(loc="upper right", reverse=True)
+    axes.set_ylabel("Events / 3 GeV", labelpad=8)
+    handles, labels = axes.get_legend_handles_labels()
+    order = ["Data", *(LOOKS[process][0] for process in reversed(LOOKS)), "MC stat. unc."]
+    axes.legend([handles[labels.index(label)] for label in order], order, loc="upper right")
     mplhep.cms.label("Open Data", data=True, rlabel=LUMINOSITY, ax=axes)
     # No software version and no date: the same numbers give the same bytes.
     figure.savefig(given.output, metadata={"Software": None})

@@ -19,19 +19,22 @@ class Histogram:
     values: Counts
     sumw2: Counts | None = None
 
+    @property
+    def variances(self) -> Counts:
+        """Return sumw2, which for plain counts is the counts."""
+        return self.values if self.sumw2 is None else self.sumw2
+
 
 def write(path: Path, histograms: Mapping[str, Histogram]) -> None:
     """Write TH1D under names with directories; only weighted histograms store sumw2."""
     axis = hist.axis.Regular(BINS, LOW, HIGH, name="m4l", label="m(4l) [GeV]")
     with uproot.recreate(path) as file:
         for name, histogram in histograms.items():
-            weighted = histogram.sumw2 is not None
-            filled = hist.Hist(axis, storage="weight" if weighted else "double")
-            filled[...] = (
-                np.stack([histogram.values, histogram.sumw2], axis=-1)
-                if weighted
-                else histogram.values
-            )
+            if histogram.sumw2 is None:
+                filled = hist.Hist(axis, storage="double", data=histogram.values)
+            else:
+                contents = np.stack([histogram.values, histogram.sumw2], axis=-1)
+                filled = hist.Hist(axis, storage="weight", data=contents)
             file[name] = filled
 
 
