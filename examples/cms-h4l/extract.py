@@ -16,6 +16,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE / "code"))
+sys.dont_write_bytecode = True  # the digest of code/ is part of the analysis' identity
 
 import h4l  # noqa: E402 - the analysis' own code, found through the line above
 

@@ -43,7 +43,9 @@ def load(path: Path, name: str) -> ModuleType:
     assert specification is not None
     assert specification.loader is not None
     module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "dont_write_bytecode", True)  # nothing is left in code/
+        specification.loader.exec_module(module)
     return module
 
 
@@ -146,7 +148,6 @@ def test_extraction_writes_the_committed_bytes(original: Path, tmp_path: Path) -
         [sys.executable, EXAMPLE / "extract.py", original, "--output", tmp_path],
         check=True,
         capture_output=True,
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
     )
     for name in ("candidates.csv", "templates.csv"):
         assert (tmp_path / name).read_bytes() == (EXAMPLE / "data" / name).read_bytes(), name
