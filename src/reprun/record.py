@@ -19,7 +19,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from reprun.digests import canonical_json, sha256_bytes
 from reprun.store import write_atomically
 
+# What lies in a run directory beside the workspace.
 RECORD = "record.json"
+REPORT_JSON = "report.json"
+REPORT_HTML = "report.html"
+JUDGED_BY = "judged by"
+"""Where a report's provenance holds the digest of what decided its verdict."""
 
 
 class _Document(BaseModel):

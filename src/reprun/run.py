@@ -26,6 +26,8 @@ from reprun.plan import Again, Plan, make_plan, what_to_run
 from reprun.progress import Progress
 from reprun.project import Project
 from reprun.record import (
+    JUDGED_BY,
+    REPORT_JSON,
     EngineRecord,
     ImageRecord,
     RunRecord,
@@ -35,13 +37,10 @@ from reprun.record import (
     write_record,
 )
 from reprun.spec import Analysis, Dataset, Scalar, load_analysis
-from reprun.store import Store, storage_errors, write_atomically
+from reprun.store import Store, storage_errors
 
 if TYPE_CHECKING:
-    from reprun.report import Report
-
-REPORT_JSON = "report.json"
-REPORT_HTML = "report.html"
+    from reprun.report.model import Report
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +120,7 @@ def run(request: RunRequest, store: Store, progress: Progress) -> RunOutcome:
             record = last
         else:
             record = _run_steps(loaded, last, again, request, store, progress)
-        report = _judge(loaded, record, again)
+        report = _judge(loaded, record)
     return RunOutcome(
         report,
         record,
@@ -149,7 +148,6 @@ def _load(request: RunRequest) -> _Loaded:
         dataset=request.dataset,
         parameters=request.parameters,
     )
-    name = plan.variant if plan.dataset is None else f"{plan.variant}.{plan.dataset}"
     return _Loaded(
         directory=directory,
         analysis=analysis,
@@ -159,8 +157,18 @@ def _load(request: RunRequest) -> _Loaded:
         catalogue=catalogue,
         image=image,
         plan=plan,
-        run_directory=(request.results / analysis.name / name).resolve(),
+        run_directory=run_directory_of(analysis, request.variant, request.dataset, request.results),
     )
+
+
+def run_directory_of(
+    analysis: Analysis, variant: str | None, dataset: str | None, results: Path
+) -> Path:
+    """Return where an analysis runs: `results/<analysis>/<variant>.<dataset>`."""
+    variant_name, _ = analysis.variant(variant)
+    picked = analysis.dataset(dataset)
+    name = variant_name if picked is None else f"{variant_name}.{picked[0]}"
+    return (results / analysis.name / name).resolve()
 
 
 @contextmanager
@@ -328,40 +336,28 @@ def _kept_steps(last: RunRecord | None, steps: list[StepRecord], plan: Plan) -> 
 
 
 def _stored_report(loaded: _Loaded) -> Report | None:
-    from reprun.report import read_report  # noqa: PLC0415
+    """Return the last verdict if what decided it still stands."""
+    from reprun.report.model import read_report  # noqa: PLC0415
 
-    report = read_report(loaded.run_directory / REPORT_JSON)
-    if report is None or report.provenance.get("judged by") != loaded.judged_by():
+    path = loaded.run_directory / REPORT_JSON
+    try:
+        report = read_report(path.read_text(encoding="utf-8"), str(path))
+    except (OSError, OutputMissingError):
         return None
-    return report if (loaded.run_directory / REPORT_HTML).is_file() else None
+    return report if report.provenance.get(JUDGED_BY) == loaded.judged_by() else None
 
 
-def _judge(loaded: _Loaded, record: RunRecord, again: Again) -> Report:
-    """Compare the outputs with the reference; write report.json and report.html."""
-    # numpy and jinja2 are imported here so that a run with nothing to do answers at once.
-    from reprun.compare import compare  # noqa: PLC0415
-    from reprun.histograms import read_all  # noqa: PLC0415
-    from reprun.reference import causes, load_reference, read_blessing  # noqa: PLC0415
-    from reprun.report import build_report, render_html, render_json  # noqa: PLC0415
+def _judge(loaded: _Loaded, record: RunRecord) -> Report:
+    # numpy, uproot and jinja2 come with it: a run with nothing to do answers without them.
+    from reprun.judge import Outputs, judge  # noqa: PLC0415
 
-    outputs = loaded.analysis.outputs
-    monitored = read_all(
-        [loaded.workspace / path for path in (*outputs.histograms, *outputs.tables)],
-        loaded.workspace,
+    return judge(
+        Outputs(
+            analysis=loaded.analysis,
+            workspace=loaded.workspace,
+            run_directory=loaded.run_directory,
+            reference=loaded.reference,
+            judged_by=loaded.judged_by(),
+        ),
+        record,
     )
-    reference = load_reference(loaded.reference)
-    today = dt.datetime.now(dt.UTC).date()
-    comparison = compare(monitored, reference, loaded.analysis.compare, today)
-    found = causes(read_blessing(loaded.reference), record.inputs, loaded.reference)
-    report = build_report(
-        comparison,
-        analysis=loaded.analysis,
-        record=record,
-        causes=found,
-        tables=monitored,
-        plots=[loaded.workspace / path for path in outputs.plots],
-        provenance={"judged by": loaded.judged_by()},
-    )
-    write_atomically(loaded.run_directory / REPORT_JSON, render_json(report).encode())
-    write_atomically(loaded.run_directory / REPORT_HTML, render_html(report).encode())
-    return report

@@ -1,0 +1,40 @@
+# The door for a first visit; after it, `.venv/bin/reprun` is the program.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+REPRUN := .venv/bin/reprun
+
+.PHONY: help
+help:
+	@echo "make h4l        set up what is missing, then reproduce the CMS H->4l result"
+	@echo "make test       set up what is missing, then run the whole test suite"
+	@echo "make lint       ruff and mypy"
+	@echo "make benchmark  print speeds as ratios (docs: benchmarks/README.md)"
+	@echo "make clean      remove the environment and build products, not the store"
+
+.PHONY: setup
+setup:
+	@PYTHON=$(PYTHON) tools/setup run
+
+.PHONY: setup-test
+setup-test:
+	@PYTHON=$(PYTHON) tools/setup test
+
+.PHONY: h4l
+h4l: setup
+	@$(REPRUN) run cms-h4l
+
+.PHONY: test
+test: setup-test
+	@.venv/bin/python -m pytest
+
+.PHONY: lint
+lint: setup-test
+	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
+
+.PHONY: benchmark
+benchmark: setup-test
+	@.venv/bin/python benchmarks/run.py
+
+.PHONY: clean
+clean:
+	rm -rf .venv build dist results

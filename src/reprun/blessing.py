@@ -1,0 +1,71 @@
+"""From the last run to the reference: what `reprun bless` does."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from reprun.errors import SpecificationError
+from reprun.histograms import read_all
+from reprun.images.catalogue import Catalogue
+from reprun.lock import compute_lock, write_lock
+from reprun.project import Project
+from reprun.record import read_record
+from reprun.reference import bless
+from reprun.run import run_directory_of
+from reprun.spec import load_analysis
+
+
+def bless_last_run(
+    name: str,
+    variant: str | None,
+    dataset: str | None,
+    results: Path,
+    *,
+    reason: str,
+    author: str,
+) -> list[str]:
+    """Write the last run's objects as reference and lock them; return the paths written.
+
+    Raises SpecificationError when there is no finished run, or no reason or author.
+    """
+    project = Project.find()
+    directory = project.analysis_directory(name)
+    analysis = load_analysis(directory)
+    run_directory = run_directory_of(analysis, variant, dataset, results)
+    record = read_record(run_directory)
+    if record is None or record.status != "finished":
+        state = "has not run here" if record is None else f"{record.status} in its last run"
+        raise SpecificationError(
+            f"{analysis.name} {state}; only a finished run can be blessed",
+            place=str(run_directory),
+            hint=f"reprun run {analysis.name}",
+        )
+    if not reason.strip():
+        raise SpecificationError(
+            "a reference needs a reason", hint=f'reprun bless {name} --reason "…"'
+        )
+    who = author.strip() or _git_user()
+    if not who:
+        raise SpecificationError(
+            "a reference needs an author", hint=f'reprun bless {name} --author "…" --reason "…"'
+        )
+    outputs = analysis.outputs
+    workspace = run_directory / "workspace"
+    objects = read_all(
+        [workspace / path for path in (*outputs.histograms, *outputs.tables)], workspace
+    )
+    reference = directory / analysis.reference
+    written = bless(reference, objects, record, reason=reason.strip(), author=who)
+    write_lock(compute_lock(analysis, directory, Catalogue(project.images)), directory)
+    return [str(reference / file) for file in written]
+
+
+def _git_user() -> str:
+    try:
+        said = subprocess.run(
+            ["git", "config", "user.name"], capture_output=True, text=True, check=False
+        )
+    except FileNotFoundError:
+        return ""
+    return said.stdout.strip()
