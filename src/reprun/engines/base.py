@@ -22,10 +22,14 @@ WORKSPACE = "/work"
 """Where every job finds its workspace, whatever the host calls it."""
 
 MIB = 1 << 20
+HOSTNAME = "reprun"
+ULIMIT_FILES = 4096
+SHM_BYTES = 64 * MIB
 OWNER_LABEL = "io.reprun.owner"
 
 FIXED_ENVIRONMENT: Mapping[str, str] = {
     "HOME": "/tmp",
+    "HOSTNAME": HOSTNAME,
     "TZ": "UTC",
     "LC_ALL": "C.UTF-8",
     "LANG": "C.UTF-8",
@@ -133,8 +137,3 @@ class ContainerEngine(Protocol):
 def environment_of(job: ContainerJob) -> dict[str, str]:
     """Return the whole environment of a job: the image's, the fixed one, the job's own."""
     return {**job.image.environment, **FIXED_ENVIRONMENT, **job.environment}
-
-
-ULIMIT_FILES = 4096
-SHM_BYTES = 64 * MIB
-HOSTNAME = "reprun"

@@ -31,7 +31,7 @@ from reprun.engines.base import (
     environment_of,
 )
 from reprun.errors import EngineError, IntegrityError
-from reprun.images.layout import docker_archive
+from reprun.images.layout import docker_archive, verify_stored
 from reprun.images.model import Image
 from reprun.store import Store
 
@@ -63,6 +63,12 @@ class DockerEngine:
             except docker.errors.DockerException as error:
                 raise self._no_answer(error) from error
         return self._connected
+
+    def close(self) -> None:
+        """Close the connections to the daemon."""
+        if self._connected is not None:
+            self._connected.close()
+            self._connected = None
 
     def _connect(self, seconds: int) -> docker.DockerClient:
         if self._base_url is not None:
@@ -98,6 +104,7 @@ class DockerEngine:
     def prepare(self, image: Image) -> None:
         """Load the image into the daemon unless an image with these very layers is there."""
         with self._preparing:
+            verify_stored(image, self._store)
             if image.image_id not in self._loaded:
                 with _engine_errors(f"the Docker daemon refuses image {image.name}"):
                     self._loaded[image.image_id] = self._find(image) or self._load(image)

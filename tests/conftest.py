@@ -1,0 +1,100 @@
+"""What the tests share: one store with the real images, one Docker daemon, the shared data.
+
+Both are started or filled by the tests themselves; nothing is skipped for want of them.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from reprun.images.catalogue import Catalogue
+from reprun.images.ensure import ensure
+
+from reprun.images.model import Image
+from reprun.progress import Silent
+from reprun.store import Store
+
+ROOT = Path(__file__).resolve().parents[1]
+DAEMON_SECONDS = 60
+
+
+@pytest.fixture(scope="session")
+def catalogue() -> Catalogue:
+    """The project's own images."""
+    return Catalogue(ROOT / "images")
+
+
+@pytest.fixture(scope="session")
+def store() -> Store:
+    """A store that lives on between test runs, so that images are fetched once."""
+    named = os.environ.get("REPRUN_TEST_STORE")
+    return Store(Path(named) if named else ROOT / "build" / "test-store")
+
+
+@pytest.fixture(scope="session")
+def columnar(catalogue: Catalogue, store: Store) -> Image:
+    """The real image `columnar`, fetched and built where it is not there yet."""
+    return ensure(catalogue.locked("columnar"), catalogue, store, Silent())
+
+
+@pytest.fixture(scope="session")
+def docker_url() -> Iterator[str]:
+    """The address of a Docker daemon: `DOCKER_HOST`, or one of our own for this session."""
+    if given := os.environ.get("DOCKER_HOST"):
+        yield given
+        return
+    program = shutil.which("dockerd") or shutil.which("dockerd", path="/usr/sbin:/sbin")
+    if program is None:
+        pytest.fail("dockerd is missing: apt-get install docker.io")
+    home = Path(tempfile.mkdtemp(prefix="reprun-docker-"))
+    socket = home / "docker.sock"
+    log = (home / "log").open("wb")
+    daemon = subprocess.Popen(
+        [
+            *(program, "--host", f"unix://{socket}"),
+            *("--data-root", str(home / "data"), "--exec-root", str(home / "exec")),
+            *("--pidfile", str(home / "pid"), "--bridge", "none", "--iptables=false"),
+            *("--ip-forward=false", "--ip-masq=false"),
+        ],
+        stdout=log,
+        stderr=log,
+        stdin=subprocess.DEVNULL,
+    )
+    try:
+        deadline = time.monotonic() + DAEMON_SECONDS
+        while not _answers(socket):
+            if daemon.poll() is not None or time.monotonic() > deadline:
+                pytest.fail(f"dockerd does not start:\n{(home / 'log').read_text()[-2000:]}")
+            time.sleep(0.1)
+        yield f"unix://{socket}"
+    finally:
+        daemon.send_signal(signal.SIGTERM)
+        daemon.wait(DAEMON_SECONDS)
+        log.close()
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def _answers(socket: Path) -> bool:
+    import docker  # noqa: PLC0415
+    import docker.errors  # noqa: PLC0415
+
+    if not socket.exists():
+        return False
+    try:
+        client = docker.DockerClient(base_url=f"unix://{socket}")
+    except docker.errors.DockerException:
+        return False
+    try:
+        return bool(client.ping())
+    except docker.errors.DockerException:
+        return False
+    finally:
+        client.close()

@@ -1,0 +1,36 @@
+"""Run one command on one engine in a process of its own, to be killed by the tests."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from pathlib import Path
+
+from reprun.images.catalogue import Catalogue
+
+from reprun.engines.base import ContainerEngine, ContainerJob, Mount
+from reprun.engines.docker import DockerEngine
+from reprun.engines.runc import RuncEngine
+from reprun.store import Store
+
+
+def main() -> None:
+    name, store_root, images, workspace, script = sys.argv[1:6]
+    store = Store(Path(store_root))
+    engine: ContainerEngine = (
+        RuncEngine(store) if name == "runc" else DockerEngine(store, base_url=name)
+    )
+    engine.run(
+        ContainerJob(
+            image=Catalogue(Path(images)).locked("columnar"),
+            argv=("bash", "-c", script),
+            mounts=(Mount(Path(workspace), "/work", read_only=False),),
+        ),
+        stdout=lambda data: None,
+        stderr=lambda data: None,
+        cancel=threading.Event(),
+    )
+
+
+if __name__ == "__main__":
+    main()
