@@ -31,7 +31,7 @@ STORAGE_LETTERS: Mapping[str, Storage] = {
 """ROOT's letter of TH1x, TH2x, TH3x for each storage."""
 
 _LETTERS = {storage: letter for letter, storage in STORAGE_LETTERS.items()}
-_UNIT = re.compile(r"[\[(]\s*([^\[\]()]+?)\s*[\])]\s*$")
+_UNIT = re.compile(r"[\[(]\s*(?:in )?([^\[\]()]+?)\s*[\])]\s*$")
 
 LARGEST_EXACT_COUNT = 2**53
 """Above it a float64 no longer holds every integer."""
