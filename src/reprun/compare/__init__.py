@@ -1,0 +1,25 @@
+"""Verdicts on what a run made against its reference. Pure: no file, no clock, no network."""
+
+from reprun.compare.engine import compare
+from reprun.compare.verdict import (
+    BinDifference,
+    Check,
+    Comparison,
+    Ignored,
+    Item,
+    Numbers,
+    Verdict,
+    count_of,
+)
+
+__all__ = [
+    "BinDifference",
+    "Check",
+    "Comparison",
+    "Ignored",
+    "Item",
+    "Numbers",
+    "Verdict",
+    "compare",
+    "count_of",
+]

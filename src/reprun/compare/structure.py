@@ -1,0 +1,103 @@
+"""Structure: may two objects be compared at all?
+
+Checked before any number and without statistics, in the order rank, axes, flow bins, labels,
+storage, sumw2. Names of objects are the key and titles are for people: neither counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from reprun.errors import did_you_mean
+from reprun.histograms import Axis, DataObject, Histogram, Table
+
+EDGE_ULPS = 4
+"""How many units in the last place of its largest edge two axes may differ by.
+
+Writers derive the edges of an even axis from other formulas; a shift that physics can see is
+more than 1e10 times larger.
+"""
+
+
+def structure_difference(monitored: DataObject, reference: DataObject) -> str | None:
+    """Return what makes two objects not comparable, as a phrase after the name; None if nothing."""
+    if isinstance(monitored, Histogram) and isinstance(reference, Histogram):
+        return _histograms(monitored, reference)
+    if isinstance(monitored, Table) and isinstance(reference, Table):
+        return _tables(monitored, reference)
+    return f"is a {_class(monitored)}, reference a {_class(reference)}"
+
+
+def edges_differ_in_rounding(monitored: DataObject, reference: DataObject) -> bool:
+    """Say whether two objects of one structure have edges that differ within `EDGE_ULPS`."""
+    if not (isinstance(monitored, Histogram) and isinstance(reference, Histogram)):
+        return False
+    pairs = zip(monitored.axes, reference.axes, strict=True)
+    return any(not np.array_equal(one.edges, other.edges) for one, other in pairs)
+
+
+def _class(thing: DataObject) -> str:
+    return thing.class_name if isinstance(thing, Histogram) else "table"
+
+
+def _histograms(monitored: Histogram, reference: Histogram) -> str | None:
+    if len(monitored.axes) != len(reference.axes):
+        return f"has {len(monitored.axes)} axes, reference {len(reference.axes)}"
+    for letter, one, other in zip("xyz", monitored.axes, reference.axes, strict=False):
+        if found := _axes(one, other):
+            return f"{letter} axis {found}"
+    if monitored.storage != reference.storage:
+        return f"is a {monitored.class_name}, reference a {reference.class_name}"
+    if (monitored.sumw2 is None) != (reference.sumw2 is None):
+        if monitored.sumw2 is None:
+            return "has no stored sumw2, the reference has"
+        return "has stored sumw2, the reference has none"
+    return None
+
+
+def _axes(monitored: Axis, reference: Axis) -> str | None:
+    if monitored.bins != reference.bins:
+        return f"has {monitored.bins} bins, reference {reference.bins}"
+    one, other = monitored.edges, reference.edges
+    scale = max(np.abs(one).max(), np.abs(other).max())
+    apart = np.flatnonzero(np.abs(one - other) > EDGE_ULPS * np.spacing(scale))
+    if apart.size:
+        first = int(apart[0])
+        return (
+            f"has edge {first} at {one[first]:.10g}, reference {other[first]:.10g} "
+            f"({apart.size} of {len(one)} edges differ)"
+        )
+    for flow in ("underflow", "overflow"):
+        if getattr(monitored, flow) != getattr(reference, flow):
+            has = "has" if getattr(monitored, flow) else "lacks"
+            return f"{has} an {flow} bin, unlike the reference"
+    if monitored.labels != reference.labels:
+        return _labels(monitored.labels, reference.labels)
+    return None
+
+
+def _labels(monitored: Sequence[str] | None, reference: Sequence[str] | None) -> str:
+    if monitored is None or reference is None:
+        return "has no labels, the reference has" if reference else "has labels, unlike reference"
+    pairs = enumerate(zip(monitored, reference, strict=True), start=1)
+    place, (one, other) = next((n, pair) for n, pair in pairs if pair[0] != pair[1])
+    return f"has label '{one}' on bin {place}, reference '{other}'"
+
+
+def _tables(monitored: Table, reference: Table) -> str | None:
+    for noun, one, other in (
+        ("row", monitored.rows, reference.rows),
+        ("column", monitored.columns, reference.columns),
+    ):
+        if one == other:
+            continue
+        lacking = [name for name in other if name not in one]
+        added = [name for name in one if name not in other]
+        if lacking:
+            return f"lacks the {noun} '{lacking[0]}'.{did_you_mean(lacking[0], added)}".rstrip(".")
+        if added:
+            return f"has a {noun} '{added[0]}' that the reference lacks"
+        return f"has its {noun}s in another order than the reference"
+    return None

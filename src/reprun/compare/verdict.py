@@ -1,0 +1,198 @@
+"""What a comparison answers: verdicts, and the values that carry their reasons."""
+
+from __future__ import annotations
+
+import datetime
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from reprun.histograms import DataObject
+from reprun.spec import ComparisonRule
+
+
+class Verdict(StrEnum):
+    """The answer for one object, from best to worst."""
+
+    IDENTICAL = "identical"
+    """The content hashes are equal."""
+    EQUAL = "equal"
+    """The numbers differ within the tolerance that the rule states."""
+    COMPATIBLE = "compatible"
+    """A statistical test of independent samples passes, and the rule allows one."""
+    CHANGED = "changed"
+    """The numbers differ, though two independent samples might differ as much: no pass."""
+    DIFFERENT = "different"
+    """The numbers differ by more than statistics explains."""
+    NOT_COMPARABLE = "not comparable"
+    """Class, axes, labels, flow bins or stored sumw2 differ, or reprun cannot read the class."""
+    EXTRA = "extra"
+    """The run made it and the reference lacks it, so nothing vouches for it."""
+    MISSING = "missing"
+    """The reference holds it and the run did not make it."""
+
+    @property
+    def passes(self) -> bool:
+        """Whether an object with this verdict counts as reproduced."""
+        return self in (Verdict.IDENTICAL, Verdict.EQUAL, Verdict.COMPATIBLE)
+
+    @property
+    def severity(self) -> int:
+        """0 for the best verdict, rising."""
+        return list(Verdict).index(self)
+
+
+@dataclass(frozen=True, slots=True)
+class BinDifference:
+    """One bin (or table cell) in which two objects differ.
+
+    `edges` holds (low, high) for each axis, infinite on the outer side of a flow bin; it is
+    empty for a table. Errors are sqrt(sumw2), or sqrt(|contents|) where no sumw2 is stored;
+    None for a table. `ratio` is monitored over reference, NaN where that is undefined. `pull`
+    is the difference over both errors in quadrature: the samples share their events in a
+    rerun, so it understates how unlikely the difference is.
+    """
+
+    place: tuple[int, ...]
+    label: str
+    edges: tuple[tuple[float, float], ...]
+    monitored: float
+    reference: float
+    monitored_error: float | None
+    reference_error: float | None
+    ratio: float
+    pull: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """How far the numbers of two objects of one structure lie apart, flow bins included."""
+
+    bins: int
+    differing: int
+    beyond: int
+    """Bins that differ by more than the tolerance."""
+    max_ulp: float
+    """In units in the last place of the stored precision; infinite against NaN."""
+    max_relative: float
+    max_absolute: float
+    max_pull: float | None
+    """The signed pull that is largest in size; None for tables."""
+    within_statistics: bool
+    first: tuple[BinDifference, ...]
+    """The first five differing bins; those beyond the tolerance if there are any."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One rung of the ladder (or, later, one statistical test): its answer and its figures."""
+
+    name: str
+    passed: bool
+    sentence: str
+    figures: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """The verdict on one object, and why."""
+
+    name: str
+    verdict: Verdict
+    headline: str
+    """What is wrong, to be read after the name: `bin 12 [103, 106) GeV is 4, reference 5`."""
+    sentence: str
+    kind: str
+    rule: ComparisonRule | None
+    monitored: DataObject | None = None
+    reference: DataObject | None = None
+    monitored_hash: str | None = None
+    reference_hash: str | None = None
+    numbers: Numbers | None = None
+    checks: tuple[Check, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """An object that a rule leaves out of the verdict."""
+
+    name: str
+    reason: str
+    expires: datetime.date | None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """All verdicts of one comparison. Build it with `compare`: it never holds no item."""
+
+    items: tuple[Item, ...]
+    ignored: tuple[Ignored, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def reproduced(self) -> bool:
+        """Whether every object passes."""
+        return self.worst.passes
+
+    @property
+    def worst(self) -> Verdict:
+        """The worst verdict of all items."""
+        return max((item.verdict for item in self.items), key=lambda verdict: verdict.severity)
+
+    @property
+    def counts(self) -> dict[Verdict, int]:
+        """How many objects have each verdict, best first; verdicts that nobody has are left out."""
+        found = Counter(item.verdict for item in self.items)
+        return {verdict: found[verdict] for verdict in Verdict if found[verdict]}
+
+    @property
+    def failures(self) -> tuple[Item, ...]:
+        """The items that do not pass, worst first, then by name."""
+        failed = [item for item in self.items if not item.verdict.passes]
+        return tuple(sorted(failed, key=lambda item: (-item.verdict.severity, item.name)))
+
+    @property
+    def sentence(self) -> str:
+        """The whole answer in one sentence."""
+        total = count_of(len(self.items), "object")
+        left_out = f"; {len(self.ignored)} ignored" if self.ignored else ""
+        if self.reproduced:
+            return f"reproduced: {total}, {self._passes()}{left_out}"
+        failed = self.failures
+        kinds: Counter[Verdict] = Counter(item.verdict for item in failed)
+        named = ", ".join(
+            f"{kinds[verdict]} {verdict}"
+            for verdict in sorted(kinds, key=lambda verdict: -verdict.severity)
+        )
+        where = failed[0]
+        if len(kinds) == 1:
+            first = f"{len(failed)} of {total} {where.verdict}"
+        else:
+            first = f"{len(failed)} of {total} failed ({named})"
+        eg = "" if len(failed) == 1 else "first "
+        return f"not reproduced: {first}: {eg}{where.name} {where.headline}{left_out}"
+
+    def _passes(self) -> str:
+        counts = self.counts
+        if list(counts) == [Verdict.IDENTICAL]:
+            return "all identical" if len(self.items) > 1 else "identical"
+        parts = []
+        for verdict, number in counts.items():
+            within = f" within {self._tolerance()}" if verdict is Verdict.EQUAL else ""
+            parts.append(f"{number} {verdict}{within}")
+        return ", ".join(parts)
+
+    def _tolerance(self) -> str:
+        rules = [item.rule for item in self.items if item.verdict is Verdict.EQUAL and item.rule]
+        relative = max((rule.relative for rule in rules), default=0.0)
+        absolute = max((rule.absolute for rule in rules), default=0.0)
+        texts = [f"{relative:g}"] if relative else []
+        texts += [f"{absolute:g} absolute"] if absolute else []
+        return " or ".join(texts) or "rounding of the edges"
+
+
+def count_of(number: int, noun: str) -> str:
+    """Return `1 object`, `42 objects`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,44 @@
+"""Histograms and tables: read, written and hashed. Nothing here judges them."""
+
+from reprun.histograms.canonical import content_hash, hash_of_objects
+from reprun.histograms.files import (
+    read_all,
+    read_objects,
+    readable,
+    write_histograms,
+    write_table,
+)
+from reprun.histograms.model import (
+    Axis,
+    DataObject,
+    Floats,
+    Histogram,
+    Objects,
+    Storage,
+    Table,
+    number,
+    regular_edges,
+)
+from reprun.histograms.tables import table_text
+from reprun.histograms.uhi import uhi_text
+
+__all__ = [
+    "Axis",
+    "DataObject",
+    "Floats",
+    "Histogram",
+    "Objects",
+    "Storage",
+    "Table",
+    "content_hash",
+    "hash_of_objects",
+    "number",
+    "read_all",
+    "read_objects",
+    "readable",
+    "regular_edges",
+    "table_text",
+    "uhi_text",
+    "write_histograms",
+    "write_table",
+]

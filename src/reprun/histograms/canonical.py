@@ -1,0 +1,71 @@
+"""The content hash: one digest for equal content, whatever file, writer or order it came in.
+
+What counts: storage (so TH1F and TH1D differ), the edges of every axis, whether it has flow
+bins, labels, contents and sumw2 with flow, whether sumw2 is stored at all, and the number of
+entries. What does not: the object's name (it is the key under which objects are matched),
+titles, whether an axis is written as evenly spaced or as a list of the same edges, drawing
+attributes, time stamps, UUIDs, compression and object order.
+
+Two decisions on numbers: -0.0 counts as 0.0, because the sign of a zero depends on the order
+of a sum and carries no physics; every NaN counts as the same NaN, because its payload is
+chosen by the processor. A NaN never equals a number.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+import numpy as np
+
+from reprun.digests import PREFIX, canonical_json, digest_of_mapping
+from reprun.histograms.model import DataObject, Floats, Histogram, Table
+
+CANONICAL_VERSION = 1
+"""Raise it when the canonical form changes: every hash changes with it."""
+
+
+def canonical_bytes(values: Floats) -> bytes:
+    """Return little-endian float64 in C order, with -0.0 as 0.0 and one NaN."""
+    # Adding 0.0 turns -0.0 into 0.0 and leaves every other number as it is.
+    array = np.ascontiguousarray(values, dtype="<f8") + 0.0
+    missing = np.isnan(array)
+    if missing.any():
+        array[missing] = np.nan
+    return array.tobytes()
+
+
+def content_hash(thing: DataObject) -> str:
+    """Return `sha256:<hex>` of the canonical form of a histogram or table."""
+    digest = hashlib.sha256(canonical_json(_header(thing)))
+    if isinstance(thing, Histogram):
+        for axis in thing.axes:
+            digest.update(canonical_bytes(axis.edges))
+        digest.update(canonical_bytes(thing.values))
+        if thing.sumw2 is not None:
+            digest.update(canonical_bytes(thing.sumw2))
+    else:
+        digest.update(canonical_bytes(thing.values))
+    return PREFIX + digest.hexdigest()
+
+
+def hash_of_objects(objects: Mapping[str, DataObject]) -> str:
+    """Return one digest for a whole set of named objects, whatever their order."""
+    return digest_of_mapping({name: content_hash(thing) for name, thing in objects.items()})
+
+
+def _header(thing: DataObject) -> dict[str, object]:
+    if isinstance(thing, Table):
+        return {
+            "canonical": CANONICAL_VERSION,
+            "class": "table",
+            "rows": thing.rows,
+            "columns": thing.columns,
+        }
+    return {
+        "canonical": CANONICAL_VERSION,
+        "class": thing.storage,
+        "axes": [[axis.bins, axis.underflow, axis.overflow, axis.labels] for axis in thing.axes],
+        "sumw2": thing.sumw2 is not None,
+        "entries": None if thing.entries is None else repr(float(thing.entries) + 0.0),
+    }

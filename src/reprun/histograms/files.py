@@ -1,0 +1,154 @@
+"""Files of histograms and tables: which reader a file needs, and names over several files."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from reprun.errors import NothingToCompareError, OutputMissingError, StorageError
+from reprun.histograms.model import DataObject, Histogram, Objects, Table
+from reprun.histograms.root_files import read_root
+from reprun.histograms.tables import read_table, table_text
+from reprun.histograms.uhi import read_uhi, uhi_text
+
+TABLE_SUFFIXES = frozenset({".csv"})
+
+
+def _root(path: Path) -> Objects:
+    # uproot takes any file-like text for a path or URL; four bytes tell a ROOT file.
+    with path.open("rb") as stream:
+        start = stream.read(4)
+    if start != b"root":
+        what = "it is empty" if not start else "it does not start with 'root'"
+        raise OutputMissingError(
+            f"{path.name} is not a readable ROOT file: {what}", place=str(path)
+        )
+    return read_root(path)
+
+
+def _uhi(path: Path) -> Objects:
+    return read_uhi(path, _text(path))
+
+
+def _table(path: Path) -> Objects:
+    table = read_table(path, _text(path))
+    return Objects({table.name: table})
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise OutputMissingError(f"cannot read {path.name}: {error}", place=str(path)) from error
+
+
+_READERS: Mapping[str, Callable[[Path], Objects]] = {
+    ".root": _root,
+    ".json": _uhi,
+    ".csv": _table,
+}
+
+
+def readable(path: Path) -> bool:
+    """Say whether a reader exists for files of this suffix."""
+    return path.suffix.lower() in _READERS
+
+
+def read_objects(path: Path) -> Objects:
+    """Read one file; it may hold nothing, which the caller judges.
+
+    The suffix chooses the reader: `.root`, `.json` (UHI) or `.csv` (a table, called by the
+    file's stem). Raises OutputMissingError if the file is missing, truncated or of no known
+    kind.
+    """
+    reader = _READERS.get(path.suffix.lower())
+    if reader is None:
+        known = ", ".join(sorted(_READERS))
+        raise OutputMissingError(
+            f"{path.name}: no reader for '{path.suffix}' files (there is one for {known})",
+            place=str(path),
+        )
+    if not path.is_file():
+        raise OutputMissingError(f"{path.name} does not exist", place=str(path))
+    return reader(path)
+
+
+def read_all(paths: Iterable[Path], root: Path) -> Objects:
+    """Read several files into one set of names.
+
+    Tables are called by the stem of their file. With one histogram file its objects keep
+    their own names; with more, `stem/` stands before each (the path below `root` without
+    suffix where two stems are equal). Raises OutputMissingError for a file that cannot be
+    read or a name that stands twice, NothingToCompareError if there is no histogram and no
+    table in all of them.
+    """
+    files = list(paths)
+    prefixes = _prefixes(
+        [path for path in files if path.suffix.lower() not in TABLE_SUFFIXES], root
+    )
+    found: dict[str, DataObject] = {}
+    unsupported: dict[str, str] = {}
+    skipped: dict[str, str] = {}
+    for path in files:
+        objects = read_objects(path)
+        if prefix := prefixes.get(path):
+            objects = objects.prefixed(prefix)
+        for name in objects:
+            if name in found:
+                raise OutputMissingError(
+                    f"the name '{name}' in {path.name} stands in another file too",
+                    place=str(path),
+                )
+        found |= objects.by_name
+        unsupported |= objects.unsupported
+        skipped |= objects.skipped
+    if not found:
+        raise NothingToCompareError(_nothing(files, unsupported, skipped))
+    return Objects(found, unsupported, skipped)
+
+
+def write_histograms(path: Path, histograms: Iterable[Histogram]) -> None:
+    """Write histograms as UHI JSON, the format of references. Raises StorageError."""
+    _write(path, uhi_text(histograms))
+
+
+def write_table(path: Path, table: Table) -> None:
+    """Write a table as CSV. Raises StorageError."""
+    _write(path, table_text(table))
+
+
+def _prefixes(files: Sequence[Path], root: Path) -> dict[Path, str]:
+    if len(files) < 2:
+        return {}
+    stems = Counter(path.stem for path in files)
+    return {
+        path: path.stem if stems[path.stem] == 1 else _below(path, root).with_suffix("").as_posix()
+        for path in files
+    }
+
+
+def _below(path: Path, root: Path) -> Path:
+    return path.relative_to(root) if path.is_relative_to(root) else path
+
+
+def _nothing(
+    files: Sequence[Path], unsupported: Mapping[str, str], skipped: Mapping[str, str]
+) -> str:
+    names = ", ".join(path.name for path in files) or "no file"
+    seen = sorted(set(unsupported.values()) | set(skipped.values()))
+    other = f" (found only {', '.join(seen)})" if seen else ""
+    return f"no histogram and no table in {names}{other}"
+
+
+def _write(path: Path, text: str) -> None:
+    part = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise StorageError(
+            f"cannot write {path.name}: {error.strerror}", place=str(path)
+        ) from error

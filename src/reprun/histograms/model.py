@@ -1,0 +1,243 @@
+"""Histograms and tables as reprun sees them, whatever file they came from.
+
+Arrays are float64, read-only and always hold the flow bins: an axis of n bins takes n + 2
+places, underflow first and overflow last. An axis that has no such bin says so in
+`underflow` or `overflow`, and its place holds zero.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Floats: TypeAlias = NDArray[np.float64]
+Storage = Literal["int8", "int16", "int32", "int64", "float32", "float64"]
+AxisKind = Literal["regular", "variable", "category"]
+
+STORAGE_LETTERS: Mapping[str, Storage] = {
+    "C": "int8",
+    "S": "int16",
+    "I": "int32",
+    "L": "int64",
+    "F": "float32",
+    "D": "float64",
+}
+"""ROOT's letter of TH1x, TH2x, TH3x for each storage."""
+
+_LETTERS = {storage: letter for letter, storage in STORAGE_LETTERS.items()}
+_UNIT = re.compile(r"[\[(]\s*(?:in )?([^\[\]()]+?)\s*[\])]\s*$")
+
+LARGEST_EXACT_COUNT = 2**53
+"""Above it a float64 no longer holds every integer."""
+
+
+def _frozen(values: ArrayLike) -> Floats:
+    array = np.array(values, dtype=np.float64, order="C")
+    array.setflags(write=False)
+    return array
+
+
+def regular_edges(bins: int, lower: float, upper: float) -> Floats:
+    """Return the `bins + 1` edges of an evenly spaced axis.
+
+    Edge i is `lower + i * ((upper - lower) / bins)`, as ROOT's TAxis::GetBinLowEdge
+    computes it, and the last one is `upper` itself. Every reader uses this one formula, so
+    that equal axes have equal bits whichever file they came from.
+    """
+    edges = lower + np.arange(bins + 1) * ((upper - lower) / bins)
+    edges[bins] = upper
+    return np.asarray(edges, dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Axis:
+    """One axis: its edges, and labels where bins are categories. Title and unit are for people."""
+
+    edges: Floats
+    kind: AxisKind = "variable"
+    labels: tuple[str, ...] | None = None
+    title: str = ""
+    underflow: bool = True
+    overflow: bool = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "edges", _frozen(self.edges))
+        if self.edges.ndim != 1 or len(self.edges) < 2:
+            raise ValueError("an axis has at least one bin, so two edges")
+        if not (np.isfinite(self.edges).all() and (np.diff(self.edges) > 0).all()):
+            raise ValueError("the edges of an axis are finite and rise from bin to bin")
+        if self.labels is not None and len(self.labels) != self.bins:
+            raise ValueError(f"an axis of {self.bins} bins has {len(self.labels)} labels")
+
+    @classmethod
+    def regular(cls, bins: int, lower: float, upper: float, *, title: str = "") -> Axis:
+        """Return an evenly spaced axis; see `regular_edges`."""
+        if bins < 1:
+            raise ValueError("an axis has at least one bin")
+        return cls(regular_edges(bins, lower, upper), "regular", title=title)
+
+    @classmethod
+    def categories(cls, labels: tuple[str, ...], *, title: str = "", overflow: bool = True) -> Axis:
+        """Return an axis of named bins: n labels lie at 0 … n, and nothing flows under."""
+        edges = np.arange(len(labels) + 1, dtype=np.float64)
+        return cls(edges, "category", labels, title, underflow=False, overflow=overflow)
+
+    @property
+    def bins(self) -> int:
+        """The number of bins without flow."""
+        return len(self.edges) - 1
+
+    @property
+    def unit(self) -> str:
+        """The unit in the axis title, e.g. `GeV` of `m(4l) [GeV]`; empty if there is none."""
+        found = _UNIT.search(self.title)
+        return found.group(1) if found and "V" in found.group(1) else ""
+
+    def describe_bin(self, place: int) -> str:
+        """Return the words for a bin: `bin 12 [103, 106) GeV`, `underflow` or `overflow`.
+
+        `place` counts as in the arrays: 0 is the underflow, 1 the first bin.
+        """
+        if place == 0:
+            return "underflow"
+        if place == self.bins + 1:
+            return "overflow"
+        if self.labels is not None:
+            return f"bin {place} '{self.labels[place - 1]}'"
+        low, high = (f"{edge:.6g}" for edge in self.edges[place - 1 : place + 1])
+        unit = f" {self.unit}" if self.unit else ""
+        return f"bin {place} [{low}, {high}){unit}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Histogram:
+    """A binned distribution of one to three axes, with its flow bins.
+
+    `sumw2` is None when the file stores none, which is not the same as stored weights that
+    equal the contents. `entries` is the number of fills, None where the format has no place
+    for it. Instances compare by identity; `content_hash` says whether two hold the same.
+    """
+
+    name: str
+    axes: tuple[Axis, ...]
+    values: Floats
+    sumw2: Floats | None = None
+    storage: Storage = "float64"
+    entries: float | None = None
+    title: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "values", _frozen(self.values))
+        shape = tuple(axis.bins + 2 for axis in self.axes)
+        if self.values.shape != shape:
+            raise ValueError(f"'{self.name}' has contents {self.values.shape}, axes {shape}")
+        if self.sumw2 is not None:
+            object.__setattr__(self, "sumw2", _frozen(self.sumw2))
+            if self.sumw2.shape != shape:
+                raise ValueError(f"'{self.name}' has sumw2 {self.sumw2.shape}, axes {shape}")
+
+    @property
+    def class_name(self) -> str:
+        """The name physicists know it by, e.g. `TH1D`."""
+        return f"TH{len(self.axes)}{_LETTERS[self.storage]}"
+
+    @property
+    def variances(self) -> Floats:
+        """The variance of each bin: sumw2, or |contents| (Poisson) where none is stored."""
+        return np.abs(self.values if self.sumw2 is None else self.sumw2)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether every bin holds zero, flow included."""
+        return not self.values.any()
+
+    def describe_bin(self, place: tuple[int, ...]) -> str:
+        """Return the words for one bin; `place` counts as in `values`, flow included."""
+        if len(self.axes) == 1:
+            return self.axes[0].describe_bin(place[0])
+        named = zip("xyz", self.axes, place, strict=False)
+        return ", ".join(f"{letter} {axis.describe_bin(index)}" for letter, axis, index in named)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Table:
+    """Named rows of numbers: yields, a cut flow. The order of rows and columns counts."""
+
+    name: str
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    values: Floats
+    corner: str = ""
+    """The heading of the row names."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "values", _frozen(self.values))
+        if self.values.shape != (len(self.rows), len(self.columns)):
+            raise ValueError(
+                f"table '{self.name}' has numbers {self.values.shape}, "
+                f"{len(self.rows)} rows and {len(self.columns)} columns"
+            )
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the table has no number."""
+        return self.values.size == 0
+
+    def describe_bin(self, place: tuple[int, ...]) -> str:
+        """Return the words for one cell: `row '4mu 2012', column 'data'`."""
+        return f"row '{self.rows[place[0]]}', column '{self.columns[place[1]]}'"
+
+
+DataObject: TypeAlias = Histogram | Table
+
+
+@dataclass(frozen=True, slots=True)
+class Objects(Mapping[str, DataObject]):
+    """What one or more files hold, by name, and what in them could not be read.
+
+    `unsupported` maps the name of each physics object that reprun cannot compare to its class
+    (or to the reason); `skipped` does so for what is no physics result (trees, canvases).
+    """
+
+    by_name: Mapping[str, DataObject] = field(default_factory=dict)
+    unsupported: Mapping[str, str] = field(default_factory=dict)
+    skipped: Mapping[str, str] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> DataObject:
+        return self.by_name[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.by_name)
+
+    def __len__(self) -> int:
+        return len(self.by_name)
+
+    def prefixed(self, prefix: str) -> Objects:
+        """Return the same objects with `prefix/` before every name."""
+
+        def renamed(mapping: Mapping[str, str]) -> dict[str, str]:
+            return {f"{prefix}/{name}": value for name, value in mapping.items()}
+
+        return Objects(
+            {f"{prefix}/{name}": value for name, value in self.by_name.items()},
+            renamed(self.unsupported),
+            renamed(self.skipped),
+        )
+
+
+def number(value: float) -> int | float:
+    """Return an integer for a float that holds one exactly, so that text shows `5`, not `5.0`.
+
+    The sign of -0.0 stays: it is written `-0.0`.
+    """
+    if value == 0:
+        return 0 if math.copysign(1.0, value) > 0 else -0.0
+    if math.isfinite(value) and value == int(value) and abs(value) < LARGEST_EXACT_COUNT:
+        return int(value)
+    return value

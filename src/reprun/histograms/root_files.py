@@ -1,0 +1,154 @@
+"""ROOT files, read with uproot. The only module that knows ROOT's own class layout.
+
+A histogram is decoded from its members, not from uproot's `variances`: those return the
+contents when no sumw2 is stored, and "none stored" is a fact that must survive.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reprun.errors import OutputMissingError
+from reprun.histograms.model import (
+    LARGEST_EXACT_COUNT,
+    STORAGE_LETTERS,
+    Axis,
+    Floats,
+    Histogram,
+    Objects,
+    regular_edges,
+)
+
+_HISTOGRAM = re.compile(r"^TH([123])([CSILFD])$")
+_PHYSICS = re.compile(r"^(TH|TProfile|TEfficiency|TGraph|TMultiGraph|TSpline|TF[123]$|TRatio)")
+"""Classes that hold results: what of them cannot be compared is reported, object by object."""
+
+
+class _UnsupportedError(Exception):
+    """This one object cannot be represented; the message says why."""
+
+
+def read_root(path: Path) -> Objects:
+    """Read every histogram of a ROOT file, in sub-directories too, by its path in the file.
+
+    Of several cycles of one name the newest counts, as in ROOT. Raises OutputMissingError if
+    the file or an object in it cannot be read.
+    """
+    import uproot  # noqa: PLC0415 - 0.3 s that runs without ROOT files need not pay
+
+    found: dict[str, Histogram] = {}
+    unsupported: dict[str, str] = {}
+    skipped: dict[str, str] = {}
+    name = ""
+    try:
+        with uproot.open(path) as file:
+            for name, class_name, key in _newest_keys(file):
+                matched = _HISTOGRAM.match(class_name)
+                if matched:
+                    try:
+                        found[name] = _histogram(name, matched.group(2), file[key])
+                    except _UnsupportedError as reason:
+                        unsupported[name] = f"{class_name}: {reason}"
+                elif _PHYSICS.match(class_name):
+                    unsupported[name] = class_name
+                elif not class_name.startswith("TDirectory"):
+                    skipped[name] = class_name
+    # Broken bytes lead uproot into whatever they decode to: zlib.error, struct.error,
+    # IndexError, KeyError, AssertionError and more. All of them mean the same to the user.
+    except Exception as error:
+        where = f", object '{name}'" if name else ""
+        raise OutputMissingError(
+            f"{path.name} is not a readable ROOT file{where}: {_first_line(error)}",
+            place=str(path),
+        ) from error
+    return Objects(found, unsupported, skipped)
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
+def _newest_keys(file: Any) -> Iterator[tuple[str, str, str]]:
+    """Yield path, class name and full key of the newest cycle of every object."""
+    newest: dict[str, tuple[int, str]] = {}
+    for key, class_name in file.iterclassnames(recursive=True):
+        name, _, cycle = key.rpartition(";")
+        if name not in newest or int(cycle) > newest[name][0]:
+            newest[name] = (int(cycle), class_name)
+    for name, (cycle, class_name) in newest.items():
+        yield name, class_name, f"{name};{cycle}"
+
+
+def _histogram(name: str, letter: str, model: Any) -> Histogram:
+    members = model.all_members
+    buffered = members.get("fBuffer")
+    if buffered is not None and len(buffered) and buffered[0] > 0:
+        raise _UnsupportedError(
+            f"{int(buffered[0])} fills still lie in its buffer: call BufferEmpty() before Write()"
+        )
+    rank = int(type(model).__name__.split("_")[1][2])
+    axes = tuple(_axis(members[f"f{letter}axis"]) for letter in "XYZ"[:rank])
+    shape = tuple(axis.bins + 2 for axis in axes)
+    values = _array(_contents(model), shape)
+    if letter == "L" and np.abs(values).max() >= LARGEST_EXACT_COUNT:
+        raise _UnsupportedError("counts of 2^53 and more")
+    stored = np.asarray(members["fSumw2"])
+    return Histogram(
+        name=name,
+        axes=axes,
+        values=values,
+        sumw2=_array(stored, shape) if len(stored) else None,
+        storage=STORAGE_LETTERS[letter],
+        entries=float(members["fEntries"]),
+        title=str(members["fTitle"]),
+    )
+
+
+def _contents(model: Any) -> Any:
+    """Return the flat array of a TH1x: its base class TArrayx."""
+    import uproot  # noqa: PLC0415 - see read_root
+
+    (array,) = model.base(uproot.models.TArray.Model_TArray)
+    return np.asarray(array)
+
+
+def _array(flat: Any, shape: tuple[int, ...]) -> Floats:
+    """Shape ROOT's flat array, in which x runs fastest, to (nx + 2, ny + 2, nz + 2)."""
+    if flat.size != int(np.prod(shape)):
+        raise ValueError(f"{flat.size} numbers for {shape} bins")
+    return np.asarray(flat.reshape(shape[::-1]).T, dtype=np.float64)
+
+
+def _axis(model: Any) -> Axis:
+    bins = int(model.member("fNbins"))
+    lower, upper = float(model.member("fXmin")), float(model.member("fXmax"))
+    stored = np.asarray(model.member("fXbins"), dtype=np.float64)
+    title = str(model.member("fTitle"))
+    labels = _labels(model.member("fLabels", none_if_missing=True), bins)
+    if len(stored):
+        return Axis(stored, "variable", labels, title)
+    if not lower < upper:
+        raise _UnsupportedError(f"an axis from {lower:g} to {upper:g}")
+    return Axis(regular_edges(bins, lower, upper), "regular", labels, title)
+
+
+def _labels(stored: Any, bins: int) -> tuple[str, ...] | None:
+    """Return one label a bin: ROOT keeps the bin number of each in its fUniqueID."""
+    if not stored:
+        return None
+    labels = [""] * bins
+    for position, label in enumerate(stored, start=1):
+        place = _unique_id(label) or position
+        if 1 <= place <= bins:
+            labels[place - 1] = str(label)
+    return tuple(labels)
+
+
+def _unique_id(label: Any) -> int:
+    return next((int(base.member("@fUniqueID")) for base in label.bases), 0)

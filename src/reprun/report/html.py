@@ -1,0 +1,133 @@
+"""The report as one HTML page: it opens from disk, loads nothing and reads without scripts.
+
+A Content-Security-Policy in the page forbids every outside load. Plots are drawn by the
+page's own script from numbers that lie in it as JSON, rounded to six digits; every number
+that is shown as text comes from the report unrounded.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib.resources import files
+from pathlib import Path, PurePosixPath
+
+from jinja2 import Environment, StrictUndefined, Template
+from markupsafe import Markup
+from pydantic import JsonValue
+
+from reprun.report.model import Number, Panel, Report, shown
+
+FILE_NAME = "report.html"
+MEDIA_TYPES: Mapping[str, str] = {
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".webp": "image/webp",
+}
+MOST_OPEN = 8
+"""How many failing objects stand open at first."""
+_NOT_NUMBERS = re.compile(r"-?(?:nan|inf)")
+
+
+def render_html(report: Report, pictures: Mapping[str, bytes] | None = None) -> str:
+    """Return the page. `pictures` holds the bytes of the report's plots by their path.
+
+    A plot whose bytes are not given, or that browsers cannot show (PDF), is named only.
+    """
+    return _template().render(
+        report=report,
+        style=Markup(_part("report.css")),  # noqa: S704 - our own file
+        script=Markup(_part("report.js")),  # noqa: S704 - our own file
+        data=_payload(report),
+        pictures=dict(_data_uris(pictures or {})),
+        provenance=list(_flat(dict(report.provenance))),
+        longest_step=max((step.wall_seconds for step in report.steps), default=0.0) or 1.0,
+        most_open=MOST_OPEN,
+    )
+
+
+def read_pictures(report: Report, root: Path) -> dict[str, bytes]:
+    """Read the plots of a report that lie below `root`; those that do not exist are left out."""
+    found = {plot.path: root / plot.path for plot in report.plots}
+    return {path: file.read_bytes() for path, file in found.items() if file.is_file()}
+
+
+def _part(name: str) -> str:
+    return files("reprun.report").joinpath(name).read_text(encoding="utf-8")
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["shown"] = shown
+    environment.filters["slug"] = lambda text: text.replace(" ", "-")
+    return environment.from_string(_part("report.html.j2"))
+
+
+def _data_uris(pictures: Mapping[str, bytes]) -> Iterable[tuple[str, str]]:
+    for path, content in pictures.items():
+        media = MEDIA_TYPES.get(PurePosixPath(path).suffix.lower())
+        if media is not None:
+            yield path, f"data:{media};base64,{base64.b64encode(content).decode()}"
+
+
+def _flat(document: Mapping[str, JsonValue], prefix: str = "") -> Iterable[tuple[str, str]]:
+    """Yield dotted names and texts of a nested document."""
+    for key, value in document.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, dict):
+            yield from _flat(value, f"{name}.")
+        elif isinstance(value, list):
+            yield name, ", ".join(v if isinstance(v, str) else json.dumps(v) for v in value)
+        else:
+            yield name, value if isinstance(value, str) else json.dumps(value)
+
+
+def _payload(report: Report) -> Markup:
+    """Return the drawn numbers as JSON that is safe inside a script element.
+
+    `<`, `>` and `&` are written as escapes, so that no name can end the element.
+    """
+    items = ",".join(
+        f"[{','.join(_drawing(panel) for panel in item.panels)}]" for item in report.items
+    )
+    text = f"[{items}]"
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return Markup(text)  # noqa: S704 - escaped just above
+
+
+def _drawing(panel: Panel) -> str:
+    axis = panel.axis
+    fields = {
+        "t": json.dumps(panel.title),
+        "x": json.dumps(axis.title),
+        "n": json.dumps(panel.note),
+        "b": json.dumps([axis.bins, axis.lower, axis.upper]),
+        "e": _numbers(axis.edges),
+        "l": json.dumps(axis.labels),
+        "s": json.dumps(panel.same),
+        "m": _numbers(panel.monitored),
+        "me": _numbers(panel.monitored_errors),
+        "mf": _numbers(panel.monitored_flow),
+        "r": _numbers(panel.reference),
+        "re": _numbers(panel.reference_errors),
+        "rf": _numbers(panel.reference_flow),
+        "p": _numbers(panel.pulls),
+    }
+    kept = (f'"{key}":{text}' for key, text in fields.items() if text not in ("null", '""'))
+    return f"{{{','.join(kept)}}}"
+
+
+def _numbers(values: tuple[Number, ...] | None) -> str:
+    if values is None:
+        return "null"
+    text = ",".join(["%.6g" % value for value in values])  # noqa: UP031 - half the time of format
+    return f"[{_NOT_NUMBERS.sub('null', text)}]"

@@ -1,0 +1,228 @@
+"""The report: one document that every renderer shows and none recomputes."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import math
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, WithJsonSchema
+
+from reprun.errors import OutputMissingError
+from reprun.spec import Citation
+
+FILE_NAME = "report.json"
+
+Number = Annotated[
+    float,
+    WithJsonSchema({"anyOf": [{"type": "number"}, {"enum": ["NaN", "Infinity", "-Infinity"]}]}),
+]
+"""A float; JSON has no word for those that are not finite, so they are written as strings."""
+
+Numbers = tuple[Number, ...]
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
+
+
+class AnalysisInfo(_Document):
+    """What was run."""
+
+    name: str
+    title: str
+    experiment: str = ""
+    variant: str = ""
+    image: str = ""
+    image_digest: str = ""
+    dataset: str = ""
+
+
+class PlotAxis(_Document):
+    """The bins of a drawn axis: even ones by number and range, others by their edges."""
+
+    title: str
+    unit: str
+    bins: int
+    lower: float
+    upper: float
+    edges: tuple[float, ...] | None = None
+    labels: tuple[str, ...] | None = None
+
+
+class Panel(_Document):
+    """One drawing: the run over its reference, without flow bins, which are given beside.
+
+    If `same`, the reference holds the numbers of `monitored` and they are not repeated. A side
+    that is null was not there or cannot be drawn on these axes. Errors that are null are
+    sqrt(|contents|). `pulls` is null unless both sides are given.
+    """
+
+    title: str
+    axis: PlotAxis
+    same: bool = False
+    monitored: Numbers | None
+    monitored_errors: Numbers | None = None
+    monitored_flow: tuple[Number, Number] | None = None
+    reference: Numbers | None = None
+    reference_errors: Numbers | None = None
+    reference_flow: tuple[Number, Number] | None = None
+    pulls: Numbers | None = None
+    note: str = ""
+
+
+class Difference(_Document):
+    """One differing bin or cell; see `reprun.compare.BinDifference`."""
+
+    label: str
+    edges: tuple[tuple[Number, Number], ...]
+    monitored: Number
+    reference: Number
+    monitored_error: Number | None
+    reference_error: Number | None
+    ratio: Number
+    pull: Number | None
+
+
+class CheckResult(_Document):
+    """One rung of the ladder or one test, with the figures behind its answer."""
+
+    name: str
+    passed: bool
+    sentence: str
+    figures: Mapping[str, Number] = {}
+
+
+class RuleUsed(_Document):
+    """The rule of `analysis.yaml` that held."""
+
+    match: str
+    kind: str
+    relative: float
+    absolute: float
+    reason: str | None
+    expires: datetime.date | None
+
+
+class ReportTable(_Document):
+    """A table to show. Cells are text or numbers; `marked`: cells (row, column) that differ."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str | Number, ...], ...]
+    caption: str = ""
+    marked: tuple[tuple[int, int], ...] = ()
+
+
+class ReportItem(_Document):
+    """The verdict on one object, why, and what is needed to draw it."""
+
+    name: str
+    title: str
+    class_name: str
+    verdict: str
+    passes: bool
+    sentence: str
+    kind: str
+    rule: RuleUsed | None
+    monitored_hash: str | None
+    reference_hash: str | None
+    bins: int
+    differing: int
+    beyond: int
+    max_ulp: Number
+    max_relative: Number
+    max_pull: Number | None
+    differences: tuple[Difference, ...] = ()
+    checks: tuple[CheckResult, ...] = ()
+    notes: tuple[str, ...] = ()
+    panels: tuple[Panel, ...] = ()
+    table: ReportTable | None = None
+
+
+class IgnoredItem(_Document):
+    """An object that a rule leaves out of the verdict."""
+
+    name: str
+    reason: str
+    expires: datetime.date | None
+
+
+class StepUsage(_Document):
+    """What one step of the workflow used."""
+
+    name: str
+    wall_seconds: float
+    cpu_seconds: float | None = None
+    memory_bytes: int | None = None
+    exit_code: int = 0
+    image: str = ""
+
+
+class Plot(_Document):
+    """A picture the analysis made, by its path below the run's directory."""
+
+    path: str
+    caption: str = ""
+
+
+class Report(_Document):
+    """Everything one comparison found, for people, for machines and for later runs."""
+
+    schema_version: Literal[1] = 1
+    generator: str
+    analysis: AnalysisInfo
+    status: Literal["reproduced", "not reproduced"]
+    sentence: str
+    counts: Mapping[str, int]
+    """Objects by verdict, best verdict first."""
+    causes: tuple[str, ...] = ()
+    """What differs from the run that was blessed or from the last good one."""
+    items: Annotated[tuple[ReportItem, ...], Field(min_length=1)]
+    """Those that do not pass come first, the worst at the top."""
+    ignored: tuple[IgnoredItem, ...] = ()
+    notes: tuple[str, ...] = ()
+    tables: tuple[ReportTable, ...] = ()
+    plots: tuple[Plot, ...] = ()
+    steps: tuple[StepUsage, ...] = ()
+    provenance: Mapping[str, JsonValue] = {}
+    citations: tuple[Citation, ...] = ()
+
+    @property
+    def reproduced(self) -> bool:
+        """Whether every object passed."""
+        return self.status == "reproduced"
+
+
+def report_json(report: Report) -> str:
+    """Return the text of `report.json`."""
+    return report.model_dump_json() + "\n"
+
+
+def read_report(text: str, place: str) -> Report:
+    """Read `report.json` back. Raises OutputMissingError that names `place`."""
+    try:
+        return Report.model_validate_json(text)
+    except ValueError as error:
+        raise OutputMissingError(
+            f"not a report of schema version 1: {error}", place=place
+        ) from error
+
+
+def report_schema() -> str:
+    """Return the JSON Schema of `report.json`, as published in docs/schemas/report.json."""
+    schema = Report.model_json_schema(mode="serialization")
+    return json.dumps(schema, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def shown(value: str | float | None, digits: int = 6) -> str:
+    """Return a number as people read it: whole ones in full, others to `digits` digits."""
+    if value is None:
+        return "-"
+    if isinstance(value, str):
+        return value
+    if math.isfinite(value) and float(value).is_integer() and abs(value) < 1e15:
+        return f"{value:.0f}"
+    return f"{value:.{digits}g}"

@@ -1,0 +1,340 @@
+"use strict";
+(() => {
+  const data = JSON.parse(document.getElementById("data").textContent);
+  const items = [...document.querySelectorAll(".item")];
+  document.documentElement.classList.add("js");
+
+  const escaped = (text) => String(text).replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
+  const f = (x) => x.toFixed(2);
+  const short = (x) => (x === null ? "not finite" : String(Number(x.toPrecision(6))));
+  const edgesOf = (p) => p.e || Array.from({ length: p.b[0] + 1 }, (_, i) =>
+    i === p.b[0] ? p.b[2] : p.b[1] + (i * (p.b[2] - p.b[1])) / p.b[0]);
+  const errorsOf = (values, errors) =>
+    errors || (values && values.map((v) => (v === null ? null : Math.sqrt(Math.abs(v)))));
+  const referenceOf = (p) => (p.s ? p.m : p.r);
+
+  function niceTicks(low, high, count) {
+    const raw = (high - low) / count;
+    const power = 10 ** Math.floor(Math.log10(raw));
+    const step = power * [1, 2, 5, 10].find((s) => s * power >= raw * 0.999);
+    const ticks = [];
+    for (let t = Math.ceil(low / step - 1e-9) * step; t <= high + step * 1e-9; t += step)
+      ticks.push(Math.abs(t) < step * 1e-9 ? 0 : t);
+    return ticks;
+  }
+
+  function stepPath(edges, values, X, Y, base) {
+    let path = "", open = false;
+    values.forEach((v, i) => {
+      if (v === null) { open = false; return; }
+      const y = f(Y(v));
+      path += open ? `V${y}` : base === null ? `M${f(X(edges[i]))} ${y}` : `M${f(X(edges[i]))} ${f(base)}V${y}`;
+      path += `H${f(X(edges[i + 1]))}`;
+      open = true;
+      if (base !== null && (i + 1 === values.length || values[i + 1] === null)) path += `V${f(base)}Z`;
+    });
+    return path;
+  }
+
+  const W = 620, L = 62, R = 14, H1 = 268, TOP = 26, H2 = 74, H3 = 74, GAP = 9;
+
+  function frame(top, height, xTicks, X) {
+    let out = `<rect class="frame" x="${L}" y="${top}" width="${W - L - R}" height="${height}"/>`;
+    let ticks = "";
+    for (const t of xTicks) {
+      const x = f(X(t));
+      ticks += `M${x} ${top}v5M${x} ${top + height}v-5`;
+    }
+    return out + `<path class="tick" d="${ticks}"/>`;
+  }
+
+  function yLabels(ticks, Y, text) {
+    let out = "", path = "";
+    for (const t of ticks) {
+      const y = Y(t);
+      path += `M${L} ${f(y)}h5M${W - R} ${f(y)}h-5`;
+      out += `<text x="${L - 7}" y="${f(y + 4)}" text-anchor="end">${text(t)}</text>`;
+    }
+    return out + `<path class="tick" d="${path}"/>`;
+  }
+
+  function draw(p, log) {
+    const edges = edgesOf(p), m = p.m, r = referenceOf(p);
+    const me = errorsOf(m, p.me), re = p.s ? me : errorsOf(r, p.re);
+    const lo = edges[0], hi = edges[edges.length - 1];
+    const X = (x) => L + ((x - lo) / (hi - lo)) * (W - L - R);
+    const xTicks = p.l ? [] : niceTicks(lo, hi, 8).filter((t) => t >= lo && t <= hi);
+    const both = m && r;
+    const tops = [], finite = [];
+    for (const [v, e] of [[m, me], [r, re]]) if (v) v.forEach((x, i) => {
+      if (x !== null) { finite.push(x); tops.push(x + (e[i] || 0)); }
+    });
+    let low = Math.min(0, ...minMax(finite)), high = Math.max(0, ...minMax(tops));
+    const positive = finite.filter((x) => x > 0);
+    log = log && positive.length > 0;
+    if (log) {
+      const least = minMax(positive)[0];
+      low = least * 0.4;
+      high = Math.max(high, least) * (high / low > 1e3 ? 8 : 3);
+    } else {
+      if (high === low) high = low + 1;
+      const span = high - low;
+      high += span * 0.16;
+      if (low < 0) low -= span * 0.08;
+    }
+    const floor = TOP + H1;
+    const Y = log
+      ? (v) => (v > 0 ? Math.max(TOP, Math.min(floor, floor - (Math.log10(v / low) / Math.log10(high / low)) * H1)) : floor)
+      : (v) => floor - ((v - low) / (high - low)) * H1;
+    const base = log ? floor : Y(0);
+    let svg = "";
+
+    const hot = new Set();
+    if (p.p) p.p.forEach((v, i) => { if (v !== 0) hot.add(i); });
+    if (hot.size && hot.size <= 60) for (const i of hot)
+      svg += `<rect class="mark-bin" x="${f(X(edges[i]))}" y="${TOP}" width="${f(X(edges[i + 1]) - X(edges[i]))}" height="${H1}"/>`;
+    if (r) {
+      svg += `<path class="area" d="${stepPath(edges, r, X, Y, base)}"/>`;
+      svg += `<path class="refline" d="${stepPath(edges, r, X, Y, null)}"/>`;
+    }
+    if (m) svg += points(edges, m, me, X, Y, hot, log);
+    svg += frame(TOP, H1, xTicks, X);
+    if (log) {
+      const ticks = [];
+      for (let k = Math.ceil(Math.log10(low)); k <= Math.log10(high); k++) ticks.push(k);
+      const every = Math.ceil(ticks.length / 7);
+      svg += yLabels(ticks.filter((k) => k % every === 0).map((k) => 10 ** k), Y, (t) => power(Math.round(Math.log10(t))));
+      let minor = "";
+      if (ticks.length < 9) for (let k = Math.floor(Math.log10(low)); k <= Math.log10(high); k++)
+        for (let n = 2; n < 10; n++) { const v = n * 10 ** k; if (v > low && v < high) minor += `M${L} ${f(Y(v))}h3M${W - R} ${f(Y(v))}h-3`; }
+      svg += `<path class="tick" d="${minor}"/>`;
+    } else {
+      const biggest = Math.max(Math.abs(low), Math.abs(high));
+      const k = biggest >= 1e5 || biggest < 1e-3 ? Math.floor(Math.log10(biggest)) : 0;
+      const ticks = niceTicks(low, high, 6).filter((t) => t <= high - (high - low) * 0.03);
+      svg += yLabels(ticks, Y, (t) => String(Number((t / 10 ** k).toPrecision(6))).replace("-", "−"));
+      if (k) svg += `<text x="${L}" y="${TOP - 8}" class="dim">×${power(k)}</text>`;
+    }
+    svg += legend(p, m, r);
+
+    let top = floor + GAP, bottom = floor;
+    if (both) {
+      svg += ratio(edges, m, me, r, re, X, top, hot, xTicks);
+      bottom = top + H2;
+      if (p.p) {
+        top = bottom + GAP;
+        svg += pulls(edges, p.p, X, top, xTicks);
+        bottom = top + H3;
+      }
+    }
+    if (p.l) {
+      const skip = Math.ceil(p.l.length / 14);
+      p.l.forEach((label, i) => { if (i % skip === 0)
+        svg += `<text x="${f((X(edges[i]) + X(edges[i + 1])) / 2)}" y="${bottom + 16}" text-anchor="middle">${escaped(label)}</text>`; });
+    }
+    for (const t of xTicks) svg += `<text x="${f(X(t))}" y="${bottom + 16}" text-anchor="middle">${String(Number(t.toPrecision(8))).replace("-", "−")}</text>`;
+    svg += `<text x="${W - R}" y="${bottom + 34}" text-anchor="end">${escaped(p.x || "")}</text>`;
+    svg += `<text x="${L}" y="${bottom + 34}" class="dim">${escaped(flow(p))}</text>`;
+    if (edges.length <= 401) svg += probes(edges, p, m, me, r, re, X, TOP, bottom - TOP);
+    return `<svg viewBox="0 0 ${W} ${bottom + 42}" role="img" aria-label="${escaped(p.t || "histogram")}">${svg}</svg>`;
+  }
+
+  function minMax(values) {
+    let low = Infinity, high = -Infinity;
+    for (const v of values) { if (v < low) low = v; if (v > high) high = v; }
+    return values.length ? [low, high] : [];
+  }
+
+  const digits = "⁰¹²³⁴⁵⁶⁷⁸⁹";
+  function power(k) {
+    if (k === 0) return "1";
+    if (k === 1) return "10";
+    return "10" + (k < 0 ? "⁻" : "") + [...String(Math.abs(k))].map((d) => digits[d]).join("");
+  }
+
+  function points(edges, m, me, X, Y, hot, log) {
+    const radius = m.length > 150 ? 1.3 : m.length > 60 ? 2 : 2.7;
+    let bars = "", hotBars = "", dots = "";
+    m.forEach((v, i) => {
+      if (v === null || (log && v <= 0)) return;
+      if (v === 0 && !me[i] && !hot.has(i)) return;
+      const x = f((X(edges[i]) + X(edges[i + 1])) / 2);
+      if (me[i]) {
+        const bar = `M${x} ${f(Y(v + me[i]))}V${f(Y(v - me[i]))}`;
+        if (hot.has(i)) hotBars += bar; else bars += bar;
+      }
+      dots += `<circle class="runpt${hot.has(i) ? " hot" : ""}" cx="${x}" cy="${f(Y(v))}" r="${radius}"/>`;
+    });
+    return `<path class="runbar" d="${bars}"/><path class="runbar hotbar" d="${hotBars}"/>${dots}`;
+  }
+
+  function legend(p, m, r) {
+    let x = L, out = "";
+    const y = TOP - 9;
+    const entry = (sign, text) => { out += sign(x) + `<text x="${x + 26}" y="${y}">${text}</text>`; x += 40 + text.length * 6.6; };
+    x = L + 60;
+    if (m) entry((a) => `<path class="runbar" d="M${a + 10} ${y - 11}v14"/><circle class="runpt" cx="${a + 10}" cy="${y - 4}" r="2.7"/>`, "this run");
+    if (r) entry((a) => `<rect class="area" x="${a}" y="${y - 10}" width="20" height="11"/><path class="refline" d="M${a} ${y - 10}h20"/>`, p.s ? "reference (identical)" : "reference");
+    if (p.n) out += `<text class="dim" x="${L + 8}" y="${TOP + 16}">${escaped(p.n)}</text>`;
+    return out;
+  }
+
+  function ratio(edges, m, me, r, re, X, top, hot, xTicks) {
+    let spread = 0.02;
+    const values = m.map((v, i) => (v === null || !r[i] ? null : v / r[i]));
+    values.forEach((v) => { if (v !== null) spread = Math.max(spread, Math.min(1, Math.abs(v - 1) * 1.25)); });
+    const errors = m.map((v, i) => (r[i] && me[i] ? me[i] / Math.abs(r[i]) : 0));
+    const typical = errors.filter((e) => e > 0).sort((a, b) => a - b);
+    if (typical.length) spread = Math.max(spread, Math.min(1, 1.6 * typical[Math.floor(typical.length / 2)]));
+    const Y = (v) => top + H2 / 2 - (Math.max(-1, Math.min(1, (v - 1) / spread)) * H2) / 2;
+    let band = "", bars = "", hotBars = "", dots = "";
+    values.forEach((v, i) => {
+      if (v === null) return;
+      const e = re[i] ? re[i] / Math.abs(r[i]) : 0;
+      if (e) band += `M${f(X(edges[i]))} ${f(Y(1 + e))}H${f(X(edges[i + 1]))}V${f(Y(1 - e))}H${f(X(edges[i]))}Z`;
+      const x = f((X(edges[i]) + X(edges[i + 1])) / 2);
+      const bar = `M${x} ${f(Y(v + errors[i]))}V${f(Y(v - errors[i]))}`;
+      if (hot.has(i)) hotBars += bar; else bars += bar;
+      dots += `<circle class="runpt${hot.has(i) ? " hot" : ""}" cx="${x}" cy="${f(Y(v))}" r="${m.length > 150 ? 1.2 : 2}"/>`;
+    });
+    const mid = Y(1);
+    return `<path class="band" d="${band}"/><path class="unit-line" d="M${L} ${f(mid)}H${W - R}"/><path class="runbar" d="${bars}"/><path class="runbar hotbar" d="${hotBars}"/>${dots}` +
+      frame(top, H2, xTicks, X) + yLabels(rounded(1, spread), Y, (t) => String(Number(t.toPrecision(6)))) + side(top, H2, "ratio");
+  }
+
+  function rounded(centre, spread) {
+    const step = niceTicks(0, spread, 2)[1] || spread;
+    const use = step < spread * 0.93 ? step : spread / 2;
+    return [centre - use, centre, centre + use];
+  }
+
+  function side(top, height, text) {
+    return `<text class="dim" text-anchor="middle" transform="translate(13 ${top + height / 2}) rotate(-90)">${text}</text>`;
+  }
+
+  function pulls(edges, values, X, top, xTicks) {
+    let most = 1;
+    values.forEach((v) => { if (v !== null) most = Math.max(most, Math.abs(v)); });
+    most *= 1.15;
+    const Y = (v) => top + H3 / 2 - (Math.max(-1, Math.min(1, v / most)) * H3) / 2;
+    let bars = "";
+    values.forEach((v, i) => {
+      if (v === 0) return;
+      const a = Y(0), b = v === null ? top : Y(v), w = Math.max(1, X(edges[i + 1]) - X(edges[i]) - 0.6);
+      bars += `<rect class="pullbar${v === null || Math.abs(v) > 3 ? " hot" : ""}" x="${f(X(edges[i]) + 0.3)}" y="${f(Math.min(a, b))}" width="${f(w)}" height="${f(Math.max(0.8, Math.abs(a - b)))}"/>`;
+    });
+    return `<path class="unit-line" d="M${L} ${f(Y(0))}H${W - R}"/>${bars}` + frame(top, H3, xTicks, X) +
+      yLabels(rounded(0, most), Y, (t) => String(Number(t.toPrecision(3))).replace("-", "−")) + side(top, H3, "pull");
+  }
+
+  function flow(p) {
+    const side = (name, k) => {
+      const a = p.mf ? p.mf[k] : undefined, b = p.s ? a : p.rf ? p.rf[k] : undefined;
+      if (a === undefined) return b ? `${name} ${short(b)}` : "";
+      if (b !== undefined && a !== b) return `${name} ${short(a)}, reference ${short(b)}`;
+      return a ? `${name} ${short(a)}` : "";
+    };
+    return [side("underflow", 0), side("overflow", 1)].filter(Boolean).join(" · ");
+  }
+
+  function probes(edges, p, m, me, r, re, X, top, height) {
+    let out = "";
+    const value = (name, v, e, i) => (v ? `\n${name} ${short(v[i])}${e && e[i] ? ` ± ${short(Number(e[i].toPrecision(3)))}` : ""}` : "");
+    for (let i = 0; i + 1 < edges.length; i++) {
+      const where = p.l ? p.l[i] : `[${short(edges[i])}, ${short(edges[i + 1])})`;
+      const text = `bin ${i + 1} ${where}` + value("run", m, me, i) + value("reference", r, re, i) + (p.p && p.p[i] ? `\npull ${short(Number(p.p[i].toPrecision(3)))}` : "");
+      out += `<rect class="probe" x="${f(X(edges[i]))}" y="${top}" width="${f(X(edges[i + 1]) - X(edges[i]))}" height="${height}"><title>${escaped(text)}</title></rect>`;
+    }
+    return out;
+  }
+
+  function spark(p) {
+    const w = 136, h = 34, edges = edgesOf(p), m = p.m, r = referenceOf(p);
+    const all = [...(m || []), ...(r || [])].filter((v) => v !== null);
+    const [low, high] = [Math.min(0, ...minMax(all)), Math.max(0, ...minMax(all))];
+    const lo = edges[0], hi = edges[edges.length - 1];
+    const X = (x) => ((x - lo) / (hi - lo)) * w;
+    const Y = (v) => h - 2 - ((v - low) / (high - low || 1)) * (h - 5);
+    let svg = "";
+    if (r) svg += `<path class="area" d="${stepPath(edges, r, X, Y, Y(0))}"/>`;
+    if (m) svg += `<path class="refline" style="stroke:var(--${p.s ? "refline" : "run"})" d="${stepPath(edges, m, X, Y, null)}"/>`;
+    return `<svg width="${w}" height="${h}" viewBox="0 0 ${w} ${h}" aria-hidden="true">${svg}</svg>`;
+  }
+
+  let allLog = false;
+  function figure(panel) {
+    const holder = document.createElement("div");
+    holder.className = "plot";
+    let log = allLog;
+    const paint = () => {
+      holder.innerHTML = draw(panel, log);
+      const button = document.createElement("button");
+      button.type = "button";
+      button.className = "scale";
+      button.textContent = log ? "linear" : "log";
+      button.title = "change the scale of this plot";
+      button.addEventListener("click", () => { log = !log; paint(); });
+      holder.append(button);
+    };
+    paint();
+    return holder;
+  }
+
+  function fill(item) {
+    const place = item.querySelector(".figures");
+    if (!place.childElementCount) place.replaceChildren(...data[item.dataset.i].map(figure));
+  }
+
+  const visible = new IntersectionObserver((entries) => {
+    for (const entry of entries) if (entry.isIntersecting) {
+      const item = entry.target, panels = data[item.dataset.i], place = item.querySelector(".spark");
+      if (panels.length && !place.childElementCount) place.innerHTML = spark(panels[0]);
+      if (item.open) fill(item);
+    }
+  }, { rootMargin: "600px" });
+  items.forEach((item, i) => {
+    visible.observe(item);
+    item.addEventListener("toggle", () => {
+      if (!item.open) return;
+      visible.unobserve(item);
+      visible.observe(item);
+    });
+    if (item.open && i < 12) fill(item);
+  });
+  addEventListener("beforeprint", () => items.filter((item) => item.open && !item.hidden).forEach(fill));
+
+  const chips = [...document.querySelectorAll(".chip")], search = document.getElementById("search");
+  const texts = items.map((item) => item.querySelector("summary").textContent.toLowerCase());
+  function filter() {
+    const wanted = new Set(chips.filter((c) => c.getAttribute("aria-pressed") === "true").map((c) => c.dataset.verdict));
+    const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
+    let shown = 0;
+    items.forEach((item, i) => {
+      item.hidden = !(wanted.has(item.dataset.verdict) && words.every((word) => texts[i].includes(word)));
+      if (!item.hidden) shown++;
+    });
+    document.getElementById("showing").textContent = `${shown} of ${items.length} shown`;
+    document.getElementById("nothing").hidden = shown > 0;
+  }
+  const toggle = (button) => {
+    const on = button.getAttribute("aria-pressed") !== "true";
+    button.setAttribute("aria-pressed", on);
+    return on;
+  };
+  chips.forEach((chip) => chip.addEventListener("click", () => { toggle(chip); filter(); }));
+  search.addEventListener("input", filter);
+  const openAll = document.getElementById("open-all");
+  openAll.addEventListener("click", () => {
+    const open = openAll.textContent === "open all";
+    items.forEach((item) => { if (!item.hidden) item.open = open; });
+    openAll.textContent = open ? "close all" : "open all";
+  });
+  document.getElementById("all-log").addEventListener("click", (event) => {
+    allLog = toggle(event.currentTarget);
+    items.forEach((item) => {
+      const place = item.querySelector(".figures");
+      if (place.childElementCount) { place.replaceChildren(); if (item.open) fill(item); }
+    });
+  });
+  filter();
+})();

@@ -1,0 +1,159 @@
+"""The report on a terminal: rich tables, or the same lines without colour in a log."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from reprun.compare import count_of
+from reprun.report.model import Report, ReportItem, ReportTable, shown
+
+MOST_FAILURES = 20
+MOST_EXPLAINED = 3
+STYLES = {
+    "identical": "green",
+    "equal": "green",
+    "compatible": "cyan",
+    "changed": "yellow",
+    "different": "red",
+    "not comparable": "magenta",
+    "extra": "yellow",
+    "missing": "red",
+}
+
+
+def renderable(
+    report: Report, *, written: Sequence[tuple[str, str]] = (), verbose: bool = False
+) -> RenderableType:
+    """Return what a rich console shows of a report; the verdict's sentence comes last but paths.
+
+    `written` names files for the reader: (what, path). `verbose` lists every object and step.
+    """
+    parts: list[RenderableType] = [_heading(report)]
+    parts += [_table(table) for table in report.tables]
+    listed = report.items if verbose else [item for item in report.items if not item.passes]
+    if listed:
+        parts.append(_objects(listed if verbose else listed[:MOST_FAILURES]))
+        if len(listed) > MOST_FAILURES and not verbose:
+            parts.append(Text(f"  … and {len(listed) - MOST_FAILURES} more", style="dim"))
+    failed = [item for item in report.items if not item.passes and item.differences]
+    parts += [_differences(item) for item in failed[:MOST_EXPLAINED]]
+    if verbose and report.steps:
+        parts.append(_steps(report))
+    parts += [_line("cause", cause, "bold yellow") for cause in report.causes]
+    parts += [_line("ignored", f"{one.name}: {one.reason}", "dim") for one in report.ignored]
+    parts += [_line("note", note, "dim") for note in report.notes]
+    parts.append(_verdict(report))
+    parts += [_line(what, path, "dim") for what, path in written]
+    return Group(*parts)
+
+
+def render_text(
+    report: Report,
+    *,
+    width: int = 100,
+    written: Sequence[tuple[str, str]] = (),
+    verbose: bool = False,
+) -> str:
+    """Return the report as plain text, without colour."""
+    out = io.StringIO()
+    console = Console(file=out, width=width, no_color=True, force_terminal=False, highlight=False)
+    console.print(renderable(report, written=written, verbose=verbose))
+    return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
+
+
+def _heading(report: Report) -> Text:
+    about = report.analysis
+    parts = [about.name]
+    parts += [f"variant {about.variant}"] if about.variant else []
+    parts += [f"image {about.image}"] if about.image else []
+    parts += [f"data {about.dataset}"] if about.dataset else []
+    return Text.assemble((about.title, "bold"), "\n", (" · ".join(parts), "dim"))
+
+
+def _verdict(report: Report) -> Text:
+    mark, style = ("✓", "bold green") if report.reproduced else ("✗", "bold red")
+    return Text(f"\n{mark} {report.sentence}", style=style)
+
+
+def _line(label: str, text: str, style: str) -> Text:
+    return Text.assemble((f"{label}: ", style), text)
+
+
+def _table(table: ReportTable) -> RenderableType:
+    grid = Table(
+        title=table.title or None,
+        caption=table.caption or None,
+        title_justify="left",
+        caption_justify="left",
+        box=SIMPLE_HEAD,
+        show_edge=False,
+    )
+    for index, column in enumerate(table.columns):
+        numeric = all(isinstance(row[index], float | int) for row in table.rows)
+        grid.add_column(Text(column), justify="right" if numeric else "left")
+    for row in table.rows:
+        grid.add_row(*(Text(shown(cell)) for cell in row))
+    return Padding(grid, (1, 0, 0, 0))
+
+
+def _objects(items: Sequence[ReportItem]) -> RenderableType:
+    grid = Table(box=SIMPLE_HEAD, show_edge=False)
+    grid.add_column("object", overflow="fold", ratio=2)
+    grid.add_column("verdict", no_wrap=True)
+    grid.add_column("why", overflow="fold", ratio=5)
+    for item in items:
+        notes = "".join(f"\n{note}" for note in item.notes)
+        why = Text.assemble(item.sentence, (notes, "dim"))
+        grid.add_row(Text(item.name), Text(item.verdict, style=STYLES[item.verdict]), why)
+    return Padding(grid, (1, 0, 0, 0))
+
+
+def _differences(item: ReportItem) -> RenderableType:
+    count = item.beyond or item.differing
+    first = f"the first {len(item.differences)} of " if count > len(item.differences) else ""
+    grid = Table(
+        title=Text(f"{item.name}: {first}{count_of(count, 'differing bin')}"),
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        show_edge=False,
+    )
+    grid.add_column("bin")
+    for heading in ("run", "± ", "reference", "± ", "ratio", "pull"):
+        grid.add_column(heading, justify="right")
+    for one in item.differences:
+        numbers = (
+            one.monitored,
+            one.monitored_error,
+            one.reference,
+            one.reference_error,
+            one.ratio,
+            one.pull,
+        )
+        digits = (9, 4, 9, 4, 6, 3)
+        cells = (shown(value, places) for value, places in zip(numbers, digits, strict=True))
+        grid.add_row(Text(one.label), *cells)
+    return Padding(grid, (1, 0, 0, 0))
+
+
+def _steps(report: Report) -> RenderableType:
+    grid = Table(box=SIMPLE_HEAD, show_edge=False)
+    grid.add_column("step")
+    for heading in ("wall s", "cpu s", "MiB", "exit"):
+        grid.add_column(heading, justify="right")
+    for step in report.steps:
+        memory = None if step.memory_bytes is None else round(step.memory_bytes / 2**20)
+        grid.add_row(
+            Text(step.name),
+            f"{step.wall_seconds:.2f}",
+            "-" if step.cpu_seconds is None else f"{step.cpu_seconds:.2f}",
+            shown(memory),
+            str(step.exit_code),
+        )
+    return Padding(grid, (1, 0, 0, 0))
