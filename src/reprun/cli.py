@@ -97,7 +97,7 @@ def run(
 
         print(report_json(outcome.report), end="")
     else:
-        from reprun.summary import print_summary  # noqa: PLC0415
+        from reprun.screens import print_summary  # noqa: PLC0415
 
         print_summary(outcome)
     raise typer.Exit(0 if outcome.report.reproduced else 1)
@@ -114,7 +114,8 @@ def compare(
     output_format: FormatOption = "text",
 ) -> None:
     """Compare two files of histograms or tables, with no analysis around them."""
-    from reprun.summary import compare_files, print_report  # noqa: PLC0415
+    from reprun.judge import compare_files  # noqa: PLC0415
+    from reprun.screens import print_report  # noqa: PLC0415
 
     report = compare_files(monitored, reference, relative=relative, html=html)
     if output_format == "json":
@@ -165,7 +166,7 @@ def list_analyses(
     results: ResultsOption = Path("results"), output_format: FormatOption = "text"
 ) -> None:
     """List the analyses with their last verdict here."""
-    from reprun.summary import listed, print_list  # noqa: PLC0415
+    from reprun.screens import listed, print_list  # noqa: PLC0415
 
     rows = listed(results)
     if output_format == "json":
@@ -178,8 +179,8 @@ def list_analyses(
 def show(analysis: AnalysisArgument) -> None:
     """Show an analysis: variants, datasets, outputs, how each object is compared."""
     from reprun.project import Project  # noqa: PLC0415
+    from reprun.screens import print_analysis  # noqa: PLC0415
     from reprun.spec import load_analysis  # noqa: PLC0415
-    from reprun.summary import print_analysis  # noqa: PLC0415
 
     print_analysis(load_analysis(Project.find().analysis_directory(analysis)))
 
@@ -187,7 +188,7 @@ def show(analysis: AnalysisArgument) -> None:
 @app.command()
 def doctor() -> None:
     """Check what this host offers: engines, store, disk."""
-    from reprun.summary import print_doctor  # noqa: PLC0415
+    from reprun.screens import print_doctor  # noqa: PLC0415
 
     raise typer.Exit(print_doctor())
 

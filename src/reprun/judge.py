@@ -7,12 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reprun.compare import compare
+from reprun.digests import sha256_file
 from reprun.histograms import Table, read_all
 from reprun.record import JUDGED_BY, REPORT_HTML, REPORT_JSON, RunRecord
 from reprun.reference import causes, load_reference, read_blessing
-from reprun.report import build_report, report_html, report_json, table_to_show
+from reprun.report import (
+    build_report,
+    read_pictures,
+    render_html,
+    report_json,
+    table_to_show,
+)
 from reprun.report.model import AnalysisInfo, Plot, Report, StepUsage
-from reprun.spec import Analysis
+from reprun.spec import Analysis, ComparisonRule
 from reprun.store import write_atomically
 
 
@@ -43,10 +50,12 @@ def judge(outputs: Outputs, record: RunRecord) -> Report:
     today = dt.datetime.now(dt.UTC).date()
     comparison = compare(monitored, reference, outputs.analysis.compare, today)
     blessing = read_blessing(outputs.reference)
+    changed = causes(blessing, record.inputs, outputs.reference)
     report = build_report(
         comparison,
         _analysis_info(outputs.analysis, record),
-        causes=causes(blessing, record.inputs, outputs.reference),
+        # Where the numbers agree all the same, what changed is worth knowing but no cause.
+        causes=() if comparison.reproduced else changed,
         tables=[table_to_show(found) for found in monitored.values() if isinstance(found, Table)],
         plots=[
             Plot(path=str((outputs.workspace / path).relative_to(outputs.run_directory)))
@@ -65,11 +74,46 @@ def judge(outputs: Outputs, record: RunRecord) -> Report:
         ],
         provenance=_provenance(record, outputs.judged_by),
         citations=outputs.analysis.citations,
-        notes=_deviations(record),
+        notes=_deviations(record) + (changed if comparison.reproduced else []),
     )
-    html = report_html(report, outputs.run_directory)
+    html = render_html(report, read_pictures(report, outputs.run_directory))
     write_atomically(outputs.run_directory / REPORT_HTML, html.encode())
     write_atomically(outputs.run_directory / REPORT_JSON, report_json(report).encode())
+    return report
+
+
+def compare_files(
+    monitored: Path, reference: Path, *, relative: float = 0.0, html: Path | None = None
+) -> Report:
+    """Compare two files on their own; with `html`, also write the page there.
+
+    Everything is compared exactly, or within `relative` if that is not zero.
+    """
+    rules = (
+        [ComparisonRule(match="*", kind="float", relative=relative, reason="given by the user")]
+        if relative
+        else []
+    )
+    today = dt.datetime.now(dt.UTC).date()
+    # One root for both, so that objects of two files are matched by their own names.
+    comparison = compare(
+        read_all([monitored], monitored.parent),
+        read_all([reference], reference.parent),
+        rules,
+        today,
+    )
+    report = build_report(
+        comparison,
+        AnalysisInfo(name=monitored.name, title=f"{monitored.name} against {reference.name}"),
+        provenance={
+            "monitored": str(monitored),
+            "monitored sha256": sha256_file(monitored),
+            "reference": str(reference),
+            "reference sha256": sha256_file(reference),
+        },
+    )
+    if html is not None:
+        write_atomically(html, render_html(report).encode())
     return report
 
 
