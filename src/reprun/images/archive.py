@@ -171,8 +171,9 @@ class WheelArchive:
                 continue
             unix_mode = info.external_attr >> 16
             if stat.S_IFMT(unix_mode) not in (0, stat.S_IFREG):
-                raise IntegrityError(f"{self.archive} has a member that is no plain file: "
-                                     f"{info.filename}")
+                raise IntegrityError(
+                    f"{self.archive} has a member that is no plain file: {info.filename}"
+                )
             row = promised.pop(info.filename, None)
             if row is None or len(row) < 2 or not row[0].startswith("sha256="):
                 raise IntegrityError(f"RECORD of {self.archive} has no sha256 for {info.filename}")

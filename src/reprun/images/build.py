@@ -14,7 +14,7 @@ from reprun.errors import InputsGoneError, IntegrityError
 from reprun.images import layout
 from reprun.images.catalogue import Definition
 from reprun.images.debian import debian_tree
-from reprun.images.lockfiles import BUILDER_FORMAT, ImageLock
+from reprun.images.lockfiles import BUILDER_FORMAT, DebEntry, ImageLock, WheelEntry
 from reprun.images.model import Image, Layer
 from reprun.images.tarlayer import write_layer
 from reprun.images.tree import Listed, Spool, Tree, listing, tree_digest
@@ -51,7 +51,8 @@ def build(definition: Definition, store: Store, progress: Progress) -> Built:
     is damaged or unsafe, SpecificationError for two that do not go together.
     """
     debs, wheels = definition.debs, definition.wheels
-    missing = [entry.filename for entry in (*debs, *wheels) if not store.has(entry.digest)]
+    inputs: tuple[DebEntry | WheelEntry, ...] = (*debs, *wheels)
+    missing = [entry.filename for entry in inputs if not store.has(entry.digest)]
     if missing:
         raise InputsGoneError(
             f"{len(missing)} locked files of image '{definition.name}' are not in the store: "
@@ -59,7 +60,7 @@ def build(definition: Definition, store: Store, progress: Progress) -> Built:
             + (" …" if len(missing) > 5 else ""),
             hint=f"reprun images fetch {definition.name}",
         )
-    total = sum(entry.size for entry in (*debs, *wheels))
+    total = sum(entry.size for entry in inputs)
     with progress.task(f"building {definition.name}", total) as task:
 
         def debian(spool: Spool) -> Tree:
@@ -132,5 +133,3 @@ def _lay_over(merged: dict[str, Listed], part: _BuiltLayer) -> None:
                 hint="drop one of the two packages from image.toml and lock the image again",
             )
         merged[path] = entry
-
-

@@ -210,7 +210,9 @@ class _Reader:
         try:
             self._document = tomllib.loads(place.read_text(encoding="utf-8"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise SpecificationError(f"image.toml is not TOML: {error}", place=str(place)) from error
+            raise SpecificationError(
+                f"image.toml is not TOML: {error}", place=str(place)
+            ) from error
         for table, known in _FIELDS.items():
             content = self._table(table)
             for key in content:

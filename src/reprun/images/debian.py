@@ -205,4 +205,3 @@ def _finish(tree: Tree, packages: Iterable[Package]) -> None:
         tree.add_file(path, text, origin=RULES)
     tree.remove("etc/localtime")
     tree.add_symlink("etc/localtime", "/usr/share/zoneinfo/Etc/UTC", origin=RULES)
-

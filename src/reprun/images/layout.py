@@ -40,9 +40,8 @@ class Output(Protocol):
 
 def documents_layer(documents: Mapping[str, bytes]) -> bytes:
     """Return the last layer: what the image was made from, readable inside it."""
-    parts = []
-    for name in ("usr", "usr/share", DOCUMENTS):
-        parts.append(header(name, Entry(Kind.DIRECTORY, 0o755, "")))
+    directories = ("usr", "usr/share", DOCUMENTS)
+    parts = [header(name, Entry(Kind.DIRECTORY, 0o755, "")) for name in directories]
     for name, data in sorted(documents.items()):
         content = Content(0, len(data), "")
         parts += [

@@ -59,7 +59,9 @@ class DebEntry:
 
     def line(self) -> str:
         """Return the entry as `debs.lock` writes it."""
-        return f"{self.name} {self.version} {self.architecture} {self.size} {self.sha256} {self.path}"
+        return (
+            f"{self.name} {self.version} {self.architecture} {self.size} {self.sha256} {self.path}"
+        )
 
 
 @dataclass(frozen=True, slots=True)

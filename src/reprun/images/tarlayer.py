@@ -27,7 +27,9 @@ _TYPES = {
 
 def write_layer(tree: Tree, write: Callable[[bytes], Any]) -> None:
     """Write a closed tree as a tar."""
-    entries = sorted(tree.entries.items(), key=lambda item: (item[1].kind is Kind.HARDLINK, item[0]))
+    entries = sorted(
+        tree.entries.items(), key=lambda item: (item[1].kind is Kind.HARDLINK, item[0])
+    )
     for path, entry in entries:
         write(header(path, entry))
         if entry.kind is Kind.FILE and entry.content is not None:

@@ -221,8 +221,7 @@ class Tree:
                 if present.kind is Kind.DIRECTORY:
                     return
                 raise SpecificationError(
-                    f"{origin} brings {path}, but {parent} is a {present.kind} "
-                    f"of {present.origin}",
+                    f"{origin} brings {path}, but {parent} is a {present.kind} of {present.origin}",
                     hint="drop one of the two from image.toml and lock the image again",
                 )
             self.entries[parent] = Entry(Kind.DIRECTORY, 0o755, "")
