@@ -210,41 +210,36 @@ def _parameters(given: list[str]) -> dict[str, str | int | float | bool]:
 
 
 @contextmanager
-def _termination_is_an_interrupt() -> Iterator[None]:
-    """Let SIGTERM end a run as cleanly as Ctrl-C does."""
+def _signals_interrupt_a_run() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM end a run the same way, with the documented exit code.
+
+    Python's own KeyboardInterrupt would be caught by typer and end with exit code 1.
+    """
 
     def stop(_signal: int, _frame: FrameType | None) -> NoReturn:
-        raise InterruptedRunError("terminated")
+        raise InterruptedRunError("interrupted")
 
-    before = signal.signal(signal.SIGTERM, stop)
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def main() -> None:
     """Run the command line; every way out has a documented exit code."""
-    import click  # noqa: PLC0415
-
     from reprun.cli_images import app as images  # noqa: PLC0415
     from reprun.console import show_error  # noqa: PLC0415
 
     app.add_typer(images, name="images", help="Container images: list, fetch, build, verify.")
     try:
-        with _termination_is_an_interrupt():
-            code = app(standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        code = SpecificationError.exit_code
+        with _signals_interrupt_a_run():
+            app()
     except ReprunError as error:
         show_error(error)
-        code = error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        show_error(InterruptedRunError("interrupted"))
-        code = InterruptedRunError.exit_code
+        sys.exit(error.exit_code)
     except BrokenPipeError:
         # The reader of our output has gone (`reprun list | head`); nothing is wrong.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
-    sys.exit(code)
+        sys.exit(0)

@@ -209,7 +209,7 @@ def _run_steps(
     progress: Progress,
 ) -> RunRecord:
     started = dt.datetime.now(dt.UTC)
-    files = ()
+    files: tuple[data.ResolvedFile, ...] = ()
     if loaded.dataset is not None:
         files = data.resolve(loaded.dataset, loaded.directory, store, progress)
     image = ensure(loaded.image, loaded.catalogue, store, progress)

@@ -5,7 +5,7 @@ The only file that touches Snakemake's job and workflow classes. Some members it
 interface; tests/integration/test_executor.py holds each of them on the pinned releases.
 """
 
-from __future__ import annotations
+# No `from __future__ import annotations`: Snakemake reads the types of the settings' fields.
 
 import concurrent.futures
 import os
@@ -16,10 +16,8 @@ import time
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
-from reprun.images.catalogue import Catalogue
-from reprun.images.ensure import ensure
 from snakemake_interface_common.exceptions import WorkflowError
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 from snakemake_interface_executor_plugins.executors.real import RealExecutor
@@ -41,6 +39,8 @@ from reprun.backends.steps import (
 )
 from reprun.engines.choose import choose_engine, make_engine
 from reprun.errors import ReprunError, SpecificationError
+from reprun.images.catalogue import Catalogue
+from reprun.images.ensure import ensure
 from reprun.images.model import Image
 from reprun.progress import Silent
 from reprun.project import Project
@@ -58,11 +58,14 @@ class ExecutorSettings(ExecutorSettingsBase):
         default=False,
         metadata={"help": "the engine has passed its self-check just now; do not repeat it"},
     )
-    events: str | None = field(
+    # `Optional`, not `| None`: the only form that Snakemake takes apart.
+    events: Optional[str] = field(
         default=None, metadata={"help": "file that receives one JSON object for each event"}
     )
-    logs: str | None = field(default=None, metadata={"help": "directory for what the jobs print"})
-    parent: int | None = field(
+    logs: Optional[str] = field(
+        default=None, metadata={"help": "directory for what the jobs print"}
+    )
+    parent: Optional[int] = field(
         default=None, metadata={"help": "stop when this process is no longer the parent"}
     )
 

@@ -57,7 +57,7 @@ def snakemake_version() -> str:
 def run_workflow(request: WorkflowRequest, progress: Progress) -> WorkflowOutcome:
     """Run a workflow to its end.
 
-    Ctrl-C and SIGTERM (raised by the caller as KeyboardInterrupt or InterruptedRunError)
+    Ctrl-C and SIGTERM (raised by the caller as InterruptedRunError, or KeyboardInterrupt)
     reach Snakemake as SIGINT: its containers are killed and what they had half-written is
     removed before this returns with an InterruptedRunError in the outcome.
     """
