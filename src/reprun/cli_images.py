@@ -1,6 +1,13 @@
 import typer
-app=typer.Typer()
+
+app = typer.Typer()
+
+
 @app.command()
-def list(): pass
+def list():
+    pass
+
+
 @app.command()
-def show(): pass
+def show():
+    pass

@@ -9,7 +9,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Self
 
 import docker
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 ANSWER_SECONDS = 5
 WATCH_SECONDS = 0.1
+SAMPLE_SECONDS = 0.5
 LONG_SECONDS = 86_400
 
 
@@ -201,7 +202,6 @@ class DockerEngine:
                 docker.types.Ulimit(name="core", soft=0, hard=0),
                 docker.types.Ulimit(name="nofile", soft=ULIMIT_FILES, hard=ULIMIT_FILES),
             ],
-            init=True,
             labels={OWNER_LABEL: owner.this_process()},
             detach=True,
         )
@@ -223,7 +223,7 @@ class DockerEngine:
                 f"docker could not start the container: {error.explanation or error}",
                 hint="reprun doctor",
             ) from error
-        with _Watch(container, job.limits.seconds, cancel) as watch:
+        with closing(stream._response), _Watch(container, job.limits.seconds, cancel) as watch:
             for out, err in stream:
                 if out:
                     stdout(out)
@@ -254,55 +254,52 @@ class DockerEngine:
 class _Watch:
     """Beside a running container: ends it on time-out or cancellation, samples its usage.
 
-    The daemon gives about one sample a second, so a shorter job has none.
+    The figures are those of the last sample, so the end of a job may be missing in them.
     """
 
     def __init__(
         self, container: Container, seconds: float | None, cancel: threading.Event
     ) -> None:
-        self.container = container
-        self.seconds = seconds
-        self.cancel = cancel
         self.stopped: Ending | None = None
         self.cpu_seconds: float | None = None
         self.peak_memory_bytes: int | None = None
+        self._container = container
+        self._deadline = None if seconds is None else time.monotonic() + seconds
+        self._cancel = cancel
         self._done = threading.Event()
-        self._guard = threading.Thread(target=self._stop_when_asked, daemon=True)
-        self._sampler = threading.Thread(target=self._sample, daemon=True)
+        self._thread = threading.Thread(target=self._watch, daemon=True)
 
     def __enter__(self) -> Self:
-        self._guard.start()
-        self._sampler.start()
+        self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._done.set()
-        self._guard.join()
+        self._thread.join()
 
-    def _stop_when_asked(self) -> None:
-        deadline = None if self.seconds is None else time.monotonic() + self.seconds
+    def _watch(self) -> None:
+        next_sample = time.monotonic() + WATCH_SECONDS
         while not self._done.wait(WATCH_SECONDS):
-            if self.cancel.is_set():
+            if self._cancel.is_set():
                 self.stopped = Ending.CANCELLED
-            elif deadline is not None and time.monotonic() > deadline:
+            elif self._deadline is not None and time.monotonic() > self._deadline:
                 self.stopped = Ending.TIMED_OUT
             if self.stopped:
                 with suppress(docker.errors.APIError):
-                    self.container.kill()
+                    self._container.kill()
                 return
+            if time.monotonic() >= next_sample:
+                self._sample()
+                next_sample = time.monotonic() + SAMPLE_SECONDS
 
     def _sample(self) -> None:
         with suppress(docker.errors.DockerException, requests.exceptions.RequestException):
-            samples: Any = self.container.stats(stream=True, decode=True)
-            for sample in samples:
-                if self._done.is_set():
-                    return
-                memory = sample.get("memory_stats", {})
-                peak = memory.get("max_usage", memory.get("usage"))
-                if peak:
-                    self.peak_memory_bytes = max(self.peak_memory_bytes or 0, int(peak))
-                if total := sample.get("cpu_stats", {}).get("cpu_usage", {}).get("total_usage"):
-                    self.cpu_seconds = int(total) / 1e9
+            sample: Any = self._container.stats(stream=False, one_shot=True)
+            memory = sample.get("memory_stats", {})
+            if peak := memory.get("max_usage", memory.get("usage")):
+                self.peak_memory_bytes = max(self.peak_memory_bytes or 0, int(peak))
+            if total := sample.get("cpu_stats", {}).get("cpu_usage", {}).get("total_usage"):
+                self.cpu_seconds = int(total) / 1e9
 
 
 @contextmanager
