@@ -64,8 +64,8 @@ def compiled(image: Image, store: Store) -> tuple[Path, str] | None:
     """Return a directory and where to mount it in the image read-only, or None.
 
     None means that the image asks for no byte code, or that its interpreter does not run
-    outside a container on this machine: jobs then start more slowly and do the same. Raises IntegrityError when
-    files made at an earlier call have changed.
+    outside a container on this machine: jobs then start more slowly and do the same.
+    Raises IntegrityError when files made at an earlier call have changed.
     """
     target = image.environment.get(PREFIX_VARIABLE)
     if target is None or (platform.system(), platform.machine()) != ("Linux", "x86_64"):

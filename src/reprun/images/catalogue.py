@@ -139,7 +139,7 @@ class Catalogue:
                 f"image '{name}' is not what its image.lock says: image.toml, debs.lock or "
                 "wheels.lock changed after it was locked",
                 place=str(definition.image_lock),
-                hint=f"git diff {definition.directory}   # or: reprun images build {name} --lock",
+                hint=f"git diff images/{name}   # or: reprun images lock {name} --image-only",
             )
         return Image(name, lock.image_id, lock.manifest, lock.layers, definition.environment)
 

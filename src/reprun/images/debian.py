@@ -37,6 +37,7 @@ ALTERNATIVES: Mapping[str, str] = {
 """Links that maintainer scripts make, each only where its target is installed."""
 
 EMPTY_DIRECTORIES: Mapping[str, int] = {
+    "cvmfs": 0o755,
     "dev": 0o755,
     "home": 0o755,
     "home/analysis": 0o755,
@@ -45,7 +46,7 @@ EMPTY_DIRECTORIES: Mapping[str, int] = {
     "run": 0o755,
     "sys": 0o555,
     "tmp": 0o1777,
-    "var/cache/reprun": 0o755,
+    "var/cache/reprun/bytecode": 0o755,
     "var/tmp": 0o1777,
     "work": 0o755,
 }

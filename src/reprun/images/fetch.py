@@ -117,8 +117,10 @@ def fetch(definition: Definition, store: Store, progress: Progress, sources: Sou
         wheels = [each for each in definition.wheels if not store.has(each.digest)]
         with ThreadPoolExecutor(1 + PIPS) as pool:
             jobs = [pool.submit(_in_parallel, fetcher.from_debian, debs, task)]
-            for batch in _batches(wheels) if sources.index else []:
-                jobs.append(pool.submit(fetcher.from_index, batch, definition, task))
+            jobs += [
+                pool.submit(fetcher.from_index, batch, definition, task)
+                for batch in (_batches(wheels) if sources.index else [])
+            ]
             for job in jobs:
                 job.result()
     gone = [entry for entry in missing if not store.has(entry.digest)]
@@ -127,11 +129,16 @@ def fetch(definition: Definition, store: Store, progress: Progress, sources: Sou
 
 
 class _Fetcher:
-    """Tries sources for one file after the other and remembers who had wrong bytes."""
+    """Tries sources for one file after the other.
+
+    It remembers who had wrong bytes, and which hosts did not answer in any attempt: those
+    are not asked again.
+    """
 
     def __init__(self, store: Store, sources: Sources) -> None:
         self._store = store
         self._sources = sources
+        self._silent: set[str] = set()
         self.wrong: list[str] = []
 
     def from_mirrors(self, entry: Locked) -> bool:
@@ -163,13 +170,16 @@ class _Fetcher:
 
     def _take(self, location: str, entry: Locked) -> bool:
         """Put what lies at a path or URL into the store if it is the locked file."""
-        if "://" not in location:
-            path = Path(location)
+        url = urllib.parse.urlsplit(location)
+        if url.scheme in ("", "file"):
+            path = Path(urllib.request.url2pathname(url.path) if url.scheme else location)
             if not path.is_file():
                 return False
             with path.open("rb") as stream:
                 return self._store_stream(stream, location, entry)
         for attempt in range(ATTEMPTS):
+            if url.netloc in self._silent:
+                return False
             if attempt:
                 time.sleep(BACK_OFF_SECONDS * 2**attempt)
             try:
@@ -181,6 +191,7 @@ class _Fetcher:
                     return False
             except (OSError, HTTPException):
                 continue
+        self._silent.add(url.netloc)
         return False
 
     def _store_stream(self, stream: IO[bytes], location: str, entry: Locked) -> bool:

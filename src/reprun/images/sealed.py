@@ -130,11 +130,18 @@ def read_listing(place: Path) -> tuple[dict[str, Listed], list[str]]:
 
 
 def check(place: Path, name: str, home: Path) -> None:
-    """Hash every file against the listing; seal again if all is right, else name a path."""
+    """Hash every file against the listing; seal again if all is right, else name a path.
+
+    A directory that was added is no fault: runc makes one wherever it mounts something.
+    """
     root = place / "root"
     entries, _ = read_listing(place)
-    found = {str(path.relative_to(root)) for path in root.rglob("*")}
-    faults = [f"{path} was added" for path in sorted(found - set(entries))]
+    found = {str(path.relative_to(root)): path for path in root.rglob("*")}
+    faults = [
+        f"{path} was added"
+        for path in sorted(set(found) - set(entries))
+        if found[path].is_symlink() or not found[path].is_dir()
+    ]
     for path, entry in entries.items():
         if path not in found:
             faults.append(f"{path} is gone")

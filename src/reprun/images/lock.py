@@ -1,0 +1,100 @@
+"""Writing an image's locks, and checking a locked image as a whole."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+from reprun.errors import IntegrityError
+from reprun.images.build import Built, build
+from reprun.images.catalogue import Catalogue
+from reprun.images.dockerfile import dockerfile
+from reprun.images.ensure import differences
+from reprun.images.fetch import Sources, fetch
+from reprun.images.layout import verify_stored
+from reprun.images.lockfiles import (
+    DebEntry,
+    WheelEntry,
+    debs_text,
+    image_lock_text,
+    wheels_text,
+    write_lock,
+)
+from reprun.images.model import Image
+from reprun.images.resolve import resolve_debs, resolve_wheels
+from reprun.images.sealed import read_listing
+from reprun.images.tree import tree_digest
+from reprun.images.unpack import unpacked_root
+from reprun.progress import Progress
+from reprun.store import Store
+
+
+def lock(
+    name: str,
+    catalogue: Catalogue,
+    store: Store,
+    progress: Progress,
+    sources: Sources,
+    *,
+    image_only: bool = False,
+) -> Built:
+    """Resolve an image's wishes anew, build it, and write its locks and Dockerfile.
+
+    With `image_only` the packages and wheels stay as they are locked. The locks are written
+    when everything has succeeded: image.lock last, so that a kill in between is noticed.
+    """
+    definition = catalogue.definition(name)
+    if not image_only:
+        debs = resolve_debs(definition, sources, progress)
+        wheels = resolve_wheels(definition, store, progress)
+        with tempfile.TemporaryDirectory() as directory:
+            trial = replace(definition, directory=Path(directory, name))
+            write_lock(trial.place, definition.place.read_text(encoding="utf-8"))
+            write_lock(trial.debs_lock, debs_text(debs))
+            write_lock(trial.wheels_lock, wheels_text(wheels))
+            fetch(trial, store, progress, sources)
+            built = build(trial, store, progress)
+        write_lock(definition.debs_lock, debs_text(debs))
+        write_lock(definition.wheels_lock, wheels_text(wheels))
+    else:
+        fetch(definition, store, progress, sources)
+        built = build(definition, store, progress)
+    write_lock(definition.directory / "Dockerfile", dockerfile(definition, built.image))
+    write_lock(definition.image_lock, image_lock_text(built.lock))
+    return built
+
+
+def check_twice(name: str, catalogue: Catalogue, store: Store, progress: Progress) -> Built:
+    """Build an image into a second, empty store and raise IntegrityError unless it is the same."""
+    definition = catalogue.definition(name)
+    first = build(definition, store, progress)
+    with tempfile.TemporaryDirectory(dir=store.directory("incoming")) as directory:
+        other = Store(Path(directory))
+        inputs: tuple[DebEntry | WheelEntry, ...] = (*definition.debs, *definition.wheels)
+        for entry in inputs:
+            store.place(entry.digest, other.blob_path(entry.digest))
+        second = build(definition, other, progress)
+    if faults := differences(second.lock, first.lock):
+        raise IntegrityError(f"image '{name}' built twice is not the same: {'; '.join(faults)}")
+    return first
+
+
+def verify(name: str, catalogue: Catalogue, store: Store) -> Image:
+    """Hash all parts of a stored image and compare its file tree with the locked one.
+
+    Raises StorageError when the image is not in the store, and IntegrityError when any of its
+    bytes are not the locked ones.
+    """
+    image = catalogue.locked(name)
+    verify_stored(image, store)
+    for part in (image.image_id, image.manifest, *(layer.digest for layer in image.layers)):
+        store.verify(part)
+    root = unpacked_root(image, store)
+    entries, _ = read_listing(root.parent)
+    found, locked = tree_digest(entries), catalogue.lock(name).tree
+    if found != locked:
+        raise IntegrityError(
+            f"the file tree of image '{name}' is {found}, locked {locked}", place=str(root)
+        )
+    return image
