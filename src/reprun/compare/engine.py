@@ -106,7 +106,7 @@ def _pair(name: str, rule: ComparisonRule | None, one: DataObject, other: DataOb
         usual = Verdict.CHANGED if numbers.within_statistics else Verdict.DIFFERENT
         verdict = usual if numbers.beyond else Verdict.CHANGED
         headline = _bin_sentence(numbers.first[0]) if numbers.beyond else str(entries)
-        sentence = headline + _extent_of_difference(numbers, tolerance)
+        sentence = headline + _extent_of_difference(one, numbers, tolerance)
         if numbers.beyond and entries is not None:
             sentence += f"; {entries}"
     figures = {
@@ -219,10 +219,12 @@ def _equal_sentence(
     return f"{_extent(one)}, all the same; the number of entries is stored on one side only"
 
 
-def _extent_of_difference(numbers: Numbers, tolerance: Tolerance) -> str:
+def _extent_of_difference(thing: DataObject, numbers: Numbers, tolerance: Tolerance) -> str:
+    noun = "bin" if isinstance(thing, Histogram) else "number"
     if not numbers.beyond:
-        return "; the bins agree"
-    text = f"; {numbers.beyond:,} of {numbers.bins:,} bins differ"
+        return f"; the {noun}s agree"
+    differ = "differs" if numbers.beyond == 1 else "differ"
+    text = f"; {numbers.beyond:,} of {count_of(numbers.bins, noun)} {differ}"
     if str(tolerance) != "nothing":
         text += f" by more than {tolerance}"
     text += f", at most {numbers.max_relative:.2g} relative"

@@ -40,7 +40,7 @@ class Tolerance:
 
     def allows(self, one: Floats, other: Floats) -> Flags:
         """Say for each pair whether it lies within; infinities of one sign do, NaN never."""
-        with np.errstate(invalid="ignore"):
+        with np.errstate(invalid="ignore", over="ignore"):
             size = np.maximum(np.abs(one), np.abs(other))
             allowed = np.maximum(self.absolute, self.relative * size)
             close = (np.abs(one - other) <= allowed) & np.isfinite(size)
@@ -52,6 +52,8 @@ class Tolerance:
         return " or ".join(texts) or "nothing"
 
 
+# Overflow, 0/0 and inf - inf are answered by IEEE 754's infinities and NaN, on purpose.
+@np.errstate(over="ignore", invalid="ignore", divide="ignore")
 def numeric_difference(
     monitored: DataObject, reference: DataObject, tolerance: Tolerance
 ) -> Numbers:
@@ -109,9 +111,8 @@ def _deltas(pairs: Sequence[tuple[Floats, Floats]]) -> tuple[float, float]:
         differ = _differ(a, b)
         if not differ.any():
             continue
-        with np.errstate(invalid="ignore", over="ignore"):
-            delta = np.abs(a[differ] - b[differ])
-            share = delta / np.maximum(np.abs(a[differ]), np.abs(b[differ]))
+        delta = np.abs(a[differ] - b[differ])
+        share = delta / np.maximum(np.abs(a[differ]), np.abs(b[differ]))
         absolute = max(absolute, float(np.nan_to_num(delta, nan=np.inf).max()))
         relative = max(relative, float(np.nan_to_num(share, nan=np.inf).max()))
     return absolute, relative
@@ -142,8 +143,7 @@ def _pulls(monitored: DataObject, reference: DataObject, places: Any) -> Floats 
         return None
     variance = (monitored.variances.ravel() + reference.variances.ravel())[places]
     delta = (monitored.values.ravel()[places]) - (reference.values.ravel()[places])
-    with np.errstate(invalid="ignore", divide="ignore"):
-        pulls = np.where(delta == 0, 0.0, delta / np.sqrt(variance))
+    pulls = np.where(delta == 0, 0.0, delta / np.sqrt(variance))
     return np.asarray(np.nan_to_num(pulls, nan=np.inf, posinf=np.inf, neginf=-np.inf))
 
 

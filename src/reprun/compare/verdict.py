@@ -162,17 +162,13 @@ class Comparison:
             return f"reproduced: {total}, {self._passes()}{left_out}"
         failed = self.failures
         kinds: Counter[Verdict] = Counter(item.verdict for item in failed)
-        named = ", ".join(
-            f"{kinds[verdict]} {verdict}"
-            for verdict in sorted(kinds, key=lambda verdict: -verdict.severity)
-        )
-        where = failed[0]
-        if len(kinds) == 1:
-            first = f"{len(failed)} of {total} {where.verdict}"
-        else:
-            first = f"{len(failed)} of {total} failed ({named})"
-        eg = "" if len(failed) == 1 else "first "
-        return f"not reproduced: {first}: {eg}{where.name} {where.headline}{left_out}"
+        example = f"{failed[0].name} {failed[0].headline}"
+        if len(kinds) > 1:
+            named = ", ".join(f"{number} {verdict}" for verdict, number in kinds.items())
+            return f"not reproduced: {len(failed)} of {total} failed ({named}); {example}{left_out}"
+        lead = ": " if len(failed) == 1 else "; first "
+        which = f"{len(failed)} of {total} {failed[0].verdict}"
+        return f"not reproduced: {which}{lead}{example}{left_out}"
 
     def _passes(self) -> str:
         counts = self.counts

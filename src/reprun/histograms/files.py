@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from reprun.errors import NothingToCompareError, OutputMissingError, StorageError
@@ -16,11 +17,22 @@ TABLE_SUFFIXES = frozenset({".csv"})
 
 
 def _root(path: Path) -> Objects:
-    # uproot takes any file-like text for a path or URL; four bytes tell a ROOT file.
+    # uproot takes any text for a path or URL and reads what it can of a file that was cut
+    # off, so the header is checked first: "root", version, fBEGIN, fEND (8 bytes in large
+    # files), https://root.cern.ch/doc/master/classTFile.html
     with path.open("rb") as stream:
-        start = stream.read(4)
-    if start != b"root":
-        what = "it is empty" if not start else "it does not start with 'root'"
+        header = stream.read(20)
+    what = ""
+    if header[:4] != b"root":
+        what = "it does not start with 'root'" if header else "it is empty"
+    elif len(header) < 20:
+        what = "it is cut off"
+    else:
+        large = int.from_bytes(header[4:8], "big") >= 1_000_000
+        end = int.from_bytes(header[12 : 20 if large else 16], "big")
+        size = path.stat().st_size
+        what = f"it is cut off, {size:,} of {end:,} bytes" if size < end else ""
+    if what:
         raise OutputMissingError(
             f"{path.name} is not a readable ROOT file: {what}", place=str(path)
         )
@@ -148,7 +160,8 @@ def _write(path: Path, text: str) -> None:
         part.write_text(text, encoding="utf-8")
         part.replace(path)
     except OSError as error:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink()
         raise StorageError(
             f"cannot write {path.name}: {error.strerror}", place=str(path)
         ) from error

@@ -11,6 +11,7 @@ from reprun.report.model import (
     read_report,
     report_json,
     report_schema,
+    write_schema,
 )
 from reprun.report.text import render_text, renderable
 
@@ -29,4 +30,5 @@ __all__ = [
     "report_json",
     "report_schema",
     "table_to_show",
+    "write_schema",
 ]

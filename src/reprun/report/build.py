@@ -142,6 +142,8 @@ def _class_name(thing: DataObject) -> str:
     return thing.class_name if isinstance(thing, Histogram) else "table"
 
 
+# Overflow, 0/0 and inf - inf become IEEE 754's infinities and NaN, which the page leaves out.
+@np.errstate(over="ignore", invalid="ignore", divide="ignore")
 def _panels(item: Item) -> tuple[Panel, ...]:
     """Return one drawing for each axis: the histogram itself, or its projection on the axis."""
     one = item.monitored if isinstance(item.monitored, Histogram) else None
@@ -181,10 +183,8 @@ def _panel(
     second = None if other is None else _projected(other, index, merge)
     pulls: tuple[float, ...] | None = None
     if first is not None and second is not None:
-        with np.errstate(invalid="ignore", divide="ignore"):
-            delta = first[0] - second[0]
-            ratio = np.where(delta == 0, 0.0, delta / np.sqrt(first[1] + second[1]))
-        pulls = _tuple(ratio[1:-1])
+        delta = first[0] - second[0]
+        pulls = _tuple(np.where(delta == 0, 0.0, delta / np.sqrt(first[1] + second[1]))[1:-1])
     notes = []
     if len(thing.axes) > 1:
         notes.append(f"projection on {'xyz'[index]}, summed over the other axes with their flow")

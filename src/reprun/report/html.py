@@ -67,6 +67,7 @@ def _template() -> Template:
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["shown"] = shown
+    environment.filters["rough"] = lambda value: "-" if value is None else f"{value:.3g}"
     environment.filters["slug"] = lambda text: text.replace(" ", "-")
     return environment.from_string(_part("report.html.j2"))
 

@@ -6,6 +6,7 @@ import datetime
 import json
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, WithJsonSchema
@@ -226,3 +227,9 @@ def shown(value: str | float | None, digits: int = 6) -> str:
     if math.isfinite(value) and float(value).is_integer() and abs(value) < 1e15:
         return f"{value:.0f}"
     return f"{value:.{digits}g}"
+
+
+def write_schema(path: Path) -> None:
+    """Write the published JSON Schema; a test holds that the committed one is current."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(report_schema(), encoding="utf-8")
