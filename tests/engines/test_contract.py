@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from fake import FakeContainer, FakeEngine
 
 from reprun.engines.base import (
     FIXED_ENVIRONMENT,
@@ -31,6 +30,7 @@ from reprun.engines.runc import RuncEngine
 from reprun.errors import EngineError, IntegrityError
 from reprun.images.model import Image
 from reprun.store import Store
+from tests.engines.fake import FakeContainer, FakeEngine
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]

@@ -214,7 +214,7 @@ class DockerEngine:
         stderr: Output,
         cancel: threading.Event,
     ) -> ContainerResult:
-        stream = container.attach(stdout=True, stderr=True, stream=True, logs=True, demux=True)
+        stream: Any = container.attach(stdout=True, stderr=True, stream=True, logs=True, demux=True)
         started = time.monotonic()
         try:
             container.start()
@@ -223,7 +223,11 @@ class DockerEngine:
                 f"docker could not start the container: {error.explanation or error}",
                 hint="reprun doctor",
             ) from error
-        with closing(stream._response), _Watch(container, job.limits.seconds, cancel) as watch:
+        # The SDK's own close() leaves the connection open.
+        with (
+            closing(stream._response),  # noqa: SLF001
+            _Watch(container, job.limits.seconds, cancel) as watch,
+        ):
             for out, err in stream:
                 if out:
                     stdout(out)
