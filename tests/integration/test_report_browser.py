@@ -61,6 +61,28 @@ def test_every_plot_is_drawn_and_nothing_is_logged(tmp_path: Path) -> None:
     assert "13 of 13 shown" in dom
 
 
+def test_filters_and_scales_answer_the_reader(tmp_path: Path) -> None:
+    script = """<script>
+      document.getElementById("open-all").click();
+      document.getElementById("all-log").click();
+      document.querySelector(".chip.v-missing").click();
+      const search = document.getElementById("search");
+      search.value = "BIN [103,";
+      search.dispatchEvent(new Event("input"));
+    </script></body>"""
+    page = tmp_path / "report.html"
+    page.write_text(render_html(sample()).replace("</body>", script), encoding="utf-8")
+    dom, console = dumped(page, tmp_path / "profile")
+    assert console == []
+    shown = [tag for tag in re.findall(r"<details[^>]*>", dom) if "hidden" not in tag]
+    assert len(shown) == 1
+    assert 'data-verdict="changed"' in shown[0]
+    assert "1 of 13 shown" in dom
+    (item,) = re.findall(re.escape(shown[0]) + r".*?</details>", dom, re.DOTALL)
+    assert ">linear</button>" in item
+    assert ">10</text>" in item
+
+
 def test_an_error_in_the_script_would_be_seen(tmp_path: Path) -> None:
     page = tmp_path / "report.html"
     page.write_text(render_html(sample()).replace('"use strict";', "missing();"), encoding="utf-8")

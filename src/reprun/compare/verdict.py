@@ -165,9 +165,11 @@ class Comparison:
         example = f"{failed[0].name} {failed[0].headline}"
         if len(kinds) > 1:
             named = ", ".join(f"{number} {verdict}" for verdict, number in kinds.items())
-            return f"not reproduced: {len(failed)} of {total} failed ({named}); {example}{left_out}"
+            return (
+                f"not reproduced: {len(failed):,} of {total} failed ({named}); {example}{left_out}"
+            )
         lead = ": " if len(failed) == 1 else "; first "
-        which = f"{len(failed)} of {total} {failed[0].verdict}"
+        which = f"{len(failed):,} of {total} {failed[0].verdict}"
         return f"not reproduced: {which}{lead}{example}{left_out}"
 
     def _passes(self) -> str:
