@@ -147,6 +147,8 @@ class Executor(RealExecutor):  # type: ignore[misc]
         """Check every job of the plan; return how many will run a container."""
         jobs = [job for job in self.dag.jobs if not job.is_norun]
         for job in jobs:
+            _refuse_streams(job)
+        for job in jobs:
             _refuse(job)
         needed = [job for job in self.dag.needrun_jobs() if not job.is_norun]
         return len(needed)
@@ -219,6 +221,15 @@ class Executor(RealExecutor):  # type: ignore[misc]
         self.report_job_error(info)
 
 
+def _refuse_streams(job: Any) -> None:
+    """Refuse pipes first: Snakemake puts both of their ends into a group of its own."""
+    if job.is_pipe or job.is_service:
+        raise SpecificationError(
+            f"rule {job.rule.name} has a pipe() or service() output, which one container cannot "
+            "hand to another; write a file, mark it temp() if it is large"
+        )
+
+
 INSTEAD = "put the code in a file, declare the file as input and call it from shell:"
 
 
@@ -239,12 +250,8 @@ def _refuse(job: Any) -> None:
                 f"rule {name} uses {form}, which would not run in the rule's container; {INSTEAD} "
                 f'shell: "python3 code/{name}.py {{input}} {{output}}"'
             )
-    if job.is_pipe or job.is_service:
-        raise SpecificationError(
-            f"rule {name} has a pipe() or service() output, which one container cannot hand to "
-            "another; write a file, mark it temp() if it is large"
-        )
-    if job.group is not None:
+    # The public `group` is None wherever jobs run on this machine.
+    if job.rule._group is not None:  # noqa: SLF001
         raise SpecificationError(
             f"rule {name} is in a group; remove `group:`, each job has a container of its own"
         )

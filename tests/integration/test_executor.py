@@ -34,7 +34,7 @@ def test_each_rule_runs_in_its_image(shell: Shell) -> None:
             input: "first.txt"
             output: "middle.txt"
             container: "docker://columnar"
-            shell: "cat {input} /etc/hostname /etc/os-release > {output}; echo heard"
+            shell: "cat {input} /etc/os-release > {output}; echo heard"
         """,
     )
     shell.write("first.txt", "hello\n")
@@ -164,6 +164,10 @@ def test_checkpoints_and_wildcards(shell: Shell) -> None:
     assert (shell.directory / "total.txt").read_text() == "1\n4\n9\n"
 
 
+NOTEBOOK = """
+{"cells": [], "metadata": {"language_info": {"name": "python"}}, "nbformat": 4,
+ "nbformat_minor": 5}
+"""
 REFUSED = {
     "no container": ('shell: "touch {output}"', "has no `container:`"),
     "script": ('container: "columnar"\n    script: "x.py"', "uses script:"),
@@ -196,7 +200,7 @@ def test_refused_before_anything_runs(shell: Shell, case: str) -> None:
     """A rule that could not run in a container stops the workflow before its first job."""
     body, message = REFUSED[case]
     shell.write("x.py", "pass\n")
-    shell.write("x.py.ipynb", "{}\n")
+    shell.write("x.py.ipynb", NOTEBOOK)
     (shell.directory / "Snakefile").write_text(
         'rule all:\n    input: "good.txt", "bad.txt"\n\n'
         'rule good:\n    output: "good.txt"\n    container: "columnar"\n'
