@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.images_support import deb_bytes, member, tiny
 
 from reprun.errors import InputsGoneError, IntegrityError, SpecificationError
 from reprun.images import ensure as ensure_module
@@ -14,7 +15,6 @@ from reprun.images.fetch import Sources
 from reprun.images.layout import is_stored
 from reprun.progress import Silent
 from reprun.store import Store
-from tests.images_support import deb_bytes, member, tiny
 
 
 def test_a_locked_image_is_found_by_name_and_by_digest(tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_a_lock_that_no_longer_fits_is_noticed_without_a_build(
     place = tmp_path / "images" / "tiny" / file
     text = place.read_text()
     place.write_text(text.replace(old, new) if old in text else text + f"{new}\n")
-    with pytest.raises(IntegrityError, match="not what its image.lock says") as caught:
+    with pytest.raises(IntegrityError, match=r"not what its image\.lock says") as caught:
         catalogue.locked("tiny")
     assert "reprun images lock tiny" in (caught.value.hint or "")
 
@@ -143,7 +143,7 @@ def test_ensure_refuses_a_build_that_is_not_the_locked_image(tmp_path: Path) -> 
 
 def test_ensure_says_when_inputs_are_gone(tmp_path: Path) -> None:
     catalogue = tiny(tmp_path).locked()
-    with pytest.raises(InputsGoneError, match="hello_1.0-1_amd64.deb, greet-2.0-py3-none-any.whl"):
+    with pytest.raises(InputsGoneError, match=r"hello_1\.0.*deb, greet-2\.0.*whl"):
         ensure("tiny", catalogue, Store(tmp_path / "empty"), Silent(), Sources(index=False))
 
 

@@ -122,7 +122,7 @@ def test_a_missing_lock_says_what_to_type(tmp_path: Path) -> None:
         (read_image_lock, "image.lock"),
     ):
         with pytest.raises(SpecificationError, match="not locked") as caught:
-            read(tmp_path / "columnar" / name)  # type: ignore[operator]
+            read(tmp_path / "columnar" / name)
         assert caught.value.hint == "reprun images lock columnar"
 
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.images_support import member, tiny
 
 from reprun.errors import IntegrityError, ReprunError, StorageError
 from reprun.images.build import build
@@ -19,7 +20,6 @@ from reprun.images.sealed import check, read_listing, remove_tree, seal_fits
 from reprun.images.unpack import unpacked_root
 from reprun.progress import Silent
 from reprun.store import Store
-from tests.images_support import member, tiny
 
 
 def built(tmp_path: Path) -> tuple[Image, Store]:
