@@ -31,7 +31,7 @@ from reprun.images.wheels import PythonTarget
 
 _FIELDS: Mapping[str, tuple[str, ...]] = {
     "": ("name", "title", "debian", "python", "environment"),
-    "debian": ("suite", "architecture", "packages"),
+    "debian": ("suite", "architecture", "base", "packages"),
     "python": ("version", "executable", "site", "prefix", "platforms", "requirements"),
 }
 
@@ -45,8 +45,10 @@ class Definition:
     title: str
     suite: str
     architecture: str
+    base: tuple[str, ...]
+    """Debian packages of the lowest layer; images with the same ones share it."""
     packages: tuple[str, ...]
-    """Debian packages wanted by name; their dependencies come with them."""
+    """Further Debian packages; the dependencies of all come with them."""
     python: PythonTarget
     platforms: tuple[str, ...]
     """Wheel platform tags that run in the image, best first."""
@@ -189,6 +191,7 @@ def read_definition(place: Path) -> Definition:
         title=reader.text("", "title"),
         suite=reader.text("debian", "suite"),
         architecture=reader.text("debian", "architecture"),
+        base=reader.texts("debian", "base", default=()),
         packages=reader.texts("debian", "packages"),
         python=PythonTarget(
             version=reader.text("python", "version"),
@@ -226,9 +229,13 @@ class _Reader:
             raise self._fault(table, key, "must be a text that is not empty")
         return value
 
-    def texts(self, table: str, key: str) -> tuple[str, ...]:
+    def texts(
+        self, table: str, key: str, default: tuple[str, ...] | None = None
+    ) -> tuple[str, ...]:
         """Return a list of texts."""
         value = self._table(table).get(key)
+        if value is None and default is not None:
+            return default
         if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
             raise self._fault(table, key, "must be a list of texts")
         return tuple(value)

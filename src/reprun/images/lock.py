@@ -13,6 +13,7 @@ from reprun.images.dockerfile import dockerfile
 from reprun.images.ensure import differences
 from reprun.images.fetch import Sources, fetch
 from reprun.images.layout import verify_stored
+from reprun.images.licences import with_deb_licences, with_wheel_licences
 from reprun.images.lockfiles import (
     DebEntry,
     WheelEntry,
@@ -54,7 +55,11 @@ def lock(
             write_lock(trial.debs_lock, debs_text(debs))
             write_lock(trial.wheels_lock, wheels_text(wheels))
             fetch(trial, store, progress, sources)
-            built = build(trial, store, progress)
+            debs, wheels = with_deb_licences(debs, store), with_wheel_licences(wheels, store)
+            write_lock(trial.debs_lock, debs_text(debs))
+            write_lock(trial.wheels_lock, wheels_text(wheels))
+            locked = replace(trial)  # reads the locks again: they have licences now
+            built = build(locked, store, progress)
         write_lock(definition.debs_lock, debs_text(debs))
         write_lock(definition.wheels_lock, wheels_text(wheels))
     else:

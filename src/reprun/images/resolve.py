@@ -15,13 +15,14 @@ import subprocess
 import tempfile
 import urllib.parse
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from reprun.digests import PREFIX
 from reprun.errors import EngineError, InputsGoneError, SpecificationError
 from reprun.images.catalogue import Definition
 from reprun.images.fetch import Sources, run_pip
-from reprun.images.lockfiles import DebEntry, WheelEntry
+from reprun.images.lockfiles import BASE, DebEntry, WheelEntry
 from reprun.progress import Progress
 from reprun.store import Store
 
@@ -55,7 +56,15 @@ def resolve_debs(
         apt = _Apt(Path(directory), definition, sources.debian[0], keyring)
         progress.say(f"reading the package lists of {definition.suite}")
         apt.update()
-        return apt.resolve()
+        base = apt.resolve(definition.base) if definition.base else ()
+        entries = apt.resolve((*definition.base, *definition.packages))
+    if beyond := [entry.name for entry in base if entry not in entries]:
+        raise SpecificationError(
+            "debian.packages changes what debian.base comes to: " + ", ".join(beyond),
+            place=str(definition.place),
+            hint="name the package that decides it in debian.base",
+        )
+    return tuple(replace(each, layer=BASE) if each in base else each for each in entries)
 
 
 class _Apt:
@@ -93,9 +102,9 @@ class _Apt:
                 hint="apt-get update   # does it work for this system?",
             )
 
-    def resolve(self) -> tuple[DebEntry, ...]:
+    def resolve(self, packages: Sequence[str]) -> tuple[DebEntry, ...]:
         """Return what installing the wanted packages into nothing would install."""
-        done = self._run("apt-get", "install", "--yes", "--print-uris", *self._definition.packages)
+        done = self._run("apt-get", "install", "--yes", "--print-uris", *packages)
         if done.returncode != 0:
             raise SpecificationError(
                 f"debian.packages cannot be resolved: {_first_error(done.stderr)}",
