@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.images_support import Kitchen, tiny
 from typer.testing import CliRunner
 
 from reprun.cli_images import app
 from reprun.errors import SpecificationError
+from tests.images_support import Kitchen, tiny
 
 
 @pytest.fixture

@@ -10,6 +10,14 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
+from reprun.errors import IntegrityError, ReprunError, SpecificationError
+from reprun.images.build import build
+from reprun.images.debian import is_left_out, merged_path
+from reprun.images.sealed import read_listing
+from reprun.images.tree import Kind, Listed, Spool, Tree, inner_path, tree_digest
+from reprun.images.unpack import unpacked_root
+from reprun.progress import Silent
 from tests.images_support import (
     GREET,
     HELLO,
@@ -23,14 +31,6 @@ from tests.images_support import (
     tiny,
     wheel_bytes,
 )
-
-from reprun.errors import IntegrityError, ReprunError, SpecificationError
-from reprun.images.build import build
-from reprun.images.debian import is_left_out, merged_path
-from reprun.images.sealed import read_listing
-from reprun.images.tree import Kind, Listed, Spool, Tree, inner_path, tree_digest
-from reprun.images.unpack import unpacked_root
-from reprun.progress import Silent
 
 
 def refused(tmp_path: Path, *, deb: bytes | None = None, wheel: bytes | None = None) -> ReprunError:

@@ -19,7 +19,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.images_support import deb_bytes, kitchen, member, tiny, wheel_bytes
 
 from reprun.digests import sha256_file
 from reprun.errors import InputsGoneError, IntegrityError, SpecificationError, StorageError
@@ -32,6 +31,7 @@ from reprun.images.lock import check_twice, lock, verify
 from reprun.images.tarlayer import EPOCH, write_layer
 from reprun.images.tree import Spool, Tree, listing, tree_digest
 from reprun.progress import Silent
+from tests.images_support import deb_bytes, kitchen, member, tiny, wheel_bytes
 
 SCRIPT = """\
 import sys

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.images_support import deb_bytes, member, tiny
 
 from reprun.errors import InputsGoneError, IntegrityError, SpecificationError
 from reprun.images import ensure as ensure_module
@@ -15,6 +14,7 @@ from reprun.images.fetch import Sources
 from reprun.images.layout import is_stored
 from reprun.progress import Silent
 from reprun.store import Store
+from tests.images_support import deb_bytes, member, tiny
 
 
 def test_a_locked_image_is_found_by_name_and_by_digest(tmp_path: Path) -> None:

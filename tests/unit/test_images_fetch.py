@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.images_support import GREET, Kitchen, tiny, wheel_bytes
 
 from reprun.errors import EngineError, InputsGoneError, IntegrityError, SpecificationError
 from reprun.images import fetch as fetch_module
@@ -21,6 +20,7 @@ from reprun.images.fetch import Sources, fetch, run_pip, split_mirrors, system_d
 from reprun.images.resolve import resolve_debs, resolve_wheels
 from reprun.progress import Silent
 from reprun.store import Store
+from tests.images_support import GREET, Kitchen, tiny, wheel_bytes
 
 
 class Handler(http.server.SimpleHTTPRequestHandler):

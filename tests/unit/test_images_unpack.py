@@ -11,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.images_support import member, tiny
 
 from reprun.errors import IntegrityError, ReprunError, StorageError
 from reprun.images.build import build
@@ -20,6 +19,7 @@ from reprun.images.sealed import check, read_listing, remove_tree, seal_fits
 from reprun.images.unpack import unpacked_root
 from reprun.progress import Silent
 from reprun.store import Store
+from tests.images_support import member, tiny
 
 
 def built(tmp_path: Path) -> tuple[Image, Store]:
