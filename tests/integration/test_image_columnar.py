@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from reprun.images.build import build
-from reprun.images.bytecode import compiled
 from reprun.images.catalogue import Catalogue
 from reprun.images.ensure import ensure
 from reprun.images.fetch import Sources, fetch
@@ -153,29 +152,6 @@ def test_shell_tools_that_workflows_use_are_there(
     done = run_in(columnar, store, bundle_home, ["bash", "-c", script])
     uid = "0" if os.geteuid() else "4242"
     assert (done.stdout.split(), done.stderr) == ([uid, "read-only"], "")
-
-
-def test_byte_code_is_reproducible_used_and_no_part_of_the_image(
-    columnar: Image, store: Store, bundle_home: Path, tmp_path: Path
-) -> None:
-    made = compiled(columnar, store)
-    assert made is not None
-    directory, target = made
-    script = (
-        "import sys, numpy, uproot\n"
-        "assert numpy.__cached__.startswith(sys.pycache_prefix), numpy.__cached__\n"
-        "import os; assert os.path.exists(numpy.__cached__); print(uproot.__cached__)"
-    )
-    mount = {
-        "destination": target,
-        "type": "bind",
-        "source": str(directory),
-        "options": ["rbind", "ro"],
-    }
-    done = run_in(columnar, store, bundle_home, ["python3", "-c", script], [mount])
-    assert done.stdout.startswith(target + "/usr/local/lib/python3.11"), done.stderr
-    assert compiled(columnar, store) == made
-    verify("columnar", CATALOGUE, store)
 
 
 def test_dpkg_and_importlib_see_what_is_installed(

@@ -27,9 +27,11 @@ from reprun.engines.base import (
     ContainerResult,
     Ending,
     EngineStatus,
+    Mount,
     Output,
     environment_of,
 )
+from reprun.engines.bytecode import bytecode_mounts
 from reprun.errors import EngineError, IntegrityError
 from reprun.images.layout import docker_archive, verify_stored
 from reprun.images.model import Image
@@ -54,6 +56,7 @@ class DockerEngine:
         self._base_url = base_url
         self._connected: docker.DockerClient | None = None
         self._loaded: dict[str, str] = {}
+        self._bytecode: dict[str, tuple[Mount, ...]] = {}
         self._preparing = threading.Lock()
 
     @property
@@ -109,6 +112,8 @@ class DockerEngine:
             if image.image_id not in self._loaded:
                 with _engine_errors(f"the Docker daemon refuses image {image.name}"):
                     self._loaded[image.image_id] = self._find(image) or self._load(image)
+                self._bytecode[image.image_id] = ()
+                self._bytecode[image.image_id] = bytecode_mounts(image, self._store, self)
 
     def _find(self, image: Image) -> str | None:
         """Return the daemon's name of the image.
@@ -160,7 +165,8 @@ class DockerEngine:
         self, job: ContainerJob, *, stdout: Output, stderr: Output, cancel: threading.Event
     ) -> ContainerResult:
         """Run a job; see `ContainerEngine.run`."""
-        self.prepare(job.image)
+        if job.image.image_id not in self._loaded:
+            self.prepare(job.image)
         with _engine_errors("the Docker daemon failed to run the container"):
             container = self._create(job)
             try:
@@ -173,7 +179,7 @@ class DockerEngine:
         limits = job.limits
         mounts = [
             docker.types.Mount(m.target, str(m.source), type="bind", read_only=m.read_only)
-            for m in job.mounts
+            for m in (*self._bytecode[job.image.image_id], *job.mounts)
         ]
         options = "rw,nosuid,nodev,mode=1777"
         tmpfs = {"/tmp": f"{options},exec,size={limits.tmp_bytes}"}
