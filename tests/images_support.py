@@ -178,6 +178,10 @@ class Kitchen:
         (home / "wheels.lock").write_text(wheels_text(self.wheels))
         return Catalogue(self.directory)
 
+    def catalogue_as_it_is(self) -> Catalogue:
+        """Return the catalogue as it lies on disk."""
+        return Catalogue(self.directory)
+
     def definition(self) -> Definition:
         """Write the catalogue; return the image's definition."""
         return self.catalogue().definition(self.name)

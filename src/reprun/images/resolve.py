@@ -28,6 +28,7 @@ from reprun.store import Store
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
+_PIN = re.compile(r"[A-Za-z0-9._-]+==[A-Za-z0-9.!+_-]+")
 _URI_LINE = re.compile(r"^'(?P<uri>[^']+)' \S+ \d+", flags=re.MULTILINE)
 
 
@@ -151,29 +152,14 @@ def resolve_wheels(
     Raises SpecificationError when the requirements cannot be met by wheels for the image's
     Python, and EngineError when uv, which resolves for another Python than ours, is missing.
     """
-    uv = shutil.which("uv")
-    if uv is None:
-        raise EngineError("locking wheels needs uv", hint="pip install uv")
     progress.say(f"resolving {len(definition.requirements)} Python requirements")
+    pins = _listed_pins(definition) if definition.python.is_legacy else _resolved(definition)
     with tempfile.TemporaryDirectory() as directory:
         scratch = Path(directory)
-        wanted = scratch / "requirements.in"
-        wanted.write_text("\n".join(definition.requirements) + "\n", encoding="utf-8")
-        command = [
-            *(uv, "pip", "compile", "--quiet", "--no-annotate", "--no-header", "--no-config"),
-            *("--only-binary", ":all:", "--python-version", definition.python.version),
-            *("--python-platform", _uv_platform(definition), str(wanted)),
-        ]
-        compiled = subprocess.run(command, capture_output=True, text=True, check=False)
-        if compiled.returncode != 0:
-            raise SpecificationError(
-                f"python.requirements cannot be resolved: {_first_error(compiled.stderr)}",
-                place=str(definition.place),
-            )
-        pins = scratch / "requirements.txt"
-        pins.write_text(compiled.stdout, encoding="utf-8")
+        wanted = scratch / "requirements.txt"
+        wanted.write_text(pins, encoding="utf-8")
         progress.say("downloading wheels")
-        done = run_pip(["download", "-r", str(pins), "-d", str(scratch / "wheels")], definition)
+        done = run_pip(["download", "-r", str(wanted), "-d", str(scratch / "wheels")], definition)
         if done.returncode != 0:
             raise SpecificationError(
                 f"python.requirements cannot be downloaded: {_first_error(done.stderr)}",
@@ -182,6 +168,37 @@ def resolve_wheels(
         return tuple(
             _wheel_entry(path, store) for path in sorted((scratch / "wheels").glob("*.whl"))
         )
+
+
+def _resolved(definition: Definition) -> str:
+    uv = shutil.which("uv")
+    if uv is None:
+        raise EngineError("locking wheels needs uv", hint="pip install uv")
+    command = [
+        *(uv, "pip", "compile", "--quiet", "--no-annotate", "--no-header", "--no-config"),
+        *("--only-binary", ":all:", "--python-version", definition.python.version),
+        *("--python-platform", _uv_platform(definition), "-"),
+    ]
+    wanted = "\n".join(definition.requirements) + "\n"
+    done = subprocess.run(command, input=wanted, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise SpecificationError(
+            f"python.requirements cannot be resolved: {_first_error(done.stderr)}",
+            place=str(definition.place),
+        )
+    return done.stdout
+
+
+def _listed_pins(definition: Definition) -> str:
+    """Return the requirements as they are: no resolver knows Python 2 any more."""
+    loose = [each for each in definition.requirements if not _PIN.fullmatch(each)]
+    if loose:
+        raise SpecificationError(
+            f"python.requirements: Python {definition.python.version} needs every package pinned "
+            f"as name==version, its dependencies too: {', '.join(loose)}",
+            place=str(definition.place),
+        )
+    return "\n".join(definition.requirements) + "\n"
 
 
 def _wheel_entry(path: Path, store: Store) -> WheelEntry:
