@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from reprun.images.build import build
-from reprun.images.catalogue import Catalogue, Definition
+from reprun.images.catalogue import Catalogue
+from reprun.images.definition import Definition
 from reprun.images.lockfiles import (
     DebEntry,
     WheelEntry,

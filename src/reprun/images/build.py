@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from reprun.errors import InputsGoneError, IntegrityError
 from reprun.images import layout
-from reprun.images.catalogue import Definition
 from reprun.images.debian import debian_tree
+from reprun.images.definition import Definition
 from reprun.images.lockfiles import BASE, BUILDER_FORMAT, DebEntry, ImageLock, WheelEntry
 from reprun.images.model import Image, Layer
 from reprun.images.tarlayer import write_layer

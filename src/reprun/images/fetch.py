@@ -28,7 +28,7 @@ from typing import IO
 
 from reprun.digests import CHUNK, PREFIX
 from reprun.errors import InputsGoneError, IntegrityError, SpecificationError
-from reprun.images.catalogue import Definition
+from reprun.images.definition import Definition
 from reprun.images.lockfiles import DebEntry, WheelEntry
 from reprun.progress import Progress, Task
 from reprun.store import Store

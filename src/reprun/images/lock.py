@@ -88,6 +88,8 @@ def check_twice(name: str, catalogue: Catalogue, store: Store, progress: Progres
 def verify(name: str, catalogue: Catalogue, store: Store) -> Image:
     """Hash all parts of a stored image and compare its file tree with the locked one.
 
+    Of an external image nobody has locked the file tree: its layers are its identity.
+
     Raises StorageError when the image is not in the store, and IntegrityError when any of its
     bytes are not the locked ones.
     """
@@ -96,6 +98,8 @@ def verify(name: str, catalogue: Catalogue, store: Store) -> Image:
     for part in (image.image_id, image.manifest, *(layer.digest for layer in image.layers)):
         store.verify(part)
     root = unpacked_root(image, store)
+    if catalogue.is_external(name):
+        return image
     entries, _ = read_listing(root.parent)
     found, locked = tree_digest(entries), catalogue.lock(name).tree
     if found != locked:

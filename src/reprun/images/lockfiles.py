@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -109,6 +109,8 @@ class ImageLock:
     tree: str
     """Digest of the file tree: equal for the same files whatever built the image."""
     layers: tuple[Layer, ...]
+    published: str = field(default="", compare=False)
+    """`registry/name@sha256:…` where it can be pulled instead of built; else empty."""
 
 
 class _Entry(Protocol):
@@ -162,13 +164,11 @@ def read_image_lock(path: Path) -> ImageLock:
     try:
         lock = ImageLock(
             builder=_integer(document["builder"]),
-            image_id=_digest(document["image"]),
-            manifest=_digest(document["manifest"]),
-            tree=_digest(document["tree"]),
-            layers=tuple(
-                Layer(_digest(each["digest"]), _integer(each["size"]), str(each["comment"]))
-                for each in document["layers"]
-            ),
+            image_id=checked_digest(document["image"]),
+            manifest=checked_digest(document["manifest"]),
+            tree=checked_digest(document["tree"]),
+            layers=read_layers(document["layers"]),
+            published=str(document.get("published", "")),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise SpecificationError(
@@ -195,7 +195,23 @@ def image_lock_text(lock: ImageLock) -> str:
         f'manifest = "{lock.manifest}"',
         f'tree = "{lock.tree}"',
     ]
-    for layer in lock.layers:
+    if lock.published:
+        lines.append(f'published = "{lock.published}"')
+    return "\n".join([*lines, *layer_lines(lock.layers)]) + "\n"
+
+
+def read_layers(documents: Iterable[Any]) -> tuple[Layer, ...]:
+    """Return the layers that a lock lists."""
+    return tuple(
+        Layer(checked_digest(each["digest"]), _integer(each["size"]), str(each["comment"]))
+        for each in documents
+    )
+
+
+def layer_lines(layers: Iterable[Layer]) -> list[str]:
+    """Return the lines in which a lock lists layers."""
+    lines = []
+    for layer in layers:
         lines += [
             "",
             "[[layers]]",
@@ -203,7 +219,7 @@ def image_lock_text(lock: ImageLock) -> str:
             f"size = {layer.size}",
             f'comment = "{layer.comment}"',
         ]
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 def write_lock(path: Path, text: str) -> None:
@@ -319,7 +335,8 @@ def _integer(value: Any) -> int:
     return value
 
 
-def _digest(value: Any) -> str:
+def checked_digest(value: Any) -> str:
+    """Return a digest `sha256:…`, or raise ValueError."""
     if not isinstance(value, str) or not _HEX.fullmatch(value.removeprefix(PREFIX)):
         raise ValueError(f"'{value}' is not a digest sha256:…")
     if not value.startswith(PREFIX):

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from reprun.digests import PREFIX
 from reprun.errors import EngineError, InputsGoneError, SpecificationError
-from reprun.images.catalogue import Definition
+from reprun.images.definition import Definition
 from reprun.images.fetch import Sources, run_pip
 from reprun.images.lockfiles import BASE, DebEntry, WheelEntry
 from reprun.progress import Progress
