@@ -206,3 +206,11 @@ def tiny(directory: Path) -> Kitchen:
     made.deb(deb_bytes())
     made.wheel(wheel_bytes())
     return made
+
+
+def external_toml(name: str, repository: str, tag: str = "v1") -> str:
+    """Return the image.toml of an image that is published elsewhere."""
+    return (
+        f'name = "{name}"\ntitle = "Made elsewhere"\n\n[external]\n'
+        f'repository = "{repository}"\ntag = "{tag}"\nreason = "others build it"\n'
+    )
