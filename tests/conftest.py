@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from reprun.images.catalogue import Catalogue
 from reprun.images.ensure import ensure
-
 from reprun.images.model import Image
 from reprun.progress import Silent
 from reprun.store import Store

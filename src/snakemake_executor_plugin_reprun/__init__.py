@@ -50,7 +50,7 @@ PARENT_SECONDS = 0.5
 
 
 @dataclass
-class ExecutorSettings(ExecutorSettingsBase):
+class ExecutorSettings(ExecutorSettingsBase):  # type: ignore[misc]  # Snakemake is untyped
     """Options of `snakemake --executor reprun`, each as `--reprun-…`."""
 
     engine: str = field(default="auto", metadata={"help": "container engine: auto, runc or docker"})

@@ -6,11 +6,10 @@ import sys
 import threading
 from pathlib import Path
 
-from reprun.images.catalogue import Catalogue
-
 from reprun.engines.base import ContainerEngine, ContainerJob, Mount
 from reprun.engines.docker import DockerEngine
 from reprun.engines.runc import RuncEngine
+from reprun.images.catalogue import Catalogue
 from reprun.store import Store
 
 

@@ -223,7 +223,8 @@ class DockerEngine:
                 f"docker could not start the container: {error.explanation or error}",
                 hint="reprun doctor",
             ) from error
-        with closing(stream._response), _Watch(container, job.limits.seconds, cancel) as watch:
+        response = stream._response  # type: ignore[attr-defined]  # noqa: SLF001 - no public close
+        with closing(response), _Watch(container, job.limits.seconds, cancel) as watch:
             for out, err in stream:
                 if out:
                     stdout(out)
