@@ -37,7 +37,7 @@ def own(tmp_path: Path) -> Store:
 @pytest.fixture
 def engines(monkeypatch: pytest.MonkeyPatch) -> dict[str, Absent]:
     """Engines under the real names, all of them there."""
-    made = {name: Absent(name) for name in ENGINES}
+    made: dict[str, Absent] = {name: Absent(name) for name in ENGINES}
 
     def make(name: EngineName, _: Store) -> ContainerEngine:
         return made[name]

@@ -27,7 +27,7 @@ def test_a_task_in_lines(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [0.0]
-    monkeypatch.setattr(console.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
     with Lines().task("fetching", 4_000_000) as task:
         task.advance(1_000_000)
         now[0] = console.PLAIN_SECONDS

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -52,9 +53,9 @@ def test_another_process_under_the_same_number_is_not_the_owner(other: dict[str,
 def test_a_name_with_blanks_and_brackets_is_read_right(monkeypatch: pytest.MonkeyPatch) -> None:
     fields = ["S", *map(str, range(1, 30))]
     text = f"7 (a) b (c)) {' '.join(fields)}"
-    monkeypatch.setattr(owner.Path, "read_text", lambda _: text)
+    monkeypatch.setattr(Path, "read_text", lambda _: text)
     assert owner._start_time(7) == "19"
-    monkeypatch.setattr(owner.Path, "read_text", lambda _: text.replace(" S ", " Z "))
+    monkeypatch.setattr(Path, "read_text", lambda _: text.replace(" S ", " Z "))
     assert owner._start_time(7) is None
 
 
