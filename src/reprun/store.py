@@ -39,7 +39,7 @@ def storage_errors(place: Path) -> Iterator[None]:
             raise StorageError(
                 f"the disk is full while writing {error.filename or place}",
                 place=str(place),
-                hint=f"df -h {place}   # free space, or set REPRUN_STORE to another disk",
+                hint=f"df -h {place}   # and free some space there",
             ) from error
         if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
             raise StorageError(

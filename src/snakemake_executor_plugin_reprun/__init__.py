@@ -38,7 +38,7 @@ from reprun.backends.steps import (
     path_in_workspace,
 )
 from reprun.engines.choose import choose_engine, make_engine
-from reprun.errors import ReprunError, SpecificationError
+from reprun.errors import OutputMissingError, ReprunError, SpecificationError
 from reprun.images.catalogue import Catalogue
 from reprun.images.ensure import ensure
 from reprun.images.model import Image
@@ -50,7 +50,7 @@ PARENT_SECONDS = 0.5
 
 
 @dataclass
-class ExecutorSettings(ExecutorSettingsBase):  # type: ignore[misc]  # Snakemake is untyped
+class ExecutorSettings(ExecutorSettingsBase):  # type: ignore[misc]
     """Options of `snakemake --executor reprun`, each as `--reprun-…`."""
 
     engine: str = field(default="auto", metadata={"help": "container engine: auto, runc or docker"})
@@ -147,6 +147,8 @@ class Executor(RealExecutor):  # type: ignore[misc]
         """Check every job of the plan; return how many will run a container."""
         jobs = [job for job in self.dag.jobs if not job.is_norun]
         for job in jobs:
+            _refuse_streams(job)
+        for job in jobs:
             _refuse(job)
         needed = [job for job in self.dag.needrun_jobs() if not job.is_norun]
         return len(needed)
@@ -181,6 +183,13 @@ class Executor(RealExecutor):  # type: ignore[misc]
         self._events.ended(record)
         if not record.succeeded:
             raise WorkflowError(failure_of(record).message)
+        missing = [path for path in step.outputs if not Path(path).exists()]
+        if missing:
+            raise OutputMissingError(
+                f"step {step.rule} ended well but left no {', '.join(missing)}",
+                place=record.log,
+                hint=f"less {record.log}",
+            )
 
     def _step(self, job: Any) -> Step:
         resources = job.resources
@@ -219,6 +228,15 @@ class Executor(RealExecutor):  # type: ignore[misc]
         self.report_job_error(info)
 
 
+def _refuse_streams(job: Any) -> None:
+    """Refuse pipes first: Snakemake puts both of their ends into a group of its own."""
+    if job.is_pipe or job.is_service:
+        raise SpecificationError(
+            f"rule {job.rule.name} has a pipe() or service() output, which one container cannot "
+            "hand to another; write a file, mark it temp() if it is large"
+        )
+
+
 INSTEAD = "put the code in a file, declare the file as input and call it from shell:"
 
 
@@ -239,12 +257,8 @@ def _refuse(job: Any) -> None:
                 f"rule {name} uses {form}, which would not run in the rule's container; {INSTEAD} "
                 f'shell: "python3 code/{name}.py {{input}} {{output}}"'
             )
-    if job.is_pipe or job.is_service:
-        raise SpecificationError(
-            f"rule {name} has a pipe() or service() output, which one container cannot hand to "
-            "another; write a file, mark it temp() if it is large"
-        )
-    if job.group is not None:
+    # The public `group` is None wherever jobs run on this machine.
+    if job.rule._group is not None:  # noqa: SLF001
         raise SpecificationError(
             f"rule {name} is in a group; remove `group:`, each job has a container of its own"
         )

@@ -89,7 +89,9 @@ def _pair(name: str, rule: ComparisonRule | None, one: DataObject, other: DataOb
     if structure is not None:
         check = Check("structure", passed=False, sentence=structure)
         return item(Verdict.NOT_COMPARABLE, structure, structure, check, numbers=None)
-    same = Check("structure", passed=True, sentence="class, axes, flow, labels, sumw2 agree")
+    agreeing = "class, axes, flow bins, labels and stored sumw2"
+    agreeing = agreeing if isinstance(one, Histogram) else "rows and columns"
+    same = Check("structure", passed=True, sentence=f"{agreeing} agree")
     if hashes[0] == hashes[1]:
         check = Check("content hash", passed=True, sentence="the content hashes are equal")
         sentence = f"{_extent(one)}, all the same"

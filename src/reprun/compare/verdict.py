@@ -163,12 +163,12 @@ class Comparison:
         failed = self.failures
         kinds: Counter[Verdict] = Counter(item.verdict for item in failed)
         example = f"{failed[0].name} {failed[0].headline}"
+        share = f"{len(failed):,} of {total}"
         if len(kinds) > 1:
             named = ", ".join(f"{number} {verdict}" for verdict, number in kinds.items())
-            return f"not reproduced: {len(failed)} of {total} failed ({named}); {example}{left_out}"
+            return f"not reproduced: {share} failed ({named}); {example}{left_out}"
         lead = ": " if len(failed) == 1 else "; first "
-        which = f"{len(failed)} of {total} {failed[0].verdict}"
-        return f"not reproduced: {which}{lead}{example}{left_out}"
+        return f"not reproduced: {share} {failed[0].verdict}{lead}{example}{left_out}"
 
     def _passes(self) -> str:
         counts = self.counts

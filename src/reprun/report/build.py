@@ -258,5 +258,6 @@ def _cells(item: Item) -> ReportTable | None:
         apart = (one.values != other.values) & ~(np.isnan(one.values) & np.isnan(other.values))
         marked = [(int(row), int(column) + 1) for row, column in np.argwhere(apart)]
     plain = table_to_show(shown)
-    caption = f"{count_of(len(marked), 'cell')} differ" if marked else ""
+    verb = "differs" if len(marked) == 1 else "differ"
+    caption = f"{count_of(len(marked), 'cell')} {verb} from the reference" if marked else ""
     return plain.model_copy(update={"marked": tuple(marked), "caption": caption})

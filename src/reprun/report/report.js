@@ -203,8 +203,8 @@
   }
 
   function rounded(centre, spread) {
-    const step = niceTicks(0, spread, 2)[1] || spread;
-    const use = step < spread * 0.93 ? step : spread / 2;
+    const most = spread * 0.9, power = 10 ** Math.floor(Math.log10(most));
+    const use = power * [5, 2, 1].find((step) => step * power <= most * 1.001);
     return [centre - use, centre, centre + use];
   }
 

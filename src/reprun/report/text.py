@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Sequence
 
 from rich.box import SIMPLE_HEAD
@@ -16,6 +17,7 @@ from reprun.report.model import Report, ReportItem, ReportTable, shown
 
 MOST_FAILURES = 20
 MOST_EXPLAINED = 3
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 STYLES = {
     "identical": "green",
     "equal": "green",
@@ -68,28 +70,33 @@ def render_text(
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
 
 
+def _seen(text: str) -> str:
+    """Return text with control characters as escapes: names come from files, not from us."""
+    return _CONTROL.sub(lambda found: f"\\x{ord(found.group()):02x}", text)
+
+
 def _heading(report: Report) -> Text:
     about = report.analysis
     parts = [about.name]
     parts += [f"variant {about.variant}"] if about.variant else []
     parts += [f"image {about.image}"] if about.image else []
     parts += [f"data {about.dataset}"] if about.dataset else []
-    return Text.assemble((about.title, "bold"), "\n", (" · ".join(parts), "dim"))
+    return Text.assemble((_seen(about.title), "bold"), "\n", (_seen(" · ".join(parts)), "dim"))
 
 
 def _verdict(report: Report) -> Text:
     mark, style = ("✓", "bold green") if report.reproduced else ("✗", "bold red")
-    return Text(f"\n{mark} {report.sentence}", style=style)
+    return Text(f"\n{mark} {_seen(report.sentence)}", style=style)
 
 
 def _line(label: str, text: str, style: str) -> Text:
-    return Text.assemble((f"{label}: ", style), text)
+    return Text.assemble((f"{label}: ", style), _seen(text))
 
 
 def _table(table: ReportTable) -> RenderableType:
     grid = Table(
-        title=table.title or None,
-        caption=table.caption or None,
+        title=Text(_seen(table.title)) if table.title else None,
+        caption=Text(_seen(table.caption)) if table.caption else None,
         title_justify="left",
         caption_justify="left",
         box=SIMPLE_HEAD,
@@ -97,9 +104,9 @@ def _table(table: ReportTable) -> RenderableType:
     )
     for index, column in enumerate(table.columns):
         numeric = all(isinstance(row[index], float | int) for row in table.rows)
-        grid.add_column(Text(column), justify="right" if numeric else "left")
+        grid.add_column(Text(_seen(column)), justify="right" if numeric else "left")
     for row in table.rows:
-        grid.add_row(*(Text(shown(cell)) for cell in row))
+        grid.add_row(*(Text(_seen(shown(cell))) for cell in row))
     return Padding(grid, (1, 0, 0, 0))
 
 
@@ -110,8 +117,8 @@ def _objects(items: Sequence[ReportItem]) -> RenderableType:
     grid.add_column("why", overflow="fold", ratio=5)
     for item in items:
         notes = "".join(f"\n{note}" for note in item.notes)
-        why = Text.assemble(item.sentence, (notes, "dim"))
-        grid.add_row(Text(item.name), Text(item.verdict, style=STYLES[item.verdict]), why)
+        why = Text.assemble(_seen(item.sentence), (_seen(notes), "dim"))
+        grid.add_row(Text(_seen(item.name)), Text(item.verdict, style=STYLES[item.verdict]), why)
     return Padding(grid, (1, 0, 0, 0))
 
 
@@ -119,7 +126,7 @@ def _differences(item: ReportItem) -> RenderableType:
     count = item.beyond or item.differing
     first = f"the first {len(item.differences)} of " if count > len(item.differences) else ""
     grid = Table(
-        title=Text(f"{item.name}: {first}{count_of(count, 'differing bin')}"),
+        title=Text(f"{_seen(item.name)}: {first}{count_of(count, 'differing bin')}"),
         title_justify="left",
         box=SIMPLE_HEAD,
         show_edge=False,
@@ -138,7 +145,7 @@ def _differences(item: ReportItem) -> RenderableType:
         )
         digits = (9, 4, 9, 4, 6, 3)
         cells = (shown(value, places) for value, places in zip(numbers, digits, strict=True))
-        grid.add_row(Text(one.label), *cells)
+        grid.add_row(Text(_seen(one.label)), *cells)
     return Padding(grid, (1, 0, 0, 0))
 
 
@@ -150,7 +157,7 @@ def _steps(report: Report) -> RenderableType:
     for step in report.steps:
         memory = None if step.memory_bytes is None else round(step.memory_bytes / 2**20)
         grid.add_row(
-            Text(step.name),
+            Text(_seen(step.name)),
             f"{step.wall_seconds:.2f}",
             "-" if step.cpu_seconds is None else f"{step.cpu_seconds:.2f}",
             shown(memory),

@@ -1,0 +1,99 @@
+"""The page in a real browser: it draws, logs no error and needs no network."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from reprun.report import render_html
+from tests.sample_report import PIXEL, sample
+
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--enable-logging=stderr",
+    "--virtual-time-budget=3000",
+    "--window-size=1280,4000",
+    "--dump-dom",
+)
+
+
+def dumped(page: Path, profile: Path) -> tuple[str, list[str]]:
+    """Return the page's elements after its script ran, and what its console was told."""
+    browser = shutil.which("chromium")
+    if browser is None:
+        pytest.fail("this test needs chromium: apt-get install -y --no-install-recommends chromium")
+    done = subprocess.run(
+        [browser, *FLAGS, f"--user-data-dir={profile}", page.as_uri()],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    return done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+
+
+def test_every_plot_is_drawn_and_nothing_is_logged(tmp_path: Path) -> None:
+    report = sample()
+    page = tmp_path / "report.html"
+    page.write_text(render_html(report, {"plots/m4l.png": PIXEL}), encoding="utf-8")
+    dom, console = dumped(page, tmp_path / "profile")
+    assert console == []
+    open_items = re.findall(r"<details[^>]* open(?:=\"\")?>.*?</details>", dom, re.DOTALL)
+    drawable = [item for item in report.items[: len(open_items)] if item.panels]
+    assert len(open_items) == 8
+    assert len(drawable) > 4
+    assert dom.count('<div class="plot">') == sum(len(item.panels) for item in drawable)
+    assert dom.count('class="frame"') >= len(drawable)
+    assert dom.count('class="pullbar') >= 2
+    assert "NaN" not in "".join(re.findall(r"<svg.*?</svg>", dom, re.DOTALL))
+    assert "Infinity" not in "".join(re.findall(r"<svg.*?</svg>", dom, re.DOTALL))
+    assert "13 of 13 shown" in dom
+
+
+def test_filters_and_scales_answer_the_reader(tmp_path: Path) -> None:
+    script = """<script>
+      document.getElementById("open-all").click();
+      document.getElementById("all-log").click();
+      document.querySelector(".chip.v-missing").click();
+      const search = document.getElementById("search");
+      search.value = "BIN [103,";
+      search.dispatchEvent(new Event("input"));
+    </script></body>"""
+    page = tmp_path / "report.html"
+    page.write_text(render_html(sample()).replace("</body>", script), encoding="utf-8")
+    dom, console = dumped(page, tmp_path / "profile")
+    assert console == []
+    shown = [tag for tag in re.findall(r"<details[^>]*>", dom) if "hidden" not in tag]
+    assert len(shown) == 1
+    assert 'data-verdict="changed"' in shown[0]
+    assert "1 of 13 shown" in dom
+    (item,) = re.findall(re.escape(shown[0]) + r".*?</details>", dom, re.DOTALL)
+    assert ">linear</button>" in item
+    assert ">10</text>" in item
+
+
+def test_an_error_in_the_script_would_be_seen(tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    page.write_text(render_html(sample()).replace('"use strict";', "missing();"), encoding="utf-8")
+    dom, console = dumped(page, tmp_path / "profile")
+    assert any("missing is not defined" in line for line in console)
+    assert '<div class="plot">' not in dom
+
+
+def test_an_outside_load_is_refused(tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    outside = '<img src="http://localhost:9/x.png"></body>'
+    page.write_text(render_html(sample()).replace("</body>", outside), encoding="utf-8")
+    _, console = dumped(page, tmp_path / "profile")
+    assert any("Content Security Policy" in line for line in console)

@@ -1,0 +1,237 @@
+"""The report: one document, three renderers, nothing recomputed and nothing unescaped."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from reprun.compare import Comparison, Verdict
+from reprun.errors import OutputMissingError
+from reprun.histograms import Axis, Histogram
+from reprun.report import (
+    AnalysisInfo,
+    Plot,
+    build_report,
+    read_pictures,
+    read_report,
+    render_html,
+    render_text,
+    renderable,
+    report_json,
+    report_schema,
+)
+from reprun.report.build import _panel
+from tests.sample_report import NASTY, PIXEL, every_verdict, sample
+
+SCHEMA = Path(__file__).parents[2] / "docs" / "schemas" / "report.json"
+
+
+class _Page(HTMLParser):
+    """Collects the tags, their attributes and the texts of a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.tags: list[tuple[str, dict[str, str]]] = []
+        self.text = ""
+        self.scripts: list[str] = []
+        self._inside = ""
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, {name: value or "" for name, value in attrs}))
+        self._inside = tag
+        if tag == "script":
+            self.scripts.append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._inside = ""
+
+    def handle_data(self, data: str) -> None:
+        if self._inside == "script":
+            self.scripts[-1] += data
+        elif self._inside != "style":
+            self.text += data
+
+
+class TestDocument:
+    def test_items_stand_worst_first(self) -> None:
+        report = sample()
+        severities = [Verdict(item.verdict).severity for item in report.items]
+        assert severities == sorted(severities, reverse=True)
+        assert {item.verdict for item in report.items} == {str(v) for v in Verdict} - {"compatible"}
+        assert sum(report.counts.values()) == len(report.items)
+        assert report.status == "not reproduced"
+        assert not report.reproduced
+
+    def test_json_round_trip(self) -> None:
+        text = report_json(sample())
+        assert report_json(read_report(text, "report.json")) == text
+        document = json.loads(text, parse_constant=pytest.fail)
+        item = next(item for item in document["items"] if item["name"] == "nan")
+        assert item["differences"][0]["monitored"] == "NaN"
+        assert item["max_relative"] == "Infinity"
+
+    def test_the_keys_are_frozen(self) -> None:
+        document = json.loads(report_json(sample()))
+        assert document["schema_version"] == 1
+        assert set(document) == {
+            "schema_version", "generator", "analysis", "status", "sentence", "counts", "causes",
+            "items", "ignored", "notes", "tables", "plots", "steps", "provenance", "citations",
+        }  # fmt: skip
+        assert set(document["items"][0]) == {
+            "name", "title", "class_name", "verdict", "passes", "sentence", "kind", "rule",
+            "monitored_hash", "reference_hash", "bins", "differing", "beyond", "max_ulp",
+            "max_relative", "max_pull", "differences", "checks", "notes", "panels", "table",
+        }  # fmt: skip
+
+    def test_the_published_schema_is_current(self) -> None:
+        assert SCHEMA.read_text() == report_schema(), (
+            "the report changed; call reprun.report.write_schema('docs/schemas/report.json')"
+        )
+
+    def test_what_is_no_report_is_refused(self) -> None:
+        with pytest.raises(OutputMissingError) as error:
+            read_report('{"schema_version": 2}', "results/report.json")
+        assert error.value.place == "results/report.json"
+
+    def test_numbers_of_a_pair_that_agrees_are_kept_once(self) -> None:
+        report = sample()
+        (same,) = next(item for item in report.items if item.name == "same").panels
+        assert same.same
+        assert same.monitored is not None
+        assert same.reference is None
+        (gone,) = next(item for item in report.items if item.name == "gone").panels
+        assert not gone.same
+        assert gone.monitored is None
+        assert gone.reference is not None
+
+    def test_other_axes_are_not_drawn_over_each_other(self) -> None:
+        (panel,) = next(item for item in sample().items if item.name == "axes").panels
+        assert panel.reference is None
+        assert not panel.same
+        assert "other axes" in panel.note
+
+    def test_two_axes_are_projected_with_all_flow(self) -> None:
+        axes = Axis.regular(2, 0, 2), Axis.regular(1, 0, 1)
+        thing = Histogram("h", axes, np.arange(12.0).reshape(4, 3))
+        panel = _panel(thing, None, thing, 0, same=False, apart=False)
+        assert panel.monitored == (12.0, 21.0)
+        assert panel.monitored_flow == (3.0, 30.0)
+
+    def test_fine_axes_are_merged_for_drawing_without_losing_a_count(self) -> None:
+        axis = Axis.regular(2500, 0, 2500)
+        thing = Histogram("h", (axis,), np.ones(2502), sumw2=np.ones(2502) * 4)
+        panel = _panel(thing, None, thing, 0, same=False, apart=False)
+        assert panel.monitored is not None
+        assert panel.monitored_errors is not None
+        assert sum(panel.monitored) == 2500
+        assert panel.monitored_errors[0] == pytest.approx(np.sqrt(12))
+        assert panel.axis.edges is not None
+        assert panel.axis.edges[-1] == 2500
+        assert len(panel.axis.edges) == len(panel.monitored) + 1 == panel.axis.bins + 1
+
+
+class TestText:
+    def test_a_failure_says_what_where_and_why(self) -> None:
+        text = render_text(sample(), width=120, written=[("report", "results/report.html")])
+        assert "✗ not reproduced: 8 of 13 objects failed" in text
+        assert "cause: the image changed: numpy 2.4.5 became 2.4.6" in text
+        assert "bin 12 [103, 106) GeV" in text
+        assert text.rstrip().endswith("report: results/report.html")
+        assert "\x1b" not in text
+
+    def test_a_pass_is_short_and_verbose_lists_all(self) -> None:
+        passed = tuple(item for item in every_verdict().items if item.verdict.passes)
+        report = sample(Comparison(passed))
+        text = render_text(report, width=120)
+        assert "✓ reproduced: 5 objects, 4 identical, 1 equal within 1e-12" in text
+        assert "all the same" not in text
+        verbose = render_text(report, width=120, verbose=True)
+        assert "all the same" in verbose
+        assert "select" in verbose
+
+    @pytest.mark.parametrize("width", [40, 80, 200])
+    def test_markup_in_names_is_text(self, width: int) -> None:
+        (item,) = (item for item in every_verdict().items if item.name == "changed")
+        report = sample(Comparison((replace(item, name="[red]x[/red]\x1b[2J"),)))
+        text = render_text(report, width=width).replace("\n", "")
+        assert "\x1b" not in text
+        if width > 40:
+            assert "[red]x[/red]\\x1b[2J" in text
+
+    def test_colour_follows_the_console(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv("NO_COLOR", raising=False)
+        shown = []
+        for _ in range(2):
+            console = Console(force_terminal=True, color_system="standard", width=100)
+            with console.capture() as capture:
+                console.print(renderable(sample()))
+            shown.append(capture.get())
+            monkeypatch.setenv("NO_COLOR", "1")
+        assert "\x1b[1;31m" in shown[0]
+        assert "31m" not in shown[1]
+
+
+class TestHtml:
+    def test_nothing_is_loaded_and_nothing_escapes(self) -> None:
+        text = render_html(sample(), {"plots/m4l.png": PIXEL, "plots/m4l.pdf": b"%PDF"})
+        page = _Page(text)
+        for tag, attributes in page.tags:
+            for name in ("src", "href", "srcset", "action", "data"):
+                if name in attributes:
+                    assert attributes[name].startswith("data:image/png;base64,"), (tag, attributes)
+            assert not any(name.startswith("on") for name in attributes)
+        assert "url(" not in text
+        assert "@import" not in text
+        assert not re.search(r"https?://", text)
+        assert "default-src 'none'" in text
+        assert [tag for tag, _ in page.tags].count("script") == 2
+        assert NASTY in page.text
+        assert text.count("alert(1)") == text.count("&lt;script&gt;alert(1)") + text.count(
+            "\\u003cscript\\u003ealert(1)"
+        )
+
+    def test_the_numbers_stand_there_without_scripts(self) -> None:
+        page = _Page(render_html(sample()))
+        assert sample().sentence in page.text
+        for words in (
+            "bin 12 [103, 106) GeV",
+            "numpy 2.4.5 became 2.4.6",
+            "30.25",
+            "10.7483/X",
+            "runc",
+        ):
+            assert words in page.text, words
+        items = [attributes for tag, attributes in page.tags if tag == "details"]
+        assert [item["data-verdict"] for item in items] == [i.verdict for i in sample().items]
+
+    def test_the_embedded_numbers_are_json(self) -> None:
+        report = sample()
+        data = json.loads(_Page(render_html(report)).scripts[0], parse_constant=pytest.fail)
+        assert len(data) == len(report.items)
+        place = next(n for n, item in enumerate(report.items) if item.name == "nan")
+        assert data[place][0]["m"][4] is None
+        assert data[place][0]["b"] == [40, 70.0, 190.0]
+
+    def test_pictures_are_read_below_the_run(self, tmp_path: Path) -> None:
+        (tmp_path / "plots").mkdir()
+        (tmp_path / "plots/m4l.png").write_bytes(PIXEL)
+        report = sample().model_copy(update={"plots": (Plot(path="plots/m4l.png"), Plot(path="x"))})
+        assert read_pictures(report, tmp_path) == {"plots/m4l.png": PIXEL}
+
+    def test_a_thousand_pairs_stay_small(self) -> None:
+        (item,) = (item for item in every_verdict().items if item.name == "changed")
+        many = Comparison((item,) * 1000)
+        start = time.process_time()
+        text = render_html(build_report(many, AnalysisInfo(name="a", title="b")))
+        assert len(text) < 15_000_000
+        assert time.process_time() - start < 30  # a bound on growth, not a benchmark
