@@ -190,6 +190,6 @@ def stage(files: Mapping[str, ResolvedFile], workspace: Path, store: Store) -> l
             store.place(file.digest, target)
         else:
             target.unlink(missing_ok=True)
-            shutil.copyfile(file.local, target)
+            shutil.copy(file.local, target)  # with its mode: a script may be executable
         changed.append(path)
     return changed

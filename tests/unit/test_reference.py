@@ -63,6 +63,13 @@ def test_a_new_reference_replaces_the_whole_old_one(directory: Path) -> None:
     assert {path.name for path in directory.iterdir()} == {"histograms.json", "blessed.json"}
 
 
+def test_what_people_wrote_beside_it_stays(directory: Path) -> None:
+    (directory / "README.md").write_text("where the numbers come from")
+    blessed(directory)
+    assert (directory / "README.md").read_text() == "where the numbers come from"
+    assert [path.name for path in directory.parent.iterdir()] == ["reference"]
+
+
 def test_the_old_reference_stays_when_the_new_one_cannot_be_written(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -109,6 +109,26 @@ def test_snakemakes_own_directory_is_not_seen(bench: Bench) -> None:
     assert seen == [False]
 
 
+def test_an_input_that_links_out_of_the_workspace_is_refused(bench: Bench, tmp_path: Path) -> None:
+    """An earlier step could have written it, to read any file of the host through it."""
+    secret = tmp_path / "secret"
+    secret.write_text("of the host")
+    (bench.workspace / "data" / "link.csv").symlink_to(secret)
+    with pytest.raises(SpecificationError, match="data/link.csv.* leads out of the workspace"):
+        bench.run(inputs=("data/link.csv",))
+    assert bench.engine.jobs == []
+
+
+def test_outputs_that_are_missing_or_lead_out(bench: Bench, tmp_path: Path) -> None:
+    (bench.workspace / "made").touch()
+    (tmp_path / "elsewhere").touch()
+    (bench.workspace / "link").symlink_to(tmp_path / "elsewhere")
+    (bench.workspace / "inner").symlink_to("made")
+    step = Step("make", 0, COMMAND, IMAGE, outputs=("made", "link", "gone", "inner"))
+    runner = StepRunner(bench.engine, bench.workspace, bench.logs)
+    assert runner.missing_outputs(step) == ["link", "gone"]
+
+
 @pytest.mark.parametrize("outputs", [("data/b.csv",), ("data/deep/b.csv",), ("data",)])
 def test_a_directory_that_holds_an_output_stays_writable(
     bench: Bench, outputs: tuple[str, ...]

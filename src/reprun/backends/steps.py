@@ -148,11 +148,21 @@ class StepRunner:
                 record = record.model_copy(update={"last_lines": tuple(said)})
         return record
 
+    def missing_outputs(self, step: Step) -> list[str]:
+        """Return the declared outputs that are not there, or are links out of the workspace."""
+        found = {name: self._workspace / name for name in step.outputs}
+        return [name for name, path in found.items() if not (path.exists() and self._holds(path))]
+
     def _container(self, step: Step) -> ContainerJob:
         mounts = [Mount(self._workspace, WORKSPACE, read_only=False)]
         written = {path_in_workspace(path, step.rule) for path in (*step.outputs, *step.logs)}
         for name in dict.fromkeys(step.inputs):
             path = path_in_workspace(name, step.rule)
+            if not self._holds(self._workspace / path):
+                raise SpecificationError(
+                    f"rule {step.rule}: the input '{name}' is a link that leads out of the "
+                    "workspace, and what it points at is not locked; put a copy in its place"
+                )
             # A directory that holds an output must stay writable as a whole.
             if not any(path == out or path in out.parents for out in written):
                 mounts.append(Mount(self._workspace / path, f"{WORKSPACE}/{path}"))
