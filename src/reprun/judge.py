@@ -8,6 +8,7 @@ from pathlib import Path
 
 from reprun.compare import compare
 from reprun.digests import sha256_file
+from reprun.errors import SpecificationError
 from reprun.histograms import Table, read_all
 from reprun.record import JUDGED_BY, REPORT_HTML, REPORT_JSON, RunRecord
 from reprun.reference import causes, load_reference, read_blessing
@@ -87,8 +88,14 @@ def compare_files(
 ) -> Report:
     """Compare two files on their own; with `html`, also write the page there.
 
-    Everything is compared exactly, or within `relative` if that is not zero.
+    Everything is compared exactly, or within `relative` if that is not zero. Raises
+    SpecificationError for a tolerance that would let everything pass.
     """
+    if not 0.0 <= relative < 1.0:
+        raise SpecificationError(
+            f"a relative tolerance of {relative:g} lets everything pass: give one below 1",
+            hint="reprun compare --help",
+        )
     rules = (
         [ComparisonRule(match="*", kind="float", relative=relative, reason="given by the user")]
         if relative

@@ -183,8 +183,7 @@ class Executor(RealExecutor):  # type: ignore[misc]
         self._events.ended(record)
         if not record.succeeded:
             raise WorkflowError(failure_of(record).message)
-        missing = [path for path in step.outputs if not Path(path).exists()]
-        if missing:
+        if missing := self._runner.missing_outputs(step):
             raise OutputMissingError(
                 f"step {step.rule} ended well but left no {', '.join(missing)}",
                 place=record.log,

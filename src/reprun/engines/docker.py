@@ -6,6 +6,7 @@ A Podman service that speaks the same API on `DOCKER_HOST` is taken for a Docker
 from __future__ import annotations
 
 import os
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -40,6 +41,7 @@ from reprun.store import Store
 if TYPE_CHECKING:
     from docker.models.containers import Container
 
+DEFAULT_URL = "unix:///var/run/docker.sock"
 ANSWER_SECONDS = 5
 WATCH_SECONDS = 0.1
 SAMPLE_SECONDS = 0.5
@@ -75,6 +77,8 @@ class DockerEngine:
             self._connected = None
 
     def _connect(self, seconds: int) -> docker.DockerClient:
+        url = self._base_url or os.environ.get("DOCKER_HOST") or DEFAULT_URL
+        _check_socket(url)
         if self._base_url is not None:
             return docker.DockerClient(base_url=self._base_url, timeout=seconds)
         return docker.from_env(timeout=seconds)
@@ -89,10 +93,9 @@ class DockerEngine:
     def self_check(self) -> EngineStatus:
         """Ask the daemon for its version."""
         try:
-            client = self._connect(ANSWER_SECONDS)
-            version: dict[str, Any] = client.version()
-            information: dict[str, Any] = client.info()
-            client.close()
+            with closing(self._connect(ANSWER_SECONDS)) as client:
+                version: dict[str, Any] = client.version()
+                information: dict[str, Any] = client.info()
         except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
             raise self._no_answer(error) from error
         if information.get("OSType", "linux") != "linux":
@@ -310,6 +313,22 @@ class _Watch:
                 self.peak_memory_bytes = max(self.peak_memory_bytes or 0, int(peak))
             if total := sample.get("cpu_stats", {}).get("cpu_usage", {}).get("total_usage"):
                 self.cpu_seconds = int(total) / 1e9
+
+
+def _check_socket(url: str) -> None:
+    """Raise DockerException when nobody listens on a Unix socket.
+
+    The SDK would tell too, in a long chain of exceptions and with its own socket left open.
+    """
+    if not url.startswith("unix://"):
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(ANSWER_SECONDS)
+        path = url.removeprefix("unix://")
+        try:
+            probe.connect(path)
+        except OSError as error:
+            raise docker.errors.DockerException(f"{path}: {error.strerror}") from error
 
 
 @contextmanager
