@@ -31,7 +31,7 @@ def case(number: int) -> tuple[str, Row, Row]:
     other = shape * rng.uniform(0.6, 1.4, bins + 2) if edge == 3 else shape
     size = 30.0 if edge == 4 else 10 ** rng.uniform(2, 5)
     sizes = size, size * (100 if edge == 5 else rng.uniform(0.5, 2))
-    rows = []
+    rows: list[Row] = []
     for letter, law, events in zip(kind, (shape, other), sizes, strict=True):
         counts = rng.poisson(events * law / law.sum()).astype(np.float64)
         counts[1:3] += 1

@@ -53,18 +53,19 @@ def anderson_darling(one: Floats, other: Floats) -> Floats:
 
 
 def anderson_darling_standardised(one: Floats, other: Floats) -> float:
-    """Return (A^2 - 1) / sigma_N, the form in which ROOT and scipy report it.
+    """Return (A^2 - 1) / sigma_N, the form in which ROOT and scipy report it."""
+    sigma = anderson_darling_sigma(float(one.sum()), float(other.sum()))
+    return (float(anderson_darling(one, other)) - 1) / sigma
 
-    sigma_N is that of Scholz and Stephens, eq. (4), for two samples.
+
+def anderson_darling_sigma(n: float, m: float, *, sums: tuple[float, float] | None = None) -> float:
+    """Return the standard deviation of A^2 for two samples: Scholz and Stephens, eq. (4).
+
+    `sums` are its h and g, by default exact; ROOT rounds them for 2000 events and more.
     """
-    n, m = float(one.sum()), float(other.sum())
     total = int(n + m)
-    steps = np.arange(1, total, dtype=np.float64)
-    h = float((1 / steps).sum())
+    h, g = sums or _harmonic_sums(total)
     inverse = 1 / n + 1 / m
-    # g = sum over i < j of 1 / ((N - i) j), from the harmonic numbers.
-    harmonic = np.cumsum(1 / steps)
-    g = float(((harmonic[-1] - harmonic[:-1]) / (total - steps[:-1])).sum())
     a = (4 * g - 6) * (2 - 1) + (10 - 6 * g) * inverse
     b = (2 * g - 4) * 4 + 8 * h * 2 + (2 * g - 14 * h - 4) * inverse - 8 * h + 4 * g - 6
     c = (6 * h + 2 * g - 2) * 4 + (4 * h - 4 * g + 6) * 2 + (2 * h - 6) * inverse + 4 * h
@@ -72,4 +73,12 @@ def anderson_darling_standardised(one: Floats, other: Floats) -> float:
     variance = (a * total**3 + b * total**2 + c * total + d) / (
         (total - 1.0) * (total - 2.0) * (total - 3.0)
     )
-    return (float(anderson_darling(one, other)) - 1) / math.sqrt(variance)
+    return math.sqrt(variance)
+
+
+def _harmonic_sums(total: int) -> tuple[float, float]:
+    """Return h = sum of 1/i and g = sum over i < j of 1 / ((N - i) j), i and j up to N - 1."""
+    steps = np.arange(1, total, dtype=np.float64)
+    harmonic = np.cumsum(1 / steps)
+    g = ((harmonic[-1] - harmonic[:-1]) / (total - steps[:-1])).sum()
+    return float(harmonic[-1]), float(g)
