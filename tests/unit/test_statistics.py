@@ -26,7 +26,7 @@ from reprun.compare.statistics.likelihood import likelihood_ratio
 from reprun.compare.statistics.merging import merge_low_bins
 from reprun.compare.statistics.multiple import benjamini_hochberg, holm
 from reprun.compare.statistics.profiles import welch_p
-from reprun.compare.statistics.pull import pull_test, sidak
+from reprun.compare.statistics.pull import attainable_sidak, pull_test, sidak
 from reprun.compare.statistics.runs import runs_p
 from reprun.compare.statistics.samples import Sample
 from reprun.compare.statistics.toys import toy_p
@@ -221,10 +221,10 @@ def test_low_bins_are_merged_until_enough() -> None:
 def test_the_pull_names_its_bin() -> None:
     one = np.full(50, 100.0)
     two = one.copy()
-    two[17] = 190
+    two[17] = 190  # every bin holds too many events for the steps of its p to count
     found = pull_test(Sample(one, one), Sample(two, two), normalised=False)
     assert found.place == 17
-    assert found.p == pytest.approx(sidak(stats.binomtest(100, 290, 0.5).pvalue, 50), rel=1e-10)
+    assert found.p == pytest.approx(sidak(stats.binomtest(100, 290, 0.5).pvalue, 50), rel=1e-8)
     doubled = pull_test(Sample(one, one), Sample(one * 2, one * 2), normalised=True)
     assert doubled.p == pytest.approx(1.0)
     assert pull_test(Sample(one, one), Sample(one * 2, one * 2), normalised=False).p < 1e-6
@@ -242,3 +242,20 @@ def test_toys_never_give_zero_and_stop_early() -> None:
     thrown.clear()
     assert toy_p(0.0, draw, lambda a, b: a.sum(axis=1), 1000, 1) == 1.0
     assert sum(thrown) == 100
+
+
+def test_bins_that_cannot_reach_a_small_p_do_not_count() -> None:
+    # Two events give p >= 1/2, so 1000 such bins cost the one of a hundred events nothing.
+    totals = np.array([100.0] + [2.0] * 1000)
+    p = float(binomial_p(np.array([25.0]), np.array([75.0]))[0])
+    assert attainable_sidak(p, totals, 0.5) == pytest.approx(p, rel=1e-9)
+    assert attainable_sidak(1.0, totals, 0.5) == 1.0
+    # One bin by itself: its own p, whatever the share.
+    for share in (0.2, 0.5, 0.9):
+        n, m = 3.0, 9.0
+        own = stats.binom(12, share)
+        p = min(1, 2 * min(own.cdf(n), own.sf(n - 1)))
+        assert float(binomial_p(np.array([n]), np.array([m]), share)[0]) == pytest.approx(p)
+        level = sum(own.pmf(k) for k in range(13) if 2 * min(own.cdf(k), own.sf(k - 1)) <= p)
+        expected = level if p < 1 else 1.0
+        assert attainable_sidak(p, np.array([12.0]), share) == pytest.approx(expected)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import TypeAlias
 
 import numpy as np
@@ -14,6 +15,9 @@ from reprun.compare.statistics.samples import Sample
 from reprun.compare.statistics.yields import binomial_p
 from reprun.histograms import Floats
 
+FEW_EVENTS = 60
+"""Above it the steps of a bin's p-values are so fine that they do not matter."""
+
 Places: TypeAlias = NDArray[np.intp]
 
 
@@ -23,6 +27,38 @@ def sidak(p: float, tests: int) -> float:
     1 - (1 - p)^k: Z. Šidák, JASA 62 (1967) 626, corollary 1 of theorem 1.
     """
     return -math.expm1(tests * math.log1p(-p)) if p < 1 else 1.0
+
+
+def attainable_sidak(p: float, totals: Floats, share: float) -> float:
+    """Return the chance of a least p this small, given how many events each bin holds.
+
+    A bin of few events cannot reach a small p, so it does not count as looked at: the product
+    over bins of 1 - P(p_i <= p), exact for discrete p-values. After R. E. Tarone, "A modified
+    Bonferroni method for discrete data", Biometrics 46 (1990) 515. Bins of more than
+    `FEW_EVENTS` count with p itself, an upper bound.
+    """
+    few = totals <= FEW_EVENTS
+    log_none = np.count_nonzero(~few) * math.log1p(-p) if p < 1 else -math.inf
+    for total, bins in zip(*np.unique(totals[few], return_counts=True), strict=True):
+        limit = p / 2 * (1 + 1e-9)
+        chance = 0.0
+        for tail in _tails(float(total), share):
+            reached = int(np.searchsorted(tail, limit, side="right"))
+            chance += float(tail[reached - 1]) if reached else 0.0
+        if p >= 1 or chance >= 1:
+            return 1.0
+        log_none += bins * math.log1p(-chance)
+    return -math.expm1(log_none)
+
+
+@lru_cache(maxsize=4096)
+def _tails(total: float, share: float) -> tuple[Floats, Floats]:
+    """Return the rising probabilities of the upper and the lower tails of a bin's counts."""
+    steps = np.arange(total + 1)
+    above, below = np.ones(len(steps)), np.ones(len(steps))
+    above[1:] = special.betainc(steps[1:], total - steps[1:] + 1, share)
+    below[:-1] = special.betainc(total - steps[:-1], steps[:-1] + 1, 1 - share)
+    return above[::-1], below
 
 
 def pull_test(one: Sample, other: Sample, *, normalised: bool) -> PValue:
@@ -48,9 +84,13 @@ def pull_test(one: Sample, other: Sample, *, normalised: bool) -> PValue:
     else:
         p = _effective_p(one, other, places, ratio)
         method = "largest bin, effective counts"
-    worst = int(np.argmin(p + 1e-12 * (1 - np.abs(pulls) / (1 + np.abs(pulls).max()))))
+    # Of equal p the larger pull: doubled tails may round to 0 in more than one bin.
+    worst = int(np.lexsort((-np.abs(pulls), p))[0])
     looked = int(np.count_nonzero(filled))
-    corrected = sidak(float(p[worst]), looked)
+    if one.counted and other.counted:
+        corrected = attainable_sidak(float(p[worst]), a + b, ratio / (1 + ratio))
+    else:
+        corrected = sidak(float(p[worst]), looked)
     return PValue(
         "pull", corrected, float(pulls[worst]),
         f"{method}, Šidák over {looked} bins", place=int(places[worst]),

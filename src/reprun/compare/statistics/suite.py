@@ -19,7 +19,14 @@ from reprun.compare.statistics.chi2 import (
 from reprun.compare.statistics.distance import anderson_darling, kolmogorov_distance
 from reprun.compare.statistics.efficiencies import efficiency_tests
 from reprun.compare.statistics.likelihood import likelihood_ratio
-from reprun.compare.statistics.merging import merge_low_bins
+from reprun.compare.statistics.merging import (
+    ENOUGH,
+    ENOUGH_MIXED,
+    ENOUGH_TOYS,
+    ENOUGH_WEIGHTS,
+    ENOUGH_WEIGHTS_PULL,
+    merge_low_bins,
+)
 from reprun.compare.statistics.profiles import mean_tests
 from reprun.compare.statistics.pull import pull_test, sidak
 from reprun.compare.statistics.result import PValue
@@ -92,15 +99,14 @@ def _samples(one: Sample, other: Sample, plan: Plan, *, one_axis: bool) -> list[
     if one.total <= 0 or other.total <= 0:
         return found
     counted = one.counted and other.counted
-    groups = merge_low_bins(one, other)
+    mixed = one.counted != other.counted
+    enough = ENOUGH if counted else ENOUGH_MIXED if mixed else ENOUGH_WEIGHTS
+    groups = merge_low_bins(one, other, enough)
     merged = one.merged(groups), other.merged(groups)
     if "shape" in plan.tests:
         found += _shape(one, other, merged, plan)
     if "pull" in plan.tests:
-        # Few counts have exact tails; few weights have not, so they are merged.
-        pair = (one, other) if counted else merged
-        result = pull_test(*pair, normalised=plan.normalised)
-        found.append(result if counted else _unmerged(result, groups))
+        found.append(_pull(one, other, plan))
     if one_axis:
         if "runs" in plan.tests and (trend := runs_test(*merged)) is not None:
             found.append(trend)
@@ -116,7 +122,12 @@ _DISTANCES: tuple[tuple[str, str, Callable[[Floats, Floats], Floats]], ...] = (
 )
 
 
-def _unmerged(result: PValue, groups: Floats) -> PValue:
+def _pull(one: Sample, other: Sample, plan: Plan) -> PValue:
+    """Few counts have exact tails; few weights have not, so they are merged."""
+    if one.counted and other.counted:
+        return pull_test(one, other, normalised=plan.normalised)
+    groups = merge_low_bins(one, other, ENOUGH_WEIGHTS_PULL)
+    result = pull_test(one.merged(groups), other.merged(groups), normalised=plan.normalised)
     first = int(np.flatnonzero(groups == (result.place or 0))[0])
     return PValue(result.test, result.p, result.statistic, result.method, place=first)
 
@@ -129,7 +140,9 @@ def _shape(one: Sample, other: Sample, merged: tuple[Sample, Sample], plan: Plan
     if size < min(FEWEST_GROUPS, occupied):
         method = "Poisson likelihood ratio" if one.counted and other.counted else "chi2 of weights"
         statistic = likelihood_ratio if one.counted and other.counted else _ww_like
-        return [_by_toys("shape", method, statistic, one, other, plan)]
+        groups = merge_low_bins(one, other, ENOUGH_TOYS)
+        pair = one.merged(groups), other.merged(groups)
+        return [_by_toys("shape", method, statistic, *pair, plan)]
     first, second = merged
     note = f", {occupied} bins merged into {size}" if size < occupied else ""
     if first.counted and second.counted:
