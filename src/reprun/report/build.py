@@ -99,6 +99,7 @@ def _item(item: Item) -> ReportItem:
             kind=rule.kind,
             relative=rule.relative,
             absolute=rule.absolute,
+            alpha=rule.alpha if rule.kind == "sampled" else None,
             reason=rule.reason,
             expires=rule.expires,
         ),
@@ -132,6 +133,7 @@ def _item(item: Item) -> ReportItem:
             )
             for check in item.checks
         ),
+        needed=item.needed,
         notes=item.notes,
         panels=_panels(item),
         table=_cells(item),
