@@ -7,6 +7,7 @@ REPRUN := .venv/bin/reprun
 help:
 	@echo "make h4l        set up what is missing, then reproduce the CMS H->4l result"
 	@echo "make test       set up what is missing, then run the whole test suite"
+	@echo "make test-oldest  the executor's tests on the oldest Snakemake allowed"
 	@echo "make lint       ruff and mypy"
 	@echo "make benchmark  print speeds as ratios (docs: benchmarks/README.md)"
 	@echo "make clean      remove the environment and build products, not the store"
@@ -26,6 +27,13 @@ h4l: setup
 .PHONY: test
 test: setup-test
 	@.venv/bin/python -m pytest
+
+# The oldest Snakemake that pyproject.toml allows: its job class is no published interface.
+.PHONY: test-oldest
+test-oldest: setup-test
+	@$(PYTHON) -m venv build/oldest
+	@build/oldest/bin/pip install --quiet -e . pytest hypothesis snakemake==9.22.0
+	@build/oldest/bin/python -m pytest tests/integration/test_executor.py
 
 .PHONY: lint
 lint: setup-test

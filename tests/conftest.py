@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from reprun.engines.docker import DockerEngine
+from reprun.errors import EngineError
 from reprun.images.catalogue import Catalogue
 from reprun.images.ensure import ensure
 from reprun.images.model import Image
@@ -46,7 +48,7 @@ def columnar(catalogue: Catalogue, store: Store) -> Image:
 
 
 @pytest.fixture(scope="session")
-def docker_url() -> Iterator[str]:
+def docker_url(store: Store) -> Iterator[str]:
     """The address of a Docker daemon: `DOCKER_HOST`, or one of our own for this session."""
     if given := os.environ.get("DOCKER_HOST"):
         yield given
@@ -55,11 +57,11 @@ def docker_url() -> Iterator[str]:
     if program is None:
         pytest.fail("dockerd is missing: apt-get install docker.io")
     home = Path(tempfile.mkdtemp(prefix="reprun-docker-"))
-    socket = home / "docker.sock"
+    url = f"unix://{home / 'docker.sock'}"
     log = (home / "log").open("wb")
     daemon = subprocess.Popen(
         [
-            *(program, "--host", f"unix://{socket}"),
+            *(program, "--host", url),
             *("--data-root", str(home / "data"), "--exec-root", str(home / "exec")),
             *("--pidfile", str(home / "pid"), "--bridge", "none", "--iptables=false"),
             *("--ip-forward=false", "--ip-masq=false"),
@@ -70,11 +72,11 @@ def docker_url() -> Iterator[str]:
     )
     try:
         deadline = time.monotonic() + DAEMON_SECONDS
-        while not _answers(socket):
+        while not _answers(url, store):
             if daemon.poll() is not None or time.monotonic() > deadline:
                 pytest.fail(f"dockerd does not start:\n{(home / 'log').read_text()[-2000:]}")
             time.sleep(0.1)
-        yield f"unix://{socket}"
+        yield url
     finally:
         daemon.send_signal(signal.SIGTERM)
         daemon.wait(DAEMON_SECONDS)
@@ -82,19 +84,9 @@ def docker_url() -> Iterator[str]:
         shutil.rmtree(home, ignore_errors=True)
 
 
-def _answers(socket: Path) -> bool:
-    import docker  # noqa: PLC0415
-    import docker.errors  # noqa: PLC0415
-
-    if not socket.exists():
-        return False
+def _answers(url: str, store: Store) -> bool:
     try:
-        client = docker.DockerClient(base_url=f"unix://{socket}")
-    except docker.errors.DockerException:
+        DockerEngine(store, base_url=url).self_check()
+    except EngineError:
         return False
-    try:
-        return bool(client.ping())
-    except docker.errors.DockerException:
-        return False
-    finally:
-        client.close()
+    return True

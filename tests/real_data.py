@@ -7,14 +7,20 @@ from pathlib import Path
 
 import pytest
 
-HISTOGRAMS = Path(__file__).parents[1].parent / "shared" / "data" / "cms-h4l" / "histograms"
+SHARED = Path(__file__).parents[1].parent / "shared" / "data"
+
+
+def shared_data() -> Path:
+    """Return the directory of the shared data: in CI its absence is a failure."""
+    if not SHARED.is_dir():
+        if os.environ.get("CI"):
+            pytest.fail(f"{SHARED} is missing, and CI must not pass without it")
+        pytest.skip(f"the shared data are not here: {SHARED}")
+    return SHARED
 
 
 def real_file(name: str) -> Path:
-    """Return a CMS H->4l histogram file of the shared data: in CI its absence is a failure."""
-    path = HISTOGRAMS / name
-    if not path.is_file():
-        if os.environ.get("CI"):
-            pytest.fail(f"{path} is missing, and CI must not pass without it")
-        pytest.skip(f"the shared data are not here: {path}")
+    """Return a CMS H->4l histogram file of the shared data."""
+    path = shared_data() / "cms-h4l" / "histograms" / name
+    assert path.is_file()
     return path

@@ -7,6 +7,7 @@ inside the commands, so that `--help` answers at once.
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import sys
@@ -14,9 +15,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Literal, NoReturn
+from typing import Annotated, Any, Literal, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from reprun.errors import InterruptedRunError, ReprunError, SpecificationError
 
@@ -26,8 +28,31 @@ backend · 4 a step failed or an output is missing · 5 nothing to compare · 6 
 violated · 130 interrupted.
 """
 
+READER_GONE = 128 + signal.SIGPIPE
+"""Exit code where the reader of our output went away (`reprun list | head`), as of any program
+that SIGPIPE ends: neither "reproduced" nor "not reproduced" may be read from it."""
+
+
+class _ReaderGoneError(Exception):
+    """Standard output is closed. Not an OSError: typer would end with exit code 1."""
+
+
+class _Commands(TyperGroup):
+    """Our commands, with their output flushed while an error can still be told."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            try:
+                return super().invoke(ctx)
+            finally:
+                sys.stdout.flush()
+        except BrokenPipeError as error:
+            raise _ReaderGoneError from error
+
+
 app = typer.Typer(
     name="reprun",
+    cls=_Commands,
     help="Run an LHC open-data analysis in its container image and compare it with its reference.",
     epilog=EXIT_CODES,
     no_args_is_help=True,
@@ -150,8 +175,8 @@ def compare(
     ] = "text",
 ) -> None:
     """Compare two files of histograms or tables, with no analysis around them."""
+    from reprun.compare.rules import one_rule, parse_maps, parse_rule, read_rules  # noqa: PLC0415
     from reprun.judge import Files, calibrate_files, compare_files  # noqa: PLC0415
-    from reprun.rules import one_rule, parse_maps, parse_rule, read_rules  # noqa: PLC0415
 
     rules = [parse_rule(text) for text in rule or []]
     rules += read_rules(policy) if policy else []
@@ -255,7 +280,11 @@ def _parameters(given: list[str]) -> dict[str, str | int | float | bool]:
             parsed = json.loads(value)
         except ValueError:
             parsed = value
-        parameters[name] = parsed if isinstance(parsed, str | int | float | bool) else value
+        # What is no scalar, or no number that JSON knows (NaN), is the text that was typed.
+        scalar = isinstance(parsed, str | int | bool) or (
+            isinstance(parsed, float) and math.isfinite(parsed)
+        )
+        parameters[name] = parsed if scalar else value
     return parameters
 
 
@@ -289,7 +318,6 @@ def main() -> None:
     except ReprunError as error:
         show_error(error)
         sys.exit(error.exit_code)
-    except BrokenPipeError:
-        # The reader of our output has gone (`reprun list | head`); nothing is wrong.
+    except _ReaderGoneError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        sys.exit(READER_GONE)

@@ -7,6 +7,7 @@ the https and file URIs of the manifest.
 
 from __future__ import annotations
 
+import http.client
 import os
 import shutil
 import time
@@ -116,7 +117,7 @@ def _fetch_one(file: DataFile, store: Store, task: Task) -> list[str]:
             continue
         try:
             _copy(source, file, store, task)
-        except (OSError, IntegrityError) as error:
+        except (OSError, http.client.HTTPException, IntegrityError) as error:
             answers.append(f"{source}: {getattr(error, 'message', None) or error}")
         else:
             return []
@@ -126,13 +127,18 @@ def _fetch_one(file: DataFile, store: Store, task: Task) -> list[str]:
 def _sources(file: DataFile) -> list[str]:
     names = [name for name in (file.mirror_path, file.path) if name]
     mirrors = os.environ.get("REPRUN_MIRRORS", "").split()
-    return [f"{mirror.rstrip('/')}/{names[0]}" for mirror in mirrors if names] + list(file.uris)
+    return [_below(mirror.rstrip("/"), names[0]) for mirror in mirrors] + list(file.uris)
+
+
+def _below(mirror: str, name: str) -> str:
+    return f"{mirror}/{urllib.parse.quote(name) if '://' in mirror else name}"
 
 
 def _copy(source: str, file: DataFile, store: Store, task: Task) -> None:
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            with store.incoming() as incoming, _open(source) as stream:
+            # The source is opened outside of the store, whose errors it would look like.
+            with _open(source) as stream, store.incoming() as incoming:
                 while chunk := stream.read(CHUNK):
                     incoming.write(chunk)
                     task.advance(len(chunk))
@@ -141,18 +147,23 @@ def _copy(source: str, file: DataFile, store: Store, task: Task) -> None:
                 _check_size(incoming.size, file.size)
                 store.commit(incoming, expected=file.digest)
                 return
-        except (urllib.error.HTTPError, FileNotFoundError, IntegrityError):
+        except (
+            *(urllib.error.HTTPError, http.client.InvalidURL),
+            *(FileNotFoundError, PermissionError, IntegrityError),
+        ):
             raise
-        except OSError:
+        except (OSError, http.client.HTTPException):
             if attempt == ATTEMPTS:
                 raise
             time.sleep(0.2 * 2**attempt)
 
 
 def _check_size(arrived: int, expected: int) -> None:
-    if arrived != expected:
-        more = " or more" if arrived > expected else ""
-        raise IntegrityError(f"{arrived} bytes{more} arrived, expected {expected}")
+    if arrived > expected:
+        raise IntegrityError(f"{arrived} bytes or more arrived, expected {expected}")
+    if arrived < expected:
+        # http.client reports no connection cut short: it just ends. Trying again may help.
+        raise ConnectionError(f"{arrived} bytes arrived, expected {expected}")
 
 
 def _open(source: str) -> IO[bytes]:
@@ -177,9 +188,8 @@ def stage(files: Mapping[str, ResolvedFile], workspace: Path, store: Store) -> l
         target.parent.mkdir(parents=True, exist_ok=True)
         if file.local is None:
             store.place(file.digest, target)
-            os.utime(target)
         else:
             target.unlink(missing_ok=True)
-            shutil.copyfile(file.local, target)
+            shutil.copy(file.local, target)  # with its mode: a script may be executable
         changed.append(path)
     return changed

@@ -142,6 +142,7 @@ def _flat(lock: AnalysisLock) -> dict[tuple[str, str], str]:
         flat |= {(f"dataset {dataset}", path): digest for path, digest in files.items()}
     flat |= {("code", path): digest for path, digest in lock.code.items()}
     flat |= {("analysis.yaml", name): digest for name, digest in lock.specification.items()}
+    flat["analysis.yaml", "name"] = lock.analysis
     flat |= {("reference", path): digest for path, digest in lock.reference.items()}
     return flat
 

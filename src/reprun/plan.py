@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from reprun.digests import canonical_json
 from reprun.images.model import Image
 from reprun.lock import AnalysisLock
 from reprun.record import Inputs, RunRecord
@@ -84,7 +85,8 @@ def what_to_run(plan: Plan, last: RunRecord | None, outputs_now: Mapping[str, st
     it cannot see (the image, a parameter, an undeclared file) forces every step.
     """
     if last is None:
-        return Again(nothing=False, everything=False, rules=(), reason="it has not run here yet")
+        # Whatever lies in the workspace, nobody knows what it was made from.
+        return Again(nothing=False, everything=True, rules=(), reason="it has not run here yet")
     if last.status != "finished":
         changed = _changed(last.inputs, plan.inputs)
         return Again(
@@ -104,9 +106,10 @@ def what_to_run(plan: Plan, last: RunRecord | None, outputs_now: Mapping[str, st
     touched = [path for path, digest in last.outputs.items() if outputs_now.get(path) != digest]
     if touched:
         rules = {step.rule for step in last.steps if set(step.outputs) & set(touched)}
+        made = {path for step in last.steps for path in step.outputs}
         return Again(
             nothing=False,
-            everything=not rules,
+            everything=not made.issuperset(touched),
             rules=tuple(sorted(rules)),
             reason=f"the output {_listed(sorted(touched))} is gone or was edited",
         )
@@ -124,7 +127,8 @@ def _changed(before: Inputs, now: Inputs) -> list[str]:
     names: list[str] = []
     if before.images != now.images:
         names.append("the image")
-    if before.parameters != now.parameters:
+    # As JSON, where 1, 1.0 and true are three values, as they are for the Snakefile.
+    if canonical_json(dict(before.parameters)) != canonical_json(dict(now.parameters)):
         names.append("a parameter")
     if before.outputs != now.outputs:
         names.append("the list of outputs")

@@ -101,11 +101,23 @@ def bless(
             write_atomically(fresh / BLESSED, text.encode())
             fresh.chmod(0o755)
             if directory.exists():
-                shutil.rmtree(directory)
-            fresh.rename(directory)
+                _keep_what_is_no_reference(directory, fresh)
+                aside = fresh.with_name(f"{fresh.name}-old")
+                directory.rename(aside)
+                fresh.rename(directory)
+                shutil.rmtree(aside)
+            else:
+                fresh.rename(directory)
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
     return [*written, BLESSED]
+
+
+def _keep_what_is_no_reference(old: Path, fresh: Path) -> None:
+    """Copy what only people read (a README) from the old reference directory."""
+    for path in old.iterdir():
+        if path.is_file() and path.name != BLESSED and not readable(path):
+            shutil.copy2(path, fresh / path.name)
 
 
 def _write_objects(directory: Path, objects: Objects) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import fcntl
 import os
+import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -220,6 +221,11 @@ def _run_steps(
     for what in status.unenforced:
         progress.say(f"note: {status.name} cannot set a {what} on this host")
     engine.prepare(image)
+    if again.everything:
+        # What an earlier run left could be taken for this one's, if this one stops half-way.
+        last = None
+        if loaded.workspace.exists():
+            shutil.rmtree(loaded.workspace)
     _stage(loaded, last, files, store)
     outcome = run_workflow(
         WorkflowRequest(

@@ -34,7 +34,8 @@ def _inside(path: str) -> str:
 InsidePath = Annotated[str, AfterValidator(_inside)]
 Sha256 = Annotated[str, Field(pattern=r"^(sha256:)?[0-9a-f]{64}$")]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=64)]
-Scalar = str | int | float | bool
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Scalar = str | int | Finite | bool
 
 
 class _Document(BaseModel):
@@ -117,8 +118,8 @@ class ComparisonRule(_Document):
 
     match: str
     kind: Literal["count", "float", "sampled", "ignore"]
-    relative: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    absolute: Annotated[float, Field(ge=0)] = 0.0
+    relative: Annotated[Finite, Field(ge=0, lt=1)] = 0.0
+    absolute: Annotated[Finite, Field(ge=0)] = 0.0
     alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.01
     """The chance allowed that a file of `sampled` objects fails although all agree."""
     tests: Annotated[tuple[StatisticalTest, ...], Field(min_length=1)] = DEFAULT_TESTS
@@ -232,11 +233,14 @@ def load_analysis(directory: Path) -> Analysis:
         datasets: dict[str, Any] = {}
         for name, value in document["datasets"].items():
             if isinstance(value, str):
-                manifest = directory / value
+                place = f"{path}:{lines.get(('datasets', name), 1)}"
+                try:
+                    manifest = directory / _inside(value)
+                except ValueError as error:
+                    raise SpecificationError(f"datasets.{name}: {error}", place=place) from error
                 if not manifest.is_file():
                     raise SpecificationError(
-                        f"the dataset manifest {value} does not exist",
-                        place=f"{path}:{lines.get(('datasets', name), 1)}: datasets.{name}",
+                        f"datasets.{name}: the dataset manifest {value} does not exist", place=place
                     )
                 content, manifest_lines = _read_yaml(manifest)
                 datasets[name] = _validated(Dataset, content, manifest, manifest_lines)
@@ -255,7 +259,9 @@ def _validated(model: type[M], document: Any, path: Path, lines: Lines) -> M:
         return model.model_validate(document)
     except ValidationError as error:
         faults = error.errors(include_url=False, include_context=False)
-        first = faults[0]
+        # A misspelt field is unknown under its own name and missing under the right one.
+        unknown = (fault for fault in faults if fault["type"] == "extra_forbidden")
+        first = next(unknown, faults[0])
         location = tuple(first["loc"])
         line = next(
             (lines[location[:n]] for n in range(len(location), -1, -1) if location[:n] in lines), 1
@@ -297,15 +303,39 @@ def _read_yaml(path: Path) -> tuple[Any, Lines]:
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
         node = yaml.compose(text, Loader=loader)
+        lines: Lines = {}
+        _collect_lines(node, (), lines, path)
         document = yaml.load(text, Loader=loader)  # noqa: S506 - both loaders are safe ones
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else 1
         problem = getattr(error, "problem", None) or str(error)
         raise SpecificationError(f"not valid YAML: {problem}", place=f"{path}:{line}") from error
-    lines: Lines = {}
-    _collect_lines(node, (), lines, path)
+    except ValueError as error:
+        # PyYAML lets these through, e.g. for the date 2025-02-30, and they know no line.
+        line = _line_of_bad_scalar(node, loader)
+        raise SpecificationError(f"not valid YAML: {error}", place=f"{path}:{line}") from error
+    except RecursionError as error:
+        raise SpecificationError(
+            "not valid YAML: a value holds itself, or is nested too deeply", place=f"{path}:1"
+        ) from error
     return document, lines
+
+
+def _line_of_bad_scalar(node: Any, loader: Any) -> int:
+    """Return the line of the first scalar that cannot be turned into a value."""
+    if isinstance(node, yaml.ScalarNode):
+        try:
+            loader("").construct_object(node)
+        except ValueError:
+            return int(node.start_mark.line) + 1
+        return 0
+    children = (
+        [part for pair in node.value for part in pair]
+        if isinstance(node, yaml.MappingNode)
+        else node.value
+    )
+    return next((line for child in children if (line := _line_of_bad_scalar(child, loader))), 0)
 
 
 def _collect_lines(node: Any, location: tuple[str | int, ...], lines: Lines, path: Path) -> None:
@@ -315,6 +345,11 @@ def _collect_lines(node: Any, location: tuple[str | int, ...], lines: Lines, pat
     if isinstance(node, yaml.MappingNode):
         seen: set[str] = set()
         for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise SpecificationError(
+                    "not valid YAML: the name of a field must be a text",
+                    place=f"{path}:{key.start_mark.line + 1}",
+                )
             if key.value in seen:
                 raise SpecificationError(
                     f"the field '{key.value}' stands twice",

@@ -39,7 +39,7 @@ def storage_errors(place: Path) -> Iterator[None]:
             raise StorageError(
                 f"the disk is full while writing {error.filename or place}",
                 place=str(place),
-                hint=f"df -h {place}   # free space, or set REPRUN_STORE to another disk",
+                hint=f"df -h {place}   # and free some space there",
             ) from error
         if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
             raise StorageError(
@@ -128,7 +128,8 @@ class Store:
                 place=str(path),
                 hint=f"rm {path}   # and run again: it is fetched or built anew",
             )
-        self._write_stamp(digest, path)
+        with suppress(StorageError):  # a store that takes no stamp is still good to read
+            self._write_stamp(digest, path)
         return path
 
     @contextmanager
@@ -166,19 +167,25 @@ class Store:
         if expected is not None and self.has(expected):
             self.verified(expected)
             return expected
-        with self.incoming() as incoming, source.open("rb") as stream:
+        with source.open("rb") as stream, self.incoming() as incoming:
             while chunk := stream.read(CHUNK):
                 incoming.write(chunk)
             return self.commit(incoming, expected=expected)
 
     def place(self, digest: str, target: Path) -> None:
-        """Put a verified blob at `target` as a read-only hard link, or a copy across disks."""
+        """Put a verified blob at `target` as a read-only hard link, or a copy across disks.
+
+        The file gets the time of now, as a copy would: who goes by time stamps must see that
+        something new arrived. The blob shares the time of its links, so it is stamped anew.
+        """
         source = self.verified(digest)
         with storage_errors(target.parent):
             target.parent.mkdir(parents=True, exist_ok=True)
             target.unlink(missing_ok=True)
             try:
                 os.link(source, target)
+                os.utime(target)
+                self._write_stamp(digest, source)
             except OSError as error:
                 if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK):
                     raise

@@ -38,7 +38,7 @@ from reprun.backends.steps import (
     path_in_workspace,
 )
 from reprun.engines.choose import choose_engine, make_engine
-from reprun.errors import ReprunError, SpecificationError
+from reprun.errors import OutputMissingError, ReprunError, SpecificationError
 from reprun.images.catalogue import Catalogue
 from reprun.images.ensure import ensure
 from reprun.images.model import Image
@@ -183,6 +183,12 @@ class Executor(RealExecutor):  # type: ignore[misc]
         self._events.ended(record)
         if not record.succeeded:
             raise WorkflowError(failure_of(record).message)
+        if missing := self._runner.missing_outputs(step):
+            raise OutputMissingError(
+                f"step {step.rule} ended well but left no {', '.join(missing)}",
+                place=record.log,
+                hint=f"less {record.log}",
+            )
 
     def _step(self, job: Any) -> Step:
         resources = job.resources

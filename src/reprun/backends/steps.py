@@ -23,7 +23,7 @@ from reprun.engines.base import (
 from reprun.errors import SpecificationError, StepFailedError
 from reprun.images.model import Image
 from reprun.record import StepRecord
-from reprun.store import storage_errors
+from reprun.store import storage_errors, write_atomically
 
 STRICT = "set -euo pipefail\n"
 """Prepended to every command: a failed write before a good command must not pass."""
@@ -91,6 +91,8 @@ class StepRunner:
 
     def run(self, step: Step) -> StepRecord:
         """Run a step; the record tells how it ended. Raises only when the engine fails."""
+        if step.benchmark is not None:
+            path_in_workspace(step.benchmark, step.rule)
         log = self._logs / f"{step.rule}-{step.job}.log"
         started = dt.datetime.now(dt.UTC)
         with storage_errors(self._logs):
@@ -146,11 +148,21 @@ class StepRunner:
                 record = record.model_copy(update={"last_lines": tuple(said)})
         return record
 
+    def missing_outputs(self, step: Step) -> list[str]:
+        """Return the declared outputs that are not there, or are links out of the workspace."""
+        found = {name: self._workspace / name for name in step.outputs}
+        return [name for name, path in found.items() if not (path.exists() and self._holds(path))]
+
     def _container(self, step: Step) -> ContainerJob:
         mounts = [Mount(self._workspace, WORKSPACE, read_only=False)]
         written = {path_in_workspace(path, step.rule) for path in (*step.outputs, *step.logs)}
         for name in dict.fromkeys(step.inputs):
             path = path_in_workspace(name, step.rule)
+            if not self._holds(self._workspace / path):
+                raise SpecificationError(
+                    f"rule {step.rule}: the input '{name}' is a link that leads out of the "
+                    "workspace, and what it points at is not locked; put a copy in its place"
+                )
             # A directory that holds an output must stay writable as a whole.
             if not any(path == out or path in out.parents for out in written):
                 mounts.append(Mount(self._workspace / path, f"{WORKSPACE}/{path}"))
@@ -169,7 +181,7 @@ class StepRunner:
     def _end_of_declared_logs(self, step: Step) -> list[str]:
         for name in step.logs:
             path = self._workspace / path_in_workspace(name, step.rule)
-            if path.is_file():
+            if path.is_file() and self._holds(path):
                 tail = _Tail()
                 tail.take(path.read_bytes())
                 if tail.lines:
@@ -180,19 +192,27 @@ class StepRunner:
         """Write Snakemake's benchmark table; what an engine does not measure is `-`."""
         if step.benchmark is None:
             return
-        rows = [BENCHMARK_HEADER.replace(" ", "\t")]
+        rows = [BENCHMARK_HEADER]
         for result in results:
             wall = result.wall_seconds
             clock = str(dt.timedelta(seconds=int(wall)))
             memory = result.peak_memory_bytes
             cpu = result.cpu_seconds
             rss = "-" if memory is None else f"{memory / MIB:.2f}"
-            load = "-" if cpu is None else f"{100 * cpu / wall:.2f}"
+            load = "-" if cpu is None or not wall else f"{100 * cpu / wall:.2f}"
             time = "-" if cpu is None else f"{cpu:.2f}"
             rows.append(f"{wall:.4f}\t{clock}\t{rss}\t-\t-\t-\t-\t-\t{load}\t{time}")
         target = self._workspace / path_in_workspace(step.benchmark, step.rule)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text("\n".join(rows) + "\n")
+        if not self._holds(target.parent):
+            raise SpecificationError(
+                f"rule {step.rule}: '{step.benchmark}' leads out of the workspace through a link"
+            )
+        # By renaming: a link that the job left in its place is replaced, not followed.
+        write_atomically(target, ("\n".join(rows) + "\n").encode())
+
+    def _holds(self, path: Path) -> bool:
+        """Tell whether a path stays in the workspace when the links a job wrote are followed."""
+        return path.resolve().is_relative_to(self._workspace.resolve())
 
 
 def failure_of(step: StepRecord) -> StepFailedError:

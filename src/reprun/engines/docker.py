@@ -6,6 +6,7 @@ A Podman service that speaks the same API on `DOCKER_HOST` is taken for a Docker
 from __future__ import annotations
 
 import os
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -27,9 +28,11 @@ from reprun.engines.base import (
     ContainerResult,
     Ending,
     EngineStatus,
+    Mount,
     Output,
     environment_of,
 )
+from reprun.engines.bytecode import bytecode_mounts
 from reprun.errors import EngineError, IntegrityError
 from reprun.images.layout import docker_archive, verify_stored
 from reprun.images.model import Image
@@ -38,6 +41,7 @@ from reprun.store import Store
 if TYPE_CHECKING:
     from docker.models.containers import Container
 
+DEFAULT_URL = "unix:///var/run/docker.sock"
 ANSWER_SECONDS = 5
 WATCH_SECONDS = 0.1
 SAMPLE_SECONDS = 0.5
@@ -54,6 +58,7 @@ class DockerEngine:
         self._base_url = base_url
         self._connected: docker.DockerClient | None = None
         self._loaded: dict[str, str] = {}
+        self._bytecode: dict[str, tuple[Mount, ...]] = {}
         self._preparing = threading.Lock()
 
     @property
@@ -72,6 +77,8 @@ class DockerEngine:
             self._connected = None
 
     def _connect(self, seconds: int) -> docker.DockerClient:
+        url = self._base_url or os.environ.get("DOCKER_HOST") or DEFAULT_URL
+        _check_socket(url)
         if self._base_url is not None:
             return docker.DockerClient(base_url=self._base_url, timeout=seconds)
         return docker.from_env(timeout=seconds)
@@ -86,10 +93,9 @@ class DockerEngine:
     def self_check(self) -> EngineStatus:
         """Ask the daemon for its version."""
         try:
-            client = self._connect(ANSWER_SECONDS)
-            version: dict[str, Any] = client.version()
-            information: dict[str, Any] = client.info()
-            client.close()
+            with closing(self._connect(ANSWER_SECONDS)) as client:
+                version: dict[str, Any] = client.version()
+                information: dict[str, Any] = client.info()
         except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
             raise self._no_answer(error) from error
         if information.get("OSType", "linux") != "linux":
@@ -109,6 +115,8 @@ class DockerEngine:
             if image.image_id not in self._loaded:
                 with _engine_errors(f"the Docker daemon refuses image {image.name}"):
                     self._loaded[image.image_id] = self._find(image) or self._load(image)
+                self._bytecode[image.image_id] = ()
+                self._bytecode[image.image_id] = bytecode_mounts(image, self._store, self)
 
     def _find(self, image: Image) -> str | None:
         """Return the daemon's name of the image.
@@ -160,7 +168,8 @@ class DockerEngine:
         self, job: ContainerJob, *, stdout: Output, stderr: Output, cancel: threading.Event
     ) -> ContainerResult:
         """Run a job; see `ContainerEngine.run`."""
-        self.prepare(job.image)
+        if job.image.image_id not in self._loaded:
+            self.prepare(job.image)
         with _engine_errors("the Docker daemon failed to run the container"):
             container = self._create(job)
             try:
@@ -173,7 +182,7 @@ class DockerEngine:
         limits = job.limits
         mounts = [
             docker.types.Mount(m.target, str(m.source), type="bind", read_only=m.read_only)
-            for m in job.mounts
+            for m in (*self._bytecode[job.image.image_id], *job.mounts)
         ]
         options = "rw,nosuid,nodev,mode=1777"
         tmpfs = {"/tmp": f"{options},exec,size={limits.tmp_bytes}"}
@@ -304,6 +313,22 @@ class _Watch:
                 self.peak_memory_bytes = max(self.peak_memory_bytes or 0, int(peak))
             if total := sample.get("cpu_stats", {}).get("cpu_usage", {}).get("total_usage"):
                 self.cpu_seconds = int(total) / 1e9
+
+
+def _check_socket(url: str) -> None:
+    """Raise DockerException when nobody listens on a Unix socket.
+
+    The SDK would tell too, in a long chain of exceptions and with its own socket left open.
+    """
+    if not url.startswith("unix://"):
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(ANSWER_SECONDS)
+        path = url.removeprefix("unix://")
+        try:
+            probe.connect(path)
+        except OSError as error:
+            raise docker.errors.DockerException(f"{path}: {error.strerror}") from error
 
 
 @contextmanager

@@ -37,7 +37,7 @@ def is_gone(owner: str) -> bool:
     try:
         named = json.loads(owner)
         pid = int(named["pid"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError):
         return True
     if named.get("boot") != _boot():
         return True

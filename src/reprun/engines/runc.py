@@ -27,9 +27,11 @@ from reprun.engines.base import (
     ContainerResult,
     Ending,
     EngineStatus,
+    Mount,
     Output,
     environment_of,
 )
+from reprun.engines.bytecode import bytecode_mounts
 from reprun.errors import EngineError
 from reprun.images.model import Image
 from reprun.images.unpack import unpacked_root
@@ -49,6 +51,7 @@ class RuncEngine:
         self._store = store
         self._rootless = os.geteuid() != 0
         self._roots: dict[str, Path] = {}
+        self._bytecode: dict[str, tuple[Mount, ...]] = {}
         self._preparing = threading.Lock()
 
     def self_check(self) -> EngineStatus:
@@ -92,6 +95,8 @@ class RuncEngine:
         """Unpack the image once; later only look whether it is still as it was unpacked."""
         with self._preparing:
             self._roots[image.image_id] = unpacked_root(image, self._store)
+            self._bytecode.setdefault(image.image_id, ())
+            self._bytecode[image.image_id] = bytecode_mounts(image, self._store, self)
 
     def run(
         self, job: ContainerJob, *, stdout: Output, stderr: Output, cancel: threading.Event
@@ -107,7 +112,7 @@ class RuncEngine:
             mounts=[
                 *(
                     runtime_config.bind(m.source, m.target, read_only=m.read_only)
-                    for m in job.mounts
+                    for m in (*self._bytecode[job.image.image_id], *job.mounts)
                 ),
                 *(runtime_config.tmpfs(path, 1 << 20) for path in job.hidden),
             ],

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from reprun.digests import CHUNK
 from reprun.errors import IntegrityError, SpecificationError
 
 AR_MAGIC = b"!<arch>\n"
@@ -106,6 +107,8 @@ def deb_tar(stream: IO[bytes], part: str, archive: str) -> Iterator[tarfile.TarF
                 tarfile.open(fileobj=plain, mode="r|") as tar,
             ):
                 yield tar
+                while plain.read(CHUNK):  # its end holds the checksum
+                    pass
         else:
             mode: str = "r|gz" if suffix else "r|"
             with tarfile.open(fileobj=section, mode=mode) as tar:  # type: ignore[call-overload]

@@ -27,7 +27,10 @@ from reprun.store import storage_errors
 
 SET_ID_BITS = 0o6000
 RUNTIME_FILES = frozenset(
-    {"etc/hosts", "etc/hostname", "etc/resolv.conf", "etc/mtab", ".dockerenv"}
+    {
+        *(".dockerenv", "dev/console", "dev/pts", "dev/shm"),
+        *("etc/hostname", "etc/hosts", "etc/mtab", "etc/resolv.conf"),
+    }
 )
 """Files an engine puts into a container by itself; no part of a tree's identity."""
 

@@ -1,0 +1,112 @@
+"""How much reprun costs over the bare commands, side by side in one run.
+
+python benchmarks/run.py            # with a Docker daemon on DOCKER_HOST also docker
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from reprun.engines.base import ContainerEngine, ContainerJob, Mount
+from reprun.engines.choose import ENGINES, make_engine
+from reprun.errors import EngineError
+from reprun.images.catalogue import Catalogue
+from reprun.images.ensure import ensure
+from reprun.images.model import Image
+from reprun.progress import Silent
+from reprun.project import Project
+from reprun.store import Store
+
+STARTS = 15
+RUNS = 3
+
+
+def seconds(action: Callable[[], object]) -> float:
+    """Return how long an action takes."""
+    started = time.perf_counter()
+    action()
+    return time.perf_counter() - started
+
+
+def bare() -> None:
+    """Start a process of the host."""
+    subprocess.run(["/bin/true"], check=True)
+
+
+def contained(engine: ContainerEngine, image: Image, workspace: Path) -> None:
+    """Start the same program in a container."""
+    job = ContainerJob(image, ("/bin/true",), (Mount(workspace, "/work", read_only=False),))
+    result = engine.run(job, stdout=_drop, stderr=_drop, cancel=threading.Event())
+    assert result.exit_code == 0
+
+
+def _drop(_: bytes) -> None:
+    """Take what is not looked at."""
+
+
+def job_starts(store: Store, image: Image) -> None:
+    """Print the cost of a job's start for each engine that answers."""
+    with tempfile.TemporaryDirectory() as directory:
+        for name in ENGINES:
+            engine = make_engine(name, store)
+            try:
+                status = engine.self_check()
+            except EngineError as error:
+                print(f"{name}: not measured ({error.message})")
+                continue
+            engine.prepare(image)
+            contained(engine, image, Path(directory))
+            pairs = [
+                (seconds(lambda: contained(engine, image, Path(directory))), seconds(bare))  # noqa: B023
+                for _ in range(STARTS)
+            ]
+            cost = statistics.median(inside - outside for inside, outside in pairs)
+            print(f"{name} {status.version}: a job costs {cost:.3f} s over the bare command")
+
+
+def whole_runs() -> None:
+    """Print a warm run, a run with nothing to do, and both over the bare steps' time."""
+    command = [sys.executable, "-m", "reprun", "run", "cms-h4l"]
+    with tempfile.TemporaryDirectory() as directory:
+        arguments = [*command, "--results", directory]
+
+        def run(*more: str) -> None:
+            subprocess.run([*arguments, *more], check=True, capture_output=True)
+
+        run()
+        warm = [seconds(lambda: run("--again")) for _ in range(RUNS)]
+        idle = [seconds(run) for _ in range(RUNS)]
+    empty = statistics.median(
+        seconds(lambda: subprocess.run([sys.executable, "-c", "pass"], check=True))
+        for _ in range(RUNS)
+    )
+    for label, times in (("warm run", warm), ("nothing to do", idle)):
+        middle = statistics.median(times)
+        print(
+            f"reprun run cms-h4l, {label}: {middle:.2f} s "
+            f"({middle / empty:.0f} times an empty Python; min {min(times):.2f}, "
+            f"max {max(times):.2f})"
+        )
+
+
+def main() -> None:
+    """Print all figures."""
+    project = Project.find()
+    catalogue = Catalogue(project.images)
+    store = Store.default()
+    image = ensure("columnar", catalogue, store, Silent())
+    print(f"{len(os.sched_getaffinity(0))} cores")
+    job_starts(store, image)
+    whole_runs()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""Try runc as an ordinary user; print what happened as JSON. Started by test_rootless.py."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from pathlib import Path
+
+from reprun.engines.base import MIB, ContainerJob, Limits, Mount
+from reprun.engines.runc import RuncEngine
+from reprun.images.catalogue import Catalogue
+from reprun.store import Store
+
+SCRIPTS = {
+    "exit code": "exit 3",
+    "file": "echo text > made; cat made",
+    "outside": "echo x > /etc/made",
+    "input": "echo x > given",
+    "network": "exec 3<>/dev/tcp/127.0.0.1/$(cat port)",
+    "memory": "python3 -c 'bytearray(400 << 20)'",
+    "time": "sleep 600",
+    "byte code": "python3 -c 'import numpy, os; print(os.path.exists(numpy.__cached__))'",
+}
+
+
+def main() -> None:
+    store_root, images, workspace = (Path(argument) for argument in sys.argv[1:4])
+    engine = RuncEngine(Store(store_root))
+    image = Catalogue(images).locked("columnar")
+    status = engine.self_check()
+    engine.prepare(image)
+    found: dict[str, object] = {"unenforced": list(status.unenforced)}
+    mounts = (
+        Mount(workspace, "/work", read_only=False),
+        Mount(workspace / "given", "/work/given"),
+    )
+    for name, script in SCRIPTS.items():
+        out = bytearray()
+        seconds = 0.5 if name == "time" else 60.0
+        result = engine.run(
+            ContainerJob(
+                image,
+                ("bash", "-c", script),
+                mounts,
+                limits=Limits(memory_bytes=200 * MIB, seconds=seconds),
+            ),
+            stdout=out.extend,
+            stderr=out.extend,
+            cancel=threading.Event(),
+        )
+        found[name] = [
+            str(result.ending),
+            result.exit_code,
+            out.decode(),
+            result.cpu_seconds is not None,
+        ]
+    found["left"] = [path.name for path in (store_root / "runc" / "bundles").iterdir()]
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,100 @@
+"""`reprun bless`: only a finished run, with a reason and an author, becomes the reference."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reprun.blessing import bless_last_run
+from reprun.errors import SpecificationError
+from reprun.images.model import Image
+from reprun.lock import read_lock
+from reprun.record import write_record
+from reprun.reference import read_blessing
+from tests.unit import builders
+from tests.unit.test_run import ANALYSIS
+
+
+@pytest.fixture
+def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An analysis that has run, in a project without any real image."""
+
+    def locked(_: object, name: str) -> Image:
+        return builders.image(name)
+
+    (tmp_path / "project" / "images").mkdir(parents=True)
+    directory = tmp_path / "project" / "examples" / "demo"
+    (directory / "code").mkdir(parents=True)
+    (directory / "Snakefile").touch()
+    (directory / "analysis.yaml").write_text(ANALYSIS)
+    run_directory = tmp_path / "results" / "demo" / "columnar"
+    (run_directory / "workspace").mkdir(parents=True)
+    for name in ("a.csv", "b.csv"):
+        (run_directory / "workspace" / name).write_text("row,value\nx,10\n")
+    write_record(builders.record(), run_directory)
+    monkeypatch.setenv("REPRUN_PROJECT", str(tmp_path / "project"))
+    monkeypatch.setattr("reprun.images.catalogue.Catalogue.locked", locked)
+    return directory
+
+
+def bless(directory: Path, **fields: Any) -> list[str]:
+    given = {"reason": "it is right", "author": "A. Nobody"} | fields
+    results = directory.parents[2] / "results"
+    return bless_last_run("demo", None, None, results, **given)
+
+
+def test_the_last_run_becomes_the_reference_and_is_locked(directory: Path) -> None:
+    written = bless(directory, reason="  it is right \n")
+    assert [Path(path).name for path in written] == ["a.csv", "b.csv", "blessed.json"]
+    found = read_blessing(directory / "reference")
+    assert found is not None
+    assert (found.reason, found.author) == ("it is right", "A. Nobody")
+    lock = read_lock(directory)
+    assert lock is not None
+    assert set(lock.reference) == {"a.csv", "b.csv", "blessed.json"}
+
+
+@pytest.mark.parametrize("status", ["failed", "interrupted", None])
+def test_a_run_that_did_not_finish_is_refused(directory: Path, status: str | None) -> None:
+    run_directory = directory.parents[2] / "results" / "demo" / "columnar"
+    if status is None:
+        (run_directory / "record.json").unlink()
+    else:
+        write_record(builders.record(status=status), run_directory)
+    with pytest.raises(SpecificationError, match="only a finished run can be blessed") as error:
+        bless(directory)
+    assert error.value.hint == "reprun run demo"
+    assert not (directory / "reference").exists()
+
+
+@pytest.mark.parametrize("reason", ["", " \n"])
+def test_no_reason(directory: Path, reason: str) -> None:
+    with pytest.raises(SpecificationError, match="needs a reason"):
+        bless(directory, reason=reason)
+    assert not (directory / "reference").exists()
+
+
+def test_the_author_is_gits_user_unless_one_is_given(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = ["Git User\n", ""]
+
+    def git(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.CompletedProcess(command, 0, said.pop(0), "")
+
+    monkeypatch.setattr("subprocess.run", git)
+    bless(directory, author="")
+    found = read_blessing(directory / "reference")
+    assert found is not None
+    assert found.author == "Git User"
+    with pytest.raises(SpecificationError, match="needs an author"):
+        bless(directory, author=" ")
+
+
+def test_no_git_and_no_author(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(SpecificationError, match="needs an author"):
+        bless(directory, author="")

@@ -1,0 +1,339 @@
+"""The command line: exit codes, usage errors, and what it costs to ask for help."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reprun import __version__, cli, errors, run
+from reprun.errors import ReprunError, SpecificationError
+
+HEAVY = ("numpy", "uproot", "snakemake", "docker", "matplotlib", "scipy", "jinja2")
+GOOD = "bin,value\na,1\nb,2\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+Reprun = Callable[..., Answer]
+
+
+@pytest.fixture
+def reprun(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Reprun:
+    """Run the command line in this process."""
+
+    def reprun(*arguments: str) -> Answer:
+        monkeypatch.setattr(sys, "argv", ["reprun", *arguments])
+        handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == handlers
+        code = ended.value.code
+        assert code is None or isinstance(code, int)
+        out, err = capsys.readouterr()
+        return Answer(code or 0, out, err)
+
+    return reprun
+
+
+@pytest.fixture
+def tables(tmp_path: Path) -> dict[str, str]:
+    texts = {"good": GOOD, "same": GOOD, "near": GOOD.replace("2", "2.0001"), "empty": ""}
+    for name, text in texts.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "t.csv").write_text(text)
+    return {name: str(tmp_path / name / "t.csv") for name in texts}
+
+
+def outside(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run it in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "reprun", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+# -- help and version -------------------------------------------------------------------------
+
+
+def test_version() -> None:
+    answer = outside("--version")
+    assert (answer.returncode, answer.stdout, answer.stderr) == (0, f"reprun {__version__}\n", "")
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["run", "--help"]])
+def test_asking_imports_nothing_heavy(arguments: list[str]) -> None:
+    script = (
+        "import sys\n"
+        "from reprun.__main__ import main\n"
+        f"sys.argv = ['reprun', *{arguments!r}]\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "print(*sorted(name for name in sys.modules if '.' not in name), file=sys.stderr)\n"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert answer.stdout
+    loaded = set(answer.stderr.splitlines()[-1].split())
+    assert "reprun" in loaded
+    assert not loaded & set(HEAVY)
+    if arguments == ["--version"]:
+        assert not loaded & {"typer", "rich", "pydantic", "yaml"}
+
+
+def test_help_names_every_command_and_the_exit_codes(reprun: Reprun) -> None:
+    answer = reprun("--help")
+    assert answer.code == 0
+    for command in ("run", "compare", "bless", "lock", "list", "show", "doctor", "images"):
+        assert f"\n  {command} " in answer.out
+    assert "Exit codes: 0 reproduced" in answer.out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["no-such-command"],
+        ["--no-such-option"],
+        ["run"],
+        ["run", "cms-h4l", "--cores", "0"],
+        ["run", "cms-h4l", "--cores", "two"],
+        ["run", "cms-h4l", "--engine", "podmann"],
+        ["run", "cms-h4l", "--format", "xml"],
+        ["run", "cms-h4l", "extra"],
+        ["bless", "cms-h4l"],
+        ["compare", "one"],
+    ],
+)
+def test_usage_errors(reprun: Reprun, arguments: list[str]) -> None:
+    answer = reprun(*arguments)
+    assert answer.code == 2
+    assert answer.out == ""
+    assert "Usage: " in answer.err
+    assert "Traceback" not in answer.err
+
+
+def test_no_arguments_show_the_help(reprun: Reprun) -> None:
+    answer = reprun()
+    assert answer.code == 2
+    assert "Usage: " in answer.out + answer.err
+
+
+# -- errors -----------------------------------------------------------------------------------
+
+
+def test_an_unknown_analysis(reprun: Reprun) -> None:
+    for command in (["run"], ["show"], ["lock"], ["bless", "--reason", "x"]):
+        answer = reprun(*command, "cms-h4")
+        assert answer.code == 2
+        assert answer.err == (
+            "reprun: there is no analysis 'cms-h4'. Did you mean 'cms-h4l'?\n  try: reprun list\n"
+        )
+
+
+@pytest.mark.parametrize("name", ["variant", "data"])
+def test_an_unknown_variant_or_dataset(reprun: Reprun, name: str) -> None:
+    answer = reprun("run", "cms-h4l", f"--{name}", "none")
+    assert answer.code == 2
+    assert "cms-h4l has no " in answer.err
+    assert "try: reprun show cms-h4l" in answer.err
+
+
+@pytest.mark.parametrize("text", ["bins", "=1", ""])
+def test_a_parameter_that_is_none(reprun: Reprun, text: str) -> None:
+    answer = reprun("run", "cms-h4l", "-p", text)
+    assert answer.code == 2
+    assert "write NAME=VALUE" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("x=1", 1),
+        ("x=1.5", 1.5),
+        ("x=true", True),
+        ("x=text", "text"),
+        ('x="1"', "1"),
+        ("x=a=b", "a=b"),
+        ("x=", ""),
+        ("x=[1]", "[1]"),
+        ("x=null", "null"),
+        ("x=NaN", "NaN"),
+        ("x=Infinity", "Infinity"),
+        ("x=1e999", "1e999"),
+    ],
+)
+def test_parameters(text: str, value: object) -> None:
+    found = cli._parameters([text])
+    assert found == {"x": value}
+    assert type(found["x"]) is type(value)
+
+
+@pytest.mark.parametrize("kind", [ReprunError, *ReprunError.__subclasses__()])
+def test_every_error_ends_with_its_code(
+    reprun: Reprun, monkeypatch: pytest.MonkeyPatch, kind: type[ReprunError]
+) -> None:
+    def fail(*_: object) -> None:
+        raise kind("what", place="where", hint="do this")
+
+    monkeypatch.setattr(run, "run", fail)
+    answer = reprun("run", "cms-h4l")
+    assert answer == Answer(kind.exit_code, "", "reprun: what\n  at:  where\n  try: do this\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_end_a_run_with_130(
+    reprun: Reprun, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    def interrupted(*_: object) -> None:
+        os.kill(os.getpid(), number)
+        signal.pause()
+
+    monkeypatch.setattr(run, "run", interrupted)
+    assert reprun("run", "cms-h4l") == Answer(130, "", "reprun: interrupted\n")
+
+
+def test_what_the_user_asked_for_reaches_the_run(
+    reprun: Reprun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[run.RunRequest] = []
+
+    def note(request: run.RunRequest, *_: object) -> None:
+        asked.append(request)
+        raise SpecificationError("enough")
+
+    monkeypatch.setattr(run, "run", note)
+    options = "--variant v --data d -p x=1 --parameter y=b --engine docker --cores 3 --results r"
+    reprun("run", "a", *options.split(), "--update-lock", "--again")
+    reprun("run", "a")
+    assert asked == [
+        run.RunRequest(
+            analysis="a",
+            variant="v",
+            dataset="d",
+            parameters={"x": 1, "y": "b"},
+            engine="docker",
+            cores=3,
+            results=Path("r"),
+            update_lock=True,
+            again=True,
+        ),
+        run.RunRequest(analysis="a", parameters={}),
+    ]
+
+
+# -- comparing files: 0, 1, 4 and 5 -----------------------------------------------------------
+
+
+def test_equal_files(reprun: Reprun, tables: dict[str, str], tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    answer = reprun("compare", tables["good"], tables["same"], "--html", str(page))
+    assert (answer.code, answer.err) == (0, "")
+    assert "identical" in answer.out
+    assert page.read_text().startswith("<!doctype html>")
+
+
+def test_different_files(reprun: Reprun, tables: dict[str, str]) -> None:
+    answer = reprun("compare", tables["good"], tables["near"])
+    assert (answer.code, answer.err) == (1, "")
+    assert reprun("compare", tables["good"], tables["near"], "--relative", "0.001").code == 0
+
+
+def test_a_report_as_json(reprun: Reprun, tables: dict[str, str]) -> None:
+    answer = reprun("compare", tables["good"], tables["near"], "--format", "json")
+    assert answer.code == 1
+    assert json.loads(answer.out)["schema_version"] == 1
+
+
+@pytest.mark.parametrize("relative", ["1", "nan", "1.5", "-0.1"])
+def test_a_tolerance_of_everything_is_refused(
+    reprun: Reprun, tables: dict[str, str], relative: str
+) -> None:
+    answer = reprun("compare", tables["good"], tables["near"], "--relative", relative)
+    assert answer.code == 2
+    assert answer.out == ""
+
+
+def test_files_that_cannot_be_compared(reprun: Reprun, tables: dict[str, str]) -> None:
+    answer = reprun("compare", tables["good"], "/nowhere/t.csv")
+    assert (answer.code, answer.out) == (4, "")
+    assert "t.csv does not exist" in answer.err
+    assert reprun("compare", tables["empty"], tables["good"]).code == 4
+
+
+# -- looking ----------------------------------------------------------------------------------
+
+
+def test_list(reprun: Reprun, tmp_path: Path) -> None:
+    answer = reprun("list", "--results", str(tmp_path), "--format", "json")
+    assert answer.code == 0
+    row = next(row for row in json.loads(answer.out) if row["name"] == "cms-h4l")
+    assert row["verdict"] == "not run here"
+    assert "cms-h4l" in reprun("list", "--results", str(tmp_path)).out
+
+
+def test_list_shows_an_analysis_that_cannot_be_read(
+    reprun: Reprun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "images").mkdir()
+    (tmp_path / "examples" / "broken").mkdir(parents=True)
+    (tmp_path / "examples" / "broken" / "analysis.yaml").write_text("name: [")
+    monkeypatch.setenv("REPRUN_PROJECT", str(tmp_path))
+    (row,) = json.loads(reprun("list", "--format", "json").out)
+    assert row["verdict"] == "cannot be read"
+    assert "not valid YAML" in row["title"]
+
+
+def test_show(reprun: Reprun) -> None:
+    answer = reprun("show", "cms-h4l")
+    assert answer.code == 0
+    for part in ("columnar", "embedded", "results/yields.csv", "compare *", "10.7483/OPENDATA"):
+        assert part in answer.out
+
+
+def test_doctor_without_any_engine(
+    reprun: Reprun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from reprun import screens  # noqa: PLC0415
+
+    def none(*_: Any) -> None:
+        raise errors.EngineError("not installed", hint="apt-get install it")
+
+    monkeypatch.setattr(screens, "make_engine", none)
+    monkeypatch.setenv("REPRUN_STORE", str(tmp_path))
+    answer = reprun("doctor")
+    assert answer.code == 3
+    assert answer.out.count("try: apt-get install it") == 2
+
+
+@pytest.mark.parametrize("arguments", [["list"], ["list", "--format", "json"]])
+def test_a_reader_that_goes_away_is_no_verdict(arguments: list[str]) -> None:
+    """`reprun list | head` must not end with 1, which says: not reproduced."""
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "wb") as closed:
+        answer = subprocess.run(
+            [sys.executable, "-m", "reprun", *arguments],
+            stdout=closed,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (answer.returncode, answer.stderr) == (141, "")

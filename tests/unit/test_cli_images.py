@@ -1,0 +1,64 @@
+"""`reprun images …`: what is printed, and the frozen keys of its JSON."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from reprun.cli_images import app
+from reprun.errors import SpecificationError
+from tests.images_support import Kitchen, tiny
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kitchen:
+    """A project with one locked image."""
+    made = tiny(tmp_path)
+    made.locked()
+    monkeypatch.setenv("REPRUN_PROJECT", str(tmp_path))
+    monkeypatch.setenv("REPRUN_STORE", str(made.store.root))
+    monkeypatch.setenv("REPRUN_DEBIAN_MIRROR", "http://127.0.0.1:9")
+    return made
+
+
+def run(*arguments: str) -> str:
+    """Return the stdout of a command that must succeed."""
+    result = CliRunner().invoke(app, list(arguments), catch_exceptions=False)
+    assert result.exit_code == 0
+    return result.stdout
+
+
+def test_list_and_show(project: Kitchen) -> None:
+    image = project.catalogue().locked("tiny")
+    assert run("list").startswith(f"tiny           {image.image_id[:19]}…")
+    text = run("show", "tiny")
+    assert image.reference in text
+    assert "Debian bookworm (1): hello 1.0-1" in text
+    (listed,) = json.loads(run("list", "--format", "json"))["images"]
+    assert set(listed) == {
+        *("name", "title", "image", "manifest", "reference", "tree", "size", "layers")
+    }
+    shown = json.loads(run("show", "tiny", "--format", "json"))
+    assert set(shown) == {*listed, "schema_version", "debs", "wheels", "environment"}
+    assert shown["wheels"] == {"greet": "2.0"}
+
+
+def test_fetch_build_verify_and_lock(project: Kitchen, tmp_path: Path) -> None:
+    reference = project.catalogue().locked("tiny").reference
+    run("fetch", "tiny")
+    assert reference in run("build", "tiny", "--docker-context", str(tmp_path / "context"))
+    assert (tmp_path / "context" / "Dockerfile").is_file()
+    assert reference in run("build", "tiny", "--check-twice")
+    assert reference in run("verify", "tiny")
+    document = json.loads(run("lock", "tiny", "--image-only", "--format", "json"))
+    assert document["reference"] == reference
+    assert set(document) == {"schema_version", "name", "image", "manifest", "reference", "size"}
+
+
+def test_an_unknown_image_is_an_error_for_the_command_line_to_show(project: Kitchen) -> None:
+    result = CliRunner().invoke(app, ["show", "tinny"])
+    assert isinstance(result.exception, SpecificationError)
+    assert "Did you mean 'tiny'" in result.exception.message

@@ -1,0 +1,400 @@
+"""Datasets: fetched from the first source that has the right bytes, or refused with all answers."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import IO
+
+import pytest
+
+from reprun import data
+from reprun import store as store_module
+from reprun.data import ResolvedFile, check_committed, resolve, stage
+from reprun.digests import CHUNK, sha256_bytes, sha256_file
+from reprun.errors import InputsGoneError, IntegrityError, StorageError
+from reprun.progress import Silent
+from reprun.spec import DataFile, Dataset
+from reprun.store import Store
+
+DATA = b"right bytes\n"
+DIGEST = sha256_bytes(DATA)
+
+
+def dataset(*uris: str, path: str = "data/a.csv", mirror_path: str | None = None) -> Dataset:
+    file = DataFile(path=path, size=len(DATA), sha256=DIGEST, uris=uris, mirror_path=mirror_path)
+    return Dataset(title="A dataset", files=(file,))
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
+
+
+@pytest.fixture
+def analysis(tmp_path: Path) -> Path:
+    """An analysis directory without any data."""
+    directory = tmp_path / "analysis"
+    directory.mkdir()
+    return directory
+
+
+@pytest.fixture(autouse=True)
+def _no_mirrors_and_no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("REPRUN_MIRRORS", raising=False)
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def mirror(directory: Path, data: bytes = DATA, path: str = "data/a.csv") -> Path:
+    (directory / path).parent.mkdir(parents=True)
+    (directory / path).write_bytes(data)
+    return directory
+
+
+class Server(ThreadingHTTPServer):
+    """An HTTP server on the loopback that misbehaves by path, and remembers what was asked."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.asked: list[str] = []
+
+    def url(self, path: str) -> str:
+        return f"http://127.0.0.1:{self.server_port}/{path}"
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Stay silent."""
+
+    def do_GET(self) -> None:
+        self.server.asked.append(self.path)
+        tries = self.server.asked.count(self.path)
+        match self.path:
+            case "/missing":
+                self.send_error(404)
+            case "/cut":
+                self._send(DATA[:5], len(DATA))
+            case "/cut-once":
+                self._send(DATA if tries > 1 else DATA[:5], len(DATA))
+            case "/chunks-cut":
+                self.send_response(200)
+                self.send_header("Transfer-Encoding", "chunked")
+                self.end_headers()
+                self.wfile.write(b"c\r\nright")
+            case "/no-http":
+                self.wfile.write(b"this is not HTTP\r\n\r\n")
+            case "/more":
+                self._send(DATA + b"and more", None)
+            case "/endless":
+                self._send(bytes(3 << 20), None)
+            case "/other":
+                self._send(b"wrong" + DATA[5:], len(DATA))
+            case "/hang-up":
+                pass
+            case _:
+                self._send(DATA, len(DATA))
+
+    def _send(self, data: bytes, length: int | None) -> None:
+        self.send_response(200)
+        if length is not None:
+            self.send_header("Content-Length", str(length))
+        self.end_headers()
+        with suppress(ConnectionError):  # the client may have seen enough
+            self.wfile.write(data)
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server() as server:
+        thread = threading.Thread(target=partial(server.serve_forever, poll_interval=0.01))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+# -- order of the sources -----------------------------------------------------------------------
+
+
+def test_committed_file_comes_first(own: Store, analysis: Path, server: Server) -> None:
+    mirror(analysis)
+    found = resolve(dataset(server.url("good")), analysis, own, Silent())
+    assert found == (ResolvedFile("data/a.csv", DIGEST, analysis / "data" / "a.csv"),)
+    assert server.asked == []
+    assert not own.has(DIGEST)
+
+
+def test_store_comes_before_the_network(own: Store, analysis: Path, server: Server) -> None:
+    own.add_bytes(DATA)
+    assert resolve(dataset(server.url("good")), analysis, own, Silent()) == (
+        ResolvedFile("data/a.csv", DIGEST, None),
+    )
+    assert server.asked == []
+
+
+def test_mirrors_come_in_order_before_the_uris(
+    own: Store, analysis: Path, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    second = mirror(tmp_path / "second")
+    monkeypatch.setenv("REPRUN_MIRRORS", f"{server.url('missing')[:-8]}/none {second}/")
+    opened: list[str] = []
+    real = data._open
+
+    def noted(source: str) -> IO[bytes]:
+        opened.append(source)
+        if "none" in source:
+            raise FileNotFoundError(source)
+        return real(source)
+
+    monkeypatch.setattr(data, "_open", noted)
+    resolve(dataset(server.url("good")), analysis, own, Silent())
+    assert opened == [server.url("none/data/a.csv"), f"{second}/data/a.csv"]
+    assert own.verified(DIGEST).read_bytes() == DATA
+    resolve(dataset(server.url("good")), analysis, own, Silent())
+    assert len(opened) == 2  # from the store
+
+
+def test_uris_come_in_order(own: Store, analysis: Path, server: Server) -> None:
+    resolve(dataset(server.url("missing"), server.url("good")), analysis, own, Silent())
+    assert server.asked == ["/missing", "/good"]
+
+
+def test_mirror_path_says_where_a_mirror_has_the_file(
+    own: Store, analysis: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REPRUN_MIRRORS", str(mirror(tmp_path / "m", path="records/1/a b.csv")))
+    resolve(dataset(mirror_path="records/1/a b.csv"), analysis, own, Silent())
+    assert own.has(DIGEST)
+
+
+def test_mirror_url_is_quoted(
+    own: Store, analysis: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REPRUN_MIRRORS", server.url("mirror"))
+    resolve(dataset(mirror_path="records/1/a b#1.csv"), analysis, own, Silent())
+    assert server.asked == ["/mirror/records/1/a%20b%231.csv"]
+
+
+def test_file_uri(own: Store, analysis: Path, tmp_path: Path) -> None:
+    there = mirror(tmp_path / "with blank") / "data" / "a.csv"
+    resolve(dataset(there.as_uri()), analysis, own, Silent())
+    assert own.has(DIGEST)
+
+
+@pytest.mark.parametrize("wrong", [b"wrong bytes\n", b"short\n", b"right bytes and more\n"])
+def test_a_mirror_with_other_bytes_is_passed_over(
+    own: Store, analysis: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: bytes
+) -> None:
+    mirrors = (mirror(tmp_path / "bad", wrong), mirror(tmp_path / "good"))
+    monkeypatch.setenv("REPRUN_MIRRORS", " ".join(map(str, mirrors)))
+    resolve(dataset(), analysis, own, Silent())
+    assert own.verified(DIGEST).read_bytes() == DATA
+
+
+def test_a_mirror_that_may_not_be_read_is_passed_over(
+    own: Store, analysis: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = mirror(tmp_path / "good")
+    monkeypatch.setenv("REPRUN_MIRRORS", f"{tmp_path}/denied {good}")
+    real = data._open
+
+    def denied(source: str) -> IO[bytes]:
+        if "denied" in source:
+            raise PermissionError(13, "Permission denied", source)
+        return real(source)
+
+    monkeypatch.setattr(data, "_open", denied)
+    resolve(dataset(), analysis, own, Silent())
+    assert own.has(DIGEST)
+
+
+# -- sources that fail --------------------------------------------------------------------------
+
+FAILURES: Mapping[str, tuple[str, int]] = {
+    "missing": ("HTTP Error 404", 1),
+    "cut": (f"5 bytes arrived, expected {len(DATA)}", 3),
+    "chunks-cut": ("IncompleteRead", 3),
+    "no-http": ("this is not HTTP", 3),
+    "more": (f"20 bytes or more arrived, expected {len(DATA)}", 1),
+    "endless": (f"{CHUNK} bytes or more arrived, expected {len(DATA)}", 1),  # and no more read
+    "other": (f"expected {DIGEST[7:19]}", 1),
+    "hang-up": ("Remote end closed connection", 3),
+}
+
+
+@pytest.mark.parametrize("path", FAILURES)
+def test_a_source_that_fails(own: Store, analysis: Path, server: Server, path: str) -> None:
+    answer, attempts = FAILURES[path]
+    with pytest.raises(InputsGoneError) as error:
+        resolve(dataset(server.url(path)), analysis, own, Silent())
+    assert f"{server.url(path)}: " in error.value.message
+    assert answer in error.value.message
+    assert len(server.asked) == attempts
+    assert not own.has(DIGEST)
+    assert list((own.root / "incoming").glob("*")) == []
+
+
+def test_a_connection_cut_once_is_tried_again(own: Store, analysis: Path, server: Server) -> None:
+    resolve(dataset(server.url("cut-once")), analysis, own, Silent())
+    assert own.verified(DIGEST).read_bytes() == DATA
+    assert server.asked == ["/cut-once", "/cut-once"]
+
+
+def test_all_sources_are_listed_when_none_has_the_file(
+    own: Store, analysis: Path, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REPRUN_MIRRORS", str(tmp_path / "nowhere"))
+    uris = (
+        server.url("missing"),
+        "root://eospublic.example//a.root",
+        "http://127.0.0.1:1/closed",
+        "http://127.0.0.1:port/x",
+    )
+    with pytest.raises(InputsGoneError) as error:
+        resolve(dataset(*uris), analysis, own, Silent())
+    said = error.value.message
+    assert said.startswith("1 of 1 data files cannot be had:\n  data/a.csv")
+    for source in (f"{tmp_path}/nowhere/data/a.csv", *uris):
+        assert f"\n    {source}: " in said
+    assert "no client for root:// here" in said
+    assert "Connection refused" in said
+    assert "REPRUN_MIRRORS" in str(error.value.hint)
+
+
+def test_a_file_without_any_source(own: Store, analysis: Path) -> None:
+    with pytest.raises(InputsGoneError, match="no source is named"):
+        resolve(dataset(), analysis, own, Silent())
+
+
+def test_only_the_files_that_fail_are_listed(own: Store, analysis: Path, server: Server) -> None:
+    good = dataset(server.url("good")).files[0]
+    bad = good.model_copy(
+        update={"path": "b", "sha256": sha256_bytes(b"b"), "uris": (server.url("missing"),)}
+    )
+    with pytest.raises(InputsGoneError, match=r"1 of 2 data files cannot be had:\n  b\n"):
+        resolve(Dataset(title="two", files=(good, bad)), analysis, own, Silent())
+    assert own.has(DIGEST)  # what was had is kept
+
+
+def test_a_full_disk_is_no_fault_of_the_source(
+    own: Store, analysis: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tempfile.mkstemp", full)
+    with pytest.raises(StorageError, match="the disk is full"):
+        resolve(dataset(server.url("good")), analysis, own, Silent())
+
+
+# -- bytes that have changed --------------------------------------------------------------------
+
+
+def test_a_flipped_byte_in_a_committed_table(own: Store, analysis: Path) -> None:
+    table = mirror(analysis) / "data" / "a.csv"
+    check_committed(dataset(), analysis)
+    content = bytearray(DATA)
+    content[3] ^= 1
+    table.write_bytes(content)
+    for check in (
+        lambda: check_committed(dataset(), analysis),
+        lambda: resolve(dataset(), analysis, own, Silent()),
+    ):
+        with pytest.raises(IntegrityError, match=r"data/a\.csv has changed") as error:
+            check()
+        assert DIGEST[7:19] in error.value.message
+        assert sha256_file(table)[7:19] in error.value.message
+        assert error.value.place == str(table)
+        assert error.value.hint is not None
+        assert error.value.hint.startswith(f"git checkout -- {table}")
+
+
+def test_a_committed_file_that_is_absent_is_not_checked(analysis: Path) -> None:
+    check_committed(dataset(), analysis)
+
+
+def test_a_flipped_byte_in_the_store(own: Store, analysis: Path, server: Server) -> None:
+    own.add_bytes(DATA)
+    own.blob_path(DIGEST).chmod(0o644)
+    own.blob_path(DIGEST).write_bytes(b"wrong bytes\n")
+    with pytest.raises(IntegrityError, match="in the store has changed"):
+        resolve(dataset(server.url("good")), analysis, own, Silent())
+
+
+# -- staging ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    return tmp_path / "workspace"
+
+
+def test_stage_from_the_store_and_from_the_analysis(
+    own: Store, analysis: Path, workspace: Path
+) -> None:
+    own.add_bytes(DATA)
+    committed = mirror(analysis, b"code", "code/x.py") / "code" / "x.py"
+    files = {
+        "data/a.csv": ResolvedFile("data/a.csv", DIGEST, None),
+        "code/x.py": ResolvedFile("code/x.py", sha256_bytes(b"code"), committed),
+    }
+    assert stage(files, workspace, own) == ["data/a.csv", "code/x.py"]
+    assert (workspace / "data" / "a.csv").read_bytes() == DATA
+    assert (workspace / "code" / "x.py").read_bytes() == b"code"
+    (workspace / "code" / "x.py").write_bytes(b"edited in the workspace")
+    assert committed.read_bytes() == b"code"
+
+
+def test_stage_leaves_right_files_and_their_times_alone(own: Store, workspace: Path) -> None:
+    own.add_bytes(DATA)
+    files = {"a": ResolvedFile("a", DIGEST, None)}
+    stage(files, workspace, own)
+    before = (workspace / "a").stat().st_mtime_ns
+    assert stage(files, workspace, own) == []
+    assert (workspace / "a").stat().st_mtime_ns == before
+
+
+def test_stage_replaces_other_bytes_with_a_new_time(
+    own: Store, analysis: Path, workspace: Path
+) -> None:
+    """Snakemake re-runs by time: a changed input must be newer than what was made from it."""
+    own.add_bytes(DATA)
+    blob = own.blob_path(DIGEST)
+    (workspace / "a").parent.mkdir()
+    (workspace / "a").write_bytes(b"other")
+    made = workspace / "made"
+    made.touch()
+    assert stage({"a": ResolvedFile("a", DIGEST, None)}, workspace, own) == ["a"]
+    assert (workspace / "a").read_bytes() == blob.read_bytes()
+    assert (workspace / "a").stat().st_mtime_ns >= made.stat().st_mtime_ns
+
+
+def test_stage_replaces_a_link(own: Store, workspace: Path, tmp_path: Path) -> None:
+    own.add_bytes(DATA)
+    target = tmp_path / "elsewhere"
+    target.write_bytes(DATA)
+    workspace.mkdir()
+    (workspace / "a").symlink_to(target)
+    assert stage({"a": ResolvedFile("a", DIGEST, None)}, workspace, own) == ["a"]
+    assert not (workspace / "a").is_symlink()
+
+
+def test_staging_does_not_make_the_store_hash_the_blob_again(
+    own: Store, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own.add_bytes(DATA)
+    stage({"a": ResolvedFile("a", DIGEST, None)}, workspace, own)
+    hashed: list[Path] = []
+    monkeypatch.setattr(store_module, "sha256_file", hashed.append)
+    own.verified(DIGEST)
+    assert hashed == []

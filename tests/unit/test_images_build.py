@@ -1,0 +1,373 @@
+"""Builds: the same bytes everywhere, whole blobs only, little memory."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reprun.digests import sha256_file
+from reprun.errors import InputsGoneError, IntegrityError, SpecificationError, StorageError
+from reprun.images.build import build
+from reprun.images.dockerfile import dockerfile, write_context
+from reprun.images.ensure import differences
+from reprun.images.fetch import Sources
+from reprun.images.layout import docker_archive, verify_stored
+from reprun.images.lock import check_twice, lock, verify
+from reprun.images.tarlayer import EPOCH, write_layer
+from reprun.images.tree import Spool, Tree, listing, tree_digest
+from reprun.progress import Silent
+from tests.images_support import deb_bytes, kitchen, member, tiny, wheel_bytes
+
+SCRIPT = """\
+import sys
+from pathlib import Path
+from reprun.images.build import build
+from reprun.images.catalogue import Catalogue
+from reprun.progress import Silent
+from reprun.store import Store
+
+store, images, name = sys.argv[1:]
+built = build(Catalogue(Path(images)).definition(name), Store(Path(store)), Silent())
+print(built.lock.image_id, built.lock.manifest, built.lock.tree)
+"""
+FROZEN_LAYER = "sha256:8656ffde497c8ce195e6997673639f0bdb4841287296fc42fb9462f7795a47e3"
+FROZEN_TREE = "sha256:60efe1e954d48b842818064419e1b39c86ee1abb877b862a19c346fa9b141621"
+SOURCE = Path(__file__).resolve().parents[2] / "src"
+
+
+@pytest.fixture
+def open_directory() -> Iterator[Path]:
+    """A directory that any user of the machine may enter."""
+    directory = Path(tempfile.mkdtemp())
+    directory.chmod(0o777)
+    yield directory
+    shutil.rmtree(directory)
+
+
+def interpreters() -> list[str]:
+    """Return this Python, those of REPRUN_TEST_PYTHONS, and others of ours that are installed."""
+    named = os.environ.get("REPRUN_TEST_PYTHONS", "").split()
+    found = [
+        shutil.which(f"python3.{minor}", path="/usr/local/bin:/usr/bin") for minor in (11, 12, 13)
+    ]
+    return sorted({sys.executable, *named, *(each for each in found if each)})
+
+
+def as_nobody(interpreter: str) -> list[str]:
+    """Return what to put before a command so that an ordinary user runs it, where we may."""
+    prefix = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
+    command = [*prefix, interpreter, "-c", "import hashlib, lzma"]
+    # Not for a Python in somebody's home, nor when we are an ordinary user ourselves.
+    if (
+        os.geteuid() == 0
+        and subprocess.run(command, capture_output=True, check=False).returncode == 0
+    ):
+        return prefix
+    return []
+
+
+@pytest.mark.parametrize("interpreter", interpreters())
+def test_the_image_does_not_depend_on_who_builds_it_where_and_how(
+    open_directory: Path, interpreter: str
+) -> None:
+    made = tiny(open_directory)
+    here = build(made.definition(), made.store, Silent()).lock
+    shutil.copytree(SOURCE / "reprun", open_directory / "lib" / "reprun")
+    elsewhere = open_directory / "else where" / "ünder"
+    shutil.copytree(made.store.root / "blobs", elsewhere / "store" / "blobs")
+    for path in open_directory.rglob("*"):
+        path.chmod(0o777)
+    done = subprocess.run(
+        [
+            *(*as_nobody(interpreter), interpreter, "-B", "-c", SCRIPT),
+            *(str(elsewhere / "store"), str(made.directory), "tiny"),
+        ],
+        env={
+            "PYTHONPATH": str(open_directory / "lib"),
+            "PATH": os.environ["PATH"],
+            "TZ": "Pacific/Kiritimati",
+            "LC_ALL": "C",
+            "PYTHONUTF8": "0",
+            "SOURCE_DATE_EPOCH": "1",
+        },
+        cwd="/",
+        umask=0o077,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr == ""
+    assert done.stdout.split() == [here.image_id, here.manifest, here.tree]
+
+
+def test_the_rules_of_a_layer_are_frozen(tmp_path: Path) -> None:
+    """A change here is a new builder format: every image.lock would name other bytes."""
+    with Spool(tmp_path) as spool:
+        tree = Tree(spool)
+        tree.add_directory("var", 0o755, origin="t")
+        tree.add_file("etc/ünïcode", "text\n", origin="t")
+        tree.add_file("a" * 120 + "/" + "b" * 150, b"x" * 600, 0o755, origin="t")
+        tree.add_symlink("usr/link", "../" + "c" * 140, origin="t")
+        tree.add_hardlink("a-hard-link", "etc/ünïcode", origin="t")
+        tree.close()
+        buffer = io.BytesIO()
+        write_layer(tree, buffer.write)
+    (tmp_path / "layer.tar").write_bytes(buffer.getvalue())
+    assert sha256_file(tmp_path / "layer.tar") == FROZEN_LAYER
+    assert tree_digest(listing([tree])) == FROZEN_TREE
+    with tarfile.open(tmp_path / "layer.tar") as tar:
+        members = tar.getmembers()
+    assert {m.mtime for m in members} == {EPOCH}
+    assert {(m.uid, m.gid, m.uname, m.gname) for m in members} == {(0, 0, "", "")}
+    assert members[-1].name == "a-hard-link"
+
+
+names = st.text("ab/é-.", min_size=1, max_size=12).map(
+    lambda t: "/".join(p for p in t.split("/") if p.strip("."))
+)
+
+
+@given(st.dictionaries(names.filter(bool), st.binary(max_size=2000), max_size=6), st.randoms())
+def test_a_layer_does_not_depend_on_the_order_of_its_files(
+    tmp_path_factory: pytest.TempPathFactory, files: dict[str, bytes], random: object
+) -> None:
+    layers = []
+    items = sorted(files.items())
+    for ordered in (items, items[::-1]):
+        with Spool(tmp_path_factory.getbasetemp()) as spool:
+            tree = Tree(spool)
+            try:
+                for path, data in ordered:
+                    tree.add_file(path, data, origin="test")
+            except SpecificationError:
+                layers.append(b"refused: a file and a directory of one name")
+                continue
+            tree.close()
+            buffer = io.BytesIO()
+            write_layer(tree, buffer.write)
+            layers.append(buffer.getvalue())
+    assert layers[0] == layers[1]
+    if layers[0].startswith(b"refused"):
+        return
+    with tarfile.open(fileobj=io.BytesIO(layers[0])) as tar:
+        found = {
+            m.name: stream.read() for m in tar if m.isfile() and (stream := tar.extractfile(m))
+        }
+    assert found == files
+
+
+def test_missing_inputs_are_named(tmp_path: Path) -> None:
+    made = tiny(tmp_path)
+    made.store.blob_path(made.debs[0].digest).unlink()
+    with pytest.raises(
+        InputsGoneError, match=r"1 locked files .*hello_1\.0-1_amd64\.deb"
+    ) as caught:
+        build(made.definition(), made.store, Silent())
+    assert caught.value.hint == "reprun images fetch tiny"
+
+
+def test_a_changed_input_is_refused(tmp_path: Path) -> None:
+    made = tiny(tmp_path)
+    path = made.store.blob_path(made.wheels[0].digest)
+    data = bytearray(path.read_bytes())
+    data[40] ^= 1
+    path.chmod(0o644)
+    path.write_bytes(data)
+    with pytest.raises(IntegrityError, match="has changed"):
+        build(made.definition(), made.store, Silent())
+
+
+def test_two_builds_at_once_both_succeed(tmp_path: Path) -> None:
+    made = tiny(tmp_path)
+    made.definition()
+    command = [sys.executable, "-c", SCRIPT, str(made.store.root), str(made.directory), "tiny"]
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
+    both = [
+        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    outputs = [process.communicate()[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    assert outputs[0] == outputs[1] != ""
+
+
+def test_a_kill_in_the_middle_leaves_a_valid_store(tmp_path: Path) -> None:
+    made = kitchen(tmp_path)
+    made.deb(deb_bytes([member("./usr/lib/big", os.urandom(1000) * 30_000)]))
+    made.wheel(wheel_bytes())
+    made.definition()
+    before = {path.name for path in (made.store.root / "blobs").rglob("*") if path.is_file()}
+    command = [sys.executable, "-c", SCRIPT, str(made.store.root), str(made.directory), "tiny"]
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
+    for _ in range(2):
+        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as process:
+            leftovers = set((made.store.root / "incoming").iterdir())
+            while set((made.store.root / "incoming").iterdir()) <= leftovers:
+                time.sleep(0.001)
+            process.send_signal(signal.SIGKILL)
+        assert process.returncode == -signal.SIGKILL
+    for path in (made.store.root / "blobs").rglob("*"):
+        if path.is_file():
+            assert sha256_file(path) == f"sha256:{path.name}"
+    assert before <= {path.name for path in (made.store.root / "blobs").rglob("*")}
+    build(made.definition(), made.store, Silent())
+
+
+def test_the_memory_of_a_build_does_not_grow_with_the_image(tmp_path: Path) -> None:
+    made = kitchen(tmp_path)
+    made.deb(deb_bytes([member(f"./usr/lib/big{n}", bytes(150_000_000)) for n in range(2)]))
+    made.wheel(wheel_bytes())
+    made.definition()
+    script = SCRIPT + "import resource\n"
+    script += "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
+    # A child's maximum starts at what it inherits from a large parent: a small one in between.
+    runner = "import subprocess, sys; sys.exit(subprocess.run(sys.argv[1:]).returncode)"
+    done = subprocess.run(
+        [
+            *(sys.executable, "-c", runner, sys.executable, "-c", script),
+            *(str(made.store.root), str(made.directory), "tiny"),
+        ],
+        env={**os.environ, "PYTHONPATH": str(SOURCE)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert int(done.stdout.splitlines()[-1]) < 150_000
+
+
+def test_a_docker_archive_is_also_an_oci_layout(tmp_path: Path) -> None:
+    made = tiny(tmp_path)
+    image = build(made.definition(), made.store, Silent()).image
+    buffer, again = io.BytesIO(), io.BytesIO()
+    docker_archive(image, made.store, buffer)
+    docker_archive(image, made.store, again)
+    assert buffer.getvalue() == again.getvalue()
+    with tarfile.open(fileobj=io.BytesIO(buffer.getvalue())) as tar:
+        files = {
+            m.name: stream.read() for m in tar if m.isfile() and (stream := tar.extractfile(m))
+        }
+    (entry,) = json.loads(files["manifest.json"])
+    assert entry["Config"] == f"blobs/sha256/{image.image_id[7:]}"
+    config = json.loads(files[entry["Config"]])
+    assert config["rootfs"]["diff_ids"] == [layer.digest for layer in image.layers]
+    assert config["config"]["Env"] == ["PATH=/usr/local/bin:/usr/bin:/bin", "TZ=UTC"]
+    (manifest,) = json.loads(files["index.json"])["manifests"]
+    assert manifest["digest"] == image.manifest
+    assert manifest["size"] == len(files[f"blobs/sha256/{image.manifest[7:]}"])
+    for layer, name in zip(image.layers, entry["Layers"], strict=True):
+        assert len(files[name]) == layer.size
+
+
+def test_a_changed_or_missing_part_of_an_image_is_named(tmp_path: Path) -> None:
+    made = tiny(tmp_path)
+    image = build(made.definition(), made.store, Silent()).image
+    path = made.store.blob_path(image.layers[1].digest)
+    good = path.read_bytes()
+    path.chmod(0o644)
+    path.write_bytes(good[:-1] + b"\x01")
+    with pytest.raises(IntegrityError, match=r"image 'tiny' .*layer 'Python wheels'"):
+        verify_stored(image, made.store)
+    with pytest.raises(IntegrityError, match="layer 'Python wheels'"):
+        docker_archive(image, made.store, io.BytesIO())
+    path.write_bytes(good[:100])
+    with pytest.raises(IntegrityError, match="layer 'Python wheels'"):
+        verify_stored(image, made.store)
+    path.unlink()
+    with pytest.raises(StorageError, match="layer 'Python wheels' is missing") as caught:
+        verify_stored(image, made.store)
+    assert caught.value.hint == "reprun images build tiny"
+
+
+def test_verify_hashes_every_byte(tmp_path: Path) -> None:
+    made = tiny(tmp_path)
+    catalogue = made.locked()
+    image = verify("tiny", catalogue, made.store)
+    path = made.store.blob_path(image.layers[0].digest)
+    before = path.stat()
+    data = bytearray(path.read_bytes())
+    data[600] ^= 1
+    path.chmod(0o644)
+    path.write_bytes(data)
+    path.chmod(0o444)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    verify_stored(image, made.store)  # rot that leaves size and mtime alone
+    with pytest.raises(IntegrityError, match="has changed"):
+        verify("tiny", catalogue, made.store)
+
+
+def test_verify_compares_the_file_tree_with_the_lock(tmp_path: Path) -> None:
+    made = tiny(tmp_path)
+    catalogue = made.locked()
+    place = made.directory / "tiny" / "image.lock"
+    tree = catalogue.lock("tiny").tree
+    place.write_text(place.read_text().replace(tree, "sha256:" + "0" * 64))
+    with pytest.raises(IntegrityError, match="the file tree of image 'tiny'"):
+        verify("tiny", catalogue, made.store)
+
+
+def test_checking_twice_finds_a_build_that_is_not_reproducible(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = tiny(tmp_path)
+    catalogue = made.locked()
+    assert check_twice("tiny", catalogue, made.store, Silent()).lock == catalogue.lock("tiny")
+    epochs = iter(range(10**6))
+    from reprun.images import tarlayer  # noqa: PLC0415
+
+    original = tarlayer.header
+
+    def drifting(path: str, entry: object) -> bytes:
+        next(epochs)
+        return original(path + str(next(epochs)), entry)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(tarlayer, "header", drifting)
+    with pytest.raises(IntegrityError, match="built twice is not the same: layer"):
+        check_twice("tiny", catalogue, made.store, Silent())
+    assert list((made.store.root / "incoming").iterdir()) == []
+
+
+def test_differences_name_the_innermost_cause(tmp_path: Path) -> None:
+    made = tiny(tmp_path)
+    good = build(made.definition(), made.store, Silent()).lock
+    other = "sha256:" + "1" * 64
+    assert differences(good, good) == []
+    layers = (replace(good.layers[0], digest=other), *good.layers[1:])
+    (first, second) = differences(replace(good, layers=layers, tree=other), good)
+    assert first.startswith("layer 'Debian packages' is 111111111111")
+    assert second.startswith("file tree 1111")
+    assert "only their packing" in differences(replace(good, layers=layers), good)[1]
+    assert "configuration" in differences(replace(good, image_id=other), good)[0]
+    assert "manifest" in differences(replace(good, manifest=other), good)[0]
+    assert "has 2 layers" in differences(replace(good, layers=good.layers[:2]), good)[0]
+
+
+def test_locking_the_image_alone_keeps_packages_and_writes_the_dockerfile(tmp_path: Path) -> None:
+    made = tiny(tmp_path)
+    catalogue = made.catalogue()
+    built = lock("tiny", catalogue, made.store, Silent(), Sources(), image_only=True)
+    assert catalogue.locked("tiny") == built.image
+    definition = catalogue.definition("tiny")
+    text = (definition.directory / "Dockerfile").read_text()
+    assert text == dockerfile(definition, built.image)
+    assert "FROM scratch\nADD 1-debian-packages.tar /\nADD 2-python-wheels.tar /\n" in text
+    context = tmp_path / "context"
+    write_context(definition, built.image, made.store, context)
+    assert sha256_file(context / "1-debian-packages.tar") == built.image.layers[0].digest
+    assert (context / "Dockerfile").read_text() == text
+    with pytest.raises(StorageError, match="not empty"):
+        write_context(definition, built.image, made.store, context)

@@ -1,0 +1,154 @@
+"""The catalogue: names, references, and locks that no longer fit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from reprun.errors import InputsGoneError, IntegrityError, SpecificationError
+from reprun.images import ensure as ensure_module
+from reprun.images.catalogue import Catalogue
+from reprun.images.ensure import ensure
+from reprun.images.fetch import Sources
+from reprun.images.layout import is_stored
+from reprun.progress import Silent
+from reprun.store import Store
+from tests.images_support import deb_bytes, member, tiny
+
+
+def test_a_locked_image_is_found_by_name_and_by_digest(tmp_path: Path) -> None:
+    catalogue = tiny(tmp_path).locked()
+    image = catalogue.locked("tiny")
+    assert catalogue.names() == ["tiny"]
+    assert catalogue.by_reference("tiny") == image
+    assert catalogue.by_reference(image.reference) == image
+    assert catalogue.by_reference(f"tiny@{image.manifest}") == image
+    assert image.environment == {"PATH": "/usr/local/bin:/usr/bin:/bin", "TZ": "UTC"}
+
+
+@pytest.mark.parametrize(
+    ("reference", "error", "message"),
+    [
+        ("tinny", SpecificationError, "no image 'tinny'. Did you mean 'tiny'"),
+        ("", SpecificationError, "no image ''"),
+        ("../images/tiny", SpecificationError, "there is no image"),
+        ("tiny:latest", SpecificationError, "by a tag, which may move"),
+        ("tiny@sha256:12", SpecificationError, "has no digest sha256:<64"),
+        ("tiny@md5:" + "a" * 64, SpecificationError, "has no digest sha256:<64"),
+        ("tiny@sha256:" + "a" * 64, IntegrityError, "asked for as aaaaaaaaaaaa.*locked to"),
+    ],
+)
+def test_a_wrong_reference_is_refused(
+    tmp_path: Path, reference: str, error: type[Exception], message: str
+) -> None:
+    catalogue = tiny(tmp_path).locked()
+    with pytest.raises(error, match=message):
+        catalogue.by_reference(reference)
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("image.toml", "A tiny image", "Another title"),
+        ("image.toml", 'TZ = "UTC"', 'TZ = "CET"'),
+        ("image.toml", "# nothing", "# nothing"),
+        ("debs.lock", "1.0-1 amd64", "1.0-2 amd64"),
+        ("wheels.lock", "# name", "#  name"),
+        ("image.lock", "Python wheels", "Other wheels"),
+    ],
+)
+def test_a_lock_that_no_longer_fits_is_noticed_without_a_build(
+    tmp_path: Path, file: str, old: str, new: str
+) -> None:
+    catalogue = tiny(tmp_path).locked()
+    place = tmp_path / "images" / "tiny" / file
+    text = place.read_text()
+    place.write_text(text.replace(old, new) if old in text else text + f"{new}\n")
+    with pytest.raises(IntegrityError, match=r"not what its image\.lock says") as caught:
+        catalogue.locked("tiny")
+    assert "reprun images lock tiny" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('name = "tiny"', 'name = "other"', "name: this is 'other', but the directory"),
+        ('name = "tiny"', "", "name must be a text"),
+        (
+            'suite = "bookworm"',
+            'suit = "bookworm"',
+            "debian.suit is not known. Did you mean 'suite'",
+        ),
+        ('packages = ["hello"]', 'packages = "hello"', "debian.packages must be a list of texts"),
+        ('requirements = ["greet"]', "requirements = [1]", "python.requirements must be a list"),
+        ('TZ = "UTC"', "TZ = 0", "environment.TZ must be a text"),
+        ("[environment]", "[environment", "not TOML"),
+        ('title = "A tiny image"', 'title = "A tiny image"\npython = 3', "not TOML"),
+    ],
+)
+def test_a_malformed_definition_names_its_field(
+    tmp_path: Path, old: str, new: str, message: str
+) -> None:
+    made = tiny(tmp_path)
+    catalogue = made.catalogue()
+    place = made.directory / "tiny" / "image.toml"
+    place.write_text(place.read_text().replace(old, new))
+    with pytest.raises(SpecificationError, match=message) as caught:
+        catalogue.definition("tiny")
+    assert caught.value.place == str(place)
+
+
+def test_ensure_builds_once_and_then_returns_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = tiny(tmp_path)
+    catalogue = made.locked()
+    fresh = Store(tmp_path / "fresh")
+    sources = Sources(mirrors=(str(made.store.root),), index=False)
+    image = ensure("tiny", catalogue, fresh, Silent(), sources)
+    assert is_stored(image, fresh)
+    monkeypatch.setattr(ensure_module, "fetch", None)
+    monkeypatch.setattr(ensure_module, "build", None)
+    assert ensure(image, catalogue, fresh, Silent()) == image
+
+
+def test_ensure_refuses_a_build_that_is_not_the_locked_image(tmp_path: Path) -> None:
+    made = tiny(tmp_path)
+    catalogue = made.locked()
+    expected = catalogue.lock("tiny").layers[0].digest
+    made.store.blob_path(expected).unlink()
+    place = made.directory / "tiny" / "image.lock"
+    # A layer of another build, with everything that follows from it recomputed.
+    other = tiny(tmp_path / "other")
+    other.debs.clear()
+    other.deb(deb_bytes([member("./usr/lib/other", b"x")]))
+    lock = other.locked().lock("tiny")
+    text = place.read_text().replace(expected, lock.layers[0].digest)
+    text = text.replace(f"size = {catalogue.lock('tiny').layers[0].size}", "size = 1", 1)
+    place.write_text(text)
+    definition = catalogue.definition("tiny")
+    from reprun.images import layout  # noqa: PLC0415
+
+    layers = catalogue.lock("tiny").layers
+    config = layout.config_of(definition, layers)
+    manifest = layout.manifest_of(config, layers)
+    old = catalogue.lock("tiny")
+    text = text.replace(old.image_id, layout.digest(config))
+    place.write_text(text.replace(old.manifest, layout.digest(manifest)))
+    with pytest.raises(IntegrityError, match="layer 'Debian packages' is") as caught:
+        ensure("tiny", catalogue, made.store, Silent(), Sources(index=False))
+    assert caught.value.exit_code == 6
+
+
+def test_ensure_says_when_inputs_are_gone(tmp_path: Path) -> None:
+    catalogue = tiny(tmp_path).locked()
+    with pytest.raises(InputsGoneError, match=r"hello_1\.0.*deb, greet-2\.0.*whl"):
+        ensure("tiny", catalogue, Store(tmp_path / "empty"), Silent(), Sources(index=False))
+
+
+def test_an_image_without_a_lock_is_refused(tmp_path: Path) -> None:
+    catalogue = tiny(tmp_path).catalogue()
+    with pytest.raises(SpecificationError, match="not locked"):
+        catalogue.locked("tiny")
+    assert Catalogue(tmp_path / "nowhere").names() == []

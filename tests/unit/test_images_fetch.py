@@ -1,0 +1,280 @@
+"""Fetching: which source is asked when, and what happens when bytes are wrong or gone."""
+
+from __future__ import annotations
+
+import http.server
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reprun.errors import EngineError, InputsGoneError, IntegrityError, SpecificationError
+from reprun.images import fetch as fetch_module
+from reprun.images.fetch import Sources, fetch, run_pip, split_mirrors, system_debian_mirrors
+from reprun.images.resolve import resolve_debs, resolve_wheels
+from reprun.progress import Silent
+from reprun.store import Store
+from tests.images_support import GREET, Kitchen, tiny, wheel_bytes
+
+
+class Handler(http.server.SimpleHTTPRequestHandler):
+    """Serves files without a word; `failures` requests are answered with 503 first."""
+
+    failures = 0
+    cut = 0
+    asked: list[str]
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Stay silent."""
+
+    def do_GET(self) -> None:
+        """Serve, or fail as told."""
+        type(self).asked.append(self.path)
+        if type(self).failures:
+            type(self).failures -= 1
+            self.send_error(503)
+        elif type(self).cut:
+            type(self).cut -= 1
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"!<arch>")
+        else:
+            super().do_GET()
+
+
+@contextmanager
+def serving(directory: Path, *, failures: int = 0, cut: int = 0) -> Iterator[tuple[str, list[str]]]:
+    """Serve a directory on loopback; give its URL and the list of paths asked for."""
+    asked: list[str] = []
+    facts = {"failures": failures, "cut": cut, "asked": asked}
+    handler = type("OneHandler", (Handler,), facts)
+    with http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), lambda *args: handler(*args, directory=str(directory))
+    ) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}", asked
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do not wait between attempts."""
+    monkeypatch.setattr(fetch_module, "BACK_OFF_SECONDS", 0.001)
+
+
+def mirror(made: Kitchen, directory: Path) -> Path:
+    """Lay out the inputs as an archive does: packages by pool path, wheels by name."""
+    for deb in made.debs:
+        target = directory / deb.path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(made.store.blob_path(deb.digest), target)
+    for wheel in made.wheels:
+        directory.mkdir(exist_ok=True)
+        shutil.copy(made.store.blob_path(wheel.digest), directory / wheel.filename)
+    return directory
+
+
+def test_a_mirror_may_be_a_store_an_archive_or_a_flat_directory(tmp_path: Path) -> None:
+    made = tiny(tmp_path)
+    definition = made.definition()
+    archive = mirror(made, tmp_path / "archive")
+    flat = tmp_path / "flat"
+    flat.mkdir()
+    for path in archive.rglob("*.*"):
+        if path.is_file():
+            shutil.copy(path, flat)
+    for number, place in enumerate((made.store.root, archive, flat, f"file://{archive}")):
+        store = Store(tmp_path / f"store{number}")
+        fetch(definition, store, Silent(), Sources(mirrors=(str(place),), index=False))
+        assert all(store.has(d) for d in (made.debs[0].digest, made.wheels[0].digest))
+
+
+def test_packages_come_from_the_debian_mirror_and_are_asked_for_once(tmp_path: Path) -> None:
+    made = tiny(tmp_path)
+    made.wheels.clear()
+    store = Store(tmp_path / "fresh")
+    with serving(mirror(made, tmp_path / "archive")) as (url, asked):
+        sources = Sources(debian=(f"{url}/",))
+        fetch(made.definition(), store, Silent(), sources)
+        fetch(made.definition(), store, Silent(), sources)
+    assert asked == ["/pool/main/h/hello/hello_1.0-1_amd64.deb"]
+
+
+@pytest.mark.parametrize("trouble", [{"failures": 2}, {"cut": 2}])
+def test_a_passing_trouble_is_tried_again(tmp_path: Path, trouble: dict[str, int]) -> None:
+    made = tiny(tmp_path)
+    made.wheels.clear()
+    store = Store(tmp_path / "fresh")
+    with serving(mirror(made, tmp_path / "archive"), **trouble) as (url, asked):
+        fetch(made.definition(), store, Silent(), Sources(debian=(url,)))
+    assert len(asked) == 3
+    assert store.has(made.debs[0].digest)
+
+
+def test_a_host_that_does_not_answer_is_given_up(tmp_path: Path) -> None:
+    made = tiny(tmp_path)
+    with serving(tmp_path) as (url, _):
+        pass
+    with pytest.raises(InputsGoneError, match="these 2 locked files any more: hello"):
+        fetch(
+            made.definition(),
+            Store(tmp_path / "fresh"),
+            Silent(),
+            Sources(mirrors=(url,), debian=(url,), index=False),
+        )
+
+
+def test_what_is_gone_is_listed_and_the_rest_is_kept(tmp_path: Path) -> None:
+    made = tiny(tmp_path)
+    archive = mirror(made, tmp_path / "archive")
+    (archive / made.debs[0].path).unlink()
+    store = Store(tmp_path / "fresh")
+    with (
+        serving(archive) as (url, asked),
+        pytest.raises(InputsGoneError, match=r"these 1 locked files any more: hello") as caught,
+    ):
+        fetch(made.definition(), store, Silent(), Sources((str(archive),), (url,), index=False))
+    assert len(asked) == 1
+    assert store.has(made.wheels[0].digest)
+    assert "REPRUN_MIRRORS" in (caught.value.hint or "")
+    assert "reprun images lock tiny" in (caught.value.hint or "")
+
+
+def test_a_system_without_debian_sources_is_told_what_to_name(tmp_path: Path) -> None:
+    made = tiny(tmp_path)
+    with pytest.raises(InputsGoneError, match="apt knows no Debian mirror") as caught:
+        fetch(made.definition(), Store(tmp_path / "fresh"), Silent(), Sources(index=False))
+    assert (caught.value.hint or "").startswith("export REPRUN_DEBIAN_MIRROR=URL")
+
+
+@pytest.mark.parametrize("longer", [False, True])
+def test_other_bytes_under_a_locked_name_are_refused(tmp_path: Path, longer: bool) -> None:
+    made = tiny(tmp_path)
+    made.wheels.clear()
+    archive = mirror(made, tmp_path / "archive")
+    path = archive / made.debs[0].path
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.chmod(0o644)
+    path.write_bytes(data + b"x" * longer)
+    store = Store(tmp_path / "fresh")
+    with pytest.raises(IntegrityError, match=r"other bytes .* hello_1.0-1_amd64.deb at ") as caught:
+        fetch(made.definition(), store, Silent(), Sources(mirrors=(str(archive),), index=False))
+    assert caught.value.exit_code == 6
+    assert not store.has(made.debs[0].digest)
+    fetch(
+        made.definition(),
+        store,
+        Silent(),
+        Sources(mirrors=(str(archive), str(made.store.root)), index=False),
+    )
+
+
+def test_wheels_come_through_the_users_pip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = tiny(tmp_path)
+    made.debs.clear()
+    directory = tmp_path / "wheels"
+    directory.mkdir()
+    mirror(made, directory)
+    configuration = tmp_path / "pip.conf"
+    configuration.write_text(f"[global]\nno-index = true\nfind-links = {directory}\n")
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(configuration))
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "nowhere"))
+    store = Store(tmp_path / "fresh")
+    fetch(made.definition(), store, Silent(), Sources())
+    assert store.has(made.wheels[0].digest)
+
+    made.wheel(wheel_bytes({**GREET, "gone.py": b""}), name="gone")
+    fresh = Store(tmp_path / "fresher")
+    with pytest.raises(InputsGoneError, match=r"these 1 locked files any more: gone-2\.0"):
+        fetch(made.definition(), fresh, Silent(), Sources())
+    assert fresh.has(made.wheels[0].digest)
+
+
+def test_a_python_without_pip_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    python = tmp_path / "python"
+    python.write_text('#!/bin/sh\necho "$0: No module named pip" >&2\nexit 1\n')
+    python.chmod(0o755)
+    monkeypatch.setattr("reprun.images.fetch.sys.executable", str(python))
+    with pytest.raises(SpecificationError, match="pip is needed") as caught:
+        run_pip(["download"], tiny(tmp_path).definition())
+    assert caught.value.hint == f"{python} -m ensurepip"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", []),
+        ("/a:/b /c", ["/a", "/b", "/c"]),
+        ("../data:dir", ["../data", "dir"]),
+        ("https://host:8080/x:/dir", ["https://host:8080/x", "/dir"]),
+        ("/dir:https://host/x:http://other:81", ["/dir", "https://host/x", "http://other:81"]),
+    ],
+)
+def test_lists_of_mirrors_are_split(text: str, expected: list[str]) -> None:
+    assert split_mirrors(text) == expected
+
+
+@given(st.lists(st.from_regex(r"(https?://[a-z]{1,5}(:[0-9]{2})?)?/[a-z]{1,5}", fullmatch=True)))
+def test_joined_mirrors_are_split_again(mirrors: list[str]) -> None:
+    assert split_mirrors(":".join(mirrors)) == mirrors
+    assert split_mirrors(" ".join(mirrors)) == mirrors
+
+
+def apt_says(monkeypatch: pytest.MonkeyPatch, text: str, os_id: str) -> None:
+    """Let apt's index targets be `text` on a system of that id."""
+    done = subprocess.CompletedProcess([], 0, stdout=text, stderr="")
+    monkeypatch.setattr("reprun.images.fetch.subprocess.run", lambda *_, **__: done)
+    monkeypatch.setattr(fetch_module, "_os_id", lambda: os_id)
+
+
+def test_only_debians_own_archives_are_asked_for_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = (
+        "Debian\tbookworm\tmain\thttp://one/debian/\n"
+        "Debian\tbookworm-updates\tmain\thttp://two/debian/\n"
+        "Debian\tbookworm\tcontrib\thttp://three/debian/\n"
+        "Ubuntu\tnoble\tmain\thttp://four/ubuntu/\n"
+    )
+    apt_says(monkeypatch, lines, "debian")
+    assert system_debian_mirrors() == ("http://one/debian/",)
+    apt_says(monkeypatch, "$(ORIGIN)\tnoble\tmain\thttp://four/ubuntu/\n", "ubuntu")
+    assert system_debian_mirrors() == ()
+    apt_says(monkeypatch, "$(ORIGIN)\tbookworm\tmain\thttp://one/debian/\n", "debian")
+    assert system_debian_mirrors() == ("http://one/debian/",)
+
+
+def test_a_system_without_apt_has_no_debian_mirror(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert system_debian_mirrors() == ()
+    monkeypatch.setenv("REPRUN_MIRRORS", "/a:/b")
+    monkeypatch.setenv("REPRUN_DEBIAN_MIRROR", "http://one http://two")
+    assert Sources.from_environment() == Sources(("/a", "/b"), ("http://one", "http://two"))
+    named = Sources.from_environment(debian_mirror="http://three")
+    assert named.debian == ("http://three",)
+
+
+def test_locking_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    definition = tiny(tmp_path).definition()
+    monkeypatch.setattr("reprun.images.resolve.shutil.which", lambda name: f"/usr/bin/{name}")
+    with pytest.raises(EngineError, match="public keys") as caught:
+        resolve_debs(definition, Sources(debian=("x",)), Silent(), keyring=tmp_path / "none")
+    assert caught.value.hint == "apt-get install debian-archive-keyring"
+    (tmp_path / "keys").touch()
+    with pytest.raises(InputsGoneError, match="no Debian mirror is known"):
+        resolve_debs(definition, Sources(), Silent(), keyring=tmp_path / "keys")
+    monkeypatch.setattr("reprun.images.resolve.shutil.which", lambda name: None)
+    with pytest.raises(EngineError, match="needs apt"):
+        resolve_debs(definition, Sources(debian=("x",)), Silent())
+    with pytest.raises(EngineError, match="needs uv") as caught:
+        resolve_wheels(definition, Store(tmp_path / "store"), Silent())
+    assert caught.value.hint == "pip install uv"

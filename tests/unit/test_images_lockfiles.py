@@ -1,0 +1,132 @@
+"""Locks: what is written is read again; what is malformed is refused with its line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reprun.errors import SpecificationError
+from reprun.images.lockfiles import (
+    DebEntry,
+    ImageLock,
+    WheelEntry,
+    debs_text,
+    image_lock_text,
+    read_debs,
+    read_image_lock,
+    read_wheels,
+    wheels_text,
+)
+from reprun.images.model import Layer
+
+A, B = "a" * 64, "b" * 64
+GOOD_DEB = f"bash 5.2-1 amd64 10 {A} pool/main/b/bash/bash_5.2-1_amd64.deb"
+GOOD_WHEEL = f"numpy 2.4.6 numpy-2.4.6-cp311-cp311-manylinux_2_28_x86_64.whl {A} 10"
+
+names = st.from_regex(r"[a-z][a-z0-9]{1,8}", fullmatch=True)
+
+
+@given(st.lists(st.tuples(names, st.integers(0, 10**12)), unique_by=lambda pair: pair[0]))
+def test_locks_survive_writing_and_reading(
+    tmp_path_factory: pytest.TempPathFactory, pairs: list[tuple[str, int]]
+) -> None:
+    directory = tmp_path_factory.mktemp("locks")
+    debs = [
+        DebEntry(name, "1:2.0~rc1+b1", "all", size, A, f"pool/main/x/{name}/{name}_2.0_all.deb")
+        for name, size in pairs
+    ]
+    wheels = [WheelEntry(n, "1.0", f"{n}-1.0-py3-none-any.whl", B, size) for n, size in pairs]
+    (directory / "debs.lock").write_text(debs_text(debs))
+    (directory / "wheels.lock").write_text(wheels_text(wheels))
+    assert sorted(debs, key=lambda each: each.name) == list(read_debs(directory / "debs.lock"))
+    assert sorted(wheels, key=lambda e: e.name) == list(read_wheels(directory / "wheels.lock"))
+
+
+@pytest.mark.parametrize(
+    ("lines", "line", "message"),
+    [
+        ([GOOD_DEB, GOOD_DEB], 2, "bash is locked twice: on lines 1 and 2"),
+        ([GOOD_DEB, GOOD_DEB.replace("5.2", "5.3")], 2, "with different contents"),
+        ([GOOD_DEB, GOOD_DEB.replace("bash ", "bash2 ", 1)], 2, "under two names"),
+        ([GOOD_DEB, GOOD_DEB.replace("bash", "apt")], 2, "apt comes after bash"),
+        (["# comment", "bash 5.2"], 2, "expected 6 fields"),
+        ([GOOD_DEB.replace(A, A.upper())], 1, "lower-case hex"),
+        ([GOOD_DEB.replace(" 10 ", " ten ")], 1, "'ten' is not a size"),
+        ([GOOD_DEB.replace("pool/", "/pool/")], 1, "not a path pool/"),
+        ([GOOD_DEB.replace("main/b", "main/..")], 1, "not a path pool/"),
+        ([GOOD_DEB.replace("bash ", "Bash ", 1)], 1, "not a Debian package name"),
+        ([GOOD_DEB.replace("5.2-1 ", "5_2 ", 1)], 1, "not a Debian version"),
+    ],
+)
+def test_a_faulty_package_lock_is_refused_with_its_line(
+    tmp_path: Path, lines: list[str], line: int, message: str
+) -> None:
+    path = tmp_path / "debs.lock"
+    path.write_text("\n".join(lines) + "\n")
+    with pytest.raises(SpecificationError, match=message) as caught:
+        read_debs(path)
+    assert caught.value.place == f"{path}:{line}"
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (GOOD_WHEEL + " extra", "expected 5 fields"),
+        (GOOD_WHEEL.replace("numpy ", "scipy ", 1), "is not a wheel of scipy"),
+        (GOOD_WHEEL.replace("2.4.6 ", "2.4.7 ", 1), "is not a wheel of numpy 2.4.7"),
+        (GOOD_WHEEL.replace("numpy-2", "../numpy-2"), "not the file name of a wheel"),
+        (GOOD_WHEEL.replace("numpy ", "Num_py ", 1), "not a normalised Python package name"),
+    ],
+)
+def test_a_faulty_wheel_lock_is_refused(tmp_path: Path, line: str, message: str) -> None:
+    path = tmp_path / "wheels.lock"
+    path.write_text(line + "\n")
+    with pytest.raises(SpecificationError, match=message):
+        read_wheels(path)
+
+
+LOCK = ImageLock(1, f"sha256:{A}", f"sha256:{B}", f"sha256:{A}", (Layer(f"sha256:{B}", 5, "x"),))
+
+
+def test_an_image_lock_survives_writing_and_reading(tmp_path: Path) -> None:
+    path = tmp_path / "image.lock"
+    path.write_text(image_lock_text(LOCK))
+    assert read_image_lock(path) == LOCK
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("builder = 1", "builder = 7", "builder format 7"),
+        ("builder = 1", "builder = yes", "not TOML"),
+        ("builder = 1", "builder = true", "malformed"),
+        ('tree = "sha256:', 'tree = "md5:', "not a digest"),
+        ('tree = "sha256:', 'tree = "', "lacks the prefix"),
+        ("manifest", "manifesto", "malformed: 'manifest'"),
+    ],
+)
+def test_a_faulty_image_lock_is_refused(tmp_path: Path, old: str, new: str, message: str) -> None:
+    path = tmp_path / "image.lock"
+    path.write_text(image_lock_text(LOCK).replace(old, new))
+    with pytest.raises(SpecificationError, match=message):
+        read_image_lock(path)
+
+
+def test_a_missing_lock_says_what_to_type(tmp_path: Path) -> None:
+    for read, name in (
+        (read_debs, "debs.lock"),
+        (read_wheels, "wheels.lock"),
+        (read_image_lock, "image.lock"),
+    ):
+        with pytest.raises(SpecificationError, match="not locked") as caught:
+            read(tmp_path / "columnar" / name)
+        assert caught.value.hint == "reprun images lock columnar"
+
+
+def test_a_lock_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "debs.lock").write_bytes(b"\xff\xfe")
+    with pytest.raises(SpecificationError, match="not UTF-8"):
+        read_debs(tmp_path / "debs.lock")

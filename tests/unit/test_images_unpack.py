@@ -1,0 +1,258 @@
+"""Unpacked trees: whole or absent, shared, and noticed when they change."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+import tarfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from reprun.errors import IntegrityError, ReprunError, StorageError
+from reprun.images.build import build
+from reprun.images.model import Image, Layer
+from reprun.images.sealed import check, read_listing, remove_tree, seal_fits
+from reprun.images.unpack import unpacked_root
+from reprun.progress import Silent
+from reprun.store import Store
+from tests.images_support import member, tiny
+
+
+def built(tmp_path: Path) -> tuple[Image, Store]:
+    """Return the tiny image."""
+    made = tiny(tmp_path)
+    return build(made.definition(), made.store, Silent()).image, made.store
+
+
+def layered(tmp_path: Path, *layers: list[tuple[tarfile.TarInfo, bytes]]) -> tuple[Image, Store]:
+    """Return an image of hand-made layers."""
+    store = Store(tmp_path / "store")
+    made = []
+    for number, members in enumerate(layers):
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w") as tar:
+            for info, data in members:
+                tar.addfile(info, io.BytesIO(data) if info.isfile() else None)
+        data = buffer.getvalue()
+        made.append(Layer(store.add_bytes(data), len(data), f"layer {number}"))
+    parts = store.add_bytes(repr(made).encode()), store.add_bytes(b"manifest")
+    return Image("made", *parts, tuple(made), {}), store
+
+
+def test_a_second_call_reads_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    image, store = built(tmp_path)
+    root = unpacked_root(image, store)
+    monkeypatch.setattr("reprun.images.unpack.check", None)
+    monkeypatch.setattr("reprun.images.unpack.arriving", None)
+    assert unpacked_root(image, store) == root
+
+
+def test_images_share_layers_on_disk(tmp_path: Path) -> None:
+    image, store = built(tmp_path)
+    root = unpacked_root(image, store)
+    other = replace(image, name="other", image_id=store.add_bytes(b"another config"))
+    second = unpacked_root(other, store)
+    assert second != root
+    assert (root / "usr/bin/hello").stat().st_ino == (second / "usr/bin/hello").stat().st_ino
+    assert unpacked_root(image, store) == root
+    assert len(list((store.root / "unpacked/layers").iterdir())) == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda root: (root / "usr/bin/hello").write_text("#!/bin/sh\necho HELLO\n"),
+            "usr/bin/hello has changed",
+        ),
+        (lambda root: (root / "usr/bin/hello").unlink(), "usr/bin/hello is gone"),
+        (lambda root: (root / "usr/bin/evil").write_text("x"), "usr/bin/evil was added"),
+        (lambda root: (root / "usr/bin/evil").symlink_to("x"), "usr/bin/evil was added"),
+        (lambda root: (root / "usr/bin/hello").chmod(0o700), "usr/bin/hello has changed"),
+        (lambda root: (root / "usr/lib").chmod(0o700), "usr/lib has changed"),
+    ],
+)
+def test_a_change_on_disk_is_named(tmp_path: Path, change: object, message: str) -> None:
+    image, store = built(tmp_path)
+    root = unpacked_root(image, store)
+    change(root)  # type: ignore[operator]
+    with pytest.raises(IntegrityError, match=f"image 'tiny' has changed on disk: {message}") as err:
+        unpacked_root(image, store)
+    assert err.value.hint
+    assert err.value.hint.startswith(f"rm -r {store.root / 'unpacked'}")
+    remove_tree(store.root / "unpacked")
+    assert unpacked_root(image, store) == root
+
+
+def test_a_link_that_was_bent_is_named(tmp_path: Path) -> None:
+    image, store = built(tmp_path)
+    link = unpacked_root(image, store) / "usr/lib/hello/link"
+    link.unlink()
+    link.symlink_to("/etc/passwd")
+    with pytest.raises(IntegrityError, match="usr/lib/hello/link has changed"):
+        unpacked_root(image, store)
+
+
+def test_a_mere_touch_is_forgiven_and_sealed_again(tmp_path: Path) -> None:
+    image, store = built(tmp_path)
+    root = unpacked_root(image, store)
+    (root / "usr/bin/hello").touch()
+    (root / "mount-point").mkdir()  # runc makes one where it mounts something
+    assert not seal_fits(root.parent)
+    assert unpacked_root(image, store) == root
+    assert seal_fits(root.parent)
+
+
+def test_a_layer_that_changed_on_disk_does_not_reach_a_second_image(tmp_path: Path) -> None:
+    image, store = built(tmp_path)
+    (unpacked_root(image, store) / "usr/bin/hello").write_text("evil")
+    other = replace(image, name="other", image_id=store.add_bytes(b"another config"))
+    with pytest.raises(IntegrityError, match="layer 'Debian packages' of image 'other'"):
+        unpacked_root(other, store)
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
+    image, store = built(tmp_path)
+    leftover = store.directory("unpacked") / "partial-abc" / "root" / "proc"
+    leftover.mkdir(parents=True)
+    leftover.chmod(0o555)
+    root = unpacked_root(image, store)
+    assert not leftover.exists()
+    assert sorted(path.name for path in (store.root / "unpacked").iterdir()) == [
+        "images",
+        "layers",
+        "lock",
+    ]
+    assert root.is_dir()
+
+
+def test_a_disk_that_fails_in_the_middle_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image, store = built(tmp_path)
+
+    def full(descriptor: int, data: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("reprun.images.unpack._write_all", full)
+        with pytest.raises(StorageError, match="disk is full"):
+            unpacked_root(image, store)
+    assert not list((store.root / "unpacked").glob("partial-*"))
+    assert not (store.root / "unpacked/images").exists()
+    assert unpacked_root(image, store).is_dir()
+
+
+def test_two_processes_unpack_one_image_at_once(tmp_path: Path) -> None:
+    made = tiny(tmp_path)
+    made.locked()
+    script = (
+        "import sys; from pathlib import Path; from reprun.store import Store\n"
+        "from reprun.images.catalogue import Catalogue\n"
+        "from reprun.images.unpack import unpacked_root\n"
+        "image = Catalogue(Path(sys.argv[1])).locked('tiny')\n"
+        "print(unpacked_root(image, Store(Path(sys.argv[2]))))\n"
+    )
+    command = [sys.executable, "-c", script, str(made.directory), str(made.store.root)]
+    source = Path(__file__).resolve().parents[2] / "src"
+    both = [
+        subprocess.Popen(
+            command,
+            env={**os.environ, "PYTHONPATH": str(source)},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    outputs = [process.communicate()[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    assert outputs[0] == outputs[1] != ""
+
+
+def test_whiteouts_are_honoured_and_links_never_written_through(tmp_path: Path) -> None:
+    image, store = layered(
+        tmp_path,
+        [
+            member("etc/"),
+            member("etc/one", b"1"),
+            member("etc/two", b"2"),
+            member("opt/deep/file", b"old"),
+            member("swap", b"a file"),
+            member("var/x", b"x"),
+        ],
+        [
+            member("etc/.wh.one", b""),
+            member("etc/two", b"changed"),
+            member("opt/.wh..wh..opq", b""),
+            member("opt/new", b"new"),
+            member("swap/"),
+            member("swap/in", b"now a directory"),
+            member(".wh.var", b""),
+        ],
+    )
+    root = unpacked_root(image, store)
+    found = {str(p.relative_to(root)): p.read_text() for p in root.rglob("*") if p.is_file()}
+    assert found == {"etc/two": "changed", "opt/new": "new", "swap/in": "now a directory"}
+    assert not (root / "var").exists()
+    below = store.root / "unpacked/layers" / image.layers[0].digest[7:] / "root"
+    assert (below / "etc/two").read_text() == "2"
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        ([member("/abs", b"x")], "absolute path"),
+        ([member("a/../../x", b"x")], "leaves the tree"),
+        ([member("dev/null", b"", type=tarfile.CHRTYPE)], "no file, directory or link"),
+        ([member("h", b"", type=tarfile.LNKTYPE, linkname="etc/none")], "hard link out of"),
+        ([member("twice", b"1"), member("twice", b"2")], "holds twice twice"),
+        (
+            [
+                member("out", b"", type=tarfile.SYMTYPE, linkname="/tmp"),
+                member("out/file", b"x"),
+            ],
+            "below out, which is no directory",
+        ),
+    ],
+)
+def test_an_unsafe_layer_is_refused(
+    tmp_path: Path, bad: list[tuple[tarfile.TarInfo, bytes]], message: str
+) -> None:
+    image, store = layered(tmp_path, bad)
+    with pytest.raises(IntegrityError, match=message):
+        unpacked_root(image, store)
+    assert not list((store.root / "unpacked").glob("partial-*"))
+
+
+def test_a_layer_below_a_link_of_another_layer_is_refused(tmp_path: Path) -> None:
+    link = member("out", b"", type=tarfile.SYMTYPE, linkname="/tmp")
+    image, store = layered(tmp_path, [link], [member("out/file", b"x")])
+    # The upper layer turns the link into a directory, as overlay file systems do.
+    root = unpacked_root(image, store)
+    assert (root / "out/file").read_text() == "x"
+    assert not (root / "out").is_symlink()
+
+
+def test_a_truncated_layer_is_refused(tmp_path: Path) -> None:
+    image, store = layered(tmp_path, [member("file", b"x" * 5000)])
+    data = store.blob_path(image.layers[0].digest).read_bytes()[:2000]
+    digest = store.add_bytes(data)
+    image = replace(image, layers=(Layer(digest, len(data), "cut"),))
+    with pytest.raises(IntegrityError, match="cut"):
+        unpacked_root(image, store)
+
+
+def test_a_listing_that_cannot_be_read_says_what_to_do(tmp_path: Path) -> None:
+    image, store = built(tmp_path)
+    place = unpacked_root(image, store).parent
+    (place / "listing").write_text("{")
+    with pytest.raises(ReprunError, match="listing") as caught:
+        read_listing(place)
+    assert caught.value.hint
+    (place / "seal").unlink()
+    with pytest.raises(ReprunError, match="listing"):
+        check(place, "image 'tiny'", store.root / "unpacked")

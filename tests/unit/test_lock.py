@@ -1,0 +1,231 @@
+"""The lock: every kind of change is named with both digests; nothing else is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reprun.errors import IntegrityError, OutputMissingError, SpecificationError
+from reprun.images.catalogue import Catalogue
+from reprun.images.model import Image
+from reprun.lock import (
+    AnalysisLock,
+    code_files,
+    compute_lock,
+    differences,
+    enforce_lock,
+    read_lock,
+    write_lock,
+)
+from reprun.spec import Analysis
+from tests.unit import builders
+from tests.unit.builders import digest
+
+
+class FakeCatalogue(Catalogue):
+    """Images by name, with an ID that a test may change."""
+
+    def __init__(self) -> None:
+        super().__init__(Path("images"))
+        self.letters = {"columnar": "1", "legacy": "5"}
+
+    def locked(self, name: str) -> Image:
+        return builders.image(name, self.letters[name])
+
+
+@pytest.fixture
+def catalogue() -> FakeCatalogue:
+    return FakeCatalogue()
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    for path in ("Snakefile", "Snakefile.legacy", "code/x.py", "reference/h.json", "config.yaml"):
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_text(path)
+    return tmp_path
+
+
+@pytest.fixture
+def analysis() -> Analysis:
+    return builders.analysis()
+
+
+def test_code_is_snakefiles_configuration_and_trees(analysis: Analysis, directory: Path) -> None:
+    (directory / "code" / "__pycache__").mkdir()
+    (directory / "code" / "__pycache__" / "x.pyc").touch()
+    found = code_files(analysis, directory)
+    assert list(found) == ["Snakefile", "Snakefile.legacy", "code/x.py", "config.yaml"]
+
+
+def test_code_may_be_single_files(directory: Path) -> None:
+    (directory / "config.yaml").unlink()
+    found = code_files(builders.analysis(code=["code/x.py"]), directory)
+    assert list(found) == ["Snakefile", "Snakefile.legacy", "code/x.py"]
+
+
+@pytest.mark.parametrize("name", ["Snakefile", "Snakefile.legacy", "code/x.py"])
+def test_code_that_is_missing_is_refused(directory: Path, name: str) -> None:
+    (directory / name).unlink()
+    with pytest.raises(SpecificationError, match=f"names {name}, which does not exist") as error:
+        code_files(builders.analysis(code=["code/x.py"]), directory)
+    assert error.value.place == str(directory / name)
+
+
+def test_first_lock_is_asked_for_then_written(
+    analysis: Analysis, directory: Path, catalogue: FakeCatalogue
+) -> None:
+    with pytest.raises(SpecificationError, match=r"demo has no analysis\.lock yet") as error:
+        enforce_lock(analysis, directory, catalogue, update=False)
+    assert error.value.hint == "reprun lock demo"
+    written, changes = enforce_lock(analysis, directory, catalogue, update=True)
+    assert changes == []
+    assert read_lock(directory) == written
+    assert enforce_lock(analysis, directory, catalogue, update=False) == (written, [])
+
+
+def test_the_lock_on_disk_has_one_digest_a_line(directory: Path) -> None:
+    write_lock(builders.lock(), directory)
+    lines = (directory / "analysis.lock").read_text().splitlines()
+    assert max(line.count("sha256:") for line in lines) == 1
+    assert read_lock(directory) == builders.lock()
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"schema_version": 2}', "\0"])
+def test_a_lock_that_cannot_be_read_is_no_missing_lock(directory: Path, text: str) -> None:
+    (directory / "analysis.lock").write_text(text)
+    with pytest.raises(SpecificationError, match=r"analysis\.lock cannot be read") as error:
+        read_lock(directory)
+    assert error.value.hint == f"git checkout -- {directory / 'analysis.lock'}"
+
+
+def write(path: str) -> Any:
+    return lambda directory, *_: (directory / path).write_text("changed")
+
+
+def remove(path: str) -> Any:
+    return lambda directory, *_: (directory / path).unlink()
+
+
+def update_image(_: Path, catalogue: FakeCatalogue, __: dict[str, Any]) -> None:
+    catalogue.letters["columnar"] = "f"
+
+
+def document(**changes: Any) -> Any:
+    return lambda _, __, changed: changed.update(changes)
+
+
+SMALL = {"title": "small", "files": [{"path": "data/a.csv", "size": 1, "sha256": "b" * 64}]}
+LARGE = {"title": "large", "files": [{"path": "data/b.csv", "size": 1, "sha256": "a" * 64}]}
+CHANGES: Mapping[str, tuple[Any, str]] = {
+    "image": (update_image, f"image: columnar changed ({'1' * 12} → {'f' * 12})"),
+    "dataset": (
+        document(datasets={"small": SMALL, "large": LARGE}),
+        f"dataset small: data/a.csv changed ({'a' * 12} → {'b' * 12})",
+    ),
+    "dataset gone": (
+        document(datasets={"large": LARGE}),
+        f"dataset small: data/a.csv is gone (was {'a' * 12})",
+    ),
+    "code changed": (write("code/x.py"), "code: code/x.py changed ("),
+    "Snakefile changed": (write("Snakefile"), "code: Snakefile changed ("),
+    "configuration changed": (write("config.yaml"), "code: config.yaml changed ("),
+    "code new": (write("code/new.py"), "code: code/new.py is new ("),
+    "code gone": (remove("config.yaml"), "code: config.yaml is gone (was "),
+    "parameter": (document(parameters={"bins": 11}), "analysis.yaml: parameters changed ("),
+    "rule": (
+        document(compare=[{"match": "*", "kind": "float"}]),
+        "analysis.yaml: compare changed (",
+    ),
+    "outputs": (
+        document(outputs={"plots": ["p.png"]}),
+        "analysis.yaml: outputs changed (",
+    ),
+    "name": (document(name="other"), "analysis.yaml: name changed (demo → other)"),
+    "reference changed": (write("reference/h.json"), "reference: h.json changed ("),
+    "reference new": (write("reference/t.csv"), "reference: t.csv is new ("),
+}
+
+
+@pytest.mark.parametrize("kind", CHANGES)
+def test_every_kind_of_change_is_named_refused_and_accepted_on_request(
+    kind: str, analysis: Analysis, directory: Path, catalogue: FakeCatalogue
+) -> None:
+    before, _ = enforce_lock(analysis, directory, catalogue, update=True)
+    change, said = CHANGES[kind]
+    changed: dict[str, Any] = {}
+    change(directory, catalogue, changed)
+    now = builders.analysis(**changed)
+    with pytest.raises(IntegrityError, match="differs from its lock") as error:
+        enforce_lock(now, directory, catalogue, update=False)
+    assert error.value.message.count("\n    ") == 1
+    assert f"\n    {said}" in error.value.message
+    assert "--update-lock" in str(error.value.hint)
+    assert read_lock(directory) == before
+    locked, changes = enforce_lock(now, directory, catalogue, update=True)
+    assert [str(difference)[: len(said)] for difference in changes] == [said]
+    assert read_lock(directory) == locked
+    assert enforce_lock(now, directory, catalogue, update=False)[1] == []
+
+
+def test_a_missing_reference_is_an_output_that_is_missing(
+    analysis: Analysis, directory: Path, catalogue: FakeCatalogue
+) -> None:
+    enforce_lock(analysis, directory, catalogue, update=True)
+    (directory / "reference" / "h.json").unlink()
+    for update in (False, True):
+        with pytest.raises(OutputMissingError, match="the reference of demo is missing"):
+            enforce_lock(analysis, directory, catalogue, update=update)
+
+
+def test_an_analysis_without_reference_can_be_locked(
+    analysis: Analysis, directory: Path, catalogue: FakeCatalogue
+) -> None:
+    (directory / "reference" / "h.json").unlink()
+    (directory / "reference").rmdir()
+    assert compute_lock(analysis, directory, catalogue).reference == {}
+
+
+TEXTS = st.sampled_from(["a", "b", "a/b", "dataset x", "code"])
+DIGESTS = st.sampled_from([digest("1"), digest("2")])
+NAMED = st.dictionaries(TEXTS, DIGESTS, max_size=3)
+LOCKS = st.builds(
+    AnalysisLock,
+    analysis=st.sampled_from(["one", "two"]),
+    images=NAMED,
+    datasets=st.dictionaries(
+        TEXTS, st.dictionaries(TEXTS, DIGESTS, min_size=1, max_size=2), max_size=2
+    ),
+    code=NAMED,
+    specification=NAMED,
+    reference=NAMED,
+)
+
+
+@given(LOCKS, LOCKS)
+def test_no_difference_if_and_only_if_equal(one: AnalysisLock, other: AnalysisLock) -> None:
+    assert (differences(one, other) == []) == (one == other)
+    assert differences(one, one.model_copy(deep=True)) == []
+
+
+@given(LOCKS, LOCKS)
+def test_differences_are_the_same_seen_from_the_other_side(
+    one: AnalysisLock, other: AnalysisLock
+) -> None:
+    there = [(d.part, d.name, d.before, d.now) for d in differences(one, other)]
+    back = [(d.part, d.name, d.now, d.before) for d in differences(other, one)]
+    assert there == back
+
+
+@given(LOCKS)
+def test_a_lock_survives_the_disk(
+    tmp_path_factory: pytest.TempPathFactory, one: AnalysisLock
+) -> None:
+    directory = tmp_path_factory.getbasetemp()
+    write_lock(one, directory)
+    assert read_lock(directory) == one

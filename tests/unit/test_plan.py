@@ -1,0 +1,186 @@
+"""The plan: what a backend is told, and each answer to "what has to run again?"."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reprun.errors import SpecificationError
+from reprun.plan import Again, Plan, make_plan, what_to_run
+from reprun.record import Inputs
+from tests.unit import builders
+from tests.unit.builders import digest
+
+
+def plan(**changes: Any) -> Plan:
+    return make_plan(builders.analysis(), builders.lock(**changes), builders.image())
+
+
+OUTPUTS = dict(builders.record().outputs)
+
+
+def test_defaults() -> None:
+    made = plan()
+    assert (made.variant, made.dataset, made.snakefile) == ("columnar", "small", "Snakefile")
+    assert made.config == {
+        "bins": 10,
+        "scale": 1.5,
+        "image": f"columnar@{digest('1')}",
+        "dataset": "small",
+    }
+    assert made.targets == ("results/h.json", "results/t.csv")
+    assert made.inputs == builders.inputs()
+
+
+def test_command_line_wins_over_variant_wins_over_analysis() -> None:
+    def bins(**given: Any) -> object:
+        made = make_plan(builders.analysis(), builders.lock(), builders.image("legacy"), **given)
+        assert made.config["bins"] == made.inputs.parameters["bins"]
+        assert made.config["scale"] == 1.5
+        return made.config["bins"]
+
+    assert bins() == 10
+    assert bins(variant="legacy") == 20
+    assert bins(variant="legacy", parameters={"bins": 30}) == 30
+
+
+def test_variant_brings_its_snakefile_and_dataset_its_files() -> None:
+    made = make_plan(
+        builders.analysis(),
+        builders.lock(),
+        builders.image("legacy", "5"),
+        variant="legacy",
+        dataset="large",
+    )
+    assert made.snakefile == "Snakefile.legacy"
+    assert made.inputs.images == {"legacy": digest("5")}
+    assert made.inputs.datasets == {"large": {"data/b.csv": digest("a")}}
+    assert made.config["dataset"] == "large"
+
+
+def test_without_data() -> None:
+    made = make_plan(builders.analysis(datasets={}), builders.lock(), builders.image())
+    assert made.dataset is None
+    assert "dataset" not in made.config
+    assert made.inputs.datasets == {}
+
+
+@pytest.mark.parametrize("wrong", [{"variant": "x"}, {"dataset": "x"}])
+def test_unknown_names_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(SpecificationError):
+        make_plan(builders.analysis(), builders.lock(), builders.image(), **wrong)
+
+
+# -- what has to run again --------------------------------------------------------------------
+
+
+def test_never_run() -> None:
+    again = what_to_run(plan(), None, {})
+    assert again == Again(False, True, (), "it has not run here yet")
+
+
+def test_nothing_changed() -> None:
+    assert what_to_run(plan(), builders.record(), OUTPUTS) == Again(
+        True, False, (), "nothing changed"
+    )
+
+
+CODE = dict(builders.lock().code)
+# what changed since the record, everything again?, reason
+CHANGED: dict[str, tuple[dict[str, Any], bool, str]] = {
+    "declared code": ({"code": CODE | {"code/x.py": digest("0")}}, False, "code/x.py changed"),
+    "undeclared code": ({"code": CODE | {"code/y.py": digest("0")}}, True, "code/y.py changed"),
+    "both": (
+        {"code": CODE | {"code/x.py": digest("0"), "code/y.py": digest("0")}},
+        True,
+        "code/x.py, code/y.py changed",
+    ),
+    "new code": ({"code": CODE | {"code/z.py": digest("0")}}, True, "code/z.py changed"),
+    "code gone": ({"code": {"code/x.py": digest("d")}}, True, "Snakefile, code/y.py changed"),
+    "declared data": (
+        {"datasets": {"small": {"data/a.csv": digest("0")}, "large": {}}},
+        False,
+        "data/a.csv changed",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", CHANGED)
+def test_a_changed_file(kind: str) -> None:
+    changes, everything, reason = CHANGED[kind]
+    again = what_to_run(plan(**changes), builders.record(), OUTPUTS)
+    assert again == Again(False, everything, (), reason)
+
+
+@pytest.mark.parametrize(
+    ("before", "reason"),
+    [
+        ({"images": {"columnar": digest("0")}}, "the image changed"),
+        ({"parameters": {"bins": 11, "scale": 1.5}}, "a parameter changed"),
+        ({"parameters": {"bins": 10}}, "a parameter changed"),
+        ({"parameters": {"bins": 10.0, "scale": 1.5}}, "a parameter changed"),
+        ({"outputs": ("results/h.json",)}, "the list of outputs changed"),
+        (
+            {"images": {}, "parameters": {}, "outputs": (), "code": {}},
+            "the image, a parameter, the list of outputs and 3 more changed",
+        ),
+    ],
+)
+def test_what_snakemake_cannot_see_runs_everything(before: dict[str, Any], reason: str) -> None:
+    last = builders.record(inputs=builders.inputs(**before))
+    assert what_to_run(plan(), last, OUTPUTS) == Again(False, True, (), reason)
+
+
+@pytest.mark.parametrize("status", ["failed", "interrupted"])
+def test_an_unfinished_run_goes_on(status: str) -> None:
+    last = builders.record(status=status)
+    again = what_to_run(plan(), last, OUTPUTS)
+    assert again == Again(False, False, (), f"the last run was {status}")
+
+
+@pytest.mark.parametrize("status", ["failed", "interrupted"])
+def test_an_unfinished_run_of_something_else_starts_again(status: str) -> None:
+    last = builders.record(status=status, inputs=builders.inputs(parameters={}))
+    assert what_to_run(plan(), last, OUTPUTS).everything
+
+
+@pytest.mark.parametrize("now", [None, digest("0")])
+def test_an_output_gone_or_edited_runs_its_rule(now: str | None) -> None:
+    again = what_to_run(plan(), builders.record(), OUTPUTS | {"results/t.csv": now})
+    assert again == Again(False, False, ("plot",), "the output results/t.csv is gone or was edited")
+
+
+def test_outputs_of_several_rules() -> None:
+    again = what_to_run(plan(), builders.record(), {})
+    assert again.rules == ("make", "plot")
+    assert again.reason == "the output results/h.json, results/t.csv is gone or was edited"
+
+
+def test_an_output_of_no_known_rule_runs_everything() -> None:
+    last = builders.record(steps=(builders.step(),))
+    for left in ({}, {"results/h.json": OUTPUTS["results/h.json"]}):
+        assert what_to_run(plan(), last, left).everything
+
+
+PARAMETERS = st.dictionaries(
+    st.sampled_from(["a", "b"]), st.sampled_from([0, 1, 1.0, True, False, "1", "true"])
+)
+INPUTS = st.builds(
+    Inputs,
+    images=st.dictionaries(st.just("columnar"), st.sampled_from("xy")),
+    code=st.dictionaries(st.sampled_from(["x", "y"]), st.sampled_from("xy")),
+    parameters=PARAMETERS,
+    outputs=st.tuples(st.sampled_from("xy")),
+)
+
+
+@given(INPUTS, INPUTS)
+def test_nothing_runs_if_and_only_if_all_inputs_are_equal(before: Inputs, now: Inputs) -> None:
+    made = plan()
+    made = Plan(**{name: getattr(made, name) for name in made.__slots__} | {"inputs": now})
+    again = what_to_run(made, builders.record(inputs=before), OUTPUTS)
+    assert again.nothing == (before.digest == now.digest)
+    assert again.reason

@@ -1,0 +1,166 @@
+"""References: written whole, read back, and what differs from the run that was blessed."""
+
+from __future__ import annotations
+
+import errno
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from reprun import reference
+from reprun.errors import OutputMissingError, SpecificationError, StorageError
+from reprun.histograms import Axis, Histogram, Objects, Table, hash_of_objects
+from reprun.reference import Blessing, bless, causes, load_reference, read_blessing
+from tests.unit import builders
+from tests.unit.builders import digest
+
+HISTOGRAM = Histogram("m4l", (Axis.regular(2, 0.0, 2.0),), np.array([0.0, 1.0, 2.0, 0.0]))
+TABLE = Table("yields", ("2011",), ("data",), np.array([[3.0]]), "year")
+OBJECTS = Objects({"m4l": HISTOGRAM, "yields": TABLE})
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    directory = tmp_path / "reference"
+    blessed(directory)
+    return directory
+
+
+def blessed(directory: Path, objects: Objects = OBJECTS) -> list[str]:
+    return bless(directory, objects, builders.record(), reason="it is right", author="A. Nobody")
+
+
+def blessing(directory: Path) -> Blessing:
+    found = read_blessing(directory)
+    assert found is not None
+    return found
+
+
+def test_a_reference_comes_back_as_it_was_blessed(tmp_path: Path) -> None:
+    directory = tmp_path / "deep" / "reference"
+    assert blessed(directory) == ["histograms.json", "yields.csv", "blessed.json"]
+    assert hash_of_objects(load_reference(directory)) == hash_of_objects(OBJECTS)
+    assert [path.name for path in directory.parent.iterdir()] == ["reference"]
+    assert directory.stat().st_mode & 0o777 == 0o755
+
+
+def test_who_blessed_it_and_from_what(directory: Path) -> None:
+    found = blessing(directory)
+    assert (found.reason, found.author, str(found.date)) == (
+        "it is right",
+        "A. Nobody",
+        "2026-03-01",
+    )
+    assert found.inputs == builders.inputs()
+    assert set(found.files) == {"histograms.json", "yields.csv"}
+
+
+def test_a_new_reference_replaces_the_whole_old_one(directory: Path) -> None:
+    blessed(directory, Objects({"m4l": HISTOGRAM}))
+    assert {path.name for path in directory.iterdir()} == {"histograms.json", "blessed.json"}
+
+
+def test_what_people_wrote_beside_it_stays(directory: Path) -> None:
+    (directory / "README.md").write_text("where the numbers come from")
+    blessed(directory)
+    assert (directory / "README.md").read_text() == "where the numbers come from"
+    assert [path.name for path in directory.parent.iterdir()] == ["reference"]
+
+
+def test_the_old_reference_stays_when_the_new_one_cannot_be_written(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = {path.name: path.read_bytes() for path in directory.iterdir()}
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(reference, "write_table", full)
+    with pytest.raises(StorageError, match="the disk is full"):
+        blessed(directory)
+    assert {path.name: path.read_bytes() for path in directory.iterdir()} == before
+    assert list(directory.parent.iterdir()) == [directory]
+
+
+def test_no_reference_is_never_a_pass(tmp_path: Path) -> None:
+    for directory in (tmp_path / "none", tmp_path):
+        with pytest.raises(OutputMissingError, match="there is no reference to compare with") as e:
+            load_reference(directory)
+        assert "reprun bless" in str(e.value.hint)
+
+
+def test_a_blessing_alone_is_no_reference(directory: Path) -> None:
+    (directory / "histograms.json").unlink()
+    (directory / "yields.csv").unlink()
+    with pytest.raises(OutputMissingError):
+        load_reference(directory)
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"schema_version": 2}', "no json"])
+def test_a_blessing_that_cannot_be_read(directory: Path, text: str) -> None:
+    (directory / "blessed.json").write_text(text)
+    with pytest.raises(SpecificationError, match=r"blessed\.json cannot be read") as error:
+        read_blessing(directory)
+    assert error.value.place == str(directory / "blessed.json")
+
+
+def test_nobody_blessed_it(directory: Path) -> None:
+    (directory / "blessed.json").unlink()
+    assert read_blessing(directory) is None
+    assert causes(None, builders.inputs(), directory) == [
+        "nobody blessed this reference: what it was made from is not known"
+    ]
+
+
+def test_nothing_differs(directory: Path) -> None:
+    assert causes(blessing(directory), builders.inputs(), directory) == []
+
+
+CODE = dict(builders.inputs().code)
+CAUSES: dict[str, tuple[dict[str, Any], str]] = {
+    "image": (
+        {"images": {"columnar": digest("f")}},
+        f"image: columnar changed ({'1' * 12} → {'f' * 12})",
+    ),
+    "code": (
+        {"code": CODE | {"code/x.py": digest("f")}},
+        f"code: code/x.py changed ({'d' * 12} → {'f' * 12})",
+    ),
+    "new code": ({"code": CODE | {"z": digest("f")}}, f"code: z is new ({'f' * 12})"),
+    "code gone": (
+        {"code": {name: CODE[name] for name in CODE if name != "Snakefile"}},
+        f"code: Snakefile is gone (was {'c' * 12})",
+    ),
+    "data": (
+        {"datasets": {"small": {"data/a.csv": digest("f")}}},
+        f"data: data/a.csv changed ({'a' * 12} → {'f' * 12})",
+    ),
+    "dataset": (
+        {"datasets": {"large": {"data/b.csv": digest("a")}}},
+        "data: the dataset is large, the blessed run's was small",
+    ),
+    "no dataset": ({"datasets": {}}, "data: the dataset is none, the blessed run's was small"),
+    "parameter": ({"parameters": {"bins": 11, "scale": 1.5}}, "parameters: bins is 11, was 10"),
+    "parameter gone": ({"parameters": {"bins": 10}}, "parameters: scale is None, was 1.5"),
+}
+
+
+@pytest.mark.parametrize("kind", CAUSES)
+def test_every_cause_is_named_alone(kind: str, directory: Path) -> None:
+    changes, said = CAUSES[kind]
+    found = causes(blessing(directory), builders.inputs(**changes), directory)
+    assert found == [f"since the reference was blessed on 2026-03-01, {said}"]
+
+
+def test_an_edited_and_a_removed_reference_file_are_causes(directory: Path) -> None:
+    who = blessing(directory)
+    text = json.loads((directory / "histograms.json").read_text())
+    (directory / "histograms.json").write_text(json.dumps(text))
+    (directory / "yields.csv").unlink()
+    assert causes(who, builders.inputs(), directory) == [
+        "reference: histograms.json was edited after it was blessed on 2026-03-01",
+        "reference: yields.csv was removed after it was blessed on 2026-03-01",
+    ]

@@ -1,0 +1,210 @@
+"""The run around the backend: what it starts from, what it records, when it does nothing."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reprun import run as run_module
+from reprun.backends.local import WorkflowOutcome, WorkflowRequest
+from reprun.engines.base import EngineStatus
+from reprun.errors import OutputMissingError, StepFailedError, StorageError
+from reprun.images.model import Image
+from reprun.progress import Silent
+from reprun.record import StepRecord, read_record
+from reprun.run import RunRequest, run
+from reprun.store import Store
+from tests.engines.fake import FakeEngine
+from tests.unit import builders
+
+ANALYSIS = """\
+schema_version: 1
+name: demo
+title: A demonstration
+experiment: CMS
+dphep_level: "2"
+parameters: {bins: 10}
+variants:
+  columnar: {image: columnar}
+outputs:
+  tables: [a.csv, b.csv]
+compare:
+  - {match: "*", kind: count}
+"""
+
+
+class Backend:
+    """A workflow of two rules, `a` and `b`, each writing its file unless it is there."""
+
+    def __init__(self) -> None:
+        self.requests: list[WorkflowRequest] = []
+        self.failing: Sequence[str] = ()
+        self.silent: Sequence[str] = ()
+
+    def __call__(self, request: WorkflowRequest, _: object) -> WorkflowOutcome:
+        self.requests.append(request)
+        steps: list[StepRecord] = []
+        for number, rule in enumerate("ab"):
+            output = request.workspace / f"{rule}.csv"
+            if output.exists() and not request.force_all and rule not in request.force_rules:
+                continue
+            log = request.run_directory / "logs" / rule
+            fields: dict[str, Any] = {"rule": rule, "job": number, "log": str(log), "inputs": ()}
+            code = 1 if rule in self.failing else 0
+            steps.append(builders.step(**fields, outputs=(output.name,), exit_code=code))
+            if code:
+                break
+            if rule not in self.silent:
+                output.write_text(f"row,value\nx,{request.config['bins']}\n")
+        return WorkflowOutcome((), tuple(steps), None)
+
+
+@pytest.fixture
+def backend(monkeypatch: pytest.MonkeyPatch) -> Backend:
+    backend = Backend()
+    monkeypatch.setattr(run_module, "run_workflow", backend)
+    return backend
+
+
+@pytest.fixture
+def start(
+    tmp_path: Path, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., run_module.RunOutcome]:
+    """Run the analysis on a fake engine, in an image that lies nowhere."""
+    assert backend.requests == []
+    directory = tmp_path / "project" / "examples" / "demo"
+    for path, text in {
+        "analysis.yaml": ANALYSIS,
+        "Snakefile": "",
+        "code/x.py": "",
+        "reference/a.csv": "row,value\nx,10\n",
+        "reference/b.csv": "row,value\nx,10\n",
+    }.items():
+        (directory / path).parent.mkdir(parents=True, exist_ok=True)
+        (directory / path).write_text(text)
+    (tmp_path / "project" / "images").mkdir()
+    monkeypatch.setenv("REPRUN_PROJECT", str(tmp_path / "project"))
+
+    def locked(_: object, name: str) -> Image:
+        return builders.image(name)
+
+    def chosen(*_: object) -> tuple[FakeEngine, EngineStatus]:
+        engine = FakeEngine()
+        return engine, engine.self_check()
+
+    monkeypatch.setattr("reprun.images.catalogue.Catalogue.locked", locked)
+    monkeypatch.setattr(run_module, "ensure", lambda image, *_: image)
+    monkeypatch.setattr(run_module, "choose_engine", chosen)
+
+    def start(**fields: Any) -> run_module.RunOutcome:
+        given: dict[str, Any] = {"results": tmp_path / "results", "update_lock": True} | fields
+        return run(RunRequest("demo", **given), Store(tmp_path / "store"), Silent())
+
+    return start
+
+
+Start = Callable[..., run_module.RunOutcome]
+
+
+def workspace(tmp_path: Path) -> Path:
+    return tmp_path / "results" / "demo" / "columnar" / "workspace"
+
+
+def test_a_first_run_then_nothing(start: Start, backend: Backend) -> None:
+    first = start()
+    assert first.ran
+    assert first.report.reproduced
+    assert first.reason == "it has not run here yet"
+    again = start()
+    assert not again.ran
+    assert again.reason == "nothing changed"
+    assert again.report == first.report
+    assert len(backend.requests) == 1
+
+
+def test_a_changed_parameter_runs_everything_and_is_judged(start: Start, backend: Backend) -> None:
+    start()
+    changed = start(parameters={"bins": 11})
+    assert changed.reason == "a parameter changed"
+    assert backend.requests[-1].force_all
+    assert not changed.report.reproduced
+
+
+def test_a_run_of_everything_that_fails_leaves_no_older_output(
+    start: Start, backend: Backend, tmp_path: Path
+) -> None:
+    """Typed again, it must not take over `b.csv` as the earlier parameter made it."""
+    start()
+    backend.failing = ["a"]
+    with pytest.raises(StepFailedError):
+        start(parameters={"bins": 11})
+    assert not (workspace(tmp_path) / "b.csv").exists()
+    record = read_record(workspace(tmp_path).parent)
+    assert record is not None
+    assert (record.status, record.outputs) == ("failed", {})
+    assert [step.rule for step in record.steps] == ["a"]
+    backend.failing = []
+    outcome = start(parameters={"bins": 11})
+    assert (workspace(tmp_path) / "b.csv").read_text() == "row,value\nx,11\n"
+    assert {step.rule: step.kept for step in outcome.record.steps} == {"a": False, "b": False}
+
+
+def test_a_failed_run_keeps_what_it_finished(
+    start: Start, backend: Backend, tmp_path: Path
+) -> None:
+    backend.failing = ["b"]
+    with pytest.raises(StepFailedError):
+        start()
+    backend.failing = []
+    outcome = start()
+    assert {step.rule: step.kept for step in outcome.record.steps} == {"a": True, "b": False}
+    assert outcome.report.reproduced
+    assert not backend.requests[-1].force_all
+
+
+def test_leftovers_of_an_unknown_run_are_not_taken_over(
+    start: Start, backend: Backend, tmp_path: Path
+) -> None:
+    start()
+    (workspace(tmp_path).parent / "record.json").write_text("of another version")
+    (workspace(tmp_path) / "b.csv").write_text("row,value\nx,99\n")
+    assert start().report.reproduced
+
+
+def test_an_edited_output_runs_its_rule_alone(
+    start: Start, backend: Backend, tmp_path: Path
+) -> None:
+    start()
+    (workspace(tmp_path) / "b.csv").write_text("row,value\nx,99\n")
+    outcome = start()
+    assert backend.requests[-1].force_rules == ("b",)
+    assert outcome.report.reproduced
+
+
+def test_an_output_that_is_missing(start: Start, backend: Backend, tmp_path: Path) -> None:
+    backend.silent = ["b"]
+    with pytest.raises(OutputMissingError, match=r"the run left no b\.csv"):
+        start()
+    record = read_record(workspace(tmp_path).parent)
+    assert record is not None
+    assert record.status == "failed"
+
+
+def test_again_runs_everything(start: Start, backend: Backend) -> None:
+    start()
+    outcome = start(again=True)
+    assert outcome.reason == "--again was given"
+    assert backend.requests[-1].force_all
+
+
+def test_two_runs_at_once_are_refused(start: Start, backend: Backend, tmp_path: Path) -> None:
+    start()
+    with (workspace(tmp_path).parent / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(StorageError, match="another reprun is running this analysis here"):
+            start()
+    assert not start().ran

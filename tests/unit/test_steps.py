@@ -1,0 +1,416 @@
+"""One step: what its container gets, what its record says, what a failure tells."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reprun.backends.steps import (
+    BENCHMARK_HEADER,
+    LAST_LINES,
+    STRICT,
+    Step,
+    StepRunner,
+    _Tail,
+    echo_to_stderr,
+    failure_of,
+    path_in_workspace,
+)
+from reprun.engines.base import MIB, ContainerResult, Ending, Mount
+from reprun.errors import EngineError, SpecificationError, StorageError
+from reprun.record import StepRecord
+from tests.engines.fake import FakeContainer, FakeEngine
+from tests.unit import builders
+
+COMMAND = "python3 code/x.py"
+
+
+@dataclass
+class Bench:
+    """A step runner over the fake engine."""
+
+    engine: FakeEngine
+    workspace: Path
+    logs: Path
+
+    def run(
+        self,
+        program: Callable[[FakeContainer], int] = lambda _: 0,
+        *,
+        echo: Callable[[bytes], None] | None = None,
+        cancelled: bool = False,
+        **fields: Any,
+    ) -> StepRecord:
+        given: dict[str, Any] = {"rule": "make", "job": 3, "command": COMMAND, "image": IMAGE}
+        step = Step(**(given | fields))
+        self.engine.register(("bash", "-c", STRICT + step.command), program)
+        runner = StepRunner(self.engine, self.workspace, self.logs, echo=echo)
+        if cancelled:
+            runner.cancelled.set()
+        return runner.run(step)
+
+
+IMAGE = builders.image()
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    workspace = tmp_path / "workspace"
+    (workspace / "data").mkdir(parents=True)
+    (workspace / "data" / "a.csv").write_text("as given")
+    return Bench(FakeEngine(), workspace, tmp_path / "logs")
+
+
+def test_the_container_gets_the_whole_contract(bench: Bench) -> None:
+    bench.run(inputs=("data/a.csv",), outputs=("out/h",), threads=2, memory_mb=100, minutes=1.5)
+    (job,) = bench.engine.jobs
+    assert job.argv == ("bash", "-c", "set -euo pipefail\n" + COMMAND)
+    assert job.image == IMAGE
+    assert list(job.mounts) == [
+        Mount(bench.workspace, "/work", read_only=False),
+        Mount(bench.workspace / "data/a.csv", "/work/data/a.csv"),
+    ]
+    assert job.hidden == ("/work/.snakemake",)
+    assert job.working_directory == "/work"
+    assert (job.limits.cpus, job.limits.memory_bytes, job.limits.seconds) == (2.0, 100 * MIB, 90.0)
+
+
+def test_no_time_limit_unless_asked_for(bench: Bench) -> None:
+    bench.run()
+    assert bench.engine.jobs[0].limits.seconds is None
+
+
+def test_an_input_cannot_be_written(bench: Bench) -> None:
+    def program(container: FakeContainer) -> int:
+        container.write("/work/data/a.csv", "spoiled")
+        return 0
+
+    assert not bench.run(program, inputs=("data/a.csv",)).succeeded
+    assert (bench.workspace / "data" / "a.csv").read_text() == "as given"
+
+
+def test_snakemakes_own_directory_is_not_seen(bench: Bench) -> None:
+    (bench.workspace / ".snakemake").mkdir()
+    (bench.workspace / ".snakemake" / "metadata").touch()
+    seen: list[bool] = []
+
+    def program(container: FakeContainer) -> int:
+        seen.append(container.exists("/work/.snakemake/metadata"))
+        return 0
+
+    bench.run(program)
+    assert seen == [False]
+
+
+def test_an_input_that_links_out_of_the_workspace_is_refused(bench: Bench, tmp_path: Path) -> None:
+    """An earlier step could have written it, to read any file of the host through it."""
+    secret = tmp_path / "secret"
+    secret.write_text("of the host")
+    (bench.workspace / "data" / "link.csv").symlink_to(secret)
+    with pytest.raises(SpecificationError, match="is a link that leads out of the workspace"):
+        bench.run(inputs=("data/link.csv",))
+    assert bench.engine.jobs == []
+
+
+def test_outputs_that_are_missing_or_lead_out(bench: Bench, tmp_path: Path) -> None:
+    (bench.workspace / "made").touch()
+    (tmp_path / "elsewhere").touch()
+    (bench.workspace / "link").symlink_to(tmp_path / "elsewhere")
+    (bench.workspace / "inner").symlink_to("made")
+    step = Step("make", 0, COMMAND, IMAGE, outputs=("made", "link", "gone", "inner"))
+    runner = StepRunner(bench.engine, bench.workspace, bench.logs)
+    assert runner.missing_outputs(step) == ["link", "gone"]
+
+
+@pytest.mark.parametrize("outputs", [("data/b.csv",), ("data/deep/b.csv",), ("data",)])
+def test_a_directory_that_holds_an_output_stays_writable(
+    bench: Bench, outputs: tuple[str, ...]
+) -> None:
+    bench.run(inputs=("data",), outputs=outputs)
+    assert len(bench.engine.jobs[0].mounts) == 1
+
+
+def test_a_directory_that_holds_a_log_stays_writable(bench: Bench) -> None:
+    bench.run(inputs=("data",), logs=("data/log",))
+    assert len(bench.engine.jobs[0].mounts) == 1
+
+
+def test_an_input_named_twice_is_mounted_once(bench: Bench) -> None:
+    bench.run(inputs=("data/a.csv", "data/a.csv"))
+    assert len(bench.engine.jobs[0].mounts) == 2
+
+
+@pytest.mark.parametrize("path", ["../a", "/etc/passwd", "data/../../a", ".."])
+@pytest.mark.parametrize("field", ["inputs", "outputs", "logs"])
+def test_a_path_out_of_the_workspace_is_refused(bench: Bench, field: str, path: str) -> None:
+    fields: dict[str, Any] = {field: (path,)}
+    with pytest.raises(SpecificationError, match="rule make: '"):
+        bench.run(**fields)
+    assert bench.engine.jobs == []
+
+
+@pytest.mark.parametrize("path", ["../a", "/a"])
+def test_a_benchmark_out_of_the_workspace_is_refused_before_anything_runs(
+    bench: Bench, path: str
+) -> None:
+    with pytest.raises(SpecificationError, match="leads out of the workspace"):
+        bench.run(benchmark=path)
+    assert bench.engine.jobs == []
+
+
+@given(st.text(alphabet="a./", min_size=1, max_size=12))
+def test_what_is_accepted_stays_inside(path: str) -> None:
+    root = Path("/w/s")
+    try:
+        pure = path_in_workspace(path, "r")
+    except SpecificationError:
+        return
+    assert (root / pure).is_relative_to(root)
+    assert ".." not in pure.parts
+
+
+# -- the record -------------------------------------------------------------------------------
+
+
+def test_the_record_tells_what_ran(bench: Bench) -> None:
+    record = bench.run(
+        inputs=("data/a.csv",), outputs=("h",), wildcards={"year": "2012"}, threads=2, memory_mb=7
+    )
+    assert record.succeeded
+    assert (record.rule, record.job, record.command) == ("make", 3, COMMAND)
+    assert (record.image, record.engine) == (IMAGE.reference, "fake")
+    assert (record.inputs, record.outputs) == (("data/a.csv",), ("h",))
+    assert record.wildcards == {"year": "2012"}
+    assert (record.cpus, record.memory_limit_bytes) == (2.0, 7 * MIB)
+    assert record.peak_memory_bytes == 1 << 20
+    assert record.log == str(bench.logs / "make-3.log")
+    assert record.last_lines == ()
+
+
+def test_both_streams_go_to_the_log_and_to_the_echo(bench: Bench) -> None:
+    heard: list[bytes] = []
+
+    def program(container: FakeContainer) -> int:
+        container.stdout(b"said\n")
+        container.stderr(b"warned\n")
+        return 0
+
+    record = bench.run(program, echo=heard.append)
+    assert Path(record.log).read_bytes() == b"said\nwarned\n"
+    assert heard == [b"said\n", b"warned\n"]
+
+
+def test_a_failure_keeps_the_last_lines(bench: Bench) -> None:
+    def program(container: FakeContainer) -> int:
+        for number in range(100):
+            container.stdout(f"line {number}\n".encode())
+        container.stderr(b"no newline at the end \xff")
+        return 3
+
+    record = bench.run(program)
+    assert (record.ending, record.exit_code) == ("exited", 3)
+    assert len(record.last_lines) == LAST_LINES
+    assert record.last_lines[-2:] == ("line 99", "no newline at the end \N{REPLACEMENT CHARACTER}")
+
+
+def test_a_silent_failure_shows_its_declared_log(bench: Bench) -> None:
+    def program(container: FakeContainer) -> int:
+        container.write("/work/make.log", "reading\nfailed: bad header\n")
+        return 1
+
+    record = bench.run(program, logs=("none.log", "make.log"))
+    assert record.last_lines == ("reading", "failed: bad header")
+
+
+def test_a_silent_failure_without_a_log_has_no_lines(bench: Bench) -> None:
+    assert bench.run(lambda _: 1, logs=("none.log",)).last_lines == ()
+
+
+def test_a_declared_log_that_links_elsewhere_is_not_read(bench: Bench, tmp_path: Path) -> None:
+    """The job may write any link into its workspace; it must not be followed on the host."""
+    (tmp_path / "secret").write_text("of the host\n")
+    (bench.workspace / "make.log").symlink_to(tmp_path / "secret")
+    assert bench.run(lambda _: 1, logs=("make.log",)).last_lines == ()
+
+
+def test_an_engine_that_fails_is_an_error(bench: Bench) -> None:
+    step = Step(rule="make", job=1, command="unregistered", image=IMAGE)
+    with pytest.raises(EngineError):
+        StepRunner(bench.engine, bench.workspace, bench.logs).run(step)
+
+
+def test_logs_that_cannot_be_written(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "mkdir", full)
+    with pytest.raises(StorageError, match="the disk is full"):
+        bench.run()
+
+
+def test_label_names_the_wildcards() -> None:
+    step = Step("make", 1, "", IMAGE, wildcards={"year": "2012", "channel": "4mu"})
+    assert step.label == "make (year=2012, channel=4mu)"
+    assert Step("make", 1, "", IMAGE).label == "make"
+
+
+# -- benchmark table --------------------------------------------------------------------------
+
+
+class Measured(FakeEngine):
+    """An engine whose figures are given."""
+
+    results: list[ContainerResult]
+
+    def run(self, *_: Any, **__: Any) -> ContainerResult:
+        return self.results.pop(0)
+
+
+def measured(bench: Bench, *results: ContainerResult, **fields: Any) -> StepRecord:
+    engine = Measured()
+    engine.results = list(results)
+    step = Step("make", 1, COMMAND, IMAGE, benchmark="bench/make.tsv", **fields)
+    return StepRunner(engine, bench.workspace, bench.logs).run(step)
+
+
+def table(bench: Bench) -> list[list[str]]:
+    lines = (bench.workspace / "bench" / "make.tsv").read_text().splitlines()
+    return [line.split("\t") for line in lines]
+
+
+def test_benchmark_table_is_snakemakes(bench: Bench) -> None:
+    results = (
+        ContainerResult(Ending.EXITED, 0, 3661.5, 1830.75, 100 * MIB),
+        ContainerResult(Ending.EXITED, 0, 2.0, None, None),
+    )
+    measured(bench, *results, repetitions=2)
+    heading, first, second = table(bench)
+    assert "\t".join(heading) == BENCHMARK_HEADER
+    row = dict(zip(heading, first, strict=True))
+    assert (row["s"], row["h:m:s"], row["max_rss"]) == ("3661.5000", "1:01:01", "100.00")
+    assert (row["mean_load"], row["cpu_time"]) == ("50.00", "1830.75")
+    assert second == ["2.0000", "0:00:02", *["-"] * 8]
+
+
+def test_a_benchmark_of_no_time_at_all(bench: Bench) -> None:
+    measured(bench, ContainerResult(Ending.EXITED, 0, 0.0, 0.0, 1))
+    assert table(bench)[1][-2] == "-"
+
+
+def test_repetitions_end_at_the_first_failure(bench: Bench) -> None:
+    good = ContainerResult(Ending.EXITED, 0, 1.0, None, None)
+    bad = ContainerResult(Ending.EXITED, 1, 1.0, None, None)
+    assert not measured(bench, good, bad, good, repetitions=3).succeeded
+    assert not (bench.workspace / "bench").exists()
+
+
+def test_a_benchmark_does_not_write_through_a_link(bench: Bench, tmp_path: Path) -> None:
+    target = tmp_path / "of-the-host"
+    target.write_text("untouched")
+    (bench.workspace / "bench").mkdir()
+    (bench.workspace / "bench" / "make.tsv").symlink_to(target)
+    measured(bench, ContainerResult(Ending.EXITED, 0, 1.0, None, None))
+    assert target.read_text() == "untouched"
+
+
+def test_a_benchmark_does_not_write_below_a_link(bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (bench.workspace / "bench").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(SpecificationError, match="leads out of the workspace through a link"):
+        measured(bench, ContainerResult(Ending.EXITED, 0, 1.0, None, None))
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+# -- how it ended, in a sentence ----------------------------------------------------------------
+
+
+def test_out_of_memory(bench: Bench) -> None:
+    def program(container: FakeContainer) -> int:
+        container.allocate(101 * MIB)
+        return 0
+
+    error = failure_of(bench.run(program, memory_mb=100))
+    assert error.message == "step make failed: it needed more than its limit of 100 MB of memory"
+    assert error.hint == "resources: mem_mb=200   # in rule make of the Snakefile"
+    assert error.place == str(bench.logs / "make-3.log")
+
+
+def test_out_of_time(bench: Bench) -> None:
+    def program(container: FakeContainer) -> int:
+        container.sleep(60)
+        return 0
+
+    error = failure_of(bench.run(program, minutes=0.001))
+    assert error.message == "step make failed: it ran longer than its limit (0 s)"
+    assert error.hint == "resources: runtime=MINUTES   # in rule make of the Snakefile"
+
+
+def test_cancelled(bench: Bench) -> None:
+    def program(container: FakeContainer) -> int:
+        container.sleep(60)
+        return 0
+
+    error = failure_of(bench.run(program, cancelled=True))
+    assert error.message == "step make failed: it was stopped"
+
+
+def test_exit_code_and_last_lines(bench: Bench) -> None:
+    def program(container: FakeContainer) -> int:
+        container.stderr(b"Traceback\nValueError: bad\n")
+        return 2
+
+    error = failure_of(bench.run(program))
+    assert error.message == "step make failed: exit code 2\n    Traceback\n    ValueError: bad"
+    assert error.hint == f"less {bench.logs / 'make-3.log'}"
+    assert error.exit_code == 4
+
+
+@given(st.lists(st.text(alphabet="ab\n ", max_size=9), max_size=30))
+def test_the_tail_does_not_depend_on_how_the_output_is_cut(parts: list[str]) -> None:
+    text = "".join(parts)
+    pieces, whole = _Tail(), _Tail()
+    for part in parts:
+        pieces.take(part.encode())
+    whole.take(text.encode())
+    assert pieces.lines == whole.lines
+    assert (
+        pieces.lines
+        == [line for line in text.split("\n")[-LAST_LINES - 1 :] if line.strip()][-LAST_LINES:]
+    )
+
+
+def test_two_steps_at_once_keep_their_logs_apart(bench: Bench) -> None:
+    barrier = threading.Barrier(2, timeout=30)
+
+    def program(word: bytes) -> Callable[[FakeContainer], int]:
+        def run(container: FakeContainer) -> int:
+            barrier.wait()
+            container.stdout(word)
+            return 0
+
+        return run
+
+    threads = [
+        threading.Thread(
+            target=bench.run, args=(program(word.encode()),), kwargs={"rule": word, "command": word}
+        )
+        for word in ("one", "two")
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for word in ("one", "two"):
+        assert (bench.logs / f"{word}-3.log").read_text() == word
+
+
+def test_echo_is_standard_error(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    echo_to_stderr(b"raw \xff\n")
+    assert capfdbinary.readouterr() == (b"", b"raw \xff\n")
