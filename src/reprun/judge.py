@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from reprun.compare import compare
+from reprun.compare.calibrate import calibrate
+from reprun.compare.select import refuse_nothing, renamed, selected
 from reprun.digests import sha256_file
 from reprun.errors import SpecificationError
-from reprun.histograms import Table, read_all
+from reprun.histograms import Objects, Table, read_all
 from reprun.record import JUDGED_BY, REPORT_HTML, REPORT_JSON, RunRecord
 from reprun.reference import causes, load_reference, read_blessing
 from reprun.report import (
@@ -19,6 +22,7 @@ from reprun.report import (
     report_json,
     table_to_show,
 )
+from reprun.report.calibration import calibration_json, calibration_text
 from reprun.report.model import AnalysisInfo, Plot, Report, StepUsage
 from reprun.spec import Analysis, ComparisonRule
 from reprun.store import write_atomically
@@ -49,8 +53,13 @@ def judge(outputs: Outputs, record: RunRecord) -> Report:
     )
     reference = load_reference(outputs.reference)
     today = dt.datetime.now(dt.UTC).date()
-    comparison = compare(monitored, reference, outputs.analysis.compare, today)
     blessing = read_blessing(outputs.reference)
+    # Without a blessing nobody knows what the reference was made from: the strict side.
+    inputs = record.inputs.datasets
+    shared = bool(inputs) and (blessing is None or blessing.inputs.datasets == inputs)
+    comparison = compare(
+        monitored, reference, outputs.analysis.compare, today, shared_events=shared
+    )
     changed = causes(blessing, record.inputs, outputs.reference)
     report = build_report(
         comparison,
@@ -83,45 +92,64 @@ def judge(outputs: Outputs, record: RunRecord) -> Report:
     return report
 
 
-def compare_files(
-    monitored: Path, reference: Path, *, relative: float = 0.0, html: Path | None = None
-) -> Report:
-    """Compare two files on their own; with `html`, also write the page there.
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Two files to hold against each other, and how."""
 
-    Everything is compared exactly, or within `relative` if that is not zero. Raises
-    SpecificationError for a tolerance that would let everything pass.
+    monitored: Path
+    reference: Path
+    rules: Sequence[ComparisonRule] = ()
+    """Without one that matches, an object is compared exactly."""
+    match: Sequence[str] = ()
+    """Globs of the names to compare, as the monitored file has them; all if there is none."""
+    maps: Sequence[tuple[str, str]] = ()
+    """(name in the reference, name in the monitored file)."""
+    shared_events: bool = False
+
+
+def read_files(files: Files) -> tuple[Objects, Objects]:
+    """Read both files, rename and select.
+
+    Raises NothingToCompareError if a glob matches nothing on either side.
     """
-    if not 0.0 <= relative < 1.0:
-        raise SpecificationError(
-            f"a relative tolerance of {relative:g} lets everything pass: give one below 1",
-            hint="reprun compare --help",
-        )
-    rules = (
-        [ComparisonRule(match="*", kind="float", relative=relative, reason="given by the user")]
-        if relative
-        else []
-    )
+    # One root for each, so that objects of two files are matched by their own names.
+    monitored = read_all([files.monitored], files.monitored.parent)
+    reference = renamed(read_all([files.reference], files.reference.parent), files.maps)
+    refuse_nothing(files.match, monitored, reference)
+    return selected(monitored, files.match), selected(reference, files.match)
+
+
+def compare_files(files: Files, *, html: Path | None = None) -> Report:
+    """Compare two files on their own; with `html`, also write the page there."""
+    monitored, reference = read_files(files)
     today = dt.datetime.now(dt.UTC).date()
-    # One root for both, so that objects of two files are matched by their own names.
     comparison = compare(
-        read_all([monitored], monitored.parent),
-        read_all([reference], reference.parent),
-        rules,
-        today,
+        monitored, reference, files.rules, today, shared_events=files.shared_events
     )
+    names = files.monitored.name, files.reference.name
     report = build_report(
         comparison,
-        AnalysisInfo(name=monitored.name, title=f"{monitored.name} against {reference.name}"),
+        AnalysisInfo(name=names[0], title=f"{names[0]} against {names[1]}"),
         provenance={
-            "monitored": str(monitored),
-            "monitored sha256": sha256_file(monitored),
-            "reference": str(reference),
-            "reference sha256": sha256_file(reference),
+            "monitored": str(files.monitored),
+            "monitored sha256": sha256_file(files.monitored),
+            "reference": str(files.reference),
+            "reference sha256": sha256_file(files.reference),
         },
     )
     if html is not None:
         write_atomically(html, render_html(report).encode())
     return report
+
+
+def calibrate_files(files: Files, toys: int, output_format: str) -> str:
+    """Return what toys from the reference say of the rules, as text or JSON."""
+    if output_format not in ("text", "json"):
+        raise SpecificationError("a calibration is printed as text or json")
+    _, reference = read_files(files)
+    today = dt.datetime.now(dt.UTC).date()
+    found = calibrate(reference, files.rules, today, toys)
+    return calibration_text(found) if output_format == "text" else calibration_json(found)
 
 
 def _analysis_info(analysis: Analysis, record: RunRecord) -> AnalysisInfo:

@@ -109,6 +109,10 @@ class Outputs(_Document):
         return self
 
 
+StatisticalTest = Literal["yield", "shape", "pull", "runs", "ks", "ad"]
+DEFAULT_TESTS: tuple[StatisticalTest, ...] = ("yield", "shape", "pull", "runs")
+
+
 class ComparisonRule(_Document):
     """How objects whose name matches a glob are compared. The first rule that matches counts."""
 
@@ -116,15 +120,33 @@ class ComparisonRule(_Document):
     kind: Literal["count", "float", "sampled", "ignore"]
     relative: Annotated[Finite, Field(ge=0, lt=1)] = 0.0
     absolute: Annotated[Finite, Field(ge=0)] = 0.0
+    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.01
+    """The chance allowed that a file of `sampled` objects fails although all agree."""
+    tests: Annotated[tuple[StatisticalTest, ...], Field(min_length=1)] = DEFAULT_TESTS
+    """Without `yield` the samples may differ in size, and only shapes are compared."""
+    toys: Annotated[int, Field(ge=1000, le=10_000_000)] = 10_000
+    """The most toys thrown for one p-value."""
+    covariance: str | None = None
+    """The name of a TH2 in the files that holds the covariance of the bins."""
     reason: str | None = None
     expires: datetime.date | None = None
 
     @model_validator(mode="after")
     def _exceptions_have_reasons(self) -> ComparisonRule:
-        if (self.kind == "ignore" or self.relative or self.absolute) and not self.reason:
+        loose = self.kind in ("ignore", "sampled") or self.relative or self.absolute
+        if loose and not self.reason:
             raise ValueError(f"the rule for '{self.match}' allows a difference: give its reason")
         if self.kind == "count" and (self.relative or self.absolute):
             raise ValueError(f"the rule for '{self.match}': counts are compared exactly")
+        statistical = {"alpha", "tests", "toys", "covariance"} & self.model_fields_set
+        if self.kind != "sampled" and statistical:
+            raise ValueError(
+                f"the rule for '{self.match}': {min(statistical)} is for the kind sampled"
+            )
+        if len(set(self.tests)) != len(self.tests):
+            raise ValueError(f"the rule for '{self.match}' names a test twice")
+        if self.tests == ("runs",):
+            raise ValueError(f"the rule for '{self.match}': runs alone sees too little")
         return self
 
 

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from reprun.compare import Comparison, Item, Verdict, compare
-from reprun.errors import NothingToCompareError, SpecificationError
+from reprun.errors import NothingToCompareError
 from reprun.histograms import Axis, DataObject, Histogram, Objects, Table, read_objects
 from reprun.spec import ComparisonRule
 from tests.real_data import real_file
@@ -394,9 +395,16 @@ class TestPolicy:
         comparison = run(histogram(), histogram(), rule(match="m4l*"), rule())
         assert comparison.notes == ("the rule 'm4l*' (count) matches no object",)
 
-    def test_statistics_are_refused_until_they_exist(self) -> None:
-        with pytest.raises(SpecificationError, match="statistical comparison is not available yet"):
-            run(histogram(), histogram(), rule("sampled"))
+    def test_statistics_need_a_reason_and_belong_to_sampled(self) -> None:
+        for kind, more, words in (
+            ("sampled", {}, "give its reason"),
+            ("float", {"alpha": 0.1}, "alpha is for the kind sampled"),
+            ("sampled", {"tests": ["shape", "shape"], "reason": "seeds"}, "names a test twice"),
+            ("sampled", {"tests": ["runs"], "reason": "seeds"}, "sees too little"),
+            ("sampled", {"alpha": 0.0, "reason": "seeds"}, "greater than 0"),
+        ):
+            with pytest.raises(ValidationError, match=words):
+                rule(kind, **more)
 
 
 class TestNothing:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from reprun.compare.numeric import Tolerance, numeric_difference
 from reprun.compare.policy import DEFAULT_KIND, Policy
+from reprun.compare.sampled import Tested, apply_tests, judge_samples
 from reprun.compare.structure import edges_differ_in_rounding, structure_difference
 from reprun.compare.verdict import (
     BinDifference,
@@ -32,13 +34,16 @@ def compare(
     reference: Objects,
     rules: Sequence[ComparisonRule],
     today: datetime.date,
+    *,
+    shared_events: bool = False,
 ) -> Comparison:
     """Compare everything a run made with everything its reference holds.
 
     Objects are matched by name. A rule holds up to and including the day it expires. An
-    object without a rule is compared exactly. Raises NothingToCompareError if either side
-    holds nothing, if the rules ignore everything or if every object is empty on both sides;
-    SpecificationError for a rule this version cannot honour.
+    object without a rule is compared exactly. With `shared_events` both sides were made from
+    the same input events: then the kind `sampled` excuses nothing. Raises
+    NothingToCompareError if either side holds nothing, if the rules ignore everything or if
+    every object is empty on both sides.
     """
     policy = Policy(rules, today)
     for label, side in (("the run made", monitored), ("the reference holds", reference)):
@@ -47,6 +52,7 @@ def compare(
     unreadable = {**reference.unsupported, **monitored.unsupported}
     names = sorted({*monitored, *reference, *unreadable})
     items: list[Item] = []
+    tested: dict[str, Tested] = {}
     ignored: list[Ignored] = []
     for name in names:
         rule = policy.rule_for(name)
@@ -60,7 +66,10 @@ def compare(
             item = _unpaired(name, rule, one, other)
         else:
             item = _pair(name, rule, one, other)
+            if rule and rule.kind == "sampled" and item.numbers and not item.verdict.passes:
+                tested[name] = apply_tests(name, rule, one, other, (monitored, reference))
         items.append(_with_notes(item, policy))
+    items, family_notes = judge_samples(items, tested, shared_events=shared_events)
     if not items:
         raise NothingToCompareError(
             f"the rules ignore all of {count_of(len(ignored), 'object')}: "
@@ -71,7 +80,9 @@ def compare(
             f"all of {count_of(len(items), 'object')} are empty in the run and in the reference: "
             "their agreement proves nothing"
         )
-    return Comparison(tuple(items), tuple(ignored), _overall_notes(policy, names, monitored))
+    return Comparison(
+        tuple(items), tuple(ignored), (*family_notes, *_overall_notes(policy, names, monitored))
+    )
 
 
 def _pair(name: str, rule: ComparisonRule | None, one: DataObject, other: DataObject) -> Item:
@@ -79,16 +90,21 @@ def _pair(name: str, rule: ComparisonRule | None, one: DataObject, other: DataOb
     hashes = content_hash(one), content_hash(other)
 
     def item(
-        verdict: Verdict, headline: str, sentence: str, *checks: Check, numbers: Numbers | None
-    ) -> Item:
+        verdict: Verdict, headline: str, sentence: str, *checks: Check,
+        numbers: Numbers | None, needed: str = "",
+    ) -> Item:  # fmt: skip
         return Item(
-            name, verdict, headline, sentence, kind, rule, one, other, *hashes, numbers, checks
-        )
+            name, verdict, headline, sentence, kind, rule, one, other, *hashes, numbers, checks,
+            needed=needed,
+        )  # fmt: skip
 
     structure = structure_difference(one, other)
     if structure is not None:
         check = Check("structure", passed=False, sentence=structure)
-        return item(Verdict.NOT_COMPARABLE, structure, structure, check, numbers=None)
+        return item(
+            Verdict.NOT_COMPARABLE, structure, structure, check, numbers=None,
+            needed="class, axes, labels, flow bins and stored sumw2 must agree",
+        )  # fmt: skip
     agreeing = "class, axes, flow bins, labels and stored sumw2"
     agreeing = agreeing if isinstance(one, Histogram) else "rows and columns"
     same = Check("structure", passed=True, sentence=f"{agreeing} agree")
@@ -117,7 +133,10 @@ def _pair(name: str, rule: ComparisonRule | None, one: DataObject, other: DataOb
         "max_absolute": numbers.max_absolute,
     }
     check = Check("numbers", passed=passed, sentence=sentence, figures=figures)
-    return item(verdict, headline, sentence, same, hashed, check, numbers=numbers)
+    return item(
+        verdict, headline, sentence, same, hashed, check, numbers=numbers,
+        needed="" if passed else _needed(numbers, rule, entries),
+    )  # fmt: skip
 
 
 def _unpaired(
@@ -162,11 +181,7 @@ def _with_notes(item: Item, policy: Policy) -> Item:
             notes.append(f"{count_of(broken, 'number')} in the {side} not finite (NaN or infinite)")
         if isinstance(thing, Histogram) and thing.sumw2 is not None and (thing.sumw2 < 0).any():
             notes.append(f"negative sumw2 in the {side}")
-    return Item(
-        item.name, item.verdict, item.headline, item.sentence, item.kind, item.rule,
-        item.monitored, item.reference, item.monitored_hash, item.reference_hash, item.numbers,
-        item.checks, (*item.notes, *notes),
-    )  # fmt: skip
+    return replace(item, notes=(*item.notes, *notes))
 
 
 def _no_power(item: Item) -> bool:
@@ -194,6 +209,24 @@ def _extent(thing: DataObject) -> str:
     if isinstance(thing, Histogram):
         return f"{count_of(thing.values.size, 'bin')} with flow"
     return count_of(thing.values.size, "number")
+
+
+def _needed(numbers: Numbers, rule: ComparisonRule | None, entries: str | None) -> str:
+    """Return what would have to be true for two objects of one structure to pass."""
+    if not numbers.beyond:
+        return f"the number of entries must agree ({entries})"
+    if not np.isfinite(numbers.max_relative):
+        return "no rule passes a number that is not finite on one side only"
+    needed = f"relative: {_rounded_up(numbers.max_relative)}, with a reason"
+    if rule is not None and rule.kind == "float":
+        return f"all numbers within the tolerance; it would take {needed}"
+    return f"all numbers equal; a rule of kind float would need {needed}"
+
+
+def _rounded_up(value: float) -> str:
+    """Return a number with two digits that is not below `value`."""
+    step = 10.0 ** (np.floor(np.log10(value)) - 1)
+    return f"{np.ceil(value / step * (1 - 1e-12)) * step:.2g}"
 
 
 def _entries_difference(one: DataObject, other: DataObject, tolerance: Tolerance) -> str | None:

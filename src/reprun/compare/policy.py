@@ -6,7 +6,6 @@ import datetime
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 
-from reprun.errors import SpecificationError
 from reprun.spec import ComparisonRule
 
 DEFAULT_KIND = "count"
@@ -20,13 +19,6 @@ class Policy:
         self.rules = tuple(rules)
         self.expired = tuple(rule for rule in rules if rule.expires and rule.expires < today)
         self._active = tuple(rule for rule in rules if rule not in self.expired)
-        for rule in self._active:
-            if rule.kind == "sampled":
-                raise SpecificationError(
-                    f"the rule for '{rule.match}' has the kind 'sampled': statistical comparison "
-                    "is not available yet; use count or float",
-                    place="analysis.yaml: compare",
-                )
 
     def rule_for(self, name: str) -> ComparisonRule | None:
         """Return the rule that holds for `name`, None if no rule in force matches it."""

@@ -86,7 +86,7 @@ class Numbers:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One rung of the ladder (or, later, one statistical test): its answer and its figures."""
+    """One rung of the ladder or one statistical test: its answer and its figures."""
 
     name: str
     passed: bool
@@ -112,6 +112,8 @@ class Item:
     numbers: Numbers | None = None
     checks: tuple[Check, ...] = ()
     notes: tuple[str, ...] = ()
+    needed: str = ""
+    """What would have to be true for this object to pass; empty where it does."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,8 @@ def content_hash(thing: DataObject) -> str:
         if thing.sumw2 is not None:
             digest.update(canonical_bytes(thing.sumw2))
     else:
+        for axis in thing.axes:
+            digest.update(canonical_bytes(axis.edges))
         digest.update(canonical_bytes(thing.values))
     return PREFIX + digest.hexdigest()
 
@@ -56,16 +58,23 @@ def hash_of_objects(objects: Mapping[str, DataObject]) -> str:
 
 def _header(thing: DataObject) -> dict[str, object]:
     if isinstance(thing, Table):
-        return {
+        plain = {
             "canonical": CANONICAL_VERSION,
-            "class": "table",
+            "class": thing.class_name,
             "rows": thing.rows,
             "columns": thing.columns,
         }
+        return plain if not thing.axes else plain | _binning(thing)
     return {
         "canonical": CANONICAL_VERSION,
         "class": thing.storage,
-        "axes": [[axis.bins, axis.underflow, axis.overflow, axis.labels] for axis in thing.axes],
         "sumw2": thing.sumw2 is not None,
+        **_binning(thing),
+    }
+
+
+def _binning(thing: DataObject) -> dict[str, object]:
+    return {
+        "axes": [[axis.bins, axis.underflow, axis.overflow, axis.labels] for axis in thing.axes],
         "entries": None if thing.entries is None else repr(float(thing.entries) + 0.0),
     }

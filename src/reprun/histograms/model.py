@@ -167,7 +167,12 @@ class Histogram:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Table:
-    """Named rows of numbers: yields, a cut flow. The order of rows and columns counts."""
+    """Named rows of numbers: yields, a cut flow. The order of rows and columns counts.
+
+    Also whatever has several numbers a bin or point, with its class name: a profile (columns
+    sumw, sumwy, sumwy2, and sumw2 if stored), an efficiency (passed, total), a graph (x, y and
+    their errors), a measurement. Those of bins keep their axes; a row is a bin, flow included.
+    """
 
     name: str
     rows: tuple[str, ...]
@@ -175,6 +180,10 @@ class Table:
     values: Floats
     corner: str = ""
     """The heading of the row names."""
+    class_name: str = "table"
+    axes: tuple[Axis, ...] = ()
+    entries: float | None = None
+    title: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", _frozen(self.values))
@@ -186,11 +195,13 @@ class Table:
 
     @property
     def is_empty(self) -> bool:
-        """Whether the table has no number."""
-        return self.values.size == 0
+        """Whether the table has no number; one of bins or points, no number but zero."""
+        return self.values.size == 0 or (self.class_name != "table" and not self.values.any())
 
     def describe_bin(self, place: tuple[int, ...]) -> str:
         """Return the words for one cell: `row '4mu 2012', column 'data'`."""
+        if self.class_name != "table":
+            return f"{self.rows[place[0]]}, {self.columns[place[1]]}"
         return f"row '{self.rows[place[0]]}', column '{self.columns[place[1]]}'"
 
 

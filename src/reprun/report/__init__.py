@@ -2,6 +2,8 @@
 
 from reprun.report.build import build_report, table_to_show
 from reprun.report.html import read_pictures, render_html
+from reprun.report.junit import render_junit
+from reprun.report.markdown import render_markdown
 from reprun.report.model import (
     AnalysisInfo,
     Plot,
@@ -25,6 +27,8 @@ __all__ = [
     "read_pictures",
     "read_report",
     "render_html",
+    "render_junit",
+    "render_markdown",
     "render_text",
     "renderable",
     "report_json",

@@ -9,7 +9,7 @@ from pydantic import JsonValue
 
 from reprun import __version__
 from reprun.compare import Comparison, Item, count_of
-from reprun.histograms import Axis, DataObject, Floats, Histogram, Table
+from reprun.histograms import Axis, Floats, Histogram, Table
 from reprun.report.model import (
     AnalysisInfo,
     CheckResult,
@@ -86,8 +86,8 @@ def _item(item: Item) -> ReportItem:
     thing = item.monitored if item.monitored is not None else item.reference
     return ReportItem(
         name=item.name,
-        title=thing.title if isinstance(thing, Histogram) else "",
-        class_name="" if thing is None else _class_name(thing),
+        title="" if thing is None else thing.title,
+        class_name="" if thing is None else thing.class_name,
         verdict=item.verdict,
         passes=item.verdict.passes,
         sentence=item.sentence,
@@ -99,6 +99,7 @@ def _item(item: Item) -> ReportItem:
             kind=rule.kind,
             relative=rule.relative,
             absolute=rule.absolute,
+            alpha=rule.alpha if rule.kind == "sampled" else None,
             reason=rule.reason,
             expires=rule.expires,
         ),
@@ -132,14 +133,11 @@ def _item(item: Item) -> ReportItem:
             )
             for check in item.checks
         ),
+        needed=item.needed,
         notes=item.notes,
         panels=_panels(item),
         table=_cells(item),
     )
-
-
-def _class_name(thing: DataObject) -> str:
-    return thing.class_name if isinstance(thing, Histogram) else "table"
 
 
 # Overflow, 0/0 and inf - inf become IEEE 754's infinities and NaN, which the page leaves out.

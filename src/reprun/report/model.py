@@ -103,6 +103,8 @@ class RuleUsed(_Document):
     kind: str
     relative: float
     absolute: float
+    alpha: float | None = None
+    """The chance of a false alarm in the file; null unless objects are sampled."""
     reason: str | None
     expires: datetime.date | None
 
@@ -138,6 +140,8 @@ class ReportItem(_Document):
     max_pull: Number | None
     differences: tuple[Difference, ...] = ()
     checks: tuple[CheckResult, ...] = ()
+    needed: str = ""
+    """What would have to be true for this object to pass; empty where it does."""
     notes: tuple[str, ...] = ()
     panels: tuple[Panel, ...] = ()
     table: ReportTable | None = None

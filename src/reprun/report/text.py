@@ -45,7 +45,10 @@ def renderable(
         if len(listed) > MOST_FAILURES and not verbose:
             parts.append(Text(f"  … and {len(listed) - MOST_FAILURES} more", style="dim"))
     failed = [item for item in report.items if not item.passes and item.differences]
-    parts += [_differences(item) for item in failed[:MOST_EXPLAINED]]
+    for item in failed[:MOST_EXPLAINED]:
+        parts.append(_differences(item))
+        if item.needed:
+            parts.append(_line("to pass", item.needed, "dim"))
     if verbose and report.steps:
         parts.append(_steps(report))
     parts += [_line("cause", cause, "bold yellow") for cause in report.causes]

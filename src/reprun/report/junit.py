@@ -1,0 +1,59 @@
+"""The report as JUnit XML, which CI systems show test by test."""
+
+from __future__ import annotations
+
+import re
+from xml.etree import ElementTree as ET  # only writes
+
+from reprun.report.model import Report, ReportItem
+
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def render_junit(report: Report) -> str:
+    """Return one test suite with a case for each object; ignored objects are skipped cases."""
+    failed = sum(not item.passes for item in report.items)
+    total = len(report.items) + len(report.ignored)
+    numbers = {"tests": total, "failures": failed, "errors": 0, "skipped": len(report.ignored)}
+    attributes = {name: str(number) for name, number in numbers.items()}
+    root = ET.Element("testsuites", {"name": "reprun", **attributes})
+    suite = ET.SubElement(root, "testsuite", {"name": _clean(report.analysis.name), **attributes})
+    properties = ET.SubElement(suite, "properties")
+    for name, value in (("verdict", report.sentence), ("generator", report.generator)):
+        ET.SubElement(properties, "property", {"name": name, "value": _clean(value)})
+    for item in report.items:
+        case = ET.SubElement(suite, "testcase", _case(report, item.name))
+        if not item.passes:
+            message = {"message": _clean(item.sentence), "type": item.verdict}
+            ET.SubElement(case, "failure", message).text = _clean(_details(item))
+        else:
+            ET.SubElement(case, "system-out").text = _clean(f"{item.verdict}: {item.sentence}")
+    for one in report.ignored:
+        case = ET.SubElement(suite, "testcase", _case(report, one.name))
+        ET.SubElement(case, "skipped", {"message": _clean(f"ignored: {one.reason}")})
+    if report.notes or report.causes:
+        lines = [f"cause: {cause}" for cause in report.causes] + list(report.notes)
+        ET.SubElement(suite, "system-out").text = _clean("\n".join(lines))
+    ET.indent(root, " ")
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, "unicode") + "\n"
+
+
+def _case(report: Report, name: str) -> dict[str, str]:
+    return {"classname": _clean(report.analysis.name), "name": _clean(name), "time": "0"}
+
+
+def _details(item: ReportItem) -> str:
+    lines = [item.sentence]
+    lines += [
+        f"{one.label}: {one.monitored:.9g}, reference {one.reference:.9g}"
+        for one in item.differences
+    ]
+    lines += [f"{'ok' if one.passed else 'no'} {one.name}: {one.sentence}" for one in item.checks]
+    lines += [f"note: {note}" for note in item.notes]
+    lines += [f"to pass: {item.needed}"] if item.needed else []
+    return "\n".join(lines)
+
+
+def _clean(text: str) -> str:
+    """Return text without the characters that XML 1.0 has no place for."""
+    return _NOT_XML.sub("�", text)
