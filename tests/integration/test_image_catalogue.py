@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from reprun.images.audit import rebuildable
 from reprun.images.catalogue import Catalogue
 from reprun.images.ensure import ensure
 from reprun.images.lock import check_twice
@@ -15,6 +16,7 @@ from reprun.progress import Silent
 from reprun.store import Store
 from tests.integration.container import run_in
 
+ROOT = Path(__file__).resolve().parents[2]
 ROOT_IMAGES = ("root-6.37", "root-6.40")
 
 MACRO = r"""
@@ -193,7 +195,7 @@ def test_images_of_one_debian_share_their_base_layer(catalogue: Catalogue) -> No
     assert len(compilers) == 1
 
 
-@pytest.mark.parametrize("name", ["columnar", "generator", "legacy-py2", "root-6.40"])
+@pytest.mark.parametrize("name", rebuildable(Catalogue(ROOT / "images")))
 def test_two_builds_of_an_image_are_the_same(name: str, catalogue: Catalogue, store: Store) -> None:
     image_of(name, catalogue, store)
     assert check_twice(name, catalogue, store, Silent()).lock == catalogue.lock(name)
