@@ -182,3 +182,42 @@ def prune(
         typer.echo(str(path))
     what = "would free" if dry_run else "freed"
     typer.echo(f"{what} {pruned.bytes / 1e6:.1f} MB ({len(pruned.paths)} paths)")
+
+
+@app.command()
+def check(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Images to check; all that are built here.")
+    ] = None,
+    output: Rendered = Format.TEXT,
+) -> None:
+    """Build images twice and compare with their locks: exit 6 if changed, 3 if inputs are gone."""
+    from reprun.images.audit import audit, exit_code, rebuildable  # noqa: PLC0415
+    from reprun.images.fetch import Sources  # noqa: PLC0415
+    from reprun.store import Store  # noqa: PLC0415
+
+    catalogue, sources = catalogue_here(), Sources.from_environment()
+    found = []
+    for name in names or rebuildable(catalogue):
+        found.append(audit(name, catalogue, Store.default(), Lines(), sources))
+        if output is Format.TEXT:
+            typer.echo(f"{name}: {found[-1].outcome} ({found[-1].detail})")
+    if output is Format.JSON:
+        listed = [{"name": a.name, "outcome": a.outcome, "detail": a.detail} for a in found]
+        print_json({"schema_version": 1, "images": listed})
+    raise typer.Exit(exit_code(found))
+
+
+@app.command()
+def table(
+    write: Annotated[
+        Path | None, typer.Option(help="Document whose table to bring up to date.")
+    ] = None,
+) -> None:
+    """Print the table of images as Markdown, or write it into a document."""
+    from reprun.images import table as tables  # noqa: PLC0415
+
+    if write is None:
+        typer.echo(tables.table(catalogue_here()), nl=False)
+    else:
+        tables.write_table(catalogue_here(), write)

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import tarfile
+from collections.abc import Iterable
 from pathlib import Path
+from threading import Event
 
 import pytest
 
+from reprun.engines.base import ContainerEngine, ContainerJob
+from reprun.engines.docker import DockerEngine
+from reprun.engines.runc import RuncEngine
+from reprun.images.audit import rebuildable
 from reprun.images.catalogue import Catalogue
+from reprun.images.dockerfile import dockerfile, write_context
 from reprun.images.ensure import ensure
 from reprun.images.lock import check_twice
 from reprun.images.model import Image
+from reprun.images.tree import RUNTIME_FILES, Kind, Listed, tree_digest
 from reprun.progress import Silent
 from reprun.store import Store
 from tests.integration.container import run_in
 
+ROOT = Path(__file__).resolve().parents[2]
 ROOT_IMAGES = ("root-6.37", "root-6.40")
 
 MACRO = r"""
@@ -193,7 +204,79 @@ def test_images_of_one_debian_share_their_base_layer(catalogue: Catalogue) -> No
     assert len(compilers) == 1
 
 
-@pytest.mark.parametrize("name", ["columnar", "generator", "legacy-py2", "root-6.40"])
+@pytest.mark.parametrize("name", rebuildable(Catalogue(ROOT / "images")))
 def test_two_builds_of_an_image_are_the_same(name: str, catalogue: Catalogue, store: Store) -> None:
     image_of(name, catalogue, store)
     assert check_twice(name, catalogue, store, Silent()).lock == catalogue.lock(name)
+
+
+@pytest.mark.parametrize("name", ["generator", "legacy-py2", "root-6.40"])
+def test_both_engines_show_the_same_image(
+    name: str, catalogue: Catalogue, store: Store, docker_url: str
+) -> None:
+    image = image_of(name, catalogue, store)
+    script = (
+        "cat /usr/share/reprun/image.toml; python -V 2>&1; dpkg-query -W | sha256sum; "
+        "find /usr /var/lib -type f -print0 | sort -z | xargs -0 stat -c '%n %a %s' | sha256sum"
+    )
+    job = ContainerJob(image, ["bash", "-euo", "pipefail", "-c", script], working_directory="/")
+    said = []
+    docker = DockerEngine(store, base_url=docker_url)
+    engines: tuple[ContainerEngine, ...] = (RuncEngine(store), docker)
+    try:
+        for engine in engines:
+            out, err = bytearray(), bytearray()
+            result = engine.run(job, stdout=out.extend, stderr=err.extend, cancel=Event())
+            assert result.exit_code == 0, err.decode()
+            said.append(out.decode())
+    finally:
+        docker.close()
+    assert f'name = "{name}"' in said[0]
+    assert said[0] == said[1]
+
+
+@pytest.mark.parametrize("name", ["generator", "legacy-py2"])
+def test_docker_builds_the_same_files_from_the_dockerfile(
+    name: str, catalogue: Catalogue, store: Store, docker_url: str, tmp_path: Path
+) -> None:
+    import docker  # noqa: PLC0415
+
+    definition = catalogue.definition(name)
+    image = image_of(name, catalogue, store)
+    assert dockerfile(definition, image) == (definition.directory / "Dockerfile").read_text()
+    write_context(definition, image, store, tmp_path / "context")
+    client = docker.DockerClient(base_url=docker_url)
+    try:
+        built, _ = client.images.build(path=str(tmp_path / "context"), rm=True)
+        assert built.id is not None
+        container = client.containers.create(built, network_mode="none")
+        with (tmp_path / "files.tar").open("wb") as out:
+            chunks: Iterable[bytes] = container.export()  # type: ignore[assignment]
+            out.writelines(chunks)
+        container.remove()
+        client.images.remove(built.id, force=True)
+    finally:
+        client.close()
+    assert built.id != image.image_id
+    assert tree_digest(files_of(tmp_path / "files.tar")) == catalogue.lock(name).tree
+
+
+def files_of(archive: Path) -> dict[str, Listed]:
+    """Return what lies in a tar, as the file-tree digest sees it."""
+    found: dict[str, Listed] = {}
+    with tarfile.open(archive) as tar:
+        for member in tar:
+            path = member.name.rstrip("/")
+            assert (member.uid, member.gid) == (0, 0) or path in RUNTIME_FILES, path
+            if member.isdir():
+                found[path] = Listed(Kind.DIRECTORY, member.mode & 0o7777, "")
+            elif member.issym():
+                found[path] = Listed(Kind.SYMLINK, 0o777, member.linkname)
+            elif member.islnk():
+                found[path] = found[member.linkname]
+            else:
+                stream = tar.extractfile(member)
+                assert stream is not None
+                sha256 = hashlib.sha256(stream.read()).hexdigest()
+                found[path] = Listed(Kind.FILE, member.mode & 0o7777, sha256)
+    return found

@@ -35,6 +35,8 @@ FLOW = (
     "reprun.blessing",
     "reprun.console",
     "reprun.screens",
+    "reprun.cli_images_output",
+    "reprun.cli_exchange",
     "reprun.cli_images",
     "reprun.cli",
     "reprun.__main__",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from reprun.errors import IntegrityError
 from reprun.images.build import Built, build
 from reprun.images.catalogue import Catalogue
+from reprun.images.definition import Definition
 from reprun.images.dockerfile import dockerfile
 from reprun.images.ensure import differences
 from reprun.images.fetch import Sources, fetch
@@ -50,24 +52,43 @@ def lock(
         debs = resolve_debs(definition, sources, progress)
         wheels = resolve_wheels(definition, store, progress)
         with tempfile.TemporaryDirectory() as directory:
-            trial = replace(definition, directory=Path(directory, name))
-            write_lock(trial.place, definition.place.read_text(encoding="utf-8"))
-            write_lock(trial.debs_lock, debs_text(debs))
-            write_lock(trial.wheels_lock, wheels_text(wheels))
-            fetch(trial, store, progress, sources)
-            debs, wheels = with_deb_licences(debs, store), with_wheel_licences(wheels, store)
-            write_lock(trial.debs_lock, debs_text(debs))
-            write_lock(trial.wheels_lock, wheels_text(wheels))
-            locked = replace(trial)  # reads the locks again: they have licences now
-            built = build(locked, store, progress)
-        write_lock(definition.debs_lock, debs_text(debs))
-        write_lock(definition.wheels_lock, wheels_text(wheels))
+            trial = write_inputs(
+                definition, Path(directory, name), debs, wheels, store, progress, sources
+            )
+            built = build(trial, store, progress)
+        write_lock(definition.debs_lock, debs_text(trial.debs))
+        write_lock(definition.wheels_lock, wheels_text(trial.wheels))
     else:
         fetch(definition, store, progress, sources)
         built = build(definition, store, progress)
     write_lock(definition.directory / "Dockerfile", dockerfile(definition, built.image))
     write_lock(definition.image_lock, image_lock_text(built.lock))
     return built
+
+
+def write_inputs(
+    definition: Definition,
+    directory: Path,
+    debs: Sequence[DebEntry],
+    wheels: Sequence[WheelEntry],
+    store: Store,
+    progress: Progress,
+    sources: Sources,
+) -> Definition:
+    """Write what was resolved into a directory of its own, fetched and with its licences.
+
+    Returns the definition there, ready to be built.
+    """
+    trial = replace(definition, directory=directory)
+    write_lock(trial.place, definition.place.read_text(encoding="utf-8"))
+    write_lock(trial.debs_lock, debs_text(debs))
+    write_lock(trial.wheels_lock, wheels_text(wheels))
+    fetch(trial, store, progress, sources)
+    write_lock(trial.debs_lock, debs_text(with_deb_licences(debs, store)))
+    write_lock(trial.wheels_lock, wheels_text(with_wheel_licences(wheels, store)))
+    locked = replace(trial)  # reads the locks again: they have licences now
+    assert (len(locked.debs), len(locked.wheels)) == (len(debs), len(wheels))
+    return locked
 
 
 def check_twice(name: str, catalogue: Catalogue, store: Store, progress: Progress) -> Built:
