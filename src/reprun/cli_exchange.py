@@ -42,9 +42,7 @@ def pull(name: Name, source: From = "", output: Rendered = Format.TEXT) -> None:
     from reprun.images.transfer import pull as pull_image  # noqa: PLC0415
     from reprun.store import Store  # noqa: PLC0415
 
-    image = pull_image(
-        name, catalogue_here(), Store.default(), Lines(), source=source
-    )
+    image = pull_image(name, catalogue_here(), Store.default(), Lines(), source=source)
     render_image(image, output, "pulled")
 
 
@@ -133,9 +131,7 @@ def diff(
         listed = [
             {"kind": c.kind, "name": c.name, "before": c.before, "after": c.after} for c in found
         ]
-        print_json(
-            {"schema_version": 1, "before": before, "after": after, "changes": listed}
-        )
+        print_json({"schema_version": 1, "before": before, "after": after, "changes": listed})
         return
     for change in found:
         typer.echo(str(change))
