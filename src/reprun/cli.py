@@ -6,6 +6,7 @@ inside the commands, so that `--help` answers at once.
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import os
@@ -244,21 +245,28 @@ def bless(
 
     for name in bless_last_run(analysis, variant, dataset, results, reason=reason, author=author):
         print(name)
+    print(f"blessed and locked; now: reprun run {analysis}")
 
 
 @app.command()
 def lock(analysis: AnalysisArgument) -> None:
     """Write analysis.lock with every digest as it stands now; say what changed."""
     from reprun.images.catalogue import Catalogue  # noqa: PLC0415
-    from reprun.lock import enforce_lock  # noqa: PLC0415
+    from reprun.lock import enforce_lock, write_lock  # noqa: PLC0415
     from reprun.project import Project  # noqa: PLC0415
-    from reprun.spec import load_analysis  # noqa: PLC0415
+    from reprun.spec import check_name, load_analysis  # noqa: PLC0415
 
     project = Project.find()
     directory = project.analysis_directory(analysis)
-    _, changes = enforce_lock(
-        load_analysis(directory), directory, Catalogue(project.images), update=True
-    )
+    loaded = load_analysis(directory)
+    check_name(loaded, directory)
+    if loaded.datasets:
+        from reprun.data import check_committed  # noqa: PLC0415 - only where there is data
+
+        for dataset in loaded.datasets.values():
+            check_committed(dataset, directory)
+    locked, changes = enforce_lock(loaded, directory, Catalogue(project.images), update=True)
+    write_lock(locked, directory)
     for change in changes:
         print(change)
     print(f"locked: {directory / 'analysis.lock'}")
@@ -338,11 +346,22 @@ def _signals_interrupt_a_run() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def _make_output_safe() -> None:
+    """Let no missing or narrow standard output end a run in a traceback."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - until the end
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
 def main() -> None:
     """Run the command line; every way out has a documented exit code."""
     from reprun.cli_images import app as images  # noqa: PLC0415
     from reprun.console import show_error  # noqa: PLC0415
 
+    _make_output_safe()
     app.add_typer(images, name="images", help="Container images: list, fetch, build, verify.")
     try:
         with _signals_interrupt_a_run():

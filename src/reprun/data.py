@@ -82,7 +82,8 @@ def _check_committed(file: DataFile, local: Path) -> None:
             f"{file.path} has changed: its sha256 is {short(found)}…, "
             f"the dataset manifest says {short(file.digest)}…",
             place=str(local),
-            hint=f"git checkout -- {local}   # or, if meant: enter the new sha256 and size",
+            hint=f"git checkout -- {local}   # or, if the change is meant, write in its manifest: "
+            f"size: {local.stat().st_size}, sha256: {found.removeprefix('sha256:')}",
         )
 
 

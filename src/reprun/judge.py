@@ -11,7 +11,7 @@ from reprun.compare import compare
 from reprun.compare.calibrate import calibrate
 from reprun.compare.select import refuse_nothing, renamed, selected
 from reprun.digests import sha256_file
-from reprun.errors import SpecificationError
+from reprun.errors import NothingToCompareError, SpecificationError
 from reprun.histograms import Objects, Table, read_all
 from reprun.record import JUDGED_BY, REPORT_HTML, REPORT_JSON, RunRecord
 from reprun.reference import causes, load_reference, read_blessing
@@ -51,7 +51,15 @@ def judge(outputs: Outputs, record: RunRecord) -> Report:
         [outputs.workspace / path for path in (*declared.histograms, *declared.tables)],
         outputs.workspace,
     )
-    reference = load_reference(outputs.reference)
+    try:
+        reference = load_reference(outputs.reference)
+    except NothingToCompareError as error:
+        raise NothingToCompareError(
+            f"the run has ended well and its outputs are in {outputs.workspace}, "
+            "but there is no reference yet to compare them with",
+            place=error.place,
+            hint=f'reprun bless {outputs.analysis.name} --reason "…"   # once you trust them',
+        ) from error
     today = dt.datetime.now(dt.UTC).date()
     blessing = read_blessing(outputs.reference)
     # Without a blessing nobody knows what the reference was made from: the strict side.

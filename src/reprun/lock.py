@@ -153,8 +153,9 @@ def _flat(lock: AnalysisLock) -> dict[tuple[str, str], str]:
 def enforce_lock(
     analysis: Analysis, directory: Path, catalogue: Catalogue, *, update: bool
 ) -> tuple[AnalysisLock, list[Difference]]:
-    """Return the lock in force and what `update` changed in it.
+    """Return the lock as everything stands now, and what in it differs from the committed one.
 
+    Writes nothing: with `update` the caller writes the lock once the change has proved to run.
     Raises IntegrityError naming every difference when the lock is violated and `update` is
     not set, and SpecificationError when there is no lock yet.
     """
@@ -167,7 +168,6 @@ def enforce_lock(
                 place=str(directory / LOCK),
                 hint=f"reprun lock {analysis.name}",
             )
-        write_lock(now, directory)
         return now, []
     if not now.reference and committed.reference:
         raise OutputMissingError(
@@ -183,6 +183,4 @@ def enforce_lock(
             place=str(directory / LOCK),
             hint=f"reprun run {analysis.name} --update-lock   # if the change is meant",
         )
-    if changed:
-        write_lock(now, directory)
     return now, changed

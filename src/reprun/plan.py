@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from reprun.digests import canonical_json
+from reprun.errors import SpecificationError, did_you_mean
 from reprun.images.model import Image
 from reprun.lock import AnalysisLock
 from reprun.record import Inputs, RunRecord
@@ -39,12 +40,15 @@ def make_plan(
     analysis's own.
     """
     variant_name, chosen = analysis.variant(variant)
+    declared = {**analysis.parameters, **chosen.parameters}
+    for name in parameters or {}:
+        if name not in declared:
+            raise SpecificationError(
+                f"{analysis.name} has no parameter '{name}'.{did_you_mean(name, declared)}",
+                hint=f"reprun show {analysis.name}   # parameters stand in analysis.yaml",
+            )
     picked = analysis.dataset(dataset)
-    merged: dict[str, Scalar] = {
-        **analysis.parameters,
-        **chosen.parameters,
-        **(parameters or {}),
-    }
+    merged: dict[str, Scalar] = {**declared, **(parameters or {})}
     config: dict[str, Scalar] = {**merged, "image": image.reference}
     data: Mapping[str, Mapping[str, str]] = {}
     if picked is not None:

@@ -14,10 +14,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from reprun.digests import sha256_file, short
-from reprun.errors import OutputMissingError, SpecificationError
+from reprun.errors import NothingToCompareError, SpecificationError
 from reprun.histograms import (
     Histogram,
     Objects,
@@ -53,15 +54,11 @@ class Blessing(BaseModel):
 def load_reference(directory: Path) -> Objects:
     """Read every reference file of a directory.
 
-    Raises OutputMissingError when there is none: a run without a reference is never a pass.
+    Raises NothingToCompareError when there is none: a run without one is never a pass.
     """
     files = sorted(path for path in directory.glob("*") if path.name != BLESSED and readable(path))
     if not files:
-        raise OutputMissingError(
-            "there is no reference to compare with",
-            place=str(directory),
-            hint='reprun bless ANALYSIS --reason "…"   # after a run you trust',
-        )
+        raise NothingToCompareError("there is no reference to compare with", place=str(directory))
     return read_all(files, directory)
 
 
@@ -83,6 +80,13 @@ def bless(
 
     The old reference stays until the new one is complete.
     """
+    for name, found in objects.items():
+        if not np.isfinite(found.values).all():
+            raise SpecificationError(
+                f"{name} holds numbers that are not finite (NaN or infinite); "
+                "a reference with them would vouch for nothing",
+                hint=f"reprun run {record.analysis}   # once the code is mended",
+            )
     with storage_errors(directory):
         directory.parent.mkdir(parents=True, exist_ok=True)
         fresh = Path(tempfile.mkdtemp(dir=directory.parent, prefix=".reference-"))

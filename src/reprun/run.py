@@ -18,17 +18,24 @@ from reprun.backends.local import WorkflowOutcome, WorkflowRequest, run_workflow
 from reprun.digests import canonical_json, sha256_bytes, sha256_file
 from reprun.engines.base import EngineStatus
 from reprun.engines.choose import EngineName, choose_engine
-from reprun.errors import InputsGoneError, OutputMissingError, ReprunError, StorageError
+from reprun.errors import (
+    InputsGoneError,
+    OutputMissingError,
+    ReprunError,
+    SpecificationError,
+    StorageError,
+)
 from reprun.images.catalogue import Catalogue
 from reprun.images.ensure import ensure
 from reprun.images.layout import is_stored
 from reprun.images.model import Image
-from reprun.lock import AnalysisLock, Difference, enforce_lock
+from reprun.lock import AnalysisLock, Difference, enforce_lock, write_lock
 from reprun.plan import Again, Plan, make_plan, what_to_run
 from reprun.progress import Progress
 from reprun.project import Project
 from reprun.record import (
     JUDGED_BY,
+    REPORT_HTML,
     REPORT_JSON,
     EngineRecord,
     ImageRecord,
@@ -38,8 +45,8 @@ from reprun.record import (
     this_host,
     write_record,
 )
-from reprun.spec import Analysis, Dataset, Scalar, load_analysis
-from reprun.store import Store, storage_errors
+from reprun.spec import Analysis, Dataset, Scalar, check_name, load_analysis
+from reprun.store import Store, make_directory, storage_errors
 
 if TYPE_CHECKING:
     from reprun.report.model import Report
@@ -122,6 +129,8 @@ def run(request: RunRequest, store: Store, progress: Progress) -> RunOutcome:
         if again.nothing and last is not None:
             stored = _stored_report(loaded)
             if stored is not None:
+                if request.update_lock:
+                    write_lock(loaded.lock, loaded.directory)
                 return RunOutcome(
                     stored, last, loaded.run_directory, False, again.reason, loaded.lock_changes
                 )
@@ -129,6 +138,8 @@ def run(request: RunRequest, store: Store, progress: Progress) -> RunOutcome:
         else:
             record = _run_steps(loaded, last, again, request, store, progress)
         report = _judge(loaded, record)
+        if request.update_lock:
+            write_lock(loaded.lock, loaded.directory)
     return RunOutcome(
         report,
         record,
@@ -143,6 +154,7 @@ def _load(request: RunRequest) -> _Loaded:
     project = Project.find()
     directory = project.analysis_directory(request.analysis)
     analysis = load_analysis(directory)
+    check_name(analysis, directory)
     catalogue = Catalogue(project.images)
     _, variant = analysis.variant(request.variant)
     picked = analysis.dataset(request.dataset)
@@ -215,7 +227,7 @@ def run_directory_of(
 def _alone(run_directory: Path) -> Iterator[None]:
     """Hold the run directory against a second run; a kill releases it."""
     with storage_errors(run_directory):
-        run_directory.mkdir(parents=True, exist_ok=True)
+        make_directory(run_directory)
         with (run_directory / ".lock").open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -260,6 +272,9 @@ def _run_steps(
     for what in status.unenforced:
         progress.say(f"note: {status.name} cannot set a {what} on this host")
     engine.prepare(image)
+    for name in (REPORT_JSON, REPORT_HTML):
+        # Until this run is judged there is no verdict: an old one would pass for its own.
+        (loaded.run_directory / name).unlink(missing_ok=True)
     if again.everything:
         # What an earlier run left could be taken for this one's, if this one stops half-way.
         last = None
@@ -287,6 +302,9 @@ def _run_steps(
         record = record.model_copy(update={"status": "failed"})
     write_record(record, loaded.run_directory)
     if outcome.error is not None:
+        if isinstance(outcome.error, SpecificationError) and outcome.error.hint is None:
+            snakefile = loaded.directory / loaded.plan.snakefile
+            outcome.error.hint = f"${{EDITOR:-vi}} {snakefile}"
         raise outcome.error
     for step in outcome.steps:
         if not step.succeeded:
@@ -398,13 +416,16 @@ def _judge(loaded: _Loaded, record: RunRecord) -> Report:
     # numpy, uproot and jinja2 come with it: a run with nothing to do answers without them.
     from reprun.judge import Outputs, judge  # noqa: PLC0415
 
-    return judge(
-        Outputs(
-            analysis=loaded.analysis,
-            workspace=loaded.workspace,
-            run_directory=loaded.run_directory,
-            reference=loaded.reference,
-            judged_by=loaded.judged_by(),
-        ),
-        record,
+    outputs = Outputs(
+        analysis=loaded.analysis,
+        workspace=loaded.workspace,
+        run_directory=loaded.run_directory,
+        reference=loaded.reference,
+        judged_by=loaded.judged_by(),
     )
+    try:
+        return judge(outputs, record)
+    except ReprunError as error:
+        name = loaded.analysis.name
+        error.hint = error.hint or f"reprun show {name}   # which outputs are compared, and how"
+        raise

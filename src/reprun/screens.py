@@ -17,7 +17,7 @@ from reprun.engines.choose import ENGINES, make_engine
 from reprun.errors import EngineError, OutputMissingError, ReprunError
 from reprun.images.catalogue import Catalogue
 from reprun.project import Project
-from reprun.record import REPORT_HTML, REPORT_JSON
+from reprun.record import RECORD, REPORT_HTML, REPORT_JSON, read_record
 from reprun.report.model import Report, read_report
 from reprun.spec import Analysis, load_analysis
 from reprun.store import Store
@@ -36,16 +36,19 @@ class _Console(Console):
 
 
 def _console() -> Console:
-    """Return a console on standard output; where that is no terminal, wide enough for tables."""
-    console = _Console(highlight=False)
-    return console if console.is_terminal else _Console(highlight=False, width=MIN_WIDTH)
+    """Return a console on standard output, wide enough that no table cuts digits off."""
+    return _Console(highlight=False, width=max(_Console().width, MIN_WIDTH))
 
 
 def print_report(report: Report, *, written: Sequence[tuple[str, str]] = ()) -> None:
     """Print a report; the sentence of the verdict stands at the end, before the paths."""
-    from reprun.report.text import renderable  # noqa: PLC0415
+    from reprun.report.text import render_text, renderable  # noqa: PLC0415
 
-    _console().print(renderable(report, written=written))
+    console = _console()
+    if console.is_terminal:
+        console.print(renderable(report, written=written))
+    else:
+        print(render_text(report, written=written, width=MIN_WIDTH), end="")
 
 
 def print_summary(outcome: RunOutcome) -> None:
@@ -98,6 +101,14 @@ def _last_verdict(directory: Path) -> str:
     reports = sorted(
         directory.glob(f"*/{REPORT_JSON}"), key=lambda path: path.stat().st_mtime, reverse=True
     )
+    unfinished = [
+        (record, path.parent)
+        for path in directory.glob(f"*/{RECORD}")
+        if (record := read_record(path.parent)) is not None and record.status != "finished"
+    ]
+    if unfinished:
+        record, where = max(unfinished, key=lambda pair: pair[0].finished)
+        return f"{record.status} ({where.name})"
     for path in reports:
         try:
             report = read_report(path.read_text(encoding="utf-8"), str(path))
@@ -129,6 +140,7 @@ def print_analysis(analysis: Analysis) -> None:
         "datasets": ", ".join(
             f"{name} ({len(dataset.files)} files)" for name, dataset in analysis.datasets.items()
         ),
+        "parameters": ", ".join(f"{n}={v}" for n, v in analysis.parameters.items()),
         "outputs": ", ".join(analysis.outputs.all),
     }
     for rule in analysis.compare:
@@ -137,7 +149,7 @@ def print_analysis(analysis: Analysis) -> None:
         lines[f"compare {rule.match}"] = f"{rule.kind}{tolerance}{why}"
     for citation in analysis.citations:
         lines[f"cite {citation.doi or citation.record or ''}"] = citation.title
-    for label, text in lines.items():
+    for label, text in ((label, text) for label, text in lines.items() if text):
         console.print(Text.assemble((f"{label}: ", "bold"), text))
 
 

@@ -250,6 +250,18 @@ def load_analysis(directory: Path) -> Analysis:
     return _validated(Analysis, document, path, lines)
 
 
+def check_name(analysis: Analysis, directory: Path) -> None:
+    """Refuse an analysis that is not called like its directory: results go by that name."""
+    if analysis.name != directory.name:
+        path = directory / DOCUMENT
+        raise SpecificationError(
+            f"the analysis is called '{analysis.name}' and its directory '{directory.name}'; "
+            "both must have one name",
+            place=str(path),
+            hint=f"${{EDITOR:-vi}} {path}   # name: {directory.name}",
+        )
+
+
 M = TypeVar("M", bound=BaseModel)
 Lines = dict[tuple[str | int, ...], int]
 
@@ -274,7 +286,14 @@ def _validated(model: type[M], document: Any, path: Path, lines: Lines) -> M:
             message = "this field is missing"
         field = ".".join(str(part) for part in location) or "document"
         more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
-        raise SpecificationError(f"{field}: {message}{more}", place=f"{path}:{line}") from error
+        raise SpecificationError(
+            f"{field}: {message}{more}", place=f"{path}:{line}", hint=_edit(path, line)
+        ) from error
+
+
+def _edit(path: Path, line: int) -> str:
+    """Return the command that opens a file where the fault is."""
+    return f"${{EDITOR:-vi}} +{line} {path}"
 
 
 def _fields_at(model: type[BaseModel], location: tuple[str | int, ...]) -> list[str]:
@@ -310,11 +329,15 @@ def _read_yaml(path: Path) -> tuple[Any, Lines]:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else 1
         problem = getattr(error, "problem", None) or str(error)
-        raise SpecificationError(f"not valid YAML: {problem}", place=f"{path}:{line}") from error
+        raise SpecificationError(
+            f"not valid YAML: {problem}", place=f"{path}:{line}", hint=_edit(path, line)
+        ) from error
     except ValueError as error:
         # PyYAML lets these through, e.g. for the date 2025-02-30, and they know no line.
         line = _line_of_bad_scalar(node, loader)
-        raise SpecificationError(f"not valid YAML: {error}", place=f"{path}:{line}") from error
+        raise SpecificationError(
+            f"not valid YAML: {error}", place=f"{path}:{line}", hint=_edit(path, line)
+        ) from error
     except RecursionError as error:
         raise SpecificationError(
             "not valid YAML: a value holds itself, or is nested too deeply", place=f"{path}:1"

@@ -41,13 +41,26 @@ def storage_errors(place: Path) -> Iterator[None]:
                 place=str(place),
                 hint=f"df -h {place}   # and free some space there",
             ) from error
-        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR):
             raise StorageError(
                 f"cannot write {error.filename or place}: {error.strerror}",
                 place=str(place),
-                hint="export REPRUN_STORE=DIRECTORY   # a directory you may write",
+                hint=f"ls -ld {place}   # a directory that you may write is needed",
             ) from error
         raise
+
+
+def make_directory(path: Path) -> None:
+    """Make a directory and those above it; say what stands in the way if that cannot be."""
+    with storage_errors(path):
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, FileNotFoundError) as error:
+            raise StorageError(
+                f"cannot make the directory {path}: {error.strerror}",
+                place=str(path),
+                hint=f"ls -ld {path.parent}",
+            ) from error
 
 
 class IncomingFile:
@@ -92,8 +105,7 @@ class Store:
     def directory(self, name: str) -> Path:
         """Return (and make) a sub-directory that another module keeps its things in."""
         path = self.root / name
-        with storage_errors(self.root):
-            path.mkdir(parents=True, exist_ok=True)
+        make_directory(path)
         return path
 
     def blob_path(self, digest: str) -> Path:

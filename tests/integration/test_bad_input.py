@@ -71,7 +71,7 @@ def tiny(tmp_path: Path, store: Store, columnar: Image) -> Shell:
 def blessed(tiny: Shell) -> Shell:
     """The same, run once and blessed."""
     tiny.reprun("lock", "tiny")
-    tiny.reprun("run", "tiny", code=4)  # no reference yet
+    tiny.reprun("run", "tiny", code=5)  # no reference yet
     tiny.reprun("bless", "tiny", "--reason", "counted by hand", "--author", "the tests")
     tiny.reprun("run", "tiny")
     return tiny
@@ -101,7 +101,7 @@ def in_order(error: str, *parts: str) -> None:
 def test_a_new_analysis_is_led_to_its_reference(tiny: Shell) -> None:
     in_order(tiny.reprun("run", "tiny", code=2).stderr, "has no analysis.lock", "reprun lock tiny")
     tiny.reprun("lock", "tiny")
-    in_order(tiny.reprun("run", "tiny", code=4).stderr, "no reference", "reprun bless")
+    in_order(tiny.reprun("run", "tiny", code=5).stderr, "no reference", "reprun bless tiny")
     in_order(tiny.reprun("bless", "tiny", "--reason", " ", code=2).stderr, "needs a reason")
     tiny.reprun("bless", "tiny", "--reason", "counted by hand", "--author", "the tests")
     assert "reproduced: 2 objects, all identical" in tiny.reprun("run", "tiny").stdout
@@ -325,6 +325,47 @@ def test_compare_of_two_files(blessed: Shell) -> None:
     blessed.write("empty.json", "{}")
     blessed.reprun("compare", out, "empty.json", code=5)
     assert "no.json" in blessed.reprun("compare", out, "no.json", code=4).stderr
+
+
+def test_a_failed_run_takes_the_old_verdict_back(blessed: Shell) -> None:
+    change(blessed, "make.py", "import json, sys", "import json, os, sys\nos.kill(os.getpid(), 9)")
+    error = blessed.reprun("run", "tiny", "--update-lock", code=4).stderr
+    in_order(error, "killed by SIGKILL")
+    rows = json.loads(blessed.reprun("list", "--format", "json").stdout)
+    assert rows[0]["verdict"] == "failed (columnar)"
+    assert not (blessed.directory / "results/tiny/columnar/report.html").exists()
+    # The lock is written only once the change has proved to run.
+    in_order(blessed.reprun("run", "tiny", code=6).stderr, "make.py changed")
+
+
+def test_not_a_number_is_never_blessed(blessed: Shell) -> None:
+    change(blessed, "make.py", "[0, 1, 2, 3, 0]", '[0, 1, float("nan"), 3, 0]')
+    blessed.reprun("run", "tiny", "--update-lock", code=1)
+    error = blessed.reprun("bless", "tiny", "--reason", "why not", code=2).stderr
+    in_order(error, "h holds numbers that are not finite")
+
+
+def test_name_and_directory_are_one(blessed: Shell) -> None:
+    change(blessed, "analysis.yaml", "name: tiny", "name: tyni")
+    in_order(blessed.reprun("run", "tiny", code=2).stderr, "called 'tyni'", "name: tiny")
+
+
+def test_an_unknown_parameter_is_refused(blessed: Shell) -> None:
+    for parameter in ("cut=1", "image=columnar", "dataset=x"):
+        error = blessed.reprun("run", "tiny", "-p", parameter, code=2).stderr
+        in_order(error, f"no parameter '{parameter.partition('=')[0]}'")
+
+
+@pytest.mark.parametrize("place", ["/proc/nowhere", "project/examples/tiny/make.py"])
+def test_results_and_store_in_impossible_places(blessed: Shell, place: str) -> None:
+    in_order(blessed.reprun("run", "tiny", "--results", place, code=3).stderr, "cannot")
+    in_order(blessed.reprun("doctor", code=3, REPRUN_STORE=place).stderr, "cannot")
+
+
+def test_output_that_cannot_show_every_character(blessed: Shell) -> None:
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    assert "reproduced" in blessed.reprun("run", "tiny", **plain).stdout
+    blessed("bash", "-c", f"{sys.executable} -m reprun run tiny >&-")
 
 
 def test_list_show_doctor(blessed: Shell) -> None:

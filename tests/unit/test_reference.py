@@ -11,7 +11,12 @@ import numpy as np
 import pytest
 
 from reprun import reference
-from reprun.errors import OutputMissingError, SpecificationError, StorageError
+from reprun.errors import (
+    NothingToCompareError,
+    OutputMissingError,
+    SpecificationError,
+    StorageError,
+)
 from reprun.histograms import Axis, Histogram, Objects, Table, hash_of_objects
 from reprun.reference import Blessing, bless, causes, load_reference, read_blessing
 from tests.unit import builders
@@ -87,7 +92,9 @@ def test_the_old_reference_stays_when_the_new_one_cannot_be_written(
 
 def test_no_reference_is_never_a_pass(tmp_path: Path) -> None:
     for directory in (tmp_path / "none", tmp_path):
-        with pytest.raises(OutputMissingError, match="there is no reference to compare with") as e:
+        with pytest.raises(
+            NothingToCompareError, match="there is no reference to compare with"
+        ) as e:
             load_reference(directory)
         assert "reprun bless" in str(e.value.hint)
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from reprun.backends.steps import (
     BENCHMARK_HEADER,
+    LAST,
     LAST_LINES,
     STRICT,
     Step,
@@ -50,7 +51,7 @@ class Bench:
     ) -> StepRecord:
         given: dict[str, Any] = {"rule": "make", "job": 3, "command": COMMAND, "image": IMAGE}
         step = Step(**(given | fields))
-        self.engine.register(("bash", "-c", STRICT + step.command), program)
+        self.engine.register(("bash", "-c", STRICT + step.command + LAST), program)
         runner = StepRunner(self.engine, self.workspace, self.logs, echo=echo)
         if cancelled:
             runner.cancelled.set()
@@ -71,7 +72,7 @@ def bench(tmp_path: Path) -> Bench:
 def test_the_container_gets_the_whole_contract(bench: Bench) -> None:
     bench.run(inputs=("data/a.csv",), outputs=("out/h",), threads=2, memory_mb=100, minutes=1.5)
     (job,) = bench.engine.jobs
-    assert job.argv == ("bash", "-c", "set -euo pipefail\n" + COMMAND)
+    assert job.argv == ("bash", "-c", "set -euo pipefail\n" + COMMAND + "\n\nexit $?\n")
     assert job.image == IMAGE
     assert list(job.mounts) == [
         Mount(bench.workspace, "/work", read_only=False),

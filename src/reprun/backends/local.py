@@ -15,6 +15,7 @@ from importlib import metadata
 from pathlib import Path
 
 from reprun.backends.events import EventReader, error_of
+from reprun.engines.base import Ending
 from reprun.errors import InterruptedRunError, ReprunError, SpecificationError
 from reprun.progress import Progress
 from reprun.record import StepRecord
@@ -79,9 +80,10 @@ def run_workflow(request: WorkflowRequest, progress: Progress) -> WorkflowOutcom
         follower = _Follower(EventReader(events), progress)
         interrupted: ReprunError | None = None
         try:
-            while process.poll() is None:
-                follower.look()
-                time.sleep(POLL_SECONDS)
+            with progress.task("running the steps", None, "steps") as bar:
+                while process.poll() is None:
+                    bar.advance(follower.look())
+                    time.sleep(POLL_SECONDS)
         except (KeyboardInterrupt, InterruptedRunError):
             _stop(process)
             interrupted = InterruptedRunError(
@@ -111,7 +113,9 @@ class _Follower:
         self.steps: list[StepRecord] = []
         self.refused: ReprunError | None = None
 
-    def look(self) -> None:
+    def look(self) -> int:
+        """Take in what is new; return how many steps have ended since the last look."""
+        before = len(self.steps)
         for event in self._reader.new():
             match event["event"]:
                 case "planned":
@@ -119,13 +123,15 @@ class _Follower:
                 case "ended":
                     step = StepRecord.model_validate(event["step"])
                     self.steps.append(step)
-                    state = "done" if step.succeeded else "FAILED"
+                    stopped = step.ending == Ending.CANCELLED
+                    state = "done" if step.succeeded else "stopped" if stopped else "FAILED"
                     self._progress.say(
                         f"[{len(self.steps)}/{self._planned}] {step.rule} {state} "
                         f"in {step.wall_seconds:.1f} s"
                     )
                 case "refused":
                     self.refused = error_of(event)
+        return len(self.steps) - before
 
 
 def _command(request: WorkflowRequest, events: Path) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import signal
 import sys
 import threading
 from collections import deque
@@ -27,6 +28,12 @@ from reprun.store import storage_errors, write_atomically
 
 STRICT = "set -euo pipefail\n"
 """Prepended to every command: a failed write before a good command must not pass."""
+
+LAST = "\n\nexit $?\n"
+"""Appended to every command, so that bash stays process 1 and the program becomes its child:
+the kernel drops signals that process 1 of a container sends itself, and a program that kills
+itself would go on or seem to end well. Two line ends, as the command may end in a backslash.
+"""
 
 SNAKEMAKE_DIRECTORY = ".snakemake"
 LAST_LINES = 15
@@ -168,7 +175,7 @@ class StepRunner:
                 mounts.append(Mount(self._workspace / path, f"{WORKSPACE}/{path}"))
         return ContainerJob(
             image=step.image,
-            argv=("bash", "-c", STRICT + step.command),
+            argv=("bash", "-c", STRICT + step.command + LAST),
             mounts=mounts,
             hidden=(f"{WORKSPACE}/{SNAKEMAKE_DIRECTORY}",),
             limits=Limits(
@@ -223,7 +230,7 @@ def failure_of(step: StepRecord) -> StepFailedError:
         Ending.TIMED_OUT: f"it ran longer than its limit ({step.wall_seconds:.0f} s)",
         Ending.CANCELLED: "it was stopped",
     }
-    why = reasons.get(Ending(step.ending), f"exit code {step.exit_code}")
+    why = reasons.get(Ending(step.ending), _meaning(step.exit_code))
     if step.ending == Ending.OUT_OF_MEMORY:
         hint = f"resources: mem_mb={2 * limit}   # in rule {step.rule} of the Snakefile"
     elif step.ending == Ending.TIMED_OUT:
@@ -232,6 +239,15 @@ def failure_of(step: StepRecord) -> StepFailedError:
         hint = f"less {step.log}"
     said = "".join(f"\n    {line}" for line in step.last_lines)
     return StepFailedError(f"step {step.rule} failed: {why}{said}", place=step.log, hint=hint)
+
+
+def _meaning(exit_code: int) -> str:
+    """Return an exit code with the signal that it stands for in a shell."""
+    try:
+        name = signal.Signals(exit_code - 128).name
+    except ValueError:
+        return f"exit code {exit_code}"
+    return f"exit code {exit_code} (killed by {name})"
 
 
 class _Tail:
