@@ -23,7 +23,7 @@ setup-test:
 
 .PHONY: h4l
 h4l: setup
-	@$(REPRUN) run cms-h4l
+	@$(REPRUN) run cms-h4l --relock-images
 
 .PHONY: test
 test: setup-test

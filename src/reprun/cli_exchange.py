@@ -133,9 +133,7 @@ def diff(
         listed = [
             {"kind": c.kind, "name": c.name, "before": c.before, "after": c.after} for c in found
         ]
-        print_json(
-            {"schema_version": 1, "before": before, "after": after, "changes": listed}
-        )
+        print_json({"schema_version": 1, "before": before, "after": after, "changes": listed})
         return
     for change in found:
         typer.echo(str(change))

@@ -58,4 +58,3 @@ def print_json(document: object) -> None:
 def size_text(count: int) -> str:
     """Return a number of bytes as people read it."""
     return f"{count / 1_000_000:.1f} MB"
-
