@@ -14,6 +14,7 @@ SOURCE = Path(__file__).resolve().parents[2] / "src"
 FLOW = (
     "reprun",
     "reprun.errors",
+    "reprun.wording",
     "reprun.digests",
     "reprun.progress",
     "reprun.store",
