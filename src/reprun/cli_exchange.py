@@ -9,13 +9,13 @@ import typer
 
 from reprun.cli_images_output import (
     Format,
-    Lines,
     Name,
     Rendered,
     catalogue_here,
     print_json,
     render_image,
 )
+from reprun.console import progress_on_stderr
 
 if TYPE_CHECKING:
     from reprun.images.differ import Contents
@@ -42,7 +42,9 @@ def pull(name: Name, source: From = "", output: Rendered = Format.TEXT) -> None:
     from reprun.images.transfer import pull as pull_image  # noqa: PLC0415
     from reprun.store import Store  # noqa: PLC0415
 
-    image = pull_image(name, catalogue_here(), Store.default(), Lines(), source=source)
+    image = pull_image(
+        name, catalogue_here(), Store.default(), progress_on_stderr(), source=source
+    )
     render_image(image, output, "pulled")
 
 
@@ -72,7 +74,7 @@ def import_image(
     from reprun.images.transfer import import_file  # noqa: PLC0415
     from reprun.store import Store  # noqa: PLC0415
 
-    image = import_file(name, file, catalogue_here(), Store.default(), Lines())
+    image = import_file(name, file, catalogue_here(), Store.default(), progress_on_stderr())
     render_image(image, output, "imported")
 
 
@@ -98,7 +100,7 @@ def load(name: Name) -> None:
     from reprun.store import Store  # noqa: PLC0415
 
     store = Store.default()
-    image = ensure(name, catalogue_here(), store, Lines())
+    image = ensure(name, catalogue_here(), store, progress_on_stderr())
     engine = DockerEngine(store)
     try:
         engine.prepare(image)
@@ -195,7 +197,7 @@ def check(
     catalogue, sources = catalogue_here(), Sources.from_environment()
     found = []
     for name in names or rebuildable(catalogue):
-        found.append(audit(name, catalogue, Store.default(), Lines(), sources))
+        found.append(audit(name, catalogue, Store.default(), progress_on_stderr(), sources))
         if output is Format.TEXT:
             typer.echo(f"{name}: {found[-1].outcome} ({found[-1].detail})")
     if output is Format.JSON:

@@ -10,7 +10,6 @@ import typer
 from reprun.cli_exchange import app as exchange
 from reprun.cli_images_output import (
     Format,
-    Lines,
     Name,
     Rendered,
     catalogue_here,
@@ -18,6 +17,7 @@ from reprun.cli_images_output import (
     render_image,
     size_text,
 )
+from reprun.console import progress_on_stderr
 
 if TYPE_CHECKING:
     from reprun.images.build import Built
@@ -100,7 +100,12 @@ def lock(
 
     sources = Sources.from_environment(debian_mirror=debian_mirror)
     built = write_locks(
-        name, catalogue_here(), Store.default(), Lines(), sources, image_only=image_only
+        name,
+        catalogue_here(),
+        Store.default(),
+        progress_on_stderr(),
+        sources,
+        image_only=image_only,
     )
     _render_built(built, output)
 
@@ -113,7 +118,7 @@ def fetch(name: Name, debian_mirror: Mirror = None) -> None:
     from reprun.store import Store  # noqa: PLC0415
 
     sources = Sources.from_environment(debian_mirror=debian_mirror)
-    fill(catalogue_here().definition(name), Store.default(), Lines(), sources)
+    fill(catalogue_here().definition(name), Store.default(), progress_on_stderr(), sources)
 
 
 @app.command()
@@ -134,7 +139,7 @@ def build(
     from reprun.images.lock import check_twice as build_twice  # noqa: PLC0415
     from reprun.store import Store  # noqa: PLC0415
 
-    catalogue, store, progress = catalogue_here(), Store.default(), Lines()
+    catalogue, store, progress = catalogue_here(), Store.default(), progress_on_stderr()
     definition = catalogue.definition(name)
     if check_twice:
         built = build_twice(name, catalogue, store, progress)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -22,22 +22,6 @@ class Format(StrEnum):
 
 Name = Annotated[str, typer.Argument(help="Name of an image of the catalogue.")]
 Rendered = Annotated[Format, typer.Option("--format", help="How to write the result.")]
-
-
-class Lines:
-    """Progress as plain lines on stderr."""
-
-    def say(self, message: str) -> None:
-        """Print a line."""
-        typer.echo(message, err=True)
-
-    def task(self, label: str, total: int | None, unit: str = "bytes") -> Any:
-        """Print what begins."""
-        from reprun.progress import Silent  # noqa: PLC0415
-
-        amount = "" if total is None else f" ({size_text(total) if unit == 'bytes' else total})"
-        typer.echo(f"{label}{amount}", err=True)
-        return Silent().task(label, total, unit)
 
 
 def render_image(image: Image, output: Format, what: str) -> None:

@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 from reprun.digests import sha256_file
 from reprun.errors import InputsGoneError, IntegrityError, SpecificationError, StorageError
 from reprun.images.build import build
+from reprun.images.catalogue import Catalogue
 from reprun.images.dockerfile import dockerfile, write_context
 from reprun.images.ensure import differences
 from reprun.images.fetch import Sources
@@ -371,3 +372,19 @@ def test_locking_the_image_alone_keeps_packages_and_writes_the_dockerfile(tmp_pa
     assert (context / "Dockerfile").read_text() == text
     with pytest.raises(StorageError, match="not empty"):
         write_context(definition, built.image, made.store, context)
+
+
+def test_locking_the_same_image_again_keeps_where_it_is_published(tmp_path: Path) -> None:
+    made = tiny(tmp_path)
+    catalogue = made.locked()
+    place = made.directory / "tiny" / "image.lock"
+    where = f"registry.example/tiny@{catalogue.locked('tiny').manifest}"
+    lines = f'published = "{where}"\n\n[[layers]]'
+    place.write_text(place.read_text().replace("\n[[layers]]", lines, 1))
+    nothing = Sources(index=False)
+    lock("tiny", catalogue, made.store, Silent(), nothing, image_only=True)
+    assert catalogue.lock("tiny").published == where
+    definition = made.directory / "tiny" / "image.toml"
+    definition.write_text(definition.read_text().replace("A tiny image", "Another image"))
+    lock("tiny", Catalogue(made.directory), made.store, Silent(), nothing, image_only=True)
+    assert catalogue.lock("tiny").published == ""

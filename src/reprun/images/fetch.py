@@ -307,7 +307,8 @@ def _gone(
             f"image '{definition.name}': this system's apt knows no Debian mirror, and no mirror "
             f"of REPRUN_MIRRORS has these {len(gone)} locked files: {names}",
             place=str(definition.directory),
-            hint="export REPRUN_DEBIAN_MIRROR=URL   # of a Debian archive: what precedes pool/",
+            hint="export REPRUN_DEBIAN_MIRROR=URL   # of a Debian archive: what precedes pool/; "
+            f"or: reprun images pull {definition.name} --from HOST/REPOSITORY",
         )
     return InputsGoneError(
         f"image '{definition.name}': no source has these {len(gone)} locked files any more: "

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from reprun.errors import IntegrityError
+from reprun.errors import IntegrityError, SpecificationError
 from reprun.images.build import Built, build
 from reprun.images.catalogue import Catalogue
 from reprun.images.definition import Definition
@@ -18,9 +18,11 @@ from reprun.images.layout import verify_stored
 from reprun.images.licences import with_deb_licences, with_wheel_licences
 from reprun.images.lockfiles import (
     DebEntry,
+    ImageLock,
     WheelEntry,
     debs_text,
     image_lock_text,
+    read_image_lock,
     wheels_text,
     write_lock,
 )
@@ -62,8 +64,21 @@ def lock(
         fetch(definition, store, progress, sources)
         built = build(definition, store, progress)
     write_lock(definition.directory / "Dockerfile", dockerfile(definition, built.image))
-    write_lock(definition.image_lock, image_lock_text(built.lock))
+    write_lock(definition.image_lock, image_lock_text(_still_published(built.lock, definition)))
     return built
+
+
+def _still_published(found: ImageLock, definition: Definition) -> ImageLock:
+    """Keep where the image is published as long as it is the same image."""
+    if not definition.image_lock.is_file():
+        return found
+    try:
+        before = read_image_lock(definition.image_lock)
+    except SpecificationError:
+        return found
+    if before.image_id != found.image_id:
+        return found
+    return replace(found, published=before.published)
 
 
 def write_inputs(

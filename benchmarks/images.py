@@ -1,0 +1,112 @@
+"""Building and unpacking images: seconds, peak memory, and beside `buildah bud --timestamp`.
+
+python benchmarks/images.py [IMAGE ...]      # needs their inputs: reprun images fetch IMAGE
+
+Every build runs in a process of its own, so that its peak memory is its own. buildah gets the
+generated Dockerfile and the layer tars that reprun has built: less work than reprun's own, which
+unpacks packages and wheels first.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from reprun.images.catalogue import Catalogue
+from reprun.images.dockerfile import write_context
+from reprun.images.ensure import ensure
+from reprun.images.model import Image
+from reprun.images.tarlayer import EPOCH
+from reprun.images.unpack import unpacked_root
+from reprun.progress import Silent
+from reprun.project import Project
+from reprun.store import Store
+
+BUILD = """\
+import sys
+from pathlib import Path
+from reprun.images.build import build
+from reprun.images.catalogue import Catalogue
+from reprun.progress import Silent
+from reprun.store import Store
+
+build(Catalogue(Path(sys.argv[1])).definition(sys.argv[3]), Store(Path(sys.argv[2])), Silent())
+"""
+
+
+def main() -> None:
+    """Print a block for each image."""
+    catalogue, store = Catalogue(Project.find().images), Store.default()
+    for name in sys.argv[1:] or ["columnar", "root-6.40"]:
+        image = ensure(name, catalogue, store, Silent())
+        size = sum(layer.size for layer in image.layers)
+        print(f"{name}: {size / 1e6:.0f} MB in {len(image.layers)} layers")
+        seconds, peak = build_seconds(name, catalogue, store)
+        print(f"  build            {seconds:5.1f} s   {size / 1e6 / seconds:.0f} MB/s")
+        print(f"  peak memory      {peak / 1e6:5.0f} MB  {peak / size:.2f} of the image")
+        unpacked = unpack_seconds(image, store, others=[])
+        print(f"  first unpack     {unpacked:5.1f} s   {unpacked / seconds:.2f} of a build")
+        others = [each for each in ("columnar", "root-6.40") if each != name]
+        present = [ensure(each, catalogue, store, Silent()) for each in others[:1]]
+        shared = unpack_seconds(image, store, others=present)
+        print(f"  beside {others[0]:<9} {shared:5.1f} s   {shared / unpacked:.2f} of the first")
+        if shutil.which("buildah"):
+            beside = buildah_seconds(name, catalogue, store, image)
+            print(f"  buildah bud      {beside:5.1f} s   {beside / seconds:.2f} of a build")
+        else:
+            print("  buildah bud      not installed")
+
+
+def build_seconds(name: str, catalogue: Catalogue, store: Store) -> tuple[float, int]:
+    """Return how long a build takes, and its peak memory in bytes."""
+    started = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, "-c", BUILD, str(catalogue.directory), str(store.root), name]
+    )
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0, "the build failed"
+    return time.perf_counter() - started, used.ru_maxrss * 1024
+
+
+def unpack_seconds(image: Image, store: Store, *, others: list[Image]) -> float:
+    """Return how long unpacking takes in a store that has unpacked `others` before."""
+    with tempfile.TemporaryDirectory(dir=store.root) as directory:
+        empty = Store(Path(directory))
+        for each in (*others, image):
+            digests = (each.image_id, each.manifest, *(layer.digest for layer in each.layers))
+            for digest in digests:
+                store.place(digest, empty.blob_path(digest))
+                empty.verify(digest)
+        for each in others:
+            unpacked_root(each, empty)
+        started = time.perf_counter()
+        unpacked_root(image, empty)
+        return time.perf_counter() - started
+
+
+def buildah_seconds(name: str, catalogue: Catalogue, store: Store, image: Image) -> float:
+    """Return how long buildah takes for the same files from the generated Dockerfile."""
+    with tempfile.TemporaryDirectory(dir=store.root) as directory:
+        home = Path(directory)
+        write_context(catalogue.definition(name), image, store, home / "context")
+        started = time.perf_counter()
+        subprocess.run(
+            [
+                *("buildah", "--root", str(home / "root"), "--runroot", str(home / "run")),
+                *("--storage-driver", "vfs", "bud", "--quiet", "--isolation", "chroot"),
+                *("--timestamp", str(EPOCH), "--tag", "bench", str(home / "context")),
+            ],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+        return time.perf_counter() - started
+
+
+if __name__ == "__main__":
+    main()
