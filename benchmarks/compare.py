@@ -58,6 +58,11 @@ def timed(*command: str) -> tuple[float, float, int, int]:
     return wall, used, after.ru_maxrss // 1024, done.returncode
 
 
+def line(wall: float, used: float, memory: int, code: int) -> str:
+    """Return the figures of one run in a row."""
+    return f"{wall:7.2f} s wall {used:7.2f} s cpu {memory:6} MiB exit {code}"
+
+
 def main() -> None:
     """Print one line a measurement."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -89,17 +94,13 @@ def main() -> None:
             wall, used, memory, code = timed(*command)
             first = wall if label == "sampled" else first
             ratio = f"{wall / first:6.2f} x sampled" if first else ""
-            print(
-                f"{label:20} {wall:7.2f} s wall {used:7.2f} s cpu {memory:6} MiB exit {code} {ratio}"
-            )
+            print(f"{label:20} {line(wall, used, memory, code)} {ratio}")
         print(f"HTML page: {page.stat().st_size / 1e6:.2f} MB")
         for seed, path in enumerate((one, other)):
             cube(path, seed)
         for kind in ("count", "sampled"):
-            wall, used, memory, code = timed(*reprun, *pair, "--kind", kind)
-            print(
-                f"TH3 10M bins, {kind:8} {wall:5.2f} s wall {used:5.2f} s cpu {memory} MiB exit {code}"
-            )
+            figures = timed(*reprun, *pair, "--kind", kind)
+            print(f"TH3 10M bins, {kind:8} {line(*figures)}")
 
 
 if __name__ == "__main__":
