@@ -8,6 +8,7 @@ help:
 	@echo "make h4l        set up what is missing, then reproduce the CMS H->4l result"
 	@echo "make test       set up what is missing, then run the whole test suite"
 	@echo "make test-oldest  the executor's tests on the oldest Snakemake allowed"
+	@echo "make images     build every image twice and compare with its lock"
 	@echo "make lint       ruff and mypy"
 	@echo "make benchmark  print speeds as ratios (docs: benchmarks/README.md)"
 	@echo "make clean      remove the environment and build products, not the store"
@@ -22,7 +23,7 @@ setup-test:
 
 .PHONY: h4l
 h4l: setup
-	@$(REPRUN) run cms-h4l
+	@$(REPRUN) run cms-h4l --relock-images
 
 .PHONY: test
 test: setup-test
@@ -34,6 +35,10 @@ test-oldest: setup-test
 	@$(PYTHON) -m venv build/oldest
 	@build/oldest/bin/pip install --quiet -e . pytest hypothesis snakemake==9.22.0
 	@build/oldest/bin/python -m pytest tests/integration/test_executor.py
+
+.PHONY: images
+images: setup
+	@$(REPRUN) images check
 
 .PHONY: lint
 lint: setup-test

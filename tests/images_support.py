@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from reprun.images.build import build
-from reprun.images.catalogue import Catalogue, Definition
+from reprun.images.catalogue import Catalogue
+from reprun.images.definition import Definition
 from reprun.images.lockfiles import (
     DebEntry,
     WheelEntry,
@@ -178,6 +179,10 @@ class Kitchen:
         (home / "wheels.lock").write_text(wheels_text(self.wheels))
         return Catalogue(self.directory)
 
+    def catalogue_as_it_is(self) -> Catalogue:
+        """Return the catalogue as it lies on disk."""
+        return Catalogue(self.directory)
+
     def definition(self) -> Definition:
         """Write the catalogue; return the image's definition."""
         return self.catalogue().definition(self.name)
@@ -201,3 +206,11 @@ def tiny(directory: Path) -> Kitchen:
     made.deb(deb_bytes())
     made.wheel(wheel_bytes())
     return made
+
+
+def external_toml(name: str, repository: str, tag: str = "v1") -> str:
+    """Return the image.toml of an image that is published elsewhere."""
+    return (
+        f'name = "{name}"\ntitle = "Made elsewhere"\n\n[external]\n'
+        f'repository = "{repository}"\ntag = "{tag}"\nreason = "others build it"\n'
+    )

@@ -20,6 +20,7 @@ from typing import Annotated, Any, Literal, NoReturn
 import typer
 from typer.core import TyperGroup
 
+from reprun import __version__
 from reprun.errors import InterruptedRunError, ReprunError, SpecificationError
 
 EXIT_CODES = """
@@ -77,6 +78,25 @@ DataOption = Annotated[
 ]
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"reprun {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """Run an LHC open-data analysis in its container image and compare it with its reference."""
+    assert not version
+
+
 @app.command()
 def run(
     analysis: AnalysisArgument,
@@ -97,6 +117,13 @@ def run(
         bool, typer.Option("--update-lock", help="Accept what differs from analysis.lock.")
     ] = False,
     again: Annotated[bool, typer.Option("--again", help="Run every step, changed or not.")] = False,
+    relock_images: Annotated[
+        bool,
+        typer.Option(
+            "--relock-images",
+            help="Where the image's locked packages are gone, build one like it and say so.",
+        ),
+    ] = False,
     output_format: FormatOption = "text",
 ) -> None:
     """Run an analysis in its image and tell whether it still gives its reference."""
@@ -115,6 +142,7 @@ def run(
         results=results,
         update_lock=update_lock,
         again=again,
+        relock_images=relock_images,
     )
     outcome = run_analysis(request, Store.default(), progress_on_stderr())
     if output_format == "json":
@@ -261,11 +289,15 @@ def show(analysis: AnalysisArgument) -> None:
 
 
 @app.command()
-def doctor() -> None:
-    """Check what this host offers: engines, store, disk."""
+def doctor(
+    image: Annotated[
+        str | None, typer.Option(help="Also check what this image needs of the host.")
+    ] = None,
+) -> None:
+    """Check what this host offers: engines, store, disk, and what an image needs."""
     from reprun.screens import print_doctor  # noqa: PLC0415
 
-    raise typer.Exit(print_doctor())
+    raise typer.Exit(print_doctor(image))
 
 
 def _parameters(given: list[str]) -> dict[str, str | int | float | bool]:

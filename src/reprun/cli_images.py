@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-import json
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from reprun.cli_exchange import app as exchange
+from reprun.cli_images_output import (
+    Format,
+    Lines,
+    Name,
+    Rendered,
+    catalogue_here,
+    print_json,
+    render_image,
+    size_text,
+)
 
 if TYPE_CHECKING:
     from reprun.images.build import Built
@@ -20,54 +30,33 @@ app = typer.Typer(
 )
 
 
-class Format(StrEnum):
-    """How a result is written."""
+app.add_typer(exchange)
 
-    TEXT = "text"
-    JSON = "json"
-
-
-Name = Annotated[str, typer.Argument(help="Name of an image of the catalogue.")]
-Rendered = Annotated[Format, typer.Option("--format", help="How to write the result.")]
 Mirror = Annotated[
     str | None,
     typer.Option(help="Base URL of a Debian archive: what precedes pool/."),
 ]
 
 
-class _Lines:
-    """Progress as plain lines on stderr."""
-
-    def say(self, message: str) -> None:
-        typer.echo(message, err=True)
-
-    def task(self, label: str, total: int | None, unit: str = "bytes") -> Any:
-        from reprun.progress import Silent  # noqa: PLC0415
-
-        amount = "" if total is None else f" ({_size(total) if unit == 'bytes' else total})"
-        typer.echo(f"{label}{amount}", err=True)
-        return Silent().task(label, total, unit)
-
-
 @app.command("list")
 def list_images(output: Rendered = Format.TEXT) -> None:
     """List the images of the catalogue."""
-    catalogue = _catalogue()
+    catalogue = catalogue_here()
     images = [_facts(catalogue, name) for name in catalogue.names()]
     if output is Format.JSON:
-        _json({"schema_version": 1, "images": images})
+        print_json({"schema_version": 1, "images": images})
         return
     for facts in images:
-        typer.echo(
-            f"{facts['name']:<14} {facts['image'][:19]}…  {_size(facts['size']):>9}  "
-            f"{facts['title']}"
-        )
+        typer.echo(_list_line(facts))
 
 
 @app.command()
 def show(name: Name, output: Rendered = Format.TEXT) -> None:
     """Show an image's digests, layers, packages and wheels."""
-    catalogue = _catalogue()
+    catalogue = catalogue_here()
+    if catalogue.is_external(name):
+        _show_external(catalogue, name, output)
+        return
     definition = catalogue.definition(name)
     facts = _facts(catalogue, name)
     if output is Format.JSON:
@@ -77,14 +66,16 @@ def show(name: Name, output: Rendered = Format.TEXT) -> None:
             "wheels": {each.name: each.version for each in definition.wheels},
             "environment": dict(definition.environment),
         }
-        _json(facts)
+        print_json(facts)
         return
     typer.echo(f"{name}: {definition.title}")
     typer.echo(f"reference  {facts['reference']}")
     typer.echo(f"manifest   {facts['manifest']}")
     typer.echo(f"file tree  {facts['tree']}")
     for layer in facts["layers"]:
-        typer.echo(f"layer      {layer['digest']}  {_size(layer['size']):>9}  {layer['comment']}")
+        typer.echo(
+            f"layer      {layer['digest']}  {size_text(layer['size']):>9}  {layer['comment']}"
+        )
     for title, entries in (
         (f"Debian {definition.suite}", definition.debs),
         (f"Python {definition.python.version}", definition.wheels),
@@ -109,7 +100,7 @@ def lock(
 
     sources = Sources.from_environment(debian_mirror=debian_mirror)
     built = write_locks(
-        name, _catalogue(), Store.default(), _Lines(), sources, image_only=image_only
+        name, catalogue_here(), Store.default(), Lines(), sources, image_only=image_only
     )
     _render_built(built, output)
 
@@ -122,7 +113,7 @@ def fetch(name: Name, debian_mirror: Mirror = None) -> None:
     from reprun.store import Store  # noqa: PLC0415
 
     sources = Sources.from_environment(debian_mirror=debian_mirror)
-    fill(_catalogue().definition(name), Store.default(), _Lines(), sources)
+    fill(catalogue_here().definition(name), Store.default(), Lines(), sources)
 
 
 @app.command()
@@ -143,7 +134,7 @@ def build(
     from reprun.images.lock import check_twice as build_twice  # noqa: PLC0415
     from reprun.store import Store  # noqa: PLC0415
 
-    catalogue, store, progress = _catalogue(), Store.default(), _Lines()
+    catalogue, store, progress = catalogue_here(), Store.default(), Lines()
     definition = catalogue.definition(name)
     if check_twice:
         built = build_twice(name, catalogue, store, progress)
@@ -156,45 +147,62 @@ def build(
 
 
 @app.command()
-def verify(name: Name, output: Rendered = Format.TEXT) -> None:
-    """Hash every byte of a stored image and compare it with its lock."""
+def verify(
+    name: Name,
+    key: Annotated[
+        Path | None, typer.Option(help="Public SSH key that must have signed the image.")
+    ] = None,
+    signature: Annotated[Path | None, typer.Option(help="The signature, with --key.")] = None,
+    output: Rendered = Format.TEXT,
+) -> None:
+    """Hash every byte of a stored image and compare it with its lock, and with a signature."""
     from reprun.images.lock import verify as verify_image  # noqa: PLC0415
+    from reprun.images.sign import verify_signature  # noqa: PLC0415
     from reprun.store import Store  # noqa: PLC0415
 
-    image = verify_image(name, _catalogue(), Store.default())
-    _render_image(image, output, "verified")
+    if (key is None) != (signature is None):
+        raise typer.BadParameter("--key and --signature go together")
+    store = Store.default()
+    image = verify_image(name, catalogue_here(), store)
+    if key is not None and signature is not None:
+        verify_signature(image, store, key, signature)
+    render_image(image, output, "verified")
 
 
 def _render_built(built: Built, output: Format) -> None:
-    _render_image(built.image, output, "built")
-
-
-def _render_image(image: Image, output: Format, what: str) -> None:
-    size = sum(layer.size for layer in image.layers)
-    if output is Format.JSON:
-        _json(
-            {
-                "schema_version": 1,
-                "name": image.name,
-                "image": image.image_id,
-                "manifest": image.manifest,
-                "reference": image.reference,
-                "size": size,
-            }
-        )
-    else:
-        typer.echo(f"{what} {image.reference} ({_size(size)})")
+    render_image(built.image, output, "built")
 
 
 def _facts(catalogue: Catalogue, name: str) -> dict[str, Any]:
+    if catalogue.is_external(name):
+        return _external_facts(catalogue, name)
     image = catalogue.locked(name)
     return {
         "name": name,
         "title": catalogue.definition(name).title,
+        "rebuildable": True,
+        **_digests(image),
+        "tree": catalogue.lock(name).tree,
+    }
+
+
+def _external_facts(catalogue: Catalogue, name: str) -> dict[str, Any]:
+    from reprun.errors import SpecificationError  # noqa: PLC0415
+
+    external = catalogue.external(name)
+    facts: dict[str, Any] = {"name": name, "title": external.title, "rebuildable": False}
+    try:
+        return facts | _digests(catalogue.locked(name)) | {"tree": None}
+    except SpecificationError as error:
+        unknown = dict.fromkeys(("image", "manifest", "reference", "size", "layers", "tree"))
+        return facts | unknown | {"reason": error.message}
+
+
+def _digests(image: Image) -> dict[str, Any]:
+    return {
         "image": image.image_id,
         "manifest": image.manifest,
         "reference": image.reference,
-        "tree": catalogue.lock(name).tree,
         "size": sum(layer.size for layer in image.layers),
         "layers": [
             {"digest": layer.digest, "size": layer.size, "comment": layer.comment}
@@ -203,16 +211,32 @@ def _facts(catalogue: Catalogue, name: str) -> dict[str, Any]:
     }
 
 
-def _catalogue() -> Catalogue:
-    from reprun.images.catalogue import Catalogue as Images  # noqa: PLC0415
-    from reprun.project import Project  # noqa: PLC0415
-
-    return Images(Project.find().images)
-
-
-def _json(document: object) -> None:
-    typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+def _list_line(facts: dict[str, Any]) -> str:
+    digest = f"{facts['image'][:19]}…" if facts["image"] else "no digest yet"
+    size = size_text(facts["size"]) if facts["image"] else "external"
+    return f"{facts['name']:<20} {digest:<20}  {size:>9}  {facts['title']}"
 
 
-def _size(count: int) -> str:
-    return f"{count / 1_000_000:.1f} MB"
+def _show_external(catalogue: Catalogue, name: str, output: Format) -> None:
+    external = catalogue.external(name)
+    facts = _external_facts(catalogue, name) | {
+        "repository": external.repository,
+        "entry_point": external.entry_point,
+        "user": external.user,
+        "conditions": list(external.conditions),
+        "external_because": external.reason,
+    }
+    if output is Format.JSON:
+        print_json({"schema_version": 1, **facts})
+        return
+    typer.echo(f"{name}: {external.title}")
+    for label, value in (
+        ("external", external.reason),
+        ("published", external.repository),
+        ("reference", facts["reference"] or facts["reason"]),
+        ("entry point", external.entry_point),
+        ("user", external.user),
+        ("conditions", ", ".join(external.conditions)),
+    ):
+        if value:
+            typer.echo(f"{label:<12}{value}")

@@ -187,4 +187,5 @@ def _provenance(record: RunRecord, judged_by: str) -> dict[str, str | int | floa
 
 
 def _deviations(record: RunRecord) -> list[str]:
-    return [f"{record.engine.name} did not enforce: {what}" for what in record.engine.unenforced]
+    weak = [f"{record.engine.name} did not enforce: {what}" for what in record.engine.unenforced]
+    return [*record.deviations, *weak]

@@ -88,8 +88,11 @@ def compute_lock(analysis: Analysis, directory: Path, catalogue: Catalogue) -> A
     """Return the lock as everything stands now."""
     reference = directory / analysis.reference
     images = sorted({variant.image for variant in analysis.variants.values()})
+    # Without defaults: a field that a later version adds changes no lock of today.
     decides: dict[str, Any] = analysis.model_dump(
-        mode="json", include={"parameters", "outputs", "compare", "variants"}
+        mode="json",
+        include={"parameters", "outputs", "compare", "variants"},
+        exclude_defaults=True,
     )
     return AnalysisLock(
         analysis=analysis.name,

@@ -125,6 +125,8 @@ class RunRecord(_Document):
     engine: EngineRecord
     image: ImageRecord
     host: HostRecord
+    deviations: tuple[str, ...] = ()
+    """What was not as locked, each a sentence."""
     steps: tuple[StepRecord, ...]
     outputs: Mapping[str, str]
     """Every file a step declared and left behind, by path in the workspace: its sha256."""

@@ -9,7 +9,7 @@ import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -18,9 +18,10 @@ from reprun.backends.local import WorkflowOutcome, WorkflowRequest, run_workflow
 from reprun.digests import canonical_json, sha256_bytes, sha256_file
 from reprun.engines.base import EngineStatus
 from reprun.engines.choose import EngineName, choose_engine
-from reprun.errors import OutputMissingError, ReprunError, StorageError
+from reprun.errors import InputsGoneError, OutputMissingError, ReprunError, StorageError
 from reprun.images.catalogue import Catalogue
 from reprun.images.ensure import ensure
+from reprun.images.layout import is_stored
 from reprun.images.model import Image
 from reprun.lock import AnalysisLock, Difference, enforce_lock
 from reprun.plan import Again, Plan, make_plan, what_to_run
@@ -58,6 +59,8 @@ class RunRequest:
     update_lock: bool = False
     again: bool = False
     """Run every step, changed or not."""
+    relock_images: bool = False
+    """Where locked inputs of the image are gone, build one like it and say so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,8 @@ class _Loaded:
     image: Image
     plan: Plan
     run_directory: Path
+    deviations: tuple[str, ...] = ()
+    """What is not as locked, though it runs: each a sentence for the verdict."""
 
     @property
     def workspace(self) -> Path:
@@ -110,6 +115,8 @@ def run(request: RunRequest, store: Store, progress: Progress) -> RunOutcome:
     """
     loaded = _load(request)
     with _alone(loaded.run_directory):
+        if not is_stored(loaded.image, store):
+            loaded = _with_image(loaded, request, store, progress)
         last = read_record(loaded.run_directory)
         again = _what_to_run(loaded, last, request)
         if again.nothing and last is not None:
@@ -159,6 +166,38 @@ def _load(request: RunRequest) -> _Loaded:
         image=image,
         plan=plan,
         run_directory=run_directory_of(analysis, request.variant, request.dataset, request.results),
+    )
+
+
+def _with_image(loaded: _Loaded, request: RunRequest, store: Store, progress: Progress) -> _Loaded:
+    """Fetch and build the image; where its inputs are gone and the user agrees, one like it."""
+    try:
+        ensure(loaded.image, loaded.catalogue, store, progress)
+    except InputsGoneError as error:
+        name = loaded.analysis.name
+        if not request.relock_images:
+            hint = f"reprun run {name} --relock-images   # another image, and the verdict says so"
+            raise InputsGoneError(error.message, place=error.place, hint=hint) from error
+        progress.say(error.message)
+    else:
+        return loaded
+    from reprun.images.relock import relock  # noqa: PLC0415 - only when inputs are gone
+
+    relocked = relock(loaded.image.name, loaded.catalogue, store, progress)
+    plan = make_plan(
+        loaded.analysis,
+        loaded.lock,
+        relocked.image,
+        variant=request.variant,
+        dataset=request.dataset,
+        parameters=request.parameters,
+    )
+    return replace(
+        loaded,
+        image=relocked.image,
+        catalogue=relocked.catalogue,
+        plan=plan,
+        deviations=(relocked.sentence(),),
     )
 
 
@@ -232,6 +271,7 @@ def _run_steps(
             workspace=loaded.workspace,
             run_directory=loaded.run_directory,
             snakefile=loaded.plan.snakefile,
+            images=loaded.catalogue.directory,
             config=loaded.plan.config,
             targets=loaded.plan.targets,
             engine=status.name,
@@ -320,6 +360,7 @@ def _make_record(
         engine=EngineRecord(name=status.name, version=status.version, unenforced=status.unenforced),
         image=ImageRecord(name=image.name, image_id=image.image_id, manifest=image.manifest),
         host=this_host(),
+        deviations=loaded.deviations,
         steps=(*kept, *steps),
         outputs=outputs,
     )

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from reprun.engines.choose import ENGINES, make_engine
 from reprun.errors import EngineError, OutputMissingError, ReprunError
+from reprun.images.catalogue import Catalogue
 from reprun.project import Project
 from reprun.record import REPORT_HTML, REPORT_JSON
 from reprun.report.model import Report, read_report
@@ -140,8 +141,11 @@ def print_analysis(analysis: Analysis) -> None:
         console.print(Text.assemble((f"{label}: ", "bold"), text))
 
 
-def print_doctor() -> int:
-    """Print what this host offers; return 0 if an engine works, else 3."""
+def print_doctor(image: str | None = None) -> int:
+    """Print what this host offers, and whether it has what an image needs.
+
+    Return 0 if an engine works and nothing the image needs is missing, else 3.
+    """
     console = _console()
     store = Store.default()
     works = False
@@ -159,4 +163,15 @@ def print_doctor() -> int:
     free = os.statvfs(store.directory("incoming"))
     gigabytes = free.f_bavail * free.f_frsize / 1e9
     console.print(Text(f"store: {store.root}, {gigabytes:.1f} GB free"))
+    if image is not None:
+        from reprun.images.doctor import Level, examine  # noqa: PLC0415 - only when asked for
+
+        marks = {Level.OK: ("✓", "green"), Level.WARNING: ("!", "yellow")}
+        console.print(Text(f"image {image}:", style="bold"))
+        for finding in examine(image, Catalogue(Project.find().images), store):
+            mark, colour = marks.get(finding.level, ("✗", "red"))
+            works = works and finding.level is not Level.PROBLEM
+            console.print(Text.assemble((f"{mark} ", colour), finding.what))
+            if finding.remedy:
+                console.print(Text(f"    try: {finding.remedy}", style="dim"))
     return 0 if works else 3

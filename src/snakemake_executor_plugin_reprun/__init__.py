@@ -59,6 +59,9 @@ class ExecutorSettings(ExecutorSettingsBase):  # type: ignore[misc]
         metadata={"help": "the engine has passed its self-check just now; do not repeat it"},
     )
     # `Optional`, not `| None`: the only form that Snakemake takes apart.
+    images: Optional[str] = field(
+        default=None, metadata={"help": "catalogue of locked images; default: the project's"}
+    )
     events: Optional[str] = field(
         default=None, metadata={"help": "file that receives one JSON object for each event"}
     )
@@ -90,7 +93,7 @@ class Executor(RealExecutor):  # type: ignore[misc]
         self._lock = threading.Lock()
         try:
             needed = self._refuse_what_cannot_run()
-            self._resolve_images(store)
+            self._resolve_images(settings.images, store)
             engine = (
                 make_engine(settings.engine, store)
                 if settings.checked
@@ -153,8 +156,12 @@ class Executor(RealExecutor):  # type: ignore[misc]
         needed = [job for job in self.dag.needrun_jobs() if not job.is_norun]
         return len(needed)
 
-    def _resolve_images(self, store: Store) -> None:
-        catalogue = Catalogue(Project.find(Path(self.workflow.main_snakefile).parent).images)
+    def _resolve_images(self, directory: str | None, store: Store) -> None:
+        if directory is None:
+            images = Project.find(Path(self.workflow.main_snakefile).parent).images
+        else:
+            images = Path(directory)
+        catalogue = Catalogue(images)
         for job in self.dag.jobs:
             if job.is_norun or job.container_img_url in self._images:
                 continue

@@ -333,3 +333,8 @@ def test_list_show_doctor(blessed: Shell) -> None:
     assert rows[0]["verdict"] == "reproduced (columnar)"
     assert "A table and a histogram" in blessed.reprun("show", "tiny").stdout
     assert "✓ runc" in blessed.reprun("doctor").stdout
+    said = blessed.reprun("doctor", "--image", "columnar").stdout
+    assert "image columnar:" in said
+    assert "✓ architecture amd64" in said
+    said = blessed.reprun("doctor", "--image", "cmssw-5.3.32", code=3).stdout
+    assert "no digest is known for it yet" in said

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +19,7 @@ from reprun.images.resolve import resolve_debs
 from reprun.images.unpack import unpacked_root
 from reprun.progress import Silent
 from reprun.store import Store
+from tests.integration.container import run_in
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CATALOGUE = Catalogue(REPOSITORY / "images")
@@ -66,41 +65,6 @@ def bundle_home() -> Iterator[Path]:
     """A directory for runc's bundles."""
     with tempfile.TemporaryDirectory() as directory:
         yield Path(directory)
-
-
-def run_in(
-    image: Image, store: Store, bundle: Path, argv: Sequence[str], mounts: Sequence[object] = ()
-) -> subprocess.CompletedProcess[str]:
-    """Run a command in the image: read-only root, no network, an arbitrary user."""
-    ordinary = os.geteuid() != 0
-    subprocess.run(["runc", "spec", *(["--rootless"] if ordinary else [])], cwd=bundle, check=True)
-    place = bundle / "config.json"
-    config = json.loads(place.read_text())
-    config["root"] = {"path": str(unpacked_root(image, store)), "readonly": True}
-    config["process"] |= {
-        "terminal": False,
-        "args": list(argv),
-        "cwd": "/work",
-        "env": [f"{key}={value}" for key, value in image.environment.items()],
-        "capabilities": {},
-    }
-    config["process"].pop("rlimits", None)
-    if not ordinary:
-        config["process"]["user"] = {"uid": 4242, "gid": 4242}
-    config["mounts"] += [
-        {"destination": "/tmp", "type": "tmpfs", "source": "tmpfs", "options": ["mode=1777"]},
-        *mounts,
-    ]
-    place.write_text(json.dumps(config))
-    done = subprocess.run(
-        ["runc", "--root", str(bundle / "state"), "run", f"test-{os.getpid()}"],
-        cwd=bundle,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    place.unlink()
-    return done
 
 
 def test_it_is_built_into_the_locked_image(columnar: Image, store: Store, tmp_path: Path) -> None:

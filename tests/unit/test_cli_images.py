@@ -33,13 +33,23 @@ def run(*arguments: str) -> str:
 
 def test_list_and_show(project: Kitchen) -> None:
     image = project.catalogue().locked("tiny")
-    assert run("list").startswith(f"tiny           {image.image_id[:19]}…")
+    assert run("list").startswith(f"tiny                 {image.image_id[:19]}…")
     text = run("show", "tiny")
     assert image.reference in text
     assert "Debian bookworm (1): hello 1.0-1" in text
     (listed,) = json.loads(run("list", "--format", "json"))["images"]
     assert set(listed) == {
-        *("name", "title", "image", "manifest", "reference", "tree", "size", "layers")
+        *(
+            "name",
+            "title",
+            "rebuildable",
+            "image",
+            "manifest",
+            "reference",
+            "tree",
+            "size",
+            "layers",
+        )
     }
     shown = json.loads(run("show", "tiny", "--format", "json"))
     assert set(shown) == {*listed, "schema_version", "debs", "wheels", "environment"}

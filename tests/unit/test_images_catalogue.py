@@ -8,13 +8,17 @@ import pytest
 
 from reprun.errors import InputsGoneError, IntegrityError, SpecificationError
 from reprun.images import ensure as ensure_module
+from reprun.images.audit import Outcome, audit, exit_code, rebuildable
 from reprun.images.catalogue import Catalogue
 from reprun.images.ensure import ensure
 from reprun.images.fetch import Sources
 from reprun.images.layout import is_stored
+from reprun.images.table import BEGIN, END, table, with_table, write_table
 from reprun.progress import Silent
 from reprun.store import Store
-from tests.images_support import deb_bytes, member, tiny
+from tests.images_support import deb_bytes, external_toml, member, tiny
+
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def test_a_locked_image_is_found_by_name_and_by_digest(tmp_path: Path) -> None:
@@ -152,3 +156,47 @@ def test_an_image_without_a_lock_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SpecificationError, match="not locked"):
         catalogue.locked("tiny")
     assert Catalogue(tmp_path / "nowhere").names() == []
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/images.md"])
+def test_the_table_of_images_is_current(document: str) -> None:
+    place = REPOSITORY / document
+    text = place.read_text()
+    if document == "docs/images.md" or BEGIN in text:
+        assert with_table(text, Catalogue(REPOSITORY / "images"), place) == text
+
+
+def test_a_table_has_a_row_for_each_image_and_needs_its_place(tmp_path: Path) -> None:
+    made = tiny(tmp_path)
+    catalogue = made.locked()
+    (made.directory / "far").mkdir()
+    (made.directory / "far" / "image.toml").write_text(external_toml("far", "docker.io/a/b"))
+    rows = table(catalogue).splitlines()
+    assert rows[2] == "| far | Made elsewhere | | not pinned yet | no: others build it |"
+    assert rows[3].startswith("| tiny | A tiny image (1 Debian packages, 1 wheels) | 0 MB | `")
+    place = tmp_path / "page.md"
+    place.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    write_table(catalogue, place)
+    assert place.read_text() == f"before\n{BEGIN}\n{table(catalogue)}{END}\nafter\n"
+    with pytest.raises(SpecificationError, match="no place for the table"):
+        with_table("nothing here", catalogue, place)
+
+
+def test_an_audit_tells_gone_inputs_from_changed_bytes(tmp_path: Path) -> None:
+    made = tiny(tmp_path)
+    catalogue = made.locked()
+    nothing = Sources(index=False)
+    good = audit("tiny", catalogue, made.store, Silent(), nothing)
+    assert (good.outcome, exit_code([good])) == (Outcome.SAME, 0)
+    assert good.detail == catalogue.locked("tiny").image_id
+    gone = audit("tiny", catalogue, Store(tmp_path / "empty"), Silent(), nothing)
+    assert (gone.outcome, exit_code([good, gone])) == (Outcome.INPUTS_GONE, 3)
+    assert "hello_1.0-1_amd64.deb" in gone.detail
+    assert "cannot be locked anew: no Debian mirror is known" in gone.detail
+    place = made.directory / "tiny" / "image.lock"
+    lock = catalogue.lock("tiny")
+    place.write_text(place.read_text().replace(lock.tree, f"sha256:{'0' * 64}"))
+    changed = audit("tiny", catalogue, made.store, Silent(), nothing)
+    assert (changed.outcome, exit_code([good, gone, changed])) == (Outcome.CHANGED, 6)
+    assert "file tree" in changed.detail
+    assert rebuildable(catalogue) == ["tiny"]

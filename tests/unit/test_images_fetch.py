@@ -278,3 +278,13 @@ def test_locking_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.Monkey
     with pytest.raises(EngineError, match="needs uv") as caught:
         resolve_wheels(definition, Store(tmp_path / "store"), Silent())
     assert caught.value.hint == "pip install uv"
+
+
+def test_python_2_needs_every_package_pinned(tmp_path: Path) -> None:
+    """No resolver knows Python 2 any more, so image.toml has to list all of it."""
+    made = tiny(tmp_path)
+    made.catalogue()
+    place = made.directory / "tiny" / "image.toml"
+    place.write_text(place.read_text().replace('version = "3.11"', 'version = "2.7"'))
+    with pytest.raises(SpecificationError, match=r"pinned as name==version.*: greet$"):
+        resolve_wheels(made.catalogue_as_it_is().definition("tiny"), made.store, Silent())

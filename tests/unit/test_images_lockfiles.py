@@ -23,8 +23,8 @@ from reprun.images.lockfiles import (
 from reprun.images.model import Layer
 
 A, B = "a" * 64, "b" * 64
-GOOD_DEB = f"bash 5.2-1 amd64 10 {A} pool/main/b/bash/bash_5.2-1_amd64.deb"
-GOOD_WHEEL = f"numpy 2.4.6 numpy-2.4.6-cp311-cp311-manylinux_2_28_x86_64.whl {A} 10"
+GOOD_DEB = f"bash 5.2-1 amd64 10 {A} pool/main/b/bash/bash_5.2-1_amd64.deb own GPL-3+"
+GOOD_WHEEL = f"numpy 2.4.6 numpy-2.4.6-cp311-cp311-manylinux_2_28_x86_64.whl {A} 10 BSD 3-Clause"
 
 names = st.from_regex(r"[a-z][a-z0-9]{1,8}", fullmatch=True)
 
@@ -52,12 +52,13 @@ def test_locks_survive_writing_and_reading(
         ([GOOD_DEB, GOOD_DEB.replace("5.2", "5.3")], 2, "with different contents"),
         ([GOOD_DEB, GOOD_DEB.replace("bash ", "bash2 ", 1)], 2, "under two names"),
         ([GOOD_DEB, GOOD_DEB.replace("bash", "apt")], 2, "apt comes after bash"),
-        (["# comment", "bash 5.2"], 2, "expected 6 fields"),
+        (["# comment", "bash 5.2"], 2, "expected 8 fields"),
         ([GOOD_DEB.replace(A, A.upper())], 1, "lower-case hex"),
         ([GOOD_DEB.replace(" 10 ", " ten ")], 1, "'ten' is not a size"),
         ([GOOD_DEB.replace("pool/", "/pool/")], 1, "not a path pool/"),
         ([GOOD_DEB.replace("main/b", "main/..")], 1, "not a path pool/"),
         ([GOOD_DEB.replace("bash ", "Bash ", 1)], 1, "not a Debian package name"),
+        ([GOOD_DEB.replace(" own ", " top ")], 1, "'top' is no layer: it is base or own"),
         ([GOOD_DEB.replace("5.2-1 ", "5_2 ", 1)], 1, "not a Debian version"),
     ],
 )
@@ -74,7 +75,8 @@ def test_a_faulty_package_lock_is_refused_with_its_line(
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        (GOOD_WHEEL + " extra", "expected 5 fields"),
+        (GOOD_WHEEL.removesuffix(" BSD 3-Clause"), "expected 6 fields"),
+        (GOOD_WHEEL + " ", "is not a licence on one line"),
         (GOOD_WHEEL.replace("numpy ", "scipy ", 1), "is not a wheel of scipy"),
         (GOOD_WHEEL.replace("2.4.6 ", "2.4.7 ", 1), "is not a wheel of numpy 2.4.7"),
         (GOOD_WHEEL.replace("numpy-2", "../numpy-2"), "not the file name of a wheel"),
@@ -88,7 +90,7 @@ def test_a_faulty_wheel_lock_is_refused(tmp_path: Path, line: str, message: str)
         read_wheels(path)
 
 
-LOCK = ImageLock(1, f"sha256:{A}", f"sha256:{B}", f"sha256:{A}", (Layer(f"sha256:{B}", 5, "x"),))
+LOCK = ImageLock(2, f"sha256:{A}", f"sha256:{B}", f"sha256:{A}", (Layer(f"sha256:{B}", 5, "x"),))
 
 
 def test_an_image_lock_survives_writing_and_reading(tmp_path: Path) -> None:
@@ -100,9 +102,9 @@ def test_an_image_lock_survives_writing_and_reading(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("builder = 1", "builder = 7", "builder format 7"),
-        ("builder = 1", "builder = yes", "not TOML"),
-        ("builder = 1", "builder = true", "malformed"),
+        ("builder = 2", "builder = 7", "builder format 7"),
+        ("builder = 2", "builder = yes", "not TOML"),
+        ("builder = 2", "builder = true", "malformed"),
         ('tree = "sha256:', 'tree = "md5:', "not a digest"),
         ('tree = "sha256:', 'tree = "', "lacks the prefix"),
         ("manifest", "manifesto", "malformed: 'manifest'"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,11 @@ import pytest
 from reprun import run as run_module
 from reprun.backends.local import WorkflowOutcome, WorkflowRequest
 from reprun.engines.base import EngineStatus
-from reprun.errors import OutputMissingError, StepFailedError, StorageError
+from reprun.errors import InputsGoneError, OutputMissingError, StepFailedError, StorageError
+from reprun.images.catalogue import Catalogue
+from reprun.images.differ import Change
 from reprun.images.model import Image
+from reprun.images.relock import Relocked
 from reprun.progress import Silent
 from reprun.record import StepRecord, read_record
 from reprun.run import RunRequest, run
@@ -98,6 +102,7 @@ def start(
 
     monkeypatch.setattr("reprun.images.catalogue.Catalogue.locked", locked)
     monkeypatch.setattr(run_module, "ensure", lambda image, *_: image)
+    monkeypatch.setattr(run_module, "is_stored", lambda *_: False)
     monkeypatch.setattr(run_module, "choose_engine", chosen)
 
     def start(**fields: Any) -> run_module.RunOutcome:
@@ -208,3 +213,34 @@ def test_two_runs_at_once_are_refused(start: Start, backend: Backend, tmp_path: 
         with pytest.raises(StorageError, match="another reprun is running this analysis here"):
             start()
     assert not start().ran
+
+
+def test_an_image_whose_inputs_are_gone_is_relocked_only_when_asked_for(
+    start: Start, backend: Backend, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    stand_in = replace(builders.image("columnar"), image_id="sha256:" + "9" * 64)
+    other = Catalogue(tmp_path / "elsewhere")
+
+    def gone(image: Image, *_: object) -> Image:
+        if image == stand_in:
+            return image
+        raise InputsGoneError("1 of 60 inputs of columnar is gone: bash 5.2")
+
+    def relock(name: str, *_: object) -> Relocked:
+        assert name == "columnar"
+        return Relocked(stand_in, other, (Change("deb", "bash", "5.2", "5.3"),))
+
+    monkeypatch.setattr(run_module, "ensure", gone)
+    monkeypatch.setattr("reprun.images.relock.relock", relock)
+    with pytest.raises(InputsGoneError, match="inputs of columnar is gone") as error:
+        start()
+    assert error.value.hint is not None
+    assert "--relock-images" in error.value.hint
+    assert backend.requests == []
+    outcome = start(relock_images=True)
+    (request,) = backend.requests
+    assert request.config["image"] == stand_in.reference
+    assert request.images == other.directory
+    assert outcome.report.reproduced
+    assert any("is a re-lock" in note and "bash 5.3" in note for note in outcome.report.notes)
+    assert outcome.record.deviations == outcome.report.notes[:1]

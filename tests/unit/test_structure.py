@@ -14,6 +14,7 @@ SOURCE = Path(__file__).resolve().parents[2] / "src"
 FLOW = (
     "reprun",
     "reprun.errors",
+    "reprun.wording",
     "reprun.digests",
     "reprun.progress",
     "reprun.store",
@@ -35,6 +36,8 @@ FLOW = (
     "reprun.blessing",
     "reprun.console",
     "reprun.screens",
+    "reprun.cli_images_output",
+    "reprun.cli_exchange",
     "reprun.cli_images",
     "reprun.cli",
     "reprun.__main__",

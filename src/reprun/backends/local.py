@@ -32,6 +32,8 @@ class WorkflowRequest:
     workspace: Path
     run_directory: Path
     snakefile: str
+    images: Path
+    """The catalogue in which every image of the workflow is locked."""
     config: Mapping[str, str | int | float | bool]
     targets: Sequence[str]
     engine: str
@@ -136,6 +138,7 @@ def _command(request: WorkflowRequest, events: Path) -> list[str]:
         *("--executor", "reprun"),
         *("--reprun-engine", request.engine),
         "--reprun-checked",
+        *("--reprun-images", str(request.images)),
         *("--reprun-events", str(events)),
         *("--reprun-logs", str(request.run_directory / "logs")),
         *("--reprun-parent", str(os.getpid())),

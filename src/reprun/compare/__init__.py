@@ -9,7 +9,6 @@ from reprun.compare.verdict import (
     Item,
     Numbers,
     Verdict,
-    count_of,
 )
 
 __all__ = [
@@ -21,5 +20,4 @@ __all__ = [
     "Numbers",
     "Verdict",
     "compare",
-    "count_of",
 ]

@@ -20,11 +20,11 @@ from reprun.compare.verdict import (
     Item,
     Numbers,
     Verdict,
-    count_of,
 )
 from reprun.errors import NothingToCompareError
 from reprun.histograms import DataObject, Histogram, Objects, Table, content_hash
 from reprun.spec import ComparisonRule
+from reprun.wording import count_of
 
 SIGN = "ignore it by a rule that says why"
 

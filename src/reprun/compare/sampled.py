@@ -11,9 +11,10 @@ import numpy as np
 from reprun.compare.statistics import NoTestError, PValue, benjamini_hochberg, holm, run_tests
 from reprun.compare.statistics.samples import sample_of
 from reprun.compare.statistics.suite import Plan
-from reprun.compare.verdict import Check, Item, Verdict, count_of
+from reprun.compare.verdict import Check, Item, Verdict
 from reprun.histograms import DataObject, Floats, Histogram, Objects
 from reprun.spec import ComparisonRule
+from reprun.wording import count_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from reprun.histograms import DataObject
 from reprun.spec import ComparisonRule
+from reprun.wording import count_of
 
 
 class Verdict(StrEnum):
@@ -189,8 +190,3 @@ class Comparison:
         texts = [f"{relative:g}"] if relative else []
         texts += [f"{absolute:g} absolute"] if absolute else []
         return " or ".join(texts) or "rounding of the edges"
-
-
-def count_of(number: int, noun: str) -> str:
-    """Return `1 object`, `42 objects`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from reprun.errors import InputsGoneError, IntegrityError
 from reprun.images import layout
-from reprun.images.catalogue import Definition
 from reprun.images.debian import debian_tree
-from reprun.images.lockfiles import BUILDER_FORMAT, DebEntry, ImageLock, WheelEntry
+from reprun.images.definition import Definition
+from reprun.images.lockfiles import BASE, BUILDER_FORMAT, DebEntry, ImageLock, WheelEntry
 from reprun.images.model import Image, Layer
 from reprun.images.tarlayer import write_layer
 from reprun.images.tree import Listed, Spool, Tree, listing, tree_digest
@@ -22,6 +22,7 @@ from reprun.images.wheels import wheels_tree
 from reprun.progress import Progress
 from reprun.store import Store
 
+BASE_COMMENT = "Debian base"
 DEBS_COMMENT = "Debian packages"
 WHEELS_COMMENT = "Python wheels"
 DOCUMENTS_COMMENT = "reprun documents"
@@ -61,22 +62,26 @@ def build(definition: Definition, store: Store, progress: Progress) -> Built:
             hint=f"reprun images fetch {definition.name}",
         )
     total = sum(entry.size for entry in inputs)
+    below = tuple(deb for deb in debs if deb.layer == BASE)
+    above = tuple(deb for deb in debs if deb.layer != BASE)
     with progress.task(f"building {definition.name}", total) as task:
 
+        def base(spool: Spool) -> Tree:
+            return debian_tree(below, store, spool, task, is_topmost=False)
+
         def debian(spool: Spool) -> Tree:
-            return debian_tree(debs, store, spool, task)
+            return debian_tree(above, store, spool, task, is_lowest=not below, below=below)
 
         def python(spool: Spool) -> Tree:
             return wheels_tree(wheels, definition.python, store, spool, task)
 
+        makers = [(BASE_COMMENT, base)] if below else []
+        makers += [(DEBS_COMMENT, debian), (WHEELS_COMMENT, python)]
         with ThreadPoolExecutor(2) as pool:
-            parts = [
-                pool.submit(_layer, store, comment, make)
-                for comment, make in ((WHEELS_COMMENT, python), (DEBS_COMMENT, debian))
-            ]
-            upper, lower = (part.result() for part in parts)
-    documents = _documents(definition, store)
-    built = (lower, upper, documents)
+            # The wheels are most of the work, so they begin first.
+            parts = [pool.submit(_layer, store, *maker) for maker in reversed(makers)]
+            built = [part.result() for part in reversed(parts)]
+    built.append(_documents(definition, store))
     merged: dict[str, Listed] = {}
     for part in built:
         _lay_over(merged, part)

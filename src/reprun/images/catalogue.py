@@ -8,85 +8,15 @@ lock or a definition that was edited afterwards is noticed at once.
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from reprun.digests import PREFIX, short
 from reprun.errors import IntegrityError, SpecificationError, did_you_mean
 from reprun.images import layout
-from reprun.images.lockfiles import (
-    DebEntry,
-    ImageLock,
-    WheelEntry,
-    read_debs,
-    read_image_lock,
-    read_wheels,
-)
+from reprun.images.definition import Definition, read_definition
+from reprun.images.external import External, is_external, locked_external, read_external
+from reprun.images.lockfiles import ImageLock, read_image_lock
 from reprun.images.model import Image
-from reprun.images.wheels import PythonTarget
-
-_FIELDS: Mapping[str, tuple[str, ...]] = {
-    "": ("name", "title", "debian", "python", "environment"),
-    "debian": ("suite", "architecture", "packages"),
-    "python": ("version", "executable", "site", "prefix", "platforms", "requirements"),
-}
-
-
-@dataclass(frozen=True)
-class Definition:
-    """What `image.toml` asks for."""
-
-    directory: Path
-    name: str
-    title: str
-    suite: str
-    architecture: str
-    packages: tuple[str, ...]
-    """Debian packages wanted by name; their dependencies come with them."""
-    python: PythonTarget
-    platforms: tuple[str, ...]
-    """Wheel platform tags that run in the image, best first."""
-    requirements: tuple[str, ...]
-    environment: Mapping[str, str]
-
-    @property
-    def place(self) -> Path:
-        """The image.toml itself."""
-        return self.directory / "image.toml"
-
-    @property
-    def debs_lock(self) -> Path:
-        """Where the packages are locked."""
-        return self.directory / "debs.lock"
-
-    @property
-    def wheels_lock(self) -> Path:
-        """Where the wheels are locked."""
-        return self.directory / "wheels.lock"
-
-    @property
-    def image_lock(self) -> Path:
-        """Where the image is locked."""
-        return self.directory / "image.lock"
-
-    @cached_property
-    def debs(self) -> tuple[DebEntry, ...]:
-        """The locked packages."""
-        return read_debs(self.debs_lock)
-
-    @cached_property
-    def wheels(self) -> tuple[WheelEntry, ...]:
-        """The locked wheels."""
-        return read_wheels(self.wheels_lock)
-
-    def documents(self) -> dict[str, bytes]:
-        """Return the files that travel inside the image, by name."""
-        paths = (self.place, self.debs_lock, self.wheels_lock)
-        return {path.name: path.read_bytes() for path in paths}
 
 
 class Catalogue:
@@ -105,14 +35,38 @@ class Catalogue:
         Raises SpecificationError for an unknown name, with the nearest known one, and for an
         image.toml that is malformed.
         """
-        place = self.directory / name / "image.toml"
+        place = self._place(name)
         if not name or "/" in name or not place.is_file():
             raise SpecificationError(
                 f"there is no image '{name}'." + did_you_mean(name, self.names()),
                 place=str(self.directory),
                 hint="reprun images list",
             )
+        if is_external(place):
+            raise SpecificationError(
+                f"image '{name}' is published elsewhere: it is pulled or imported, never built",
+                place=str(place),
+                hint=f"reprun images pull {name}",
+            )
         return read_definition(place)
+
+    def is_external(self, name: str) -> bool:
+        """Tell whether an image is published elsewhere and cannot be rebuilt here."""
+        return bool(name) and "/" not in name and is_external(self._place(name))
+
+    def external(self, name: str) -> External:
+        """Return what is known of an image that is published elsewhere."""
+        if not self.is_external(name):
+            self.definition(name)
+            raise SpecificationError(
+                f"image '{name}' is built here from its locks",
+                place=str(self._place(name)),
+                hint=f"reprun images build {name}",
+            )
+        return read_external(self._place(name))
+
+    def _place(self, name: str) -> Path:
+        return self.directory / name / "image.toml"
 
     def lock(self, name: str) -> ImageLock:
         """Return what a build of an image must give."""
@@ -121,9 +75,12 @@ class Catalogue:
     def locked(self, name: str) -> Image:
         """Return the image a name is locked to.
 
-        Raises SpecificationError when it is not locked, and IntegrityError when image.toml,
+        Raises SpecificationError when it is not locked (an external image: not pinned, or never
+        brought here), and IntegrityError when image.toml,
         debs.lock or wheels.lock changed after image.lock was written.
         """
+        if self.is_external(name):
+            return locked_external(self.external(name))
         definition = self.definition(name)
         lock = read_image_lock(definition.image_lock)
         documents = layout.documents_layer(definition.documents())
@@ -172,82 +129,3 @@ class Catalogue:
                 hint=f"reprun images show {name}   # the digest of this version of the project",
             )
         return image
-
-
-def read_definition(place: Path) -> Definition:
-    """Read an image.toml; raise SpecificationError naming the field that is wrong."""
-    reader = _Reader(place)
-    name = reader.text("", "name")
-    if name != place.parent.name:
-        raise SpecificationError(
-            f"name: this is '{name}', but the directory is called '{place.parent.name}'",
-            place=str(place),
-        )
-    return Definition(
-        directory=place.parent,
-        name=name,
-        title=reader.text("", "title"),
-        suite=reader.text("debian", "suite"),
-        architecture=reader.text("debian", "architecture"),
-        packages=reader.texts("debian", "packages"),
-        python=PythonTarget(
-            version=reader.text("python", "version"),
-            executable=reader.text("python", "executable"),
-            site=reader.text("python", "site"),
-            prefix=reader.text("python", "prefix"),
-        ),
-        platforms=reader.texts("python", "platforms"),
-        requirements=reader.texts("python", "requirements"),
-        environment=reader.environment(),
-    )
-
-
-class _Reader:
-    """Fields of a TOML document, refused with their name when they are not as expected."""
-
-    def __init__(self, place: Path) -> None:
-        self._place = place
-        try:
-            self._document = tomllib.loads(place.read_text(encoding="utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise SpecificationError(
-                f"image.toml is not TOML: {error}", place=str(place)
-            ) from error
-        for table, known in _FIELDS.items():
-            content = self._table(table)
-            for key in content:
-                if key not in known:
-                    raise self._fault(table, key, "is not known." + did_you_mean(key, known))
-
-    def text(self, table: str, key: str) -> str:
-        """Return a text that is not empty."""
-        value = self._table(table).get(key)
-        if not isinstance(value, str) or not value:
-            raise self._fault(table, key, "must be a text that is not empty")
-        return value
-
-    def texts(self, table: str, key: str) -> tuple[str, ...]:
-        """Return a list of texts."""
-        value = self._table(table).get(key)
-        if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
-            raise self._fault(table, key, "must be a list of texts")
-        return tuple(value)
-
-    def environment(self) -> dict[str, str]:
-        """Return the environment, sorted by name."""
-        content = self._table("environment")
-        for key, value in content.items():
-            if not isinstance(value, str):
-                raise self._fault("environment", key, "must be a text")
-        return dict(sorted(content.items()))
-
-    def _table(self, table: str) -> dict[str, Any]:
-        content = self._document.get(table, {}) if table else self._document
-        if not isinstance(content, dict):
-            raise self._fault("", table, "must be a table")
-        return content
-
-    def _fault(self, table: str, key: str, what: str) -> SpecificationError:
-        return SpecificationError(
-            f"{table}{'.' if table else ''}{key} {what}", place=str(self._place)
-        )

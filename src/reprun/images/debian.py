@@ -9,7 +9,7 @@ stays.
 from __future__ import annotations
 
 import tarfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -71,23 +71,37 @@ class Package:
     control: str
 
 
-def debian_tree(debs: Iterable[DebEntry], store: Store, spool: Spool, task: Task) -> Tree:
-    """Return the tree of locked packages, whose files are in the store.
+def debian_tree(
+    debs: Iterable[DebEntry],
+    store: Store,
+    spool: Spool,
+    task: Task,
+    *,
+    is_lowest: bool = True,
+    is_topmost: bool = True,
+    below: Sequence[DebEntry] = (),
+) -> Tree:
+    """Return the tree of one layer of locked packages, whose files are in the store.
+
+    The lowest layer has the directories, links and users that every image has; it depends on
+    its own packages alone, so that images share it. The topmost one has the package database,
+    which also lists the packages of the layer `below`.
 
     Raises IntegrityError for a package that is damaged, unsafe or not the locked one, and
     SpecificationError for two that do not go together.
     """
     tree = Tree(spool)
-    for top in ("bin", "lib", "lib64", "sbin"):
-        tree.add_directory(f"usr/{top}", origin=RULES)
-        tree.add_symlink(top, f"usr/{top}", origin=RULES)
-    for path, mode in EMPTY_DIRECTORIES.items():
-        tree.add_directory(path, mode, origin=RULES)
-    packages = []
+    if is_lowest:
+        _begin(tree)
+    packages = [_package(deb, store.verified(deb.digest)) for deb in below]
     for deb in debs:
         packages.append(add_deb(tree, deb, store.verified(deb.digest)))
         task.advance(deb.size)
-    _finish(tree, packages)
+    _add_alternatives(tree)
+    if is_lowest:
+        _add_users_and_etc(tree)
+    if is_topmost:
+        _add_database(tree, packages)
     tree.close()
     return tree
 
@@ -129,6 +143,13 @@ def add_deb(tree: Tree, deb: DebEntry, path: Path) -> Package:
         if part in control:
             tree.add_file(f"{info}.{part}", control[part], origin=archive)
     return Package(deb.name, control["control"].decode("utf-8"))
+
+
+def _package(deb: DebEntry, path: Path) -> Package:
+    with path.open("rb") as stream:
+        control = _control_files(stream, deb.filename).get("control", b"").decode("utf-8")
+    _check_identity(deb, _fields(control))
+    return Package(deb.name, control)
 
 
 def _control_files(stream: IO[bytes], archive: str) -> dict[str, bytes]:
@@ -185,21 +206,35 @@ def _add_member(
         )
 
 
-def _finish(tree: Tree, packages: Iterable[Package]) -> None:
+def _begin(tree: Tree) -> None:
+    for top in ("bin", "lib", "lib64", "sbin"):
+        tree.add_directory(f"usr/{top}", origin=RULES)
+        tree.add_symlink(top, f"usr/{top}", origin=RULES)
+    for path, mode in EMPTY_DIRECTORIES.items():
+        tree.add_directory(path, mode, origin=RULES)
+
+
+def _add_database(tree: Tree, packages: Iterable[Package]) -> None:
     stanzas = []
     for package in sorted(packages, key=lambda each: each.name):
         head, _, rest = package.control.partition("\n")
         stanzas.append(f"{head}\nStatus: install ok installed\n{rest.rstrip()}\n\n")
     tree.add_file("var/lib/dpkg/status", "".join(stanzas), origin=RULES)
+
+
+def _add_alternatives(tree: Tree) -> None:
+    for path, target in ALTERNATIVES.items():
+        installed = tree.entries.get(f"{path.rpartition('/')[0]}/{target}")
+        if installed is not None and path not in tree.entries:
+            tree.add_symlink(path, target, origin=RULES)
+
+
+def _add_users_and_etc(tree: Tree) -> None:
     for name, own in USERS.items():
         master = tree.read(f"usr/share/base-passwd/{name}.master") or b""
         tree.add_file(
             f"etc/{name}", master.decode("utf-8").replace(":*:", ":x:") + own, origin=RULES
         )
-    for path, target in ALTERNATIVES.items():
-        installed = tree.entries.get(f"{path.rpartition('/')[0]}/{target}")
-        if installed is not None and path not in tree.entries:
-            tree.add_symlink(path, target, origin=RULES)
     tree.remove("etc/mtab")
     for path, text in ETC.items():
         tree.remove(path)

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from reprun.errors import StorageError
-from reprun.images.catalogue import Definition
+from reprun.images.definition import Definition
 from reprun.images.model import Image
 from reprun.store import Store, write_atomically
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from reprun.digests import short
-from reprun.errors import IntegrityError
+from reprun.errors import EngineError, InputsGoneError, IntegrityError
 from reprun.images.build import Built, build
 from reprun.images.catalogue import Catalogue
 from reprun.images.fetch import Sources, fetch
 from reprun.images.layout import is_stored, verify_stored
 from reprun.images.lockfiles import ImageLock
 from reprun.images.model import Image
+from reprun.images.transfer import pull
 from reprun.progress import Progress
 from reprun.store import Store
 
@@ -28,13 +29,31 @@ def ensure(
     IntegrityError when a part in the store has changed or the build gives another image.
     """
     locked = catalogue.by_reference(image.reference if isinstance(image, Image) else image)
-    if not is_stored(locked, store):
+    if not is_stored(locked, store) and not _pulled(locked, catalogue, store, progress):
         definition = catalogue.definition(locked.name)
         fetch(definition, store, progress, sources or Sources.from_environment())
         compare(build(definition, store, progress), catalogue.lock(locked.name))
         progress.say(f"image {locked.name} {short(locked.image_id)} is in the store")
     verify_stored(locked, store)
     return locked
+
+
+def _pulled(locked: Image, catalogue: Catalogue, store: Store, progress: Progress) -> bool:
+    """Pull an image from where it is published; an external one has no other source."""
+    external = catalogue.is_external(locked.name)
+    if not external and not catalogue.lock(locked.name).published:
+        return False
+    try:
+        pull(locked.name, catalogue, store, progress)
+    except (InputsGoneError, EngineError) as error:
+        if external:
+            raise InputsGoneError(
+                f"image '{locked.name}' is external and is not in the store: {error.message}",
+                hint=f"reprun images import {locked.name} FILE   # a docker-archive or OCI layout",
+            ) from error
+        progress.say(f"{error.message}; building {locked.name} instead")
+        return False
+    return True
 
 
 def compare(built: Built, lock: ImageLock) -> None:

@@ -28,7 +28,7 @@ from typing import IO
 
 from reprun.digests import CHUNK, PREFIX
 from reprun.errors import InputsGoneError, IntegrityError, SpecificationError
-from reprun.images.catalogue import Definition
+from reprun.images.definition import Definition
 from reprun.images.lockfiles import DebEntry, WheelEntry
 from reprun.progress import Progress, Task
 from reprun.store import Store
@@ -252,10 +252,11 @@ def run_pip(
     arguments: Sequence[str], definition: Definition, filenames: Iterable[str] = ()
 ) -> subprocess.CompletedProcess[str]:
     """Run this Python's pip for the image's Python: wheels only, no dependencies."""
-    abis = {"none": None}
+    abis: dict[str, None] = {"none": None}
     platforms = dict.fromkeys(definition.platforms)
     tag = "cp" + definition.python.version.replace(".", "")
-    abis.update({tag: None, "abi3": None})
+    # Python 2 of Debian has wide Unicode: its wheels say `mu`.
+    abis.update(dict.fromkeys([tag, f"{tag}mu" if definition.python.is_legacy else "abi3"]))
     for filename in filenames:
         abi, platform = filename.removesuffix(".whl").split("-")[-2:]
         abis.update(dict.fromkeys(abi.split(".")))

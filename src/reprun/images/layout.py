@@ -19,7 +19,7 @@ from reprun.images.tree import Content, Entry, Kind
 from reprun.store import Store
 
 if TYPE_CHECKING:
-    from reprun.images.catalogue import Definition
+    from reprun.images.definition import Definition
 
 CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
 MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from reprun.errors import IntegrityError
 from reprun.images.build import Built, build
 from reprun.images.catalogue import Catalogue
+from reprun.images.definition import Definition
 from reprun.images.dockerfile import dockerfile
 from reprun.images.ensure import differences
 from reprun.images.fetch import Sources, fetch
 from reprun.images.layout import verify_stored
+from reprun.images.licences import with_deb_licences, with_wheel_licences
 from reprun.images.lockfiles import (
     DebEntry,
     WheelEntry,
@@ -49,20 +52,43 @@ def lock(
         debs = resolve_debs(definition, sources, progress)
         wheels = resolve_wheels(definition, store, progress)
         with tempfile.TemporaryDirectory() as directory:
-            trial = replace(definition, directory=Path(directory, name))
-            write_lock(trial.place, definition.place.read_text(encoding="utf-8"))
-            write_lock(trial.debs_lock, debs_text(debs))
-            write_lock(trial.wheels_lock, wheels_text(wheels))
-            fetch(trial, store, progress, sources)
+            trial = write_inputs(
+                definition, Path(directory, name), debs, wheels, store, progress, sources
+            )
             built = build(trial, store, progress)
-        write_lock(definition.debs_lock, debs_text(debs))
-        write_lock(definition.wheels_lock, wheels_text(wheels))
+        write_lock(definition.debs_lock, debs_text(trial.debs))
+        write_lock(definition.wheels_lock, wheels_text(trial.wheels))
     else:
         fetch(definition, store, progress, sources)
         built = build(definition, store, progress)
     write_lock(definition.directory / "Dockerfile", dockerfile(definition, built.image))
     write_lock(definition.image_lock, image_lock_text(built.lock))
     return built
+
+
+def write_inputs(
+    definition: Definition,
+    directory: Path,
+    debs: Sequence[DebEntry],
+    wheels: Sequence[WheelEntry],
+    store: Store,
+    progress: Progress,
+    sources: Sources,
+) -> Definition:
+    """Write what was resolved into a directory of its own, fetched and with its licences.
+
+    Returns the definition there, ready to be built.
+    """
+    trial = replace(definition, directory=directory)
+    write_lock(trial.place, definition.place.read_text(encoding="utf-8"))
+    write_lock(trial.debs_lock, debs_text(debs))
+    write_lock(trial.wheels_lock, wheels_text(wheels))
+    fetch(trial, store, progress, sources)
+    write_lock(trial.debs_lock, debs_text(with_deb_licences(debs, store)))
+    write_lock(trial.wheels_lock, wheels_text(with_wheel_licences(wheels, store)))
+    locked = replace(trial)  # reads the locks again: they have licences now
+    assert (len(locked.debs), len(locked.wheels)) == (len(debs), len(wheels))
+    return locked
 
 
 def check_twice(name: str, catalogue: Catalogue, store: Store, progress: Progress) -> Built:
@@ -83,6 +109,8 @@ def check_twice(name: str, catalogue: Catalogue, store: Store, progress: Progres
 def verify(name: str, catalogue: Catalogue, store: Store) -> Image:
     """Hash all parts of a stored image and compare its file tree with the locked one.
 
+    Of an external image nobody has locked the file tree: its layers are its identity.
+
     Raises StorageError when the image is not in the store, and IntegrityError when any of its
     bytes are not the locked ones.
     """
@@ -91,6 +119,8 @@ def verify(name: str, catalogue: Catalogue, store: Store) -> Image:
     for part in (image.image_id, image.manifest, *(layer.digest for layer in image.layers)):
         store.verify(part)
     root = unpacked_root(image, store)
+    if catalogue.is_external(name):
+        return image
     entries, _ = read_listing(root.parent)
     found, locked = tree_digest(entries), catalogue.lock(name).tree
     if found != locked:

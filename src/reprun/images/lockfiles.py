@@ -1,8 +1,11 @@
 """The three lock files of an image: which packages, which wheels, which image comes of them.
 
-    debs.lock    name version architecture size sha256 pool-path    one package a line, sorted
-    wheels.lock  name version filename sha256 size                  one wheel a line, sorted
-    image.lock   image ID, manifest, file-tree digest, layers       TOML, written by a build
+    debs.lock    name version architecture size sha256 pool-path layer licence
+    wheels.lock  name version filename sha256 size licence
+    image.lock   image ID, manifest, file-tree digest, layers (TOML, written by a build)
+
+One package or wheel a line, sorted; the licence is the rest of the line. `layer` is `base` for
+what comes with the image's `debian.base`, in a layer that other images share, else `own`.
 
 None of them names a host. A lock is refused, with its line, when it is malformed, unsorted or
 holds two entries for one name: what is installed must be readable from it without guessing.
@@ -13,7 +16,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -22,11 +25,11 @@ from reprun.errors import SpecificationError
 from reprun.images.model import Layer
 from reprun.store import write_atomically
 
-BUILDER_FORMAT = 1
+BUILDER_FORMAT = 2
 """Version of the rules that turn locks into bytes; other rules get another number."""
 
-DEBS_HEADER = "# name version architecture size sha256 pool-path\n"
-WHEELS_HEADER = "# name version filename sha256 size\n"
+DEBS_HEADER = "# name version architecture size sha256 pool-path layer licence\n"
+WHEELS_HEADER = "# name version filename sha256 size licence\n"
 
 _HEX = re.compile(r"[0-9a-f]{64}")
 _DEB_NAME = re.compile(r"[a-z0-9][a-z0-9+.-]+")
@@ -34,6 +37,11 @@ _DEB_VERSION = re.compile(r"[0-9A-Za-z.+:~-]+")
 _POOL_PATH = re.compile(r"pool/(?!.*(?:^|/)\.\.?(?:/|$))[A-Za-z0-9+._~/%-]+\.deb")
 _WHEEL_NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _WHEEL_FILE = re.compile(r"[A-Za-z0-9_.+!-]+\.whl")
+_LICENCE = re.compile(r"[^\s\x00-\x1f\x7f]+(?: [^\s\x00-\x1f\x7f]+)*")
+
+BASE = "base"
+OWN = "own"
+UNKNOWN_LICENCE = "see copyright"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +54,9 @@ class DebEntry:
     size: int
     sha256: str
     path: str
+    layer: str = OWN
+    """`base` or `own`: which of the image's Debian layers holds it."""
+    licence: str = UNKNOWN_LICENCE
 
     @property
     def digest(self) -> str:
@@ -60,7 +71,8 @@ class DebEntry:
     def line(self) -> str:
         """Return the entry as `debs.lock` writes it."""
         return (
-            f"{self.name} {self.version} {self.architecture} {self.size} {self.sha256} {self.path}"
+            f"{self.name} {self.version} {self.architecture} {self.size} {self.sha256} "
+            f"{self.path} {self.layer} {self.licence}"
         )
 
 
@@ -73,6 +85,7 @@ class WheelEntry:
     filename: str
     sha256: str
     size: int
+    licence: str = UNKNOWN_LICENCE
 
     @property
     def digest(self) -> str:
@@ -81,7 +94,9 @@ class WheelEntry:
 
     def line(self) -> str:
         """Return the entry as `wheels.lock` writes it."""
-        return f"{self.name} {self.version} {self.filename} {self.sha256} {self.size}"
+        return (
+            f"{self.name} {self.version} {self.filename} {self.sha256} {self.size} {self.licence}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +109,8 @@ class ImageLock:
     tree: str
     """Digest of the file tree: equal for the same files whatever built the image."""
     layers: tuple[Layer, ...]
+    published: str = field(default="", compare=False)
+    """`registry/name@sha256:…` where it can be pulled instead of built; else empty."""
 
 
 class _Entry(Protocol):
@@ -147,13 +164,11 @@ def read_image_lock(path: Path) -> ImageLock:
     try:
         lock = ImageLock(
             builder=_integer(document["builder"]),
-            image_id=_digest(document["image"]),
-            manifest=_digest(document["manifest"]),
-            tree=_digest(document["tree"]),
-            layers=tuple(
-                Layer(_digest(each["digest"]), _integer(each["size"]), str(each["comment"]))
-                for each in document["layers"]
-            ),
+            image_id=checked_digest(document["image"]),
+            manifest=checked_digest(document["manifest"]),
+            tree=checked_digest(document["tree"]),
+            layers=read_layers(document["layers"]),
+            published=str(document.get("published", "")),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise SpecificationError(
@@ -180,7 +195,23 @@ def image_lock_text(lock: ImageLock) -> str:
         f'manifest = "{lock.manifest}"',
         f'tree = "{lock.tree}"',
     ]
-    for layer in lock.layers:
+    if lock.published:
+        lines.append(f'published = "{lock.published}"')
+    return "\n".join([*lines, *layer_lines(lock.layers)]) + "\n"
+
+
+def read_layers(documents: Iterable[Any]) -> tuple[Layer, ...]:
+    """Return the layers that a lock lists."""
+    return tuple(
+        Layer(checked_digest(each["digest"]), _integer(each["size"]), str(each["comment"]))
+        for each in documents
+    )
+
+
+def layer_lines(layers: Iterable[Layer]) -> list[str]:
+    """Return the lines in which a lock lists layers."""
+    lines = []
+    for layer in layers:
         lines += [
             "",
             "[[layers]]",
@@ -188,7 +219,7 @@ def image_lock_text(lock: ImageLock) -> str:
             f"size = {layer.size}",
             f'comment = "{layer.comment}"',
         ]
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 def write_lock(path: Path, text: str) -> None:
@@ -200,7 +231,7 @@ def _by_name(entry: _Entry) -> str:
     return entry.name
 
 
-def _read(path: Path, parse: Callable[[Sequence[str]], _E]) -> tuple[_E, ...]:
+def _read(path: Path, parse: Callable[[str], _E]) -> tuple[_E, ...]:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -219,7 +250,7 @@ def _read(path: Path, parse: Callable[[Sequence[str]], _E]) -> tuple[_E, ...]:
             continue
         place = f"{path}:{number}"
         try:
-            entry = parse(line.split(" "))
+            entry = parse(line)
         except ValueError as error:
             raise SpecificationError(str(error), place=place, hint=_relock(path)) from error
         if (earlier := lines_by_name.get(entry.name)) is not None:
@@ -251,22 +282,21 @@ def _relock(path: Path) -> str:
     return f"reprun images lock {path.parent.name}"
 
 
-def _deb(fields: Sequence[str]) -> DebEntry:
-    if len(fields) != 6:
-        raise ValueError(f"expected 6 fields separated by one space, found {len(fields)}")
-    name, version, architecture, size, sha256, path = fields
+def _deb(line: str) -> DebEntry:
+    name, version, architecture, size, sha256, path, layer, licence = _fields(line, 8)
     _match(_DEB_NAME, name, "a Debian package name")
     _match(_DEB_VERSION, version, "a Debian version")
     _match(_DEB_NAME, architecture, "a Debian architecture")
     _match(_HEX, sha256, "a sha256 in lower-case hex")
     _match(_POOL_PATH, path, "a path pool/….deb of the Debian archive")
-    return DebEntry(name, version, architecture, _size(size), sha256, path)
+    _match(_LICENCE, licence, "a licence on one line")
+    if layer not in (BASE, OWN):
+        raise ValueError(f"'{layer}' is no layer: it is {BASE} or {OWN}")
+    return DebEntry(name, version, architecture, _size(size), sha256, path, layer, licence)
 
 
-def _wheel(fields: Sequence[str]) -> WheelEntry:
-    if len(fields) != 5:
-        raise ValueError(f"expected 5 fields separated by one space, found {len(fields)}")
-    name, version, filename, sha256, size = fields
+def _wheel(line: str) -> WheelEntry:
+    name, version, filename, sha256, size, licence = _fields(line, 6)
     _match(_WHEEL_NAME, name, "a normalised Python package name")
     _match(_WHEEL_FILE, filename, "the file name of a wheel")
     _match(_HEX, sha256, "a sha256 in lower-case hex")
@@ -277,7 +307,15 @@ def _wheel(fields: Sequence[str]) -> WheelEntry:
         or parts[1] != version
     ):
         raise ValueError(f"{filename} is not a wheel of {name} {version}")
-    return WheelEntry(name, version, filename, sha256, _size(size))
+    _match(_LICENCE, licence, "a licence on one line")
+    return WheelEntry(name, version, filename, sha256, _size(size), licence)
+
+
+def _fields(line: str, count: int) -> Sequence[str]:
+    fields = line.split(" ", count - 1)
+    if len(fields) != count:
+        raise ValueError(f"expected {count} fields separated by one space, found {len(fields)}")
+    return fields
 
 
 def _match(pattern: re.Pattern[str], value: str, meaning: str) -> None:
@@ -297,7 +335,8 @@ def _integer(value: Any) -> int:
     return value
 
 
-def _digest(value: Any) -> str:
+def checked_digest(value: Any) -> str:
+    """Return a digest `sha256:…`, or raise ValueError."""
     if not isinstance(value, str) or not _HEX.fullmatch(value.removeprefix(PREFIX)):
         raise ValueError(f"'{value}' is not a digest sha256:…")
     if not value.startswith(PREFIX):

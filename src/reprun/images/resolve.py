@@ -15,18 +15,20 @@ import subprocess
 import tempfile
 import urllib.parse
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from reprun.digests import PREFIX
 from reprun.errors import EngineError, InputsGoneError, SpecificationError
-from reprun.images.catalogue import Definition
+from reprun.images.definition import Definition
 from reprun.images.fetch import Sources, run_pip
-from reprun.images.lockfiles import DebEntry, WheelEntry
+from reprun.images.lockfiles import BASE, DebEntry, WheelEntry
 from reprun.progress import Progress
 from reprun.store import Store
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
+_PIN = re.compile(r"[A-Za-z0-9._-]+==[A-Za-z0-9.!+_-]+")
 _URI_LINE = re.compile(r"^'(?P<uri>[^']+)' \S+ \d+", flags=re.MULTILINE)
 
 
@@ -55,7 +57,15 @@ def resolve_debs(
         apt = _Apt(Path(directory), definition, sources.debian[0], keyring)
         progress.say(f"reading the package lists of {definition.suite}")
         apt.update()
-        return apt.resolve()
+        base = apt.resolve(definition.base) if definition.base else ()
+        entries = apt.resolve((*definition.base, *definition.packages))
+    if beyond := [entry.name for entry in base if entry not in entries]:
+        raise SpecificationError(
+            "debian.packages changes what debian.base comes to: " + ", ".join(beyond),
+            place=str(definition.place),
+            hint="name the package that decides it in debian.base",
+        )
+    return tuple(replace(each, layer=BASE) if each in base else each for each in entries)
 
 
 class _Apt:
@@ -93,9 +103,9 @@ class _Apt:
                 hint="apt-get update   # does it work for this system?",
             )
 
-    def resolve(self) -> tuple[DebEntry, ...]:
+    def resolve(self, packages: Sequence[str]) -> tuple[DebEntry, ...]:
         """Return what installing the wanted packages into nothing would install."""
-        done = self._run("apt-get", "install", "--yes", "--print-uris", *self._definition.packages)
+        done = self._run("apt-get", "install", "--yes", "--print-uris", *packages)
         if done.returncode != 0:
             raise SpecificationError(
                 f"debian.packages cannot be resolved: {_first_error(done.stderr)}",
@@ -142,29 +152,14 @@ def resolve_wheels(
     Raises SpecificationError when the requirements cannot be met by wheels for the image's
     Python, and EngineError when uv, which resolves for another Python than ours, is missing.
     """
-    uv = shutil.which("uv")
-    if uv is None:
-        raise EngineError("locking wheels needs uv", hint="pip install uv")
     progress.say(f"resolving {len(definition.requirements)} Python requirements")
+    pins = _listed_pins(definition) if definition.python.is_legacy else _resolved(definition)
     with tempfile.TemporaryDirectory() as directory:
         scratch = Path(directory)
-        wanted = scratch / "requirements.in"
-        wanted.write_text("\n".join(definition.requirements) + "\n", encoding="utf-8")
-        command = [
-            *(uv, "pip", "compile", "--quiet", "--no-annotate", "--no-header", "--no-config"),
-            *("--only-binary", ":all:", "--python-version", definition.python.version),
-            *("--python-platform", _uv_platform(definition), str(wanted)),
-        ]
-        compiled = subprocess.run(command, capture_output=True, text=True, check=False)
-        if compiled.returncode != 0:
-            raise SpecificationError(
-                f"python.requirements cannot be resolved: {_first_error(compiled.stderr)}",
-                place=str(definition.place),
-            )
-        pins = scratch / "requirements.txt"
-        pins.write_text(compiled.stdout, encoding="utf-8")
+        wanted = scratch / "requirements.txt"
+        wanted.write_text(pins, encoding="utf-8")
         progress.say("downloading wheels")
-        done = run_pip(["download", "-r", str(pins), "-d", str(scratch / "wheels")], definition)
+        done = run_pip(["download", "-r", str(wanted), "-d", str(scratch / "wheels")], definition)
         if done.returncode != 0:
             raise SpecificationError(
                 f"python.requirements cannot be downloaded: {_first_error(done.stderr)}",
@@ -173,6 +168,37 @@ def resolve_wheels(
         return tuple(
             _wheel_entry(path, store) for path in sorted((scratch / "wheels").glob("*.whl"))
         )
+
+
+def _resolved(definition: Definition) -> str:
+    uv = shutil.which("uv")
+    if uv is None:
+        raise EngineError("locking wheels needs uv", hint="pip install uv")
+    command = [
+        *(uv, "pip", "compile", "--quiet", "--no-annotate", "--no-header", "--no-config"),
+        *("--only-binary", ":all:", "--python-version", definition.python.version),
+        *("--python-platform", _uv_platform(definition), "-"),
+    ]
+    wanted = "\n".join(definition.requirements) + "\n"
+    done = subprocess.run(command, input=wanted, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise SpecificationError(
+            f"python.requirements cannot be resolved: {_first_error(done.stderr)}",
+            place=str(definition.place),
+        )
+    return done.stdout
+
+
+def _listed_pins(definition: Definition) -> str:
+    """Return the requirements as they are: no resolver knows Python 2 any more."""
+    loose = [each for each in definition.requirements if not _PIN.fullmatch(each)]
+    if loose:
+        raise SpecificationError(
+            f"python.requirements: Python {definition.python.version} needs every package pinned "
+            f"as name==version, its dependencies too: {', '.join(loose)}",
+            place=str(definition.place),
+        )
+    return "\n".join(definition.requirements) + "\n"
 
 
 def _wheel_entry(path: Path, store: Store) -> WheelEntry:

@@ -75,6 +75,8 @@ def _extract(blob: Path, partial: Path, name: str) -> None:
                 base = path.rpartition("/")[2]
                 if base.startswith(WHITEOUT):
                     hidden.append(path)
+                elif member.isdev() and path.startswith("dev/"):
+                    continue  # engines give every container a /dev of its own
                 elif path:
                     _parents(root, path, entries, name)
                     entries[path] = _place(root / path, member, tar, entries, name)

@@ -40,6 +40,11 @@ class PythonTarget:
     prefix: str
 
     @property
+    def is_legacy(self) -> bool:
+        """Whether this is Python 2, whose wheels have tags of their own."""
+        return self.version.startswith("2.")
+
+    @property
     def scripts(self) -> str:
         """Directory of scripts."""
         return f"{self.prefix}/bin"

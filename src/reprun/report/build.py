@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import JsonValue
 
 from reprun import __version__
-from reprun.compare import Comparison, Item, count_of
+from reprun.compare import Comparison, Item
 from reprun.histograms import Axis, Floats, Histogram, Table
 from reprun.report.model import (
     AnalysisInfo,
@@ -25,6 +25,7 @@ from reprun.report.model import (
     StepUsage,
 )
 from reprun.spec import Citation
+from reprun.wording import count_of
 
 MOST_DRAWN_BINS = 1000
 """Finer axes are drawn with neighbouring bins merged: a screen has no more columns."""

@@ -12,8 +12,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from reprun.compare import count_of
 from reprun.report.model import Report, ReportItem, ReportTable, shown
+from reprun.wording import count_of
 
 MOST_FAILURES = 20
 MOST_EXPLAINED = 3

@@ -1,0 +1,219 @@
+"""`reprun images …`, the commands that compare, describe, sign, move and remove images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from reprun.cli_images_output import (
+    Format,
+    Lines,
+    Name,
+    Rendered,
+    catalogue_here,
+    print_json,
+    render_image,
+)
+
+if TYPE_CHECKING:
+    from reprun.images.differ import Contents
+
+app = typer.Typer()
+From = Annotated[
+    str, typer.Option("--from", help="HOST/REPOSITORY that has it, if not the recorded one.")
+]
+Key = Annotated[Path, typer.Option(help="An SSH key: the private one signs, the .pub verifies.")]
+
+
+@app.command()
+def pin(name: Name) -> None:
+    """Write down the digest an external image's tag has now. Nothing else ever uses the tag."""
+    from reprun.images.transfer import pin as pin_image  # noqa: PLC0415
+
+    lock = pin_image(name, catalogue_here())
+    typer.echo(f"pinned {name}@{lock.image_id} ({lock.source})")
+
+
+@app.command()
+def pull(name: Name, source: From = "", output: Rendered = Format.TEXT) -> None:
+    """Bring an image from the registry it is published in, by digest."""
+    from reprun.images.transfer import pull as pull_image  # noqa: PLC0415
+    from reprun.store import Store  # noqa: PLC0415
+
+    image = pull_image(name, catalogue_here(), Store.default(), Lines(), source=source)
+    render_image(image, output, "pulled")
+
+
+@app.command()
+def push(
+    name: Name,
+    repository: Annotated[str, typer.Argument(help="HOST/REPOSITORY to upload to.")],
+    record: Annotated[
+        bool, typer.Option("--record", help="Write into image.lock that it is published there.")
+    ] = False,
+) -> None:
+    """Upload a stored image; its digests stay what they are."""
+    from reprun.images.transfer import push as push_image  # noqa: PLC0415
+    from reprun.store import Store  # noqa: PLC0415
+
+    where = push_image(name, repository, catalogue_here(), Store.default(), record=record)
+    typer.echo(f"pushed {where}")
+
+
+@app.command("import")
+def import_image(
+    name: Name,
+    file: Annotated[Path, typer.Argument(help="A docker-archive or OCI layout.")],
+    output: Rendered = Format.TEXT,
+) -> None:
+    """Take an image from a file, and write down its digest if none is known."""
+    from reprun.images.transfer import import_file  # noqa: PLC0415
+    from reprun.store import Store  # noqa: PLC0415
+
+    image = import_file(name, file, catalogue_here(), Store.default(), Lines())
+    render_image(image, output, "imported")
+
+
+@app.command()
+def export(
+    name: Name, file: Annotated[Path, typer.Argument(help="New file; `docker load` takes it.")]
+) -> None:
+    """Write an image as one file: an OCI layout that is also a docker-archive."""
+    from reprun.images.transfer import export_file  # noqa: PLC0415
+    from reprun.store import Store  # noqa: PLC0415
+
+    image = catalogue_here().locked(name)
+    export_file(image, Store.default(), file)
+    typer.echo(f"exported {image.reference} to {file}")
+
+
+@app.command()
+def load(name: Name) -> None:
+    """Load an image into the Docker daemon, fetching and building it if need be."""
+    from reprun.engines.docker import DockerEngine  # noqa: PLC0415
+    from reprun.images.ensure import ensure  # noqa: PLC0415
+    from reprun.images.layout import tag_of  # noqa: PLC0415
+    from reprun.store import Store  # noqa: PLC0415
+
+    store = Store.default()
+    image = ensure(name, catalogue_here(), store, Lines())
+    engine = DockerEngine(store)
+    try:
+        engine.prepare(image)
+    finally:
+        engine.close()
+    typer.echo(f"loaded {image.reference} as {tag_of(image)}")
+
+
+@app.command()
+def diff(
+    before: Name,
+    after: Annotated[str, typer.Argument(help="The image to compare it with.")],
+    files: Annotated[
+        bool, typer.Option("--files", help="Compare files too; both must be in the store.")
+    ] = False,
+    output: Rendered = Format.TEXT,
+) -> None:
+    """Show which packages, wheels, variables and files differ between two images."""
+    from reprun.images.differ import changes, contents  # noqa: PLC0415
+    from reprun.store import Store  # noqa: PLC0415
+
+    catalogue = catalogue_here()
+    store = Store.default() if files else None
+
+    def of(name: str) -> Contents:
+        return contents(name, catalogue, store)
+
+    found = changes(of(before), of(after))
+    if output is Format.JSON:
+        listed = [
+            {"kind": c.kind, "name": c.name, "before": c.before, "after": c.after} for c in found
+        ]
+        print_json({"schema_version": 1, "before": before, "after": after, "changes": listed})
+        return
+    for change in found:
+        typer.echo(str(change))
+    typer.echo(f"{len(found)} differences between {before} and {after}", err=True)
+
+
+@app.command()
+def sbom(name: Name) -> None:
+    """Print an image's bill of materials (CycloneDX 1.6 JSON)."""
+    from reprun.images.sbom import sbom as bill  # noqa: PLC0415
+
+    catalogue = catalogue_here()
+    definition = catalogue.definition(name)
+    typer.echo(bill(definition, catalogue.locked(name)).decode(), nl=False)
+
+
+@app.command()
+def sign(
+    name: Name,
+    key: Key,
+    signature: Annotated[Path, typer.Option(help="Where to write the signature.")],
+) -> None:
+    """Sign a stored image with a private SSH key."""
+    from reprun.images.sign import sign as sign_image  # noqa: PLC0415
+    from reprun.store import Store  # noqa: PLC0415
+
+    image = catalogue_here().locked(name)
+    sign_image(image, Store.default(), key, signature)
+    typer.echo(f"signed {image.reference}: {signature}")
+
+
+@app.command()
+def prune(
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be removed.")
+    ] = False,
+) -> None:
+    """Remove what the store holds of images that the catalogue no longer locks."""
+    from reprun.images.prune import prune as prune_store  # noqa: PLC0415
+    from reprun.store import Store  # noqa: PLC0415
+
+    pruned = prune_store(catalogue_here(), Store.default(), dry_run=dry_run)
+    for path in pruned.paths:
+        typer.echo(str(path))
+    what = "would free" if dry_run else "freed"
+    typer.echo(f"{what} {pruned.bytes / 1e6:.1f} MB ({len(pruned.paths)} paths)")
+
+
+@app.command()
+def check(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Images to check; all that are built here.")
+    ] = None,
+    output: Rendered = Format.TEXT,
+) -> None:
+    """Build images twice and compare with their locks: exit 6 if changed, 3 if inputs are gone."""
+    from reprun.images.audit import audit, exit_code, rebuildable  # noqa: PLC0415
+    from reprun.images.fetch import Sources  # noqa: PLC0415
+    from reprun.store import Store  # noqa: PLC0415
+
+    catalogue, sources = catalogue_here(), Sources.from_environment()
+    found = []
+    for name in names or rebuildable(catalogue):
+        found.append(audit(name, catalogue, Store.default(), Lines(), sources))
+        if output is Format.TEXT:
+            typer.echo(f"{name}: {found[-1].outcome} ({found[-1].detail})")
+    if output is Format.JSON:
+        listed = [{"name": a.name, "outcome": a.outcome, "detail": a.detail} for a in found]
+        print_json({"schema_version": 1, "images": listed})
+    raise typer.Exit(exit_code(found))
+
+
+@app.command()
+def table(
+    write: Annotated[
+        Path | None, typer.Option(help="Document whose table to bring up to date.")
+    ] = None,
+) -> None:
+    """Print the table of images as Markdown, or write it into a document."""
+    from reprun.images import table as tables  # noqa: PLC0415
+
+    if write is None:
+        typer.echo(tables.table(catalogue_here()), nl=False)
+    else:
+        tables.write_table(catalogue_here(), write)

@@ -1,0 +1,81 @@
+"""The nightly question to every image we can build: do its locks still give the same bytes?
+
+Two answers are bad in different ways. *Inputs gone* means that an archive has dropped a locked
+file: nothing is wrong here, and the same wishes are resolved anew outside the project to see
+that they can still be met. *Changed* means that the same inputs gave other bytes: a fault.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from reprun.errors import InputsGoneError, IntegrityError, ReprunError
+from reprun.images.catalogue import Catalogue
+from reprun.images.ensure import compare
+from reprun.images.fetch import Sources, fetch
+from reprun.images.lock import check_twice
+from reprun.images.relock import relock
+from reprun.progress import Progress
+from reprun.store import Store
+
+
+class Outcome(StrEnum):
+    """What became of building an image from its locks."""
+
+    SAME = "same"
+    INPUTS_GONE = "inputs gone"
+    CHANGED = "changed"
+
+
+@dataclass(frozen=True, slots=True)
+class Audited:
+    """One image and what was found."""
+
+    name: str
+    outcome: Outcome
+    detail: str
+
+
+def rebuildable(catalogue: Catalogue) -> list[str]:
+    """Return the names of the images that are built here."""
+    return [name for name in catalogue.names() if not catalogue.is_external(name)]
+
+
+def audit(
+    name: str, catalogue: Catalogue, store: Store, progress: Progress, sources: Sources
+) -> Audited:
+    """Fetch an image's inputs, build it twice, and compare both with its lock."""
+    try:
+        fetch(catalogue.definition(name), store, progress, sources)
+    except InputsGoneError as error:
+        return Audited(
+            name,
+            Outcome.INPUTS_GONE,
+            f"{error.message}; {_built_anew(name, catalogue, store, progress, sources)}",
+        )
+    try:
+        built = check_twice(name, catalogue, store, progress)
+        compare(built, catalogue.lock(name))
+    except IntegrityError as error:
+        return Audited(name, Outcome.CHANGED, error.message)
+    return Audited(name, Outcome.SAME, built.image.image_id)
+
+
+def exit_code(found: list[Audited]) -> int:
+    """Return 6 when any image changed, else 3 when inputs are gone, else 0."""
+    outcomes = {each.outcome for each in found}
+    if Outcome.CHANGED in outcomes:
+        return IntegrityError.exit_code
+    return InputsGoneError.exit_code if Outcome.INPUTS_GONE in outcomes else 0
+
+
+def _built_anew(
+    name: str, catalogue: Catalogue, store: Store, progress: Progress, sources: Sources
+) -> str:
+    try:
+        made = relock(name, catalogue, store, progress, sources)
+        check_twice(name, made.catalogue, store, progress)
+    except ReprunError as error:
+        return f"and it cannot be locked anew: {error.message}"
+    return f"locked anew it builds, the same twice: {made.sentence()}"

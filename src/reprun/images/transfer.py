@@ -1,0 +1,214 @@
+"""Images to and from registries and files, always by digest."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from reprun.digests import short
+from reprun.errors import IntegrityError, SpecificationError
+from reprun.images.catalogue import Catalogue
+from reprun.images.external import (
+    External,
+    ExternalLock,
+    read_external_lock,
+    write_external_lock,
+)
+from reprun.images.imported import (
+    Imported,
+    Opener,
+    config_facts,
+    import_image,
+    is_for_linux_amd64,
+    take,
+)
+from reprun.images.layout import MANIFEST_TYPE, docker_archive, verify_stored
+from reprun.images.lockfiles import image_lock_text, write_lock
+from reprun.images.model import Image
+from reprun.images.registry import Manifest, Reference, Registry, parse_reference
+from reprun.progress import Progress
+from reprun.store import Store, storage_errors
+
+
+def pin(name: str, catalogue: Catalogue) -> ExternalLock:
+    """Look an external image's tag up once and write down the digest it has now.
+
+    Raises IntegrityError when it was pinned before and the tag has moved since: the pin stays.
+    """
+    external = catalogue.external(name)
+    where = parse_reference(external.repository)
+    registry = Registry(where)
+    manifest = _for_this_machine(registry.resolve(external.tag), registry)
+    config_digest = str(manifest.document()["config"]["digest"])
+    facts = config_facts(registry.small_blob(config_digest), name)
+    if facts.architecture != external.needs.architecture:
+        raise SpecificationError(
+            f"{external.repository} is for {facts.architecture}, "
+            f"image.toml says {external.needs.architecture}",
+            place=str(external.place),
+        )
+    found = ExternalLock(config_digest, str(where.at(manifest.digest)), None, (), {})
+    if external.lock_place.exists():
+        known = read_external_lock(external)
+        if known.image_id != found.image_id:
+            raise IntegrityError(
+                f"tag {external.tag} of {external.repository} has moved: image '{name}' is "
+                f"pinned to {short(known.image_id)}, the tag is {short(found.image_id)} now",
+                place=str(external.lock_place),
+                hint=f"reprun images pull {name}   # still pulls the pinned one, by its digest",
+            )
+        found = replace(known, source=found.source)
+    write_external_lock(external, found)
+    return found
+
+
+def pull(
+    name: str,
+    catalogue: Catalogue,
+    store: Store,
+    progress: Progress,
+    *,
+    source: str = "",
+) -> Image:
+    """Bring a locked image from where it is published, by digest.
+
+    `source` is `registry/repository[@sha256:…]` of another place that has it. Raises
+    InputsGoneError when no registry has it, and IntegrityError for other bytes.
+    """
+    if catalogue.is_external(name):
+        external = catalogue.external(name)
+        lock = read_external_lock(external)
+        reference = parse_reference(source or lock.source or external.repository)
+        if not reference.digest and lock.source:
+            reference = reference.at(parse_reference(lock.source).digest)
+        imported = _pull(name, reference, store, progress, expected=lock.image_id)
+        return _remember(external, imported, lock)
+    locked = catalogue.locked(name)
+    published = source or catalogue.lock(name).published
+    if not published:
+        raise SpecificationError(
+            f"image '{name}' names no registry it is published in; it can be built",
+            hint=f"reprun images pull {name} --from HOST/REPOSITORY   # or: reprun images build",
+        )
+    reference = parse_reference(published)
+    if not reference.digest:
+        reference = reference.at(locked.manifest)
+    _pull(name, reference, store, progress, expected=locked.image_id)
+    verify_stored(locked, store)
+    return locked
+
+
+def push(
+    name: str, repository: str, catalogue: Catalogue, store: Store, *, record: bool = False
+) -> Reference:
+    """Upload a stored image; return where it lies, by digest.
+
+    With `record` image.lock says from then on that it is published there.
+    """
+    image = catalogue.locked(name)
+    verify_stored(image, store)
+    where = parse_reference(repository)
+    if where.digest:
+        raise SpecificationError(f"{repository}: give HOST/REPOSITORY, the digest follows")
+    registry = Registry(where)
+    for digest in (*(layer.digest for layer in image.layers), image.image_id):
+        if not registry.has_blob(digest):
+            path = store.verified(digest)
+            with path.open("rb") as stream:
+                registry.push_blob(digest, stream, path.stat().st_size)
+    registry.push_manifest(store.verified(image.manifest).read_bytes(), MANIFEST_TYPE)
+    reference = where.at(image.manifest)
+    if record and not catalogue.is_external(name):
+        lock = replace(catalogue.lock(name), published=str(reference))
+        write_lock(catalogue.definition(name).image_lock, image_lock_text(lock))
+    return reference
+
+
+def import_file(
+    name: str, path: Path, catalogue: Catalogue, store: Store, progress: Progress
+) -> Image:
+    """Take an image from a file or directory; it must be the pinned or locked one.
+
+    For an external image that was never pinned the digest is written down.
+    """
+    if catalogue.is_external(name):
+        external = catalogue.external(name)
+        imported = import_image(name, path, store, progress)
+        lock = read_external_lock(external) if external.lock_place.exists() else None
+        return _remember(external, imported, lock, place=str(path))
+    locked = catalogue.locked(name)
+    imported = import_image(name, path, store, progress)
+    _expect(imported, locked.image_id, place=str(path))
+    return locked
+
+
+def export_file(image: Image, store: Store, path: Path) -> None:
+    """Write an image as one tar that `docker load`, `podman` and `skopeo` take."""
+    if path.exists():
+        raise SpecificationError(f"{path} exists already", place=str(path), hint="name a new file")
+    temporary = path.with_name(f".{path.name}.part")
+    with storage_errors(path.parent):
+        try:
+            with temporary.open("wb") as stream:
+                docker_archive(image, store, stream)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def _pull(
+    name: str, reference: Reference, store: Store, progress: Progress, *, expected: str
+) -> Imported:
+    registry = Registry(reference)
+    manifest = _for_this_machine(registry.manifest(reference.digest), registry)
+    document = manifest.document()
+    config = registry.small_blob(str(document["config"]["digest"]))
+    layers = document["layers"]
+    openers: list[Opener] = [_opener(registry, str(layer["digest"])) for layer in layers]
+    total = sum(int(layer["size"]) for layer in layers)
+    with progress.task(f"pulling {name}", total) as task:
+        imported = take(name, config, openers, store, task, source_manifest=manifest.digest)
+    _expect(imported, expected, place=str(reference))
+    return imported
+
+
+def _opener(registry: Registry, digest: str) -> Opener:
+    return lambda: registry.blob(digest)
+
+
+def _for_this_machine(found: Manifest, registry: Registry) -> Manifest:
+    """Return the manifest itself, or the one for linux/amd64 in an index."""
+    document = found.document()
+    if "manifests" not in document:
+        if "config" not in document or "layers" not in document:
+            raise IntegrityError(f"manifest {short(found.digest)} is of an unknown kind")
+        return found
+    fitting = [each for each in document["manifests"] if is_for_linux_amd64(each)]
+    if len(fitting) != 1:
+        raise SpecificationError(
+            f"{registry.reference} holds {len(fitting)} images for linux/amd64, not one"
+        )
+    return registry.manifest(str(fitting[0]["digest"]))
+
+
+def _remember(
+    external: External, imported: Imported, lock: ExternalLock | None, *, place: str | None = None
+) -> Image:
+    if lock is not None:
+        _expect(imported, lock.image_id, place=place)
+    source = lock.source if lock is not None else None
+    image = imported.image
+    write_external_lock(
+        external,
+        ExternalLock(image.image_id, source, image.manifest, image.layers, image.environment),
+    )
+    return image
+
+
+def _expect(imported: Imported, image_id: str, *, place: str | None) -> None:
+    if imported.image.image_id != image_id:
+        raise IntegrityError(
+            f"this is not image '{imported.image.name}': its image ID is "
+            f"{short(imported.image.image_id)}, locked {short(image_id)}",
+            place=place,
+        )

@@ -1,0 +1,328 @@
+"""Importing, comparing, describing, signing and removing images."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import subprocess
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+
+from reprun.digests import PREFIX, sha256_bytes
+from reprun.errors import EngineError, IntegrityError, ReprunError, SpecificationError
+from reprun.images.build import build
+from reprun.images.catalogue import Catalogue
+from reprun.images.differ import changes, contents
+from reprun.images.layout import docker_archive
+from reprun.images.prune import prune
+from reprun.images.sbom import sbom
+from reprun.images.sign import sign, verify_signature
+from reprun.images.transfer import export_file, import_file
+from reprun.images.unpack import unpacked_root
+from reprun.progress import Silent
+from reprun.store import Store
+from tests.images_support import Kitchen, deb_bytes, external_toml, member, tiny
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Kitchen:
+    """A locked image, and an external one that nobody has pinned."""
+    kitchen = tiny(tmp_path)
+    kitchen.locked()
+    home = kitchen.directory / "foreign"
+    home.mkdir()
+    (home / "image.toml").write_text(external_toml("foreign", "docker.io/some/thing"))
+    return kitchen
+
+
+def layout_of(made: Kitchen, directory: Path) -> Path:
+    """Export the image and unpack the archive into a directory."""
+    image = Catalogue(made.directory).locked("tiny")
+    buffer = io.BytesIO()
+    docker_archive(image, made.store, buffer)
+    buffer.seek(0)
+    with tarfile.open(fileobj=buffer) as tar:
+        tar.extractall(directory, filter="data")
+    return directory
+
+
+def test_export_and_import_again(made: Kitchen, tmp_path: Path) -> None:
+    catalogue = Catalogue(made.directory)
+    image = catalogue.locked("tiny")
+    archive = tmp_path / "out.tar"
+    export_file(image, made.store, archive)
+    other = Store(tmp_path / "other")
+    assert import_file("tiny", archive, catalogue, other, Silent()) == image
+    assert (unpacked_root(image, other) / "usr/bin/hello").is_file()
+    with pytest.raises(SpecificationError, match="exists already"):
+        export_file(image, made.store, archive)
+
+
+@pytest.mark.parametrize("form", ["oci", "docker", "gzip"])
+def test_an_external_image_is_imported_and_its_digest_written_down(
+    made: Kitchen, tmp_path: Path, form: str
+) -> None:
+    catalogue = Catalogue(made.directory)
+    place = layout_of(made, tmp_path / "layout")
+    if form == "docker":
+        (place / "index.json").unlink()
+    if form == "gzip":
+        _compress_layers(place)
+    with pytest.raises(SpecificationError, match="no digest is known"):
+        catalogue.locked("foreign")
+    image = import_file("foreign", place, catalogue, made.store, Silent())
+    assert image.image_id == catalogue.locked("tiny").image_id
+    assert catalogue.locked("foreign") == image
+    lock = (made.directory / "foreign" / "external.lock").read_text()
+    assert image.image_id in lock
+    # Another image under the same name is refused from now on.
+    again = tiny(tmp_path / "again")
+    again.deb(deb_bytes([member("./usr/lib/more", b"x")], name="more"), "more")
+    again.locked()
+    other = layout_of(again, tmp_path / "other")
+    with pytest.raises(IntegrityError, match="this is not image 'foreign'"):
+        import_file("foreign", other, catalogue, made.store, Silent())
+    assert (made.directory / "foreign" / "external.lock").read_text() == lock
+
+
+def _compress_layers(place: Path) -> None:
+    """Turn the layers into gzip ones of two members each, as a registry would have them."""
+    index = json.loads((place / "index.json").read_text())
+    blobs = place / "blobs/sha256"
+    manifest = json.loads((blobs / index["manifests"][0]["digest"][7:]).read_text())
+    for layer in manifest["layers"]:
+        data = (blobs / layer["digest"][7:]).read_bytes()
+        packed = gzip.compress(data[:1000]) + gzip.compress(data[1000:])
+        layer["digest"] = sha256_bytes(packed)
+        (blobs / layer["digest"][7:]).write_bytes(packed)
+    packed = json.dumps(manifest).encode()
+    index["manifests"][0]["digest"] = sha256_bytes(packed)
+    (blobs / sha256_bytes(packed)[7:]).write_bytes(packed)
+    (place / "index.json").write_text(json.dumps(index))
+
+
+def _layer(place: Path) -> Path:
+    manifest = json.loads((place / "manifest.json").read_text())
+    return place / str(manifest[0]["Layers"][0])
+
+
+def _change_a_byte(place: Path) -> None:
+    data = bytearray(_layer(place).read_bytes())
+    data[600] ^= 1
+    _layer(place).chmod(0o644)
+    _layer(place).write_bytes(data)
+
+
+def _cut_gzip(place: Path) -> None:
+    data = gzip.compress(_layer(place).read_bytes())
+    _layer(place).chmod(0o644)
+    _layer(place).write_bytes(data[:-20])
+
+
+def _say_zstd(place: Path) -> None:
+    _layer(place).chmod(0o644)
+    _layer(place).write_bytes(b"\x28\xb5\x2f\xfd and more")
+
+
+def _rewrite_index(place: Path, change: Callable[[dict[str, object]], None]) -> None:
+    document = json.loads((place / "index.json").read_text())
+    change(document)
+    (place / "index.json").write_text(json.dumps(document))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (_change_a_byte, "layer 1 of image 'foreign' has other bytes than its config says"),
+        (_cut_gzip, "is cut short"),
+        (_say_zstd, "compressed with zstd"),
+        (lambda place: _layer(place).unlink(), "it lacks blobs/sha256/"),
+        (lambda place: (place / "index.json").write_text("{"), "index.json is not JSON"),
+        (lambda place: (place / "index.json").write_text("[]"), "no JSON object"),
+        (
+            lambda place: _rewrite_index(place, lambda d: d.update(manifests=[])),
+            "holds 0 images for linux/amd64",
+        ),
+        (
+            lambda place: _rewrite_index(place, lambda d: d.update(manifests=[{"digest": "x"}])),
+            "malformed",
+        ),
+        (
+            lambda place: [(place / n).unlink() for n in ("index.json", "manifest.json")],
+            "neither an OCI layout",
+        ),
+    ],
+)
+def test_a_damaged_archive_is_refused(
+    made: Kitchen, tmp_path: Path, spoil: Callable[[Path], object], message: str
+) -> None:
+    place = layout_of(made, tmp_path / "layout")
+    spoil(place)
+    with pytest.raises(ReprunError, match=message):
+        import_file("foreign", place, Catalogue(made.directory), Store(tmp_path / "s"), Silent())
+    assert not (made.directory / "foreign" / "external.lock").exists()
+
+
+def test_a_file_that_is_no_archive_is_refused(made: Kitchen, tmp_path: Path) -> None:
+    catalogue = Catalogue(made.directory)
+    (tmp_path / "text").write_text("not a tar")
+    with pytest.raises(IntegrityError, match="cannot be read"):
+        import_file("foreign", tmp_path / "text", catalogue, made.store, Silent())
+    with pytest.raises(SpecificationError, match="no such file"):
+        import_file("foreign", tmp_path / "none", catalogue, made.store, Silent())
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("image = 3", "malformed"),
+        ("image = ", "not TOML"),
+        ('image = "sha256:12"', "malformed"),
+    ],
+)
+def test_a_faulty_external_lock_is_refused(made: Kitchen, text: str, message: str) -> None:
+    (made.directory / "foreign" / "external.lock").write_text(text)
+    with pytest.raises(SpecificationError, match=message):
+        Catalogue(made.directory).locked("foreign")
+
+
+def test_an_external_image_is_never_built(made: Kitchen) -> None:
+    with pytest.raises(SpecificationError, match="pulled or imported, never built"):
+        Catalogue(made.directory).definition("foreign")
+
+
+def test_differences_are_listed_by_kind(made: Kitchen, tmp_path: Path) -> None:
+    other = tiny(tmp_path / "other")
+    other.debs.clear()
+    other.deb(deb_bytes(version="1.1-1"), version="1.1-1")
+    other.deb(deb_bytes([member("./usr/lib/more", b"x")], name="more"), "more")
+    other.locked()
+    before = contents("tiny", Catalogue(made.directory), made.store)
+    after = contents("tiny", Catalogue(other.directory), other.store)
+    lines = [str(change) for change in changes(before, after)]
+    assert lines[:2] == ["~ package hello 1.0-1 -> 1.1-1", "+ package more 1.1-1"] or lines[:2] == [
+        "~ package hello 1.0-1 -> 1.1-1",
+        "+ package more 1.0-1",
+    ]
+    assert any(line.startswith("+ file usr/lib/more file 0644") for line in lines)
+    assert any(line.startswith("~ file var/lib/dpkg/status ") for line in lines)
+    assert changes(before, before) == []
+    only = [c.kind for c in changes(contents("tiny", Catalogue(made.directory)), before)]
+    assert set(only) == {"file"}
+
+
+def test_the_bill_of_materials_is_reproducible_and_fits_the_schema(made: Kitchen) -> None:
+    catalogue = Catalogue(made.directory)
+    data = sbom(catalogue.definition("tiny"), catalogue.locked("tiny"))
+    assert data == sbom(catalogue.definition("tiny"), catalogue.locked("tiny"))
+    validator = JsonStrictValidator(SchemaVersion.V1_6)
+    assert validator.validate_str(data.decode()) is None
+    document = json.loads(data)
+    by_name = {each["name"]: each for each in document["components"]}
+    assert by_name["hello"]["purl"] == "pkg:deb/debian/hello@1.0-1?arch=amd64&distro=bookworm"
+    assert by_name["greet"]["hashes"] == [{"alg": "SHA-256", "content": made.wheels[0].sha256}]
+    assert validator.validate_str(data.decode().replace('"library"', '"libary"')) is not None
+
+
+@pytest.mark.parametrize("name", ["columnar", "generator", "legacy-py2", "root-6.37", "root-6.40"])
+def test_the_bills_of_the_catalogue_fit_the_schema(name: str) -> None:
+    catalogue = Catalogue(REPOSITORY / "images")
+    data = sbom(catalogue.definition(name), catalogue.locked(name))
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(data.decode()) is None
+    components = json.loads(data)["components"]
+    definition = catalogue.definition(name)
+    assert len(components) == len(definition.debs) + len(definition.wheels)
+    assert len({each["bom-ref"] for each in components}) == len(components)
+
+
+@pytest.fixture(scope="module")
+def key(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A private SSH key without a passphrase."""
+    path = tmp_path_factory.mktemp("keys") / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(path)], check=True)
+    return path
+
+
+def test_a_signature_holds_until_a_byte_changes(made: Kitchen, key: Path, tmp_path: Path) -> None:
+    image = Catalogue(made.directory).locked("tiny")
+    signature = tmp_path / "tiny.sig"
+    sign(image, made.store, key, signature)
+    public = key.with_suffix(".pub")
+    verify_signature(image, made.store, public, signature)
+    other = tiny(tmp_path / "other")
+    other.name = "other"
+    another = build(other.definition(), other.store, Silent()).image
+    with pytest.raises(IntegrityError, match="no signature of image 'other'"):
+        verify_signature(another, other.store, public, signature)
+    changed = bytearray(signature.read_bytes())
+    changed[100] = ord("A") if changed[100] != ord("A") else ord("B")
+    (tmp_path / "changed.sig").write_bytes(changed)
+    with pytest.raises(IntegrityError, match="no signature"):
+        verify_signature(image, made.store, public, tmp_path / "changed.sig")
+    blob = made.store.blob_path(image.layers[0].digest)
+    data = bytearray(blob.read_bytes())
+    data[700] ^= 1
+    blob.chmod(0o644)
+    blob.write_bytes(data)
+    with pytest.raises(IntegrityError, match="has changed in the store"):
+        verify_signature(image, made.store, public, signature)
+
+
+def test_signing_says_what_is_missing(
+    made: Kitchen, key: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = Catalogue(made.directory).locked("tiny")
+    with pytest.raises(SpecificationError, match="no such key"):
+        sign(image, made.store, tmp_path / "none", tmp_path / "sig")
+    with pytest.raises(SpecificationError, match="no such file"):
+        verify_signature(image, made.store, key.with_suffix(".pub"), tmp_path / "none")
+    with pytest.raises(SpecificationError, match="no public SSH key"):
+        verify_signature(image, made.store, key, key)
+    (tmp_path / "text").write_text("no key")
+    (tmp_path / "text").chmod(0o600)
+    with pytest.raises(EngineError, match="cannot sign with this key"):
+        sign(image, made.store, tmp_path / "text", tmp_path / "sig")
+    monkeypatch.setattr("reprun.images.sign.shutil.which", lambda _: None)
+    with pytest.raises(EngineError, match="needs ssh-keygen") as caught:
+        sign(image, made.store, key, tmp_path / "sig")
+    assert caught.value.hint == "apt-get install openssh-client"
+
+
+def test_pruning_removes_what_no_lock_names_and_nothing_else(made: Kitchen, tmp_path: Path) -> None:
+    catalogue = Catalogue(made.directory)
+    image = catalogue.locked("tiny")
+    unpacked_root(image, made.store)
+    data = made.store.add_bytes(b"a data file")
+    old = tiny(tmp_path / "old")
+    old.store = made.store
+    old.debs.clear()
+    old.deb(deb_bytes([member("./usr/lib/old", b"o" * 5000)]))
+    gone = build(old.definition(), made.store, Silent()).image
+    unpacked_root(gone, made.store)
+    would = prune(catalogue, made.store, dry_run=True)
+    assert would.bytes > 5000
+    assert all(path.exists() for path in would.paths)
+    done = prune(catalogue, made.store, dry_run=False)
+    assert done.paths == would.paths
+    assert not any(path.exists() for path in done.paths)
+    assert made.store.has(data)
+    for digest in (*(layer.digest for layer in image.layers), image.image_id):
+        made.store.verify(digest)
+    assert unpacked_root(image, made.store).is_dir()
+    assert not made.store.has(gone.layers[0].digest)
+    assert not (made.store.root / "unpacked/images" / gone.image_id.removeprefix(PREFIX)).exists()
+    assert prune(catalogue, made.store, dry_run=False).paths == ()
+
+
+def test_pruning_stops_when_a_lock_cannot_be_read(made: Kitchen) -> None:
+    (made.directory / "tiny" / "image.lock").write_text("broken")
+    with pytest.raises(SpecificationError):
+        prune(Catalogue(made.directory), made.store, dry_run=False)
