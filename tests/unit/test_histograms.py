@@ -134,9 +134,7 @@ class TestRoot:
         assert found.axes[1].edges.tolist() == [0, 1, 5, 7]
         assert found.describe_bin((1, 2)) == "x bin 1 [0, 1), y bin 2 [1, 5)"
 
-    def test_unsupported_classes_are_named_and_trees_are_no_histograms(
-        self, tmp_path: Path
-    ) -> None:
+    def test_profiles_are_read_and_trees_are_no_histograms(self, tmp_path: Path) -> None:
         identify = uproot.writing.identify
         zeros = np.zeros(5)
         axis = identify.to_TAxis("xaxis", "", 3, 0.0, 1.0)
@@ -148,8 +146,11 @@ class TestRoot:
             file["d/p"] = profile
             file.mktree("events", {"x": "f8"}).extend({"x": np.zeros(2)})
         objects = read_objects(tmp_path / "a.root")
-        assert list(objects) == ["h"]
-        assert objects.unsupported == {"d/p": "TProfile"}
+        assert {name: thing.class_name for name, thing in objects.items()} == {
+            "h": "TH1D",
+            "d/p": "TProfile",
+        }
+        assert objects.unsupported == {}
         assert objects.skipped == {"events": "TTree"}
 
     def test_the_newest_cycle_counts(self, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from reprun.compare.verdict import (
     Verdict,
 )
 from reprun.errors import NothingToCompareError
-from reprun.histograms import DataObject, Histogram, Objects, content_hash
+from reprun.histograms import DataObject, Histogram, Objects, Table, content_hash
 from reprun.spec import ComparisonRule
 from reprun.wording import count_of
 
@@ -260,6 +260,9 @@ def _extent_of_difference(thing: DataObject, numbers: Numbers, tolerance: Tolera
         return f"; the {noun}s agree"
     differ = "differs" if numbers.beyond == 1 else "differ"
     text = f"; {numbers.beyond:,} of {count_of(numbers.bins, noun)} {differ}"
+    if isinstance(thing, Table) and len(thing.rows) > 1:
+        row = numbers.first[0].place[0]
+        text += f", first in '{thing.rows[row]}' (row {row + 1} of {len(thing.rows)})"
     if str(tolerance) != "nothing":
         text += f" by more than {tolerance}"
     text += f", at most {numbers.max_relative:.2g} relative"

@@ -141,10 +141,15 @@ def _pulls(monitored: DataObject, reference: DataObject, places: Any) -> Floats 
     """Return (a - b) / sqrt(var a + var b) at flat `places`; infinite where both errors are 0."""
     if not (isinstance(monitored, Histogram) and isinstance(reference, Histogram)):
         return None
-    variance = (monitored.variances.ravel() + reference.variances.ravel())[places]
+    variance = _variances_at(monitored, places) + _variances_at(reference, places)
     delta = (monitored.values.ravel()[places]) - (reference.values.ravel()[places])
     pulls = np.where(delta == 0, 0.0, delta / np.sqrt(variance))
     return np.asarray(np.nan_to_num(pulls, nan=np.inf, posinf=np.inf, neginf=-np.inf))
+
+
+def _variances_at(thing: Histogram, places: Any) -> Floats:
+    stored = thing.values if thing.sumw2 is None else thing.sumw2
+    return np.asarray(np.abs(stored.ravel()[places]))
 
 
 def _within_statistics(monitored: DataObject, reference: DataObject) -> bool:
@@ -180,17 +185,24 @@ def _within_statistics(monitored: DataObject, reference: DataObject) -> bool:
     )
 
 
+def _error_at(thing: Histogram, place: tuple[int, ...]) -> float:
+    stored = thing.values if thing.sumw2 is None else thing.sumw2
+    return math.sqrt(abs(stored[place]))
+
+
 def _describe(monitored: DataObject, reference: DataObject, flat: int) -> BinDifference:
     place = tuple(int(index) for index in np.unravel_index(flat, reference.values.shape))
     a, b = float(monitored.values[place]), float(reference.values[place])
     errors: tuple[float | None, float | None] = (None, None)
     edges: tuple[tuple[float, float], ...] = ()
     if isinstance(monitored, Histogram) and isinstance(reference, Histogram):
-        errors = tuple(float(np.sqrt(one.variances[place])) for one in (monitored, reference))  # type: ignore[assignment]
-        borders = [np.array([-np.inf, *axis.edges, np.inf]) for axis in reference.axes]
+        errors = _error_at(monitored, place), _error_at(reference, place)
         edges = tuple(
-            (float(border[index]), float(border[index + 1]))
-            for border, index in zip(borders, place, strict=True)
+            (
+                float(axis.edges[index - 1]) if index else -math.inf,
+                float(axis.edges[index]) if index <= axis.bins else math.inf,
+            )
+            for axis, index in zip(reference.axes, place, strict=True)
         )
     pulls = _pulls(monitored, reference, np.array([flat]))
     return BinDifference(

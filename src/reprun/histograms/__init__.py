@@ -8,6 +8,7 @@ from reprun.histograms.files import (
     write_histograms,
     write_table,
 )
+from reprun.histograms.hepdata import write_hepdata
 from reprun.histograms.model import (
     Axis,
     DataObject,
@@ -39,6 +40,7 @@ __all__ = [
     "regular_edges",
     "table_text",
     "uhi_text",
+    "write_hepdata",
     "write_histograms",
     "write_table",
 ]

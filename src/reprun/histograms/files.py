@@ -8,10 +8,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from reprun.errors import NothingToCompareError, OutputMissingError, StorageError
+from reprun.histograms.hepdata import read_hepdata
 from reprun.histograms.model import DataObject, Histogram, Objects, Table
 from reprun.histograms.root_files import read_root
+from reprun.histograms.root_writer import write_root
 from reprun.histograms.tables import read_table, table_text
 from reprun.histograms.uhi import read_uhi, uhi_text
+from reprun.histograms.yoda import read_yoda, yoda_text
 
 TABLE_SUFFIXES = frozenset({".csv"})
 
@@ -43,6 +46,14 @@ def _uhi(path: Path) -> Objects:
     return read_uhi(path, _text(path))
 
 
+def _yoda(path: Path) -> Objects:
+    return read_yoda(path, _text(path))
+
+
+def _hepdata(path: Path) -> Objects:
+    return read_hepdata(path, _text(path))
+
+
 def _table(path: Path) -> Objects:
     table = read_table(path, _text(path))
     return Objects({table.name: table})
@@ -59,6 +70,9 @@ _READERS: Mapping[str, Callable[[Path], Objects]] = {
     ".root": _root,
     ".json": _uhi,
     ".csv": _table,
+    ".yoda": _yoda,
+    ".yaml": _hepdata,
+    ".yml": _hepdata,
 }
 
 
@@ -70,9 +84,9 @@ def readable(path: Path) -> bool:
 def read_objects(path: Path) -> Objects:
     """Read one file; it may hold nothing, which the caller judges.
 
-    The suffix chooses the reader: `.root`, `.json` (UHI) or `.csv` (a table, called by the
-    file's stem). Raises OutputMissingError if the file is missing, truncated or of no known
-    kind.
+    The suffix chooses the reader: `.root`, `.json` (UHI), `.yoda`, `.yaml` (a HEPData
+    submission or table) or `.csv` (a table, called by the file's stem). Raises
+    OutputMissingError if the file is missing, truncated or of no known kind.
     """
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
@@ -121,8 +135,14 @@ def read_all(paths: Iterable[Path], root: Path) -> Objects:
 
 
 def write_histograms(path: Path, histograms: Iterable[Histogram]) -> None:
-    """Write histograms as UHI JSON, the format of references. Raises StorageError."""
-    _write(path, uhi_text(histograms))
+    """Write histograms by the suffix: `.root`, `.yoda`, or UHI JSON, the format of references.
+
+    Raises StorageError, also for what the format has no place for.
+    """
+    if path.suffix.lower() == ".root":
+        write_root(path, histograms)
+    else:
+        _write(path, yoda_text(histograms) if path.suffix == ".yoda" else uhi_text(histograms))
 
 
 def write_table(path: Path, table: Table) -> None:

@@ -8,16 +8,19 @@ tests hold that both give the same content hash.
 
 from __future__ import annotations
 
+import re
 import struct
 
 import numpy as np
 
+from reprun.histograms.composites import efficiency_table
 from reprun.histograms.model import (
     LARGEST_EXACT_COUNT,
     STORAGE_LETTERS,
     Axis,
     Floats,
     Histogram,
+    Table,
     regular_edges,
 )
 from reprun.histograms.root_keys import ForeignError, text_at
@@ -26,6 +29,9 @@ TYPES = {"C": "i1", "S": ">i2", "I": ">i4", "L": ">i8", "F": ">f4", "D": ">f8"}
 HAS_BYTE_COUNT = 0x40000000
 IS_REFERENCED = 1 << 4
 HISTOGRAM_VERSIONS = range(5, 9)
+NEW_CLASS = 0xFFFFFFFF
+CLASS_REFERENCE = 0x80000000
+HISTOGRAM = re.compile(r"^TH([123])([CSILFD])$")
 AXIS_ENDS = {9: 4, 10: 8}
 """Bytes of the null pointers at the end of TAxis, by its version: labels, modified labels."""
 
@@ -133,3 +139,52 @@ def _array(data: bytes, at: int, kind: str) -> tuple[Floats, int]:
     (size,) = struct.unpack_from(">i", data, at)
     found = np.frombuffer(data, kind, size, at + 4)
     return found.astype(np.float64), at + 4 + found.nbytes
+
+
+def efficiency(name: str, data: bytes) -> Table:
+    """Decode a TEfficiency: its two histograms. uproot cannot read those with beta parameters.
+
+    Raises ForeignError for what this reader does not know.
+    """
+    try:
+        _, at, end = _object(data, 0)
+        _, title, at = _named(data, at)
+        for _ in ("line", "fill", "marker"):
+            at = _object(data, at)[2]
+        at = _object(data, at + 16)[2]  # after alpha and beta: their values for each bin
+        at = _pointer(data, at + 8)[1]  # after the confidence level: functions
+        sides = []
+        kind = ""
+        for gap in (0, 4):  # the statistic option stands between the two histograms
+            pointed, after = _pointer(data, at + gap)
+            kind, start = _class(data, pointed, kind)
+            if not HISTOGRAM.match(kind):
+                raise ForeignError(f"an efficiency of {kind}")
+            sides.append(decoded(name, kind, data[start:after]))
+            at = after
+        if end != len(data) or at + 8 != end:
+            raise ForeignError("bytes after the object")
+    except (struct.error, IndexError, ValueError) as error:
+        raise ForeignError(str(error)) from error
+    return efficiency_table(name, sides[0], sides[1], title)
+
+
+def _pointer(data: bytes, at: int) -> tuple[int, int]:
+    """Return where the class tag of an object behind a pointer stands, and where it ends."""
+    (count,) = struct.unpack_from(">I", data, at)
+    if not count:
+        return at, at + 4
+    if not count & HAS_BYTE_COUNT:
+        raise ForeignError("a reference to another object")
+    return at + 4, at + 4 + (count & ~HAS_BYTE_COUNT)
+
+
+def _class(data: bytes, at: int, before: str) -> tuple[str, int]:
+    """Return the class name at a tag and where the object starts; a reference repeats `before`."""
+    (tag,) = struct.unpack_from(">I", data, at)
+    if tag == NEW_CLASS:
+        end = data.index(0, at + 4)
+        return data[at + 4 : end].decode("ascii", "replace"), end + 1
+    if not tag & CLASS_REFERENCE:
+        raise ForeignError("no class")
+    return before, at + 4

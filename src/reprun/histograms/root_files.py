@@ -11,23 +11,26 @@ import mmap
 import re
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from reprun.errors import OutputMissingError
+from reprun.histograms.composites import GRAPH_COLUMNS, binned_table, points_table
 from reprun.histograms.model import (
     LARGEST_EXACT_COUNT,
     STORAGE_LETTERS,
     Axis,
+    DataObject,
     Floats,
     Histogram,
     Objects,
+    Table,
     regular_edges,
 )
-from reprun.histograms.root_direct import decoded
+from reprun.histograms.root_direct import decoded, efficiency
 from reprun.histograms.root_keys import ForeignError, newest_keys, object_bytes
 
 _HISTOGRAM = re.compile(r"^TH([123])([CSILFD])$")
@@ -64,6 +67,11 @@ def read_root(path: Path) -> Objects:
                         found[name] = _histogram(name, matched.group(2), file[key])
                     except _UnsupportedError as reason:
                         unsupported[name] = f"{class_name}: {reason}"
+                elif class_name in _COMPOSITES:
+                    try:
+                        found[name] = _COMPOSITES[class_name](name, file[key])
+                    except _UnsupportedError as reason:
+                        unsupported[name] = f"{class_name}: {reason}"
                 elif _PHYSICS.match(class_name):
                     unsupported[name] = class_name
                 elif not class_name.startswith("TDirectory"):
@@ -79,9 +87,9 @@ def read_root(path: Path) -> Objects:
     return Objects(found, unsupported, skipped)
 
 
-def _directly(path: Path) -> tuple[dict[str, Histogram], set[str] | None]:
+def _directly(path: Path) -> tuple[dict[str, DataObject], set[str] | None]:
     """Return what the direct decoder reads, and the names it leaves; None if it knows none."""
-    found: dict[str, Histogram] = {}
+    found: dict[str, DataObject] = {}
     rest: set[str] = set()
     with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, prot=mmap.PROT_READ) as data:
         # Whatever broken bytes lead to here, uproot looks at them again and says what is wrong.
@@ -92,11 +100,13 @@ def _directly(path: Path) -> tuple[dict[str, Histogram], set[str] | None]:
         for name, key in keys.items():
             if key.class_name.startswith("TDirectory"):
                 continue
-            if not _HISTOGRAM.match(key.class_name):
-                rest.add(name)
-                continue
             try:
-                found[name] = decoded(name, key.class_name, object_bytes(data, key))
+                if _HISTOGRAM.match(key.class_name):
+                    found[name] = decoded(name, key.class_name, object_bytes(data, key))
+                elif key.class_name == "TEfficiency":
+                    found[name] = efficiency(name, object_bytes(data, key))
+                else:
+                    rest.add(name)
             except (ForeignError, zlib.error, lzma.LZMAError, RuntimeError, struct.error):
                 rest.add(name)
     return found, rest
@@ -141,6 +151,45 @@ def _histogram(name: str, letter: str, model: Any) -> Histogram:
         entries=float(members["fEntries"]),
         title=str(members["fTitle"]),
     )
+
+
+def _profile(name: str, model: Any) -> Table:
+    members = model.all_members
+    axes = (_axis(members["fXaxis"]),)
+    shape = (axes[0].bins + 2,)
+    fills = members["fBinEntries"], members["fBinSumw2"]
+    columns = {"sumw": _array(np.asarray(fills[0]), shape)}
+    if len(fills[1]):
+        columns["sumw2"] = _array(np.asarray(fills[1]), shape)
+    columns["sumwy"] = _array(_contents(model), shape)
+    columns["sumwy2"] = _array(np.asarray(members["fSumw2"]), shape)
+    return binned_table(
+        name, "TProfile", axes, columns,
+        entries=float(members["fEntries"]), title=str(members["fTitle"]),
+    )  # fmt: skip
+
+
+def _graph(name: str, model: Any) -> Table:
+    members = model.all_members
+    x, y = (np.asarray(members[one], dtype=np.float64) for one in ("fX", "fY"))
+    none = np.zeros(len(x))
+
+    def errors(letter: str) -> list[Any]:
+        if f"fE{letter}" in members:
+            return [members[f"fE{letter}"]] * 2
+        return [members.get(f"fE{letter}{side}", none) for side in ("low", "high")]
+
+    values = np.array([x, y, *errors("X"), *errors("Y")], dtype=np.float64).T
+    class_name = model.classname
+    return points_table(name, class_name, GRAPH_COLUMNS, values, str(members["fTitle"]))
+
+
+_COMPOSITES: Mapping[str, Callable[[str, Any], Table]] = {
+    "TProfile": _profile,
+    "TGraph": _graph,
+    "TGraphErrors": _graph,
+    "TGraphAsymmErrors": _graph,
+}
 
 
 def _contents(model: Any) -> Any:

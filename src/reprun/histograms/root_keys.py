@@ -112,16 +112,18 @@ def _directory(data: Bytes, at: int, path: str, depth: int) -> Iterator[Key]:
 
 
 def _unpacked(algorithm: bytes, packed: bytes, full: int) -> bytes:
-    if algorithm == b"ZL":
-        return zlib.decompress(packed, bufsize=full)
-    if algorithm == b"XZ":
-        return lzma.decompress(packed)
-    if algorithm == b"L4":
-        import cramjam  # noqa: PLC0415 - uproot's own choice; most files need neither
+    try:
+        if algorithm == b"ZL":
+            return zlib.decompress(packed, bufsize=full)
+        if algorithm == b"XZ":
+            return lzma.decompress(packed)
+        import cramjam  # noqa: PLC0415 - uproot's own choice; most files need none
 
-        return bytes(cramjam.lz4.decompress_block(packed[8:], output_len=full))
-    if algorithm == b"ZS":
-        import cramjam  # noqa: PLC0415
-
-        return bytes(cramjam.zstd.decompress(packed, output_len=full))
+        if algorithm == b"L4":
+            return bytes(cramjam.lz4.decompress_block(packed[8:], output_len=full))
+        if algorithm == b"ZS":
+            return bytes(cramjam.zstd.decompress(packed, output_len=full))
+    # Each of the four libraries has errors of its own for broken bytes.
+    except Exception as error:
+        raise ForeignError(f"broken {algorithm!r} bytes: {error}") from error
     raise ForeignError(f"compression {algorithm!r}")

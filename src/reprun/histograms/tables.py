@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from reprun.errors import OutputMissingError
-from reprun.histograms.model import Table, number
+from reprun.histograms.model import Axis, Table, number
+
+ABOUT = "# reprun: "
+"""Starts the remark that says what a table is when it is a profile, a graph or the like."""
+ABOUT_FIELDS = ("name", "class_name", "axes", "entries", "title")
 
 
 def read_table(path: Path, text: str) -> Table:
@@ -18,6 +24,7 @@ def read_table(path: Path, text: str) -> Table:
     Lines that start with `#` are remarks. An empty cell is NaN. Raises OutputMissingError
     that names file, line and column of the first fault.
     """
+    about = _about(path, text)
     lines = ["" if line.startswith("#") else line for line in text.splitlines()]
     reader = csv.reader(lines, strict=True)
     header: list[str] | None = None
@@ -47,17 +54,57 @@ def read_table(path: Path, text: str) -> Table:
         raise _fault(path, "a column heading stands twice", str(path))
     values = np.array(list(rows.values()), dtype=np.float64)
     shape = (len(rows), len(header) - 1)
-    return Table(path.stem, tuple(rows), tuple(header[1:]), values.reshape(shape), header[0])
+    name = str(about.pop("name", path.stem))
+    return Table(name, tuple(rows), tuple(header[1:]), values.reshape(shape), header[0], **about)
 
 
 def table_text(table: Table) -> str:
     """Return the CSV text of a table; reading it gives the same numbers, bit for bit."""
     out = io.StringIO()
+    if table.class_name != "table":
+        out.write(ABOUT + json.dumps(_described(table), ensure_ascii=False) + "\n")
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow([table.corner, *table.columns])
     for row, values in zip(table.rows, table.values.tolist(), strict=True):
         writer.writerow([row, *(repr(number(value)) for value in values)])
     return out.getvalue()
+
+
+def _described(table: Table) -> dict[str, Any]:
+    """Return what a table of bins or points is besides its numbers."""
+    axes = [
+        {
+            "edges": axis.edges.tolist(),
+            "kind": axis.kind,
+            "labels": axis.labels,
+            "title": axis.title,
+            "underflow": axis.underflow,
+            "overflow": axis.overflow,
+        }
+        for axis in table.axes
+    ]
+    return {
+        "name": table.name,
+        "class_name": table.class_name,
+        "axes": axes,
+        "entries": table.entries,
+        "title": table.title,
+    }
+
+
+def _about(path: Path, text: str) -> dict[str, Any]:
+    first = text.partition("\n")[0]
+    if not first.startswith(ABOUT):
+        return {}
+    try:
+        about: dict[str, Any] = json.loads(first.removeprefix(ABOUT))
+        about["axes"] = tuple(
+            Axis(**(axis | {"labels": axis["labels"] and tuple(axis["labels"])}))
+            for axis in about["axes"]
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise _fault(path, f"its first line: {error}", f"{path}:1") from error
+    return {name: value for name, value in about.items() if name in ABOUT_FIELDS}
 
 
 def _cell(path: Path, cell: str, column: str, place: str) -> float:

@@ -97,7 +97,8 @@ def _payload(report: Report) -> Markup:
     `<`, `>` and `&` are written as escapes, so that no name can end the element.
     """
     items = ",".join(
-        f"[{','.join(_drawing(panel) for panel in item.panels)}]" for item in report.items
+        f"[{','.join(_drawing(panel, item.kind == 'sampled') for panel in item.panels)}]"
+        for item in report.items
     )
     text = f"[{items}]"
     for character in "<>&\u2028\u2029":
@@ -105,7 +106,7 @@ def _payload(report: Report) -> Markup:
     return Markup(text)  # noqa: S704 - escaped just above
 
 
-def _drawing(panel: Panel) -> str:
+def _drawing(panel: Panel, sampled: bool) -> str:
     axis = panel.axis
     fields = {
         "t": json.dumps(panel.title),
@@ -115,6 +116,8 @@ def _drawing(panel: Panel) -> str:
         "e": _numbers(axis.edges),
         "l": json.dumps(axis.labels),
         "s": json.dumps(panel.same),
+        # Of independent samples every bin differs: only large pulls are marked.
+        "d": "3" if sampled else "null",
         "m": _numbers(panel.monitored),
         "me": _numbers(panel.monitored_errors),
         "mf": _numbers(panel.monitored_flow),

@@ -90,7 +90,7 @@
     let svg = "";
 
     const hot = new Set();
-    if (p.p) p.p.forEach((v, i) => { if (v !== 0) hot.add(i); });
+    if (p.p) p.p.forEach((v, i) => { if (v === null || Math.abs(v) > (p.d || 0)) hot.add(i); });
     if (hot.size && hot.size <= 60) for (const i of hot)
       svg += `<rect class="mark-bin" x="${f(X(edges[i]))}" y="${TOP}" width="${f(X(edges[i + 1]) - X(edges[i]))}" height="${H1}"/>`;
     if (r) {

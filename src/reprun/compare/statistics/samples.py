@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -15,15 +15,16 @@ class Sample:
 
     contents: Floats
     variances: Floats
+    counted: bool = field(init=False)
+    """Whether every bin holds a number of events of weight one: Poisson counts."""
 
-    @property
-    def counted(self) -> bool:
-        """Whether every bin holds a number of events of weight one: Poisson counts."""
-        return bool(
-            np.array_equal(self.contents, self.variances)
-            and (self.contents >= 0).all()
+    def __post_init__(self) -> None:
+        counted = (
+            (self.contents is self.variances or np.array_equal(self.contents, self.variances))
+            and bool((self.contents >= 0).all())
             and np.array_equal(self.contents, np.floor(self.contents))
         )
+        object.__setattr__(self, "counted", counted)
 
     @property
     def signed(self) -> bool:

@@ -1,0 +1,327 @@
+"""Every format and class that is read or written beside TH1, UHI and CSV."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from reprun.compare import Verdict, compare
+from reprun.errors import OutputMissingError, StorageError
+from reprun.histograms import (
+    Axis,
+    Histogram,
+    Objects,
+    Table,
+    content_hash,
+    hash_of_objects,
+    read_objects,
+    root_files,
+    write_hepdata,
+    write_histograms,
+    write_table,
+)
+from reprun.histograms.model import Storage
+from tests.real_data import real_file, shared_data
+from tests.unit.test_sampled import TODAY
+
+SAMPLE = Path(__file__).parents[1] / "data" / "root_sample.root"
+
+
+def table(objects: Objects, name: str) -> Table:
+    found = objects[name]
+    assert isinstance(found, Table)
+    return found
+
+
+def column(found: Table, name: str) -> list[float]:
+    return [float(value) for value in found.values[:, found.columns.index(name)]]
+
+
+class TestRoot:
+    def test_profiles_keep_their_sums(self) -> None:
+        objects = read_objects(SAMPLE)
+        profile = table(objects, "sub/profile")
+        assert (profile.class_name, profile.entries) == ("TProfile", 12)
+        assert profile.columns == ("sumw", "sumwy", "sumwy2")
+        # Fills at x = n/4 with y = n^2, four in each of three bins.
+        assert column(profile, "sumw") == [0, 4, 4, 4, 0]
+        assert column(profile, "sumwy") == [0, 14, 126, 366, 0]
+        assert profile.rows[1] == "bin 1 [0, 1)"
+        assert table(objects, "sub/heavy").columns == ("sumw", "sumw2", "sumwy", "sumwy2")
+        assert column(table(objects, "sub/heavy"), "sumw2") == [0, 10, 10, 10, 0]
+
+    def test_efficiencies_keep_passed_and_total(self) -> None:
+        efficiency = table(read_objects(SAMPLE), "sub/efficiency")
+        assert efficiency.columns == ("passed", "total")
+        assert column(efficiency, "total") == [0, 4, 3, 3, 2]
+        assert column(efficiency, "passed") == [0, 2, 2, 1, 1]
+        assert efficiency.axes[0].title == "pt [GeV]"
+
+    def test_graphs_keep_both_errors(self) -> None:
+        objects = read_objects(SAMPLE)
+        sides = table(objects, "sides")
+        assert sides.values.tolist() == [[1, 5, 0.1, 0.2, 0.3, 0.4], [2, 6, 0.1, 0.2, 0.3, 0.4]]
+        assert table(objects, "errors").values[1].tolist() == [2, 4, 0.2, 0.2, 0.4, 0.4]
+        assert table(objects, "graph").values[0].tolist() == [1, 3, 0, 0, 0, 0]
+        assert [objects[name].class_name for name in ("graph", "errors", "sides")] == [
+            "TGraph", "TGraphErrors", "TGraphAsymmErrors",
+        ]  # fmt: skip
+
+    def test_what_is_not_supported_is_named(self) -> None:
+        assert read_objects(SAMPLE).unsupported == {"curve": "TF1", "polygons": "TH2Poly"}
+
+    def test_direct_decoder_and_uproot_agree(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        paths = [SAMPLE, real_file("DoubleMu12.root"), real_file("HZZ11.root")]
+        for path in paths:
+            direct, rest = root_files._directly(path)
+            assert direct
+            assert rest is not None
+            with monkeypatch.context() as patch:
+                patch.setattr(root_files, "_directly", lambda _: ({}, None))
+                if path is SAMPLE:
+                    # uproot cannot read an efficiency with beta parameters at all.
+                    patch.setattr(root_files, "_PHYSICS", re.compile("^(TH|TGraph)"))
+                general = root_files.read_root(path)
+            for name, thing in direct.items():
+                if name in general:
+                    assert content_hash(thing) == content_hash(general[name]), name
+                    assert thing.title == general[name].title
+            assert set(direct) - set(general) <= {"sub/efficiency"}
+
+    def test_labels_go_to_uproot(self) -> None:
+        _, rest = root_files._directly(SAMPLE)
+        assert rest is not None
+        assert "sub/labelled" in rest
+        found = read_objects(SAMPLE)["sub/labelled"]
+        assert isinstance(found, Histogram)
+        assert found.axes[0].labels == ("all", "trigger")
+
+    @pytest.mark.parametrize("position", range(300, 4000, 61))
+    def test_a_broken_byte_never_passes_silently(self, tmp_path: Path, position: int) -> None:
+        data = bytearray(SAMPLE.read_bytes())
+        data[position] ^= 0x5A
+        path = tmp_path / "x.root"
+        path.write_bytes(data)
+        try:
+            objects = read_objects(path)
+        except OutputMissingError:
+            return
+        whole = read_objects(SAMPLE)
+        same = hash_of_objects(objects) == hash_of_objects(whole)
+        # What the hash does not cover (dates, titles, colours) may differ without a word.
+        assert (
+            same
+            or dict(objects.unsupported) != dict(whole.unsupported)
+            or (not compare(objects, whole, [], TODAY).reproduced)
+        )
+
+    def test_round_trip(self, tmp_path: Path) -> None:
+        uneven = Axis(np.array([0, 1, 4.0]))
+        kinds: list[tuple[str, tuple[Axis, ...], tuple[int, ...], bool, Storage]] = [
+            ("dir/one", (Axis.regular(3, 0, 1, title="m [GeV]"),), (5,), True, "float64"),
+            ("two", (Axis.regular(2, 0, 1), uneven), (4, 4), True, "float32"),
+            ("three", (Axis.regular(1, 0, 1),) * 3, (3, 3, 3), False, "int32"),
+        ]
+        made = [
+            Histogram(
+                name, axes, np.arange(float(np.prod(shape))).reshape(shape),
+                sumw2=np.arange(float(np.prod(shape))).reshape(shape) / 3 if weighted else None,
+                storage=storage, entries=7.0, title="mass",
+            )
+            for name, axes, shape, weighted, storage in kinds
+        ]  # fmt: skip
+        path = tmp_path / "a.root"
+        write_histograms(path, made)
+        back = read_objects(path)
+        assert {name: content_hash(thing) for name, thing in back.items()} == {
+            thing.name: content_hash(thing) for thing in made
+        }
+        with pytest.raises(StorageError, match="labels"):
+            write_histograms(path, [Histogram("c", (Axis.categories(("a",)),), np.zeros(3))])
+        assert len(read_objects(path)) == 3
+
+
+YODA2 = """BEGIN YODA_HISTO1D_V3 /RAW/h
+Path: /RAW/h
+Title: "mass"
+Type: Histo1D
+---
+# Mean: 1
+Edges(A1): [0.0, 1.0, 3.0]
+# sumW sumW2 sumW(A1) sumW2(A1) numEntries
+1.0 1.0 -1.0 1.0 1
+2.0 2.0 1.0 0.5 2
+3.0 4.5 6.0 12.0 2
+0.5 0.25 2.0 8.0 1
+END YODA_HISTO1D_V3
+
+BEGIN YODA_PROFILE1D_V3 /p
+Type: Profile1D
+---
+Edges(A1): [0.0, 1.0]
+0 0 0 0 0 0 0
+2.0 2.0 1.0 0.5 8.0 34.0 2
+0 0 0 0 0 0 0
+END YODA_PROFILE1D_V3
+BEGIN YODA_HISTO2D_V3 /masked
+Type: Histo2D
+---
+Edges(A1): [0.0, 1.0]
+Edges(A2): [0.0, 1.0]
+MaskedBins: [4]
+END YODA_HISTO2D_V3
+BEGIN YODA_COUNTER_V3 /n
+Type: Counter
+---
+# sumW sumW2 numEntries
+5.0 25.0 1
+END YODA_COUNTER_V3
+"""
+
+
+class TestYoda:
+    def test_version_2(self, tmp_path: Path) -> None:
+        path = tmp_path / "a.yoda"
+        path.write_text(YODA2)
+        objects = read_objects(path)
+        found = objects["RAW/h"]
+        assert isinstance(found, Histogram)
+        assert found.values.tolist() == [1, 2, 3, 0.5]
+        assert np.asarray(found.sumw2).tolist() == [1, 2, 4.5, 0.25]
+        assert (found.entries, found.title) == (6, "mass")
+        assert table(objects, "p").values[1].tolist() == [2, 2, 8, 34]
+        assert table(objects, "n").values.tolist() == [[5, 25, 1]]
+        assert objects.unsupported == {"masked": "YODA Histo2D: masked bins"}
+
+    def test_version_1_round_trip(self, tmp_path: Path) -> None:
+        axis = Axis(np.array([0, 0.1, 0.7, 2]))
+        made = Histogram(
+            "MC/m", (axis,), np.array([0, 1.5, 2, 1 / 3, 4]), np.array([0, 1, 2, 3, 4.0])
+        )
+        path = tmp_path / "a.yoda"
+        write_histograms(path, [made])
+        found = read_objects(path)["MC/m"]
+        assert isinstance(found, Histogram)
+        expected = dataclasses.replace(made, entries=found.entries)
+        assert content_hash(found) == content_hash(expected)
+        with pytest.raises(StorageError, match="one axis"):
+            write_histograms(path, [Histogram("x", (axis, axis), np.zeros((5, 5)))])
+
+    @pytest.mark.parametrize(
+        ("text", "words"),
+        [
+            ("hello", "outside an object"),
+            (YODA2.replace("END YODA_PROFILE1D_V3", ""), "'/p' has no END"),
+            (YODA2[:150], "no END"),
+            (YODA2.replace("/p\n", "/RAW/h\n"), "stands twice"),
+            (YODA2.replace("3.0 4.5", "3.0 x"), "could not convert"),
+            (YODA2.replace("[0.0, 1.0, 3.0]", "[0.0, 3.0]"), "rows of numbers"),
+        ],
+    )
+    def test_faults_are_placed(self, tmp_path: Path, text: str, words: str) -> None:
+        path = tmp_path / "a.yoda"
+        path.write_text(text)
+        with pytest.raises(OutputMissingError, match=words) as error:
+            read_objects(path)
+        assert str(path) in str(error.value.place)
+
+    def test_published_files_of_rivet(self) -> None:
+        for name, size in (("full", 10), ("with_overflows", 2), ("ATLAS_2014_I1310835", 20)):
+            objects = read_objects(shared_data() / f"references/yoda/{name}.yoda")
+            assert (len(objects), dict(objects.unsupported)) == (size, {})
+            assert compare(objects, objects, [], TODAY).reproduced
+
+
+def validated(submission: Path) -> tuple[int, str]:
+    """Return exit code and complaints of the official validator, in a process of its own.
+
+    It warns of its own use of jsonschema, and warnings are errors in this one.
+    """
+    script = (
+        "import sys\n"
+        "from hepdata_validator.full_submission_validator import FullSubmissionValidator\n"
+        "validator = FullSubmissionValidator()\n"
+        "passed = validator.validate(directory=sys.argv[1])\n"
+        "for file in validator.get_messages():\n"
+        "    validator.print_errors(file)\n"
+        "sys.exit(not passed)\n"
+    )
+    command = [sys.executable, "-W", "ignore", "-c", script, str(submission)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+class TestHepData:
+    def test_a_published_submission_names_missing_tables(self) -> None:
+        path = shared_data() / "references/hepdata-ins1413748/submission.yaml"
+        objects = read_objects(path)
+        first = table(objects, "Table 1")
+        assert first.rows[0] == "$A_{\\Delta\\phi}$"
+        assert column(first, "Data (Unfolded)")[0] == 0.0939
+        assert column(first, "Data (Unfolded) sys error low")[0] == 0.0122
+        assert len(objects) == 3
+        assert objects.unsupported["Table 4"] == "HEPData table whose file Table4.yaml is missing"
+        comparison = compare(objects, objects, [], TODAY)
+        assert comparison.worst is Verdict.NOT_COMPARABLE
+        assert table(read_objects(path.with_name("Table1.yaml")), "Table1").rows == first.rows
+
+    def test_the_official_validator_accepts_what_is_written(self, tmp_path: Path) -> None:
+        axis = Axis.regular(3, 0, 1, title="m(4l) [GeV]")
+        made = [
+            Histogram("dir/one", (axis,), np.array([1, 2, 3, 4, 5.0]), title="mass"),
+            Histogram("two", (axis, Axis.categories(("a", "b"))), np.ones((5, 4))),
+        ]
+        keywords = {"cmenergies": "8000"}
+        written = write_hepdata(tmp_path / "s", made, comment="A test.", keywords=keywords)
+        assert validated(tmp_path / "s") == (0, "")
+        written[1].write_text("dependent_variables: 3\n")
+        assert validated(tmp_path / "s")[0] == 1
+        write_hepdata(tmp_path / "s", made, comment="A test.", keywords=keywords)
+        objects = read_objects(written[0])
+        assert column(table(objects, "dir/one"), "mass") == [2, 3, 4]
+        assert "hold 6" in written[0].read_text()
+        assert table(objects, "two").rows[1] == "[0, 0.3333333333333333), b"
+        three = Histogram("x", (axis, axis, axis), np.zeros((5, 5, 5)))
+        with pytest.raises(StorageError, match="three axes"):
+            write_hepdata(tmp_path / "t", [three], comment="", keywords={})
+
+    @pytest.mark.parametrize(
+        "text", ["[1, 2]", "a: [", "a: 1", "dependent_variables: []", "dependent_variables: 3"]
+    )
+    def test_faults(self, tmp_path: Path, text: str) -> None:
+        path = tmp_path / "a.yaml"
+        path.write_text(text)
+        with pytest.raises(OutputMissingError, match="not a readable HEPData file"):
+            read_objects(path)
+
+
+def test_profiles_and_graphs_survive_as_references(tmp_path: Path) -> None:
+    objects = read_objects(SAMPLE)
+    for name in ("sub/profile", "sub/efficiency", "sides"):
+        made = table(objects, name)
+        path = tmp_path / "x.csv"
+        write_table(path, made)
+        (back,) = read_objects(path).values()
+        assert (back.name, back.title) == (name, made.title)
+        assert content_hash(back) == content_hash(made)
+    path.write_text("# reprun: {\n" + path.read_text())
+    with pytest.raises(OutputMissingError, match="its first line"):
+        read_objects(path)
+
+
+def test_the_cut_that_moves_first_is_named() -> None:
+    cuts = ("all", "trigger", "two muons", "isolation", "mass")
+    values = np.array([[1000.0], [800], [300], [200], [50]])
+    reference = Table("cuts", cuts, ("events",), values)
+    moved = values.copy()
+    moved[2:, 0] -= (3, 2, 1)
+    run = dataclasses.replace(reference, values=moved)
+    (item,) = compare(Objects({"cuts": run}), Objects({"cuts": reference}), [], TODAY).items
+    assert item.headline == "row 'two muons', column 'events' is 297, reference 300"
+    assert "3 of 5 numbers differ, first in 'two muons' (row 3 of 5)" in item.sentence
