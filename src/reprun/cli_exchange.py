@@ -42,9 +42,7 @@ def pull(name: Name, source: From = "", output: Rendered = Format.TEXT) -> None:
     from reprun.images.transfer import pull as pull_image  # noqa: PLC0415
     from reprun.store import Store  # noqa: PLC0415
 
-    image = pull_image(
-        name, catalogue_here(), Store.default(), progress_on_stderr(), source=source
-    )
+    image = pull_image(name, catalogue_here(), Store.default(), progress_on_stderr(), source=source)
     render_image(image, output, "pulled")
 
 

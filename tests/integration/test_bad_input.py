@@ -242,7 +242,8 @@ def test_two_runs_at_once_do_not_mix(blessed: Shell) -> None:
     change(blessed, "make.py", "import json, sys", SLOW)
     process = start(blessed, "run", "tiny", "--update-lock")
     wait_for(blessed, process)
-    in_order(blessed.reprun("run", "tiny", code=3).stderr, "another reprun is running")
+    done = blessed.reprun("run", "tiny", "--update-lock", code=3)
+    in_order(done.stderr, "another reprun is running")
     process.send_signal(signal.SIGTERM)
     assert process.wait(PATIENCE_SECONDS) == 130
 
@@ -363,8 +364,8 @@ def test_results_and_store_in_impossible_places(blessed: Shell, place: str) -> N
 
 
 def test_output_that_cannot_show_every_character(blessed: Shell) -> None:
-    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
-    assert "reproduced" in blessed.reprun("run", "tiny", **plain).stdout
+    done = blessed.reprun("run", "tiny", LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
+    assert "reproduced" in done.stdout
     blessed("bash", "-c", f"{sys.executable} -m reprun run tiny >&-")
 
 

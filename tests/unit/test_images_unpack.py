@@ -14,6 +14,7 @@ import pytest
 
 from reprun.errors import IntegrityError, ReprunError, StorageError
 from reprun.images.build import build
+from reprun.images.lock import verify
 from reprun.images.model import Image, Layer
 from reprun.images.sealed import check, read_listing, remove_tree, seal_fits
 from reprun.images.unpack import unpacked_root
@@ -254,6 +255,41 @@ def test_a_truncated_layer_is_refused(tmp_path: Path) -> None:
     image = replace(image, layers=(Layer(digest, len(data), "cut"),))
     with pytest.raises(IntegrityError, match="cut"):
         unpacked_root(image, store)
+
+
+def rot(path: Path) -> None:
+    """Flip a bit as a failing disk does: size and time stay."""
+    status = path.stat()
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    mode = status.st_mode
+    path.chmod(0o644)
+    path.write_bytes(data)
+    path.chmod(mode)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def test_a_rotten_layer_is_never_unpacked_and_repair_helps(tmp_path: Path) -> None:
+    image, store = built(tmp_path)
+    layer = store.blob_path(image.layers[-1].digest)
+    good = layer.read_bytes()
+    rot(layer)
+    with pytest.raises(IntegrityError, match=f"image '{image.name}' has changed.*its layer"):
+        unpacked_root(image, store)
+    layer.chmod(0o644)
+    layer.write_bytes(good)
+    assert unpacked_root(image, store).is_dir()
+
+
+def test_verify_hashes_what_runs(tmp_path: Path) -> None:
+    made = tiny(tmp_path)
+    catalogue = made.locked()
+    root = unpacked_root(catalogue.locked("tiny"), made.store)
+    victim = next(path for path in sorted(root.rglob("*.py")) if path.stat().st_size)
+    rot(victim)
+    assert unpacked_root(catalogue.locked("tiny"), made.store) == root  # nothing looks moved
+    with pytest.raises(IntegrityError, match=f"{victim.name} has changed"):
+        verify("tiny", catalogue, made.store)
 
 
 def test_a_listing_that_cannot_be_read_says_what_to_do(tmp_path: Path) -> None:

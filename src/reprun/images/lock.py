@@ -28,7 +28,7 @@ from reprun.images.lockfiles import (
 )
 from reprun.images.model import Image
 from reprun.images.resolve import resolve_debs, resolve_wheels
-from reprun.images.sealed import read_listing
+from reprun.images.sealed import check, locked, read_listing
 from reprun.images.tree import tree_digest
 from reprun.images.unpack import unpacked_root
 from reprun.progress import Progress
@@ -134,12 +134,15 @@ def verify(name: str, catalogue: Catalogue, store: Store) -> Image:
     for part in (image.image_id, image.manifest, *(layer.digest for layer in image.layers)):
         store.verify(part)
     root = unpacked_root(image, store)
+    home = store.directory("unpacked")
+    with locked(home):
+        check(root.parent, f"image '{image.name}'", home)
     if catalogue.is_external(name):
         return image
     entries, _ = read_listing(root.parent)
-    found, locked = tree_digest(entries), catalogue.lock(name).tree
-    if found != locked:
+    found, wanted = tree_digest(entries), catalogue.lock(name).tree
+    if found != wanted:
         raise IntegrityError(
-            f"the file tree of image '{name}' is {found}, locked {locked}", place=str(root)
+            f"the file tree of image '{name}' is {found}, locked {wanted}", place=str(root)
         )
     return image

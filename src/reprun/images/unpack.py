@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO
 
-from reprun.digests import CHUNK, PREFIX
+from reprun.digests import CHUNK, PREFIX, short
 from reprun.errors import IntegrityError
 from reprun.images.layout import verify_stored
 from reprun.images.model import Image, Layer
@@ -58,8 +58,18 @@ def _layer(layer: Layer, image: Image, store: Store, home: Path) -> Path:
         if not seal_fits(place):
             check(place, f"layer '{layer.comment}' of image '{image.name}'", home)
         return place
+    try:
+        # From its first byte to its last: a stamp would not show rot that kept the time.
+        blob = store.verify(layer.digest)
+    except IntegrityError as error:
+        raise IntegrityError(
+            f"image '{image.name}' has changed in the store: its layer '{layer.comment}' "
+            f"({short(layer.digest)}…) has other bytes now",
+            place=error.place,
+            hint=error.hint,
+        ) from error
     with arriving(place, home) as partial:
-        _extract(store.verified(layer.digest), partial, f"layer '{layer.comment}'")
+        _extract(blob, partial, f"layer '{layer.comment}'")
     return place
 
 
