@@ -241,11 +241,13 @@ def test_full_disk(blessed: Shell, tmp_path: Path) -> None:
 def test_two_runs_at_once_do_not_mix(blessed: Shell) -> None:
     change(blessed, "make.py", "import json, sys", SLOW)
     process = start(blessed, "run", "tiny", "--update-lock")
-    wait_for(blessed, process)
-    done = blessed.reprun("run", "tiny", "--update-lock", code=3)
-    in_order(done.stderr, "another reprun is running")
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(PATIENCE_SECONDS) == 130
+    try:
+        wait_for(blessed, process)
+        done = blessed.reprun("run", "tiny", "--update-lock", code=3)
+        in_order(done.stderr, "another reprun is running")
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE_SECONDS) == 130
 
 
 SLOW = """
