@@ -22,8 +22,8 @@ from typing import IO
 
 from reprun.digests import CHUNK, sha256_file, short
 from reprun.errors import InputsGoneError, IntegrityError
+from reprun.manifest import DataFile, Dataset
 from reprun.progress import Progress, Task
-from reprun.spec import DataFile, Dataset
 from reprun.store import Store
 
 PARALLEL = 4

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from reprun.digests import canonical_json
+from reprun.documents import Scalar
 from reprun.images.model import Image
 from reprun.lock import AnalysisLock
 from reprun.record import Inputs, RunRecord
-from reprun.spec import Analysis, Scalar
+from reprun.spec import Analysis
 
 
 @dataclass(frozen=True, slots=True)

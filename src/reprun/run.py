@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 from reprun import __version__, data
 from reprun.backends.local import WorkflowOutcome, WorkflowRequest, run_workflow, snakemake_version
 from reprun.digests import canonical_json, sha256_bytes, sha256_file
+from reprun.documents import Scalar
 from reprun.engines.base import EngineStatus
 from reprun.engines.choose import EngineName, choose_engine
 from reprun.errors import OutputMissingError, ReprunError, StorageError
@@ -23,6 +24,7 @@ from reprun.images.catalogue import Catalogue
 from reprun.images.ensure import ensure
 from reprun.images.model import Image
 from reprun.lock import AnalysisLock, Difference, enforce_lock
+from reprun.manifest import Dataset
 from reprun.plan import Again, Plan, make_plan, what_to_run
 from reprun.progress import Progress
 from reprun.project import Project
@@ -37,7 +39,7 @@ from reprun.record import (
     this_host,
     write_record,
 )
-from reprun.spec import Analysis, Dataset, Scalar, load_analysis
+from reprun.spec import Analysis, load_analysis
 from reprun.store import Store, storage_errors
 
 if TYPE_CHECKING:

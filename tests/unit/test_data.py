@@ -17,8 +17,8 @@ from reprun import store as store_module
 from reprun.data import ResolvedFile, check_committed, resolve, stage
 from reprun.digests import CHUNK, sha256_bytes, sha256_file
 from reprun.errors import InputsGoneError, IntegrityError, StorageError
+from reprun.manifest import DataFile, Dataset
 from reprun.progress import Silent
-from reprun.spec import DataFile, Dataset
 from reprun.store import Store
 
 DATA = b"right bytes\n"

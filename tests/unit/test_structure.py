@@ -18,6 +18,8 @@ FLOW = (
     "reprun.progress",
     "reprun.store",
     "reprun.project",
+    "reprun.documents",
+    "reprun.manifest",
     "reprun.spec",
     "reprun.images",
     "reprun.data",
