@@ -23,6 +23,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.asked: list[str] = []
         self.clients: set[tuple[str, int]] = set()
+        self.pages: dict[str, bytes] = {}
         self.ranges: list[str] = []
         self.released = threading.Event()
 
@@ -42,7 +43,10 @@ class Handler(BaseHTTPRequestHandler):
         self.server.clients.add(self.client_address)
         tries = self.server.asked.count(self.path)
         match self.path:
-            case _ if self.path.startswith("/none/"):
+            case _ if self.path in self.server.pages:
+                page = self.server.pages[self.path]
+                self._send(page, len(page))
+            case _ if self.path.startswith(("/none/", "/portal/")):
                 self.send_error(404)
             case "/missing":
                 self.send_error(404)

@@ -258,9 +258,11 @@ def _signals_interrupt_a_run() -> Iterator[None]:
 
 def main() -> None:
     """Run the command line; every way out has a documented exit code."""
+    from reprun.cli_data import app as data  # noqa: PLC0415
     from reprun.cli_images import app as images  # noqa: PLC0415
     from reprun.console import show_error  # noqa: PLC0415
 
+    app.add_typer(data, name="data", help="Datasets: list, fetch, verify, import, collect.")
     app.add_typer(images, name="images", help="Container images: list, fetch, build, verify.")
     try:
         with _signals_interrupt_a_run():

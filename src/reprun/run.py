@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from reprun import __version__, data
+from reprun import __version__, data, keeping
 from reprun.backends.local import WorkflowOutcome, WorkflowRequest, run_workflow, snakemake_version
 from reprun.digests import canonical_json, sha256_bytes, sha256_file
 from reprun.documents import Scalar
@@ -23,7 +23,7 @@ from reprun.errors import OutputMissingError, ReprunError, StorageError
 from reprun.images.catalogue import Catalogue
 from reprun.images.ensure import ensure
 from reprun.images.model import Image
-from reprun.lock import AnalysisLock, Difference, enforce_lock
+from reprun.lock import LOCK, AnalysisLock, Difference, enforce_lock
 from reprun.manifest import Dataset
 from reprun.plan import Again, Plan, make_plan, what_to_run
 from reprun.progress import Progress
@@ -97,6 +97,10 @@ class _Loaded:
     def reference(self) -> Path:
         return self.directory / self.analysis.reference
 
+    def data_digests(self) -> list[str]:
+        """The files of the store that a run uses."""
+        return [file.digest for file in self.dataset.files] if self.dataset else []
+
     def judged_by(self) -> str:
         """Digest of what decides the verdict besides the outputs."""
         part = [dict(self.lock.reference), dict(self.lock.specification), __version__]
@@ -122,7 +126,8 @@ def run(request: RunRequest, store: Store, progress: Progress) -> RunOutcome:
                 )
             record = last
         else:
-            record = _run_steps(loaded, last, again, request, store, progress)
+            with keeping.hold(store, loaded.data_digests()):
+                record = _run_steps(loaded, last, again, request, store, progress)
         report = _judge(loaded, record)
     return RunOutcome(
         report,
@@ -212,6 +217,7 @@ def _run_steps(
     progress: Progress,
 ) -> RunRecord:
     started = dt.datetime.now(dt.UTC)
+    keeping.register(store, loaded.directory / LOCK)
     files: tuple[data.ResolvedFile, ...] = ()
     if loaded.dataset is not None:
         files = data.resolve(loaded.dataset, loaded.directory, store, progress)

@@ -142,6 +142,13 @@ def _pick(analysis: str, what: str, chosen: str, known: Mapping[str, T]) -> T:
     return known[chosen]
 
 
+def manifest_of(directory: Path, dataset: str) -> Path | None:
+    """Return the manifest that describes a dataset, None if it stands in analysis.yaml itself."""
+    document, _ = read_document(directory / DOCUMENT)
+    named = document["datasets"][dataset]
+    return directory / inside(named) if isinstance(named, str) else None
+
+
 def load_analysis(directory: Path) -> Analysis:
     """Read `analysis.yaml` of a directory, with dataset manifests that lie beside it.
 

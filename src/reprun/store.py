@@ -5,6 +5,7 @@ Layout below the root (`REPRUN_STORE`, else `$XDG_CACHE_HOME/reprun`, else `~/.c
     blobs/sha256/<two hex>/<hex>   files, read-only, named by their digest
     stamps/<hex>                   size, mtime and inode at the last time the blob was hashed
     incoming/                      files on their way in; only a verified one is renamed out
+    holds/ roots/                  what running processes use, which locks name blobs (keeping.py)
     origins/<hex>                  where a data file came from
     quarantine/<hex>               what a verification found rotten
 
@@ -252,6 +253,21 @@ class Store:
                     raise
                 shutil.copyfile(source, target)
                 target.chmod(0o444)
+
+    def quarantine(self, digest: str) -> Path:
+        """Put a blob whose bytes are wrong where nothing uses it; return where that is."""
+        target = self.directory("quarantine") / self.blob_path(digest).name
+        with storage_errors(self.root):
+            self.blob_path(digest).replace(target)
+            self._stamp_path(digest).unlink(missing_ok=True)
+        return target
+
+    def remove(self, digest: str) -> None:
+        """Remove a blob and what is noted of it."""
+        with storage_errors(self.root):
+            for path in (self.blob_path(digest), self._stamp_path(digest)):
+                path.unlink(missing_ok=True)
+            self.origin_path(digest).unlink(missing_ok=True)
 
     def note_origin(self, digest: str, source: str) -> None:
         """Write down where a blob came from: it is a data file, and can be had again there."""

@@ -17,6 +17,7 @@ FLOW = (
     "reprun.digests",
     "reprun.progress",
     "reprun.store",
+    "reprun.keeping",
     "reprun.project",
     "reprun.documents",
     "reprun.manifest",
@@ -38,6 +39,7 @@ FLOW = (
     "reprun.console",
     "reprun.screens",
     "reprun.cli_images",
+    "reprun.cli_data",
     "reprun.cli",
     "reprun.__main__",
     "snakemake_executor_plugin_reprun",
@@ -48,6 +50,7 @@ TALKING = {
     "reprun.console",
     "reprun.screens",
     "reprun.cli_images",
+    "reprun.cli_data",
     "reprun.cli",
     "reprun.__main__",
 }

@@ -4,7 +4,7 @@
 workspace, `records` turns a portal's record into a manifest.
 """
 
-from reprun.data.resolve import (
+from reprun.data.files import (
     ResolvedFile,
     check_committed,
     committed_file,
