@@ -61,6 +61,9 @@ def make_plan(
         inputs=Inputs(
             images={image.name: image.image_id},
             datasets=data,
+            conditions={
+                name: lock.conditions[name].files for name in analysis.conditions_of(variant)
+            },
             code=lock.code,
             parameters=merged,
             outputs=analysis.outputs.all,
@@ -131,6 +134,12 @@ def _changed(before: Inputs, now: Inputs) -> list[str]:
     # As JSON, where 1, 1.0 and true are three values, as they are for the Snakefile.
     if canonical_json(dict(before.parameters)) != canonical_json(dict(now.parameters)):
         names.append("a parameter")
+    snapshots = sorted(before.conditions.keys() | now.conditions.keys())
+    names += [
+        f"the conditions {name}"
+        for name in snapshots
+        if before.conditions.get(name) != now.conditions.get(name)
+    ]
     if before.outputs != now.outputs:
         names.append("the list of outputs")
     for old, new in ((before.code, now.code), *_paired(before.datasets, now.datasets)):

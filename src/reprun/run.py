@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Literal
 
 from reprun import __version__, data, keeping
 from reprun.backends.local import WorkflowOutcome, WorkflowRequest, run_workflow, snakemake_version
+from reprun.conditions.mounts import prepare, refuse_network
+from reprun.conditions.snapshot import Snapshot
 from reprun.digests import canonical_json, sha256_bytes, sha256_file
 from reprun.documents import Scalar
 from reprun.engines.base import EngineStatus
@@ -23,7 +25,7 @@ from reprun.errors import OutputMissingError, ReprunError, StorageError
 from reprun.images.catalogue import Catalogue
 from reprun.images.ensure import ensure
 from reprun.images.model import Image
-from reprun.lock import LOCK, AnalysisLock, Difference, enforce_lock
+from reprun.lock import LOCK, AnalysisLock, Difference, enforce_lock, snapshots_of
 from reprun.manifest import Dataset
 from reprun.plan import Again, Plan, make_plan, what_to_run
 from reprun.progress import Progress
@@ -58,6 +60,8 @@ class RunRequest:
     cores: int | None = None
     results: Path = Path("results")
     update_lock: bool = False
+    allow_network: bool = False
+    """Let conditions come over a network: what is not locked, and so not hermetic."""
     again: bool = False
     """Run every step, changed or not."""
 
@@ -87,6 +91,9 @@ class _Loaded:
     catalogue: Catalogue
     image: Image
     plan: Plan
+    snapshots: Mapping[Path, Snapshot]
+    """Conditions by the directory they lie in."""
+    network: bool
     run_directory: Path
 
     @property
@@ -99,7 +106,9 @@ class _Loaded:
 
     def data_digests(self) -> list[str]:
         """The files of the store that a run uses."""
-        return [file.digest for file in self.dataset.files] if self.dataset else []
+        files = list(self.dataset.files) if self.dataset else []
+        files += [file for snapshot in self.snapshots.values() for file in snapshot.files]
+        return [file.digest for file in files]
 
     def judged_by(self) -> str:
         """Digest of what decides the verdict besides the outputs."""
@@ -156,6 +165,7 @@ def _load(request: RunRequest) -> _Loaded:
         dataset=request.dataset,
         parameters=request.parameters,
     )
+    snapshots = snapshots_of(directory, analysis.conditions_of(request.variant))
     return _Loaded(
         directory=directory,
         analysis=analysis,
@@ -165,6 +175,8 @@ def _load(request: RunRequest) -> _Loaded:
         catalogue=catalogue,
         image=image,
         plan=plan,
+        snapshots=snapshots,
+        network=refuse_network(snapshots, analysis.name, allowed=request.allow_network),
         run_directory=run_directory_of(analysis, request.variant, request.dataset, request.results),
     )
 
@@ -221,6 +233,9 @@ def _run_steps(
     files: tuple[data.ResolvedFile, ...] = ()
     if loaded.dataset is not None:
         files = data.resolve(loaded.dataset, loaded.directory, store, progress)
+    mounts = prepare(loaded.snapshots, loaded.run_directory, store, progress)
+    if loaded.network:
+        progress.say("note: not hermetic, the jobs have a network for their conditions")
     image = ensure(loaded.image, loaded.catalogue, store, progress)
     engine, status = choose_engine(request.engine, store)
     for name in engine.sweep():
@@ -246,6 +261,8 @@ def _run_steps(
             cores=request.cores or len(os.sched_getaffinity(0)),
             force_all=again.everything,
             force_rules=again.rules,
+            mounts=[(mount.source, mount.target) for mount in mounts],
+            network=loaded.network,
         ),
         progress,
     )
@@ -330,6 +347,7 @@ def _make_record(
         host=this_host(),
         steps=(*kept, *steps),
         outputs=outputs,
+        hermetic=not loaded.network,
     )
 
 

@@ -31,6 +31,8 @@ class Variant(Document):
     image: Name
     snakefile: InsidePath | None = None
     parameters: Mapping[str, Scalar] = {}
+    conditions: tuple[Name, ...] = ()
+    """Snapshots this variant needs besides the analysis's own."""
 
 
 class Outputs(Document):
@@ -97,6 +99,8 @@ class Analysis(Document):
     default_variant: Name | None = None
     datasets: Mapping[Name, Dataset] = {}
     default_dataset: Name | None = None
+    conditions: tuple[Name, ...] = ()
+    """Snapshots that every variant needs, by the name of their directory in conditions/."""
     outputs: Outputs
     reference: InsidePath = "reference"
     compare: Annotated[tuple[ComparisonRule, ...], Field(min_length=1)]
@@ -121,6 +125,17 @@ class Analysis(Document):
         """Return the variant called `name`, or the default (the first, unless one is named)."""
         chosen = name or self.default_variant or next(iter(self.variants))
         return chosen, _pick(self.name, "variant", chosen, self.variants)
+
+    def conditions_of(self, variant: str | None) -> tuple[str, ...]:
+        """Return the names of the snapshots a variant needs."""
+        _, chosen = self.variant(variant)
+        return tuple(dict.fromkeys((*self.conditions, *chosen.conditions)))
+
+    @property
+    def all_conditions(self) -> tuple[str, ...]:
+        """The names of the snapshots that any variant needs."""
+        named = [name for variant in self.variants for name in self.conditions_of(variant)]
+        return tuple(dict.fromkeys(named))
 
     def dataset(self, name: str | None) -> tuple[str, Dataset] | None:
         """Return the dataset called `name`, or the default; None if the analysis needs no data."""

@@ -24,6 +24,7 @@ FLOW = (
     "reprun.spec",
     "reprun.images",
     "reprun.data",
+    "reprun.conditions",
     "reprun.lock",
     "reprun.record",
     "reprun.plan",
@@ -40,6 +41,7 @@ FLOW = (
     "reprun.screens",
     "reprun.cli_images",
     "reprun.cli_data",
+    "reprun.cli_conditions",
     "reprun.cli",
     "reprun.__main__",
     "snakemake_executor_plugin_reprun",
@@ -51,6 +53,7 @@ TALKING = {
     "reprun.screens",
     "reprun.cli_images",
     "reprun.cli_data",
+    "reprun.cli_conditions",
     "reprun.cli",
     "reprun.__main__",
 }
