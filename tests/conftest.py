@@ -23,6 +23,7 @@ from reprun.images.ensure import ensure
 from reprun.images.model import Image
 from reprun.progress import Silent
 from reprun.store import Store
+from tests.http_server import Server, misbehaving_server
 
 ROOT = Path(__file__).resolve().parents[1]
 DAEMON_SECONDS = 60
@@ -82,6 +83,13 @@ def docker_url(store: Store) -> Iterator[str]:
         daemon.wait(DAEMON_SECONDS)
         log.close()
         shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """An HTTP server that misbehaves."""
+    with misbehaving_server() as running:
+        yield running
 
 
 def _answers(url: str, store: Store) -> bool:

@@ -117,6 +117,9 @@ def run(
     update_lock: Annotated[
         bool, typer.Option("--update-lock", help="Accept what differs from analysis.lock.")
     ] = False,
+    allow_network: Annotated[
+        bool, typer.Option("--allow-network", help="Let conditions come from a server: not locked.")
+    ] = False,
     again: Annotated[bool, typer.Option("--again", help="Run every step, changed or not.")] = False,
     relock_images: Annotated[
         bool,
@@ -142,6 +145,7 @@ def run(
         cores=cores,
         results=results,
         update_lock=update_lock,
+        allow_network=allow_network,
         again=again,
         relock_images=relock_images,
     )
@@ -358,10 +362,16 @@ def _make_output_safe() -> None:
 
 def main() -> None:
     """Run the command line; every way out has a documented exit code."""
+    from reprun.cli_conditions import app as conditions  # noqa: PLC0415
+    from reprun.cli_data import app as data  # noqa: PLC0415
     from reprun.cli_images import app as images  # noqa: PLC0415
     from reprun.console import show_error  # noqa: PLC0415
 
     _make_output_safe()
+    app.add_typer(
+        conditions, name="conditions", help="Conditions: list, show, get, diff, verify, mask."
+    )
+    app.add_typer(data, name="data", help="Datasets: list, fetch, verify, import, collect.")
     app.add_typer(images, name="images", help="Container images: list, fetch, build, verify.")
     try:
         with _signals_interrupt_a_run():

@@ -7,22 +7,40 @@ that the change is meant (`--update-lock`).
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from reprun.conditions.snapshot import (
+    Kind,
+    Snapshot,
+    find_snapshots,
+    load_snapshot,
+    snapshot_directory,
+)
 from reprun.digests import canonical_json, sha256_bytes, sha256_file, sha256_tree, short
 from reprun.errors import IntegrityError, OutputMissingError, SpecificationError
 from reprun.images.catalogue import Catalogue
+from reprun.project import Project
 from reprun.spec import Analysis
 from reprun.store import write_atomically
 
 LOCK = "analysis.lock"
 NOT_CODE = ("__pycache__", ".snakemake")
 CONFIGURATION = "config.yaml"
+
+
+class SnapshotLock(BaseModel):
+    """A locked snapshot of conditions."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Kind
+    files: Mapping[str, str]
+    """sha256 by path; `snapshot.toml` stands for what is no file: global tag, mount, revision."""
 
 
 class AnalysisLock(BaseModel):
@@ -36,6 +54,8 @@ class AnalysisLock(BaseModel):
     """Image ID by image name."""
     datasets: Mapping[str, Mapping[str, str]]
     """sha256 by dataset and path."""
+    conditions: Mapping[str, SnapshotLock] = {}
+    """Snapshots by name."""
     code: Mapping[str, str]
     """sha256 by path: Snakefiles, config.yaml and the code directories."""
     specification: Mapping[str, str]
@@ -84,6 +104,16 @@ def code_files(analysis: Analysis, directory: Path) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
+def snapshots_of(directory: Path, names: Iterable[str]) -> dict[Path, Snapshot]:
+    """Return the snapshots called so by their directories: the analysis's own, the project's."""
+    wanted = tuple(names)
+    if not wanted:
+        return {}
+    known = find_snapshots(directory, Project.find(directory).root)
+    found = (snapshot_directory(name, known) for name in wanted)
+    return {path: load_snapshot(path) for path in found}
+
+
 def compute_lock(analysis: Analysis, directory: Path, catalogue: Catalogue) -> AnalysisLock:
     """Return the lock as everything stands now."""
     reference = directory / analysis.reference
@@ -100,6 +130,10 @@ def compute_lock(analysis: Analysis, directory: Path, catalogue: Catalogue) -> A
         datasets={
             name: {file.path: file.digest for file in dataset.files}
             for name, dataset in analysis.datasets.items()
+        },
+        conditions={
+            snapshot.name: SnapshotLock(kind=snapshot.kind, files=snapshot.digests())
+            for snapshot in snapshots_of(directory, analysis.all_conditions).values()
         },
         code=code_files(analysis, directory),
         specification={
@@ -124,7 +158,10 @@ def read_lock(directory: Path) -> AnalysisLock | None:
 
 def write_lock(lock: AnalysisLock, directory: Path) -> None:
     """Write the lock with one digest a line, so that a diff names what changed."""
-    text = json.dumps(lock.model_dump(mode="json"), indent=1, sort_keys=True) + "\n"
+    document = lock.model_dump(mode="json")
+    if not lock.conditions:
+        del document["conditions"]
+    text = json.dumps(document, indent=1, sort_keys=True) + "\n"
     write_atomically(directory / LOCK, text.encode())
 
 
@@ -143,6 +180,10 @@ def _flat(lock: AnalysisLock) -> dict[tuple[str, str], str]:
     flat = {("image", name): digest for name, digest in lock.images.items()}
     for dataset, files in lock.datasets.items():
         flat |= {(f"dataset {dataset}", path): digest for path, digest in files.items()}
+    for name, snapshot in lock.conditions.items():
+        # A table scales simulated samples: what changes in it is metadata, no calibration.
+        part = "metadata" if snapshot.kind == "table" else "conditions"
+        flat |= {(f"{part} {name}", path): digest for path, digest in snapshot.files.items()}
     flat |= {("code", path): digest for path, digest in lock.code.items()}
     flat |= {("analysis.yaml", name): digest for name, digest in lock.specification.items()}
     flat["analysis.yaml", "name"] = lock.analysis

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from reprun.digests import canonical_json
+from reprun.documents import Scalar
 from reprun.errors import SpecificationError, did_you_mean
 from reprun.images.model import Image
 from reprun.lock import AnalysisLock
 from reprun.record import Inputs, RunRecord
-from reprun.spec import Analysis, Scalar
+from reprun.spec import Analysis
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,9 @@ def make_plan(
         inputs=Inputs(
             images={image.name: image.image_id},
             datasets=data,
+            conditions={
+                name: lock.conditions[name].files for name in analysis.conditions_of(variant)
+            },
             code=lock.code,
             parameters=merged,
             outputs=analysis.outputs.all,
@@ -134,6 +138,12 @@ def _changed(before: Inputs, now: Inputs) -> list[str]:
     # As JSON, where 1, 1.0 and true are three values, as they are for the Snakefile.
     if canonical_json(dict(before.parameters)) != canonical_json(dict(now.parameters)):
         names.append("a parameter")
+    snapshots = sorted(before.conditions.keys() | now.conditions.keys())
+    names += [
+        f"the conditions {name}"
+        for name in snapshots
+        if before.conditions.get(name) != now.conditions.get(name)
+    ]
     if before.outputs != now.outputs:
         names.append("the list of outputs")
     for old, new in ((before.code, now.code), *_paired(before.datasets, now.datasets)):

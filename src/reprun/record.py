@@ -98,6 +98,7 @@ class Inputs(_Document):
 
     images: Mapping[str, str] = {}
     datasets: Mapping[str, Mapping[str, str]] = {}
+    conditions: Mapping[str, Mapping[str, str]] = {}
     code: Mapping[str, str] = {}
     parameters: Mapping[str, str | int | float | bool] = {}
     outputs: tuple[str, ...] = ()
@@ -127,6 +128,8 @@ class RunRecord(_Document):
     host: HostRecord
     deviations: tuple[str, ...] = ()
     """What was not as locked, each a sentence."""
+    hermetic: bool = True
+    """Whether all that the steps saw is locked: False where conditions come over a network."""
     steps: tuple[StepRecord, ...]
     outputs: Mapping[str, str]
     """Every file a step declared and left behind, by path in the workspace: its sha256."""

@@ -13,9 +13,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from reprun import __version__, data
+from reprun import __version__, data, keeping
 from reprun.backends.local import WorkflowOutcome, WorkflowRequest, run_workflow, snakemake_version
+from reprun.conditions.mounts import prepare, refuse_network
+from reprun.conditions.snapshot import Snapshot
 from reprun.digests import canonical_json, sha256_bytes, sha256_file
+from reprun.documents import Scalar
 from reprun.engines.base import EngineStatus
 from reprun.engines.choose import EngineName, choose_engine
 from reprun.errors import (
@@ -29,7 +32,15 @@ from reprun.images.catalogue import Catalogue
 from reprun.images.ensure import ensure
 from reprun.images.layout import is_stored
 from reprun.images.model import Image
-from reprun.lock import AnalysisLock, Difference, enforce_lock, write_lock
+from reprun.lock import (
+    LOCK,
+    AnalysisLock,
+    Difference,
+    enforce_lock,
+    snapshots_of,
+    write_lock,
+)
+from reprun.manifest import Dataset
 from reprun.plan import Again, Plan, make_plan, what_to_run
 from reprun.progress import Progress
 from reprun.project import Project
@@ -45,7 +56,7 @@ from reprun.record import (
     this_host,
     write_record,
 )
-from reprun.spec import Analysis, Dataset, Scalar, check_name, load_analysis
+from reprun.spec import Analysis, check_name, load_analysis
 from reprun.store import Store, make_directory, storage_errors
 
 if TYPE_CHECKING:
@@ -64,6 +75,8 @@ class RunRequest:
     cores: int | None = None
     results: Path = Path("results")
     update_lock: bool = False
+    allow_network: bool = False
+    """Let conditions come over a network: what is not locked, and so not hermetic."""
     again: bool = False
     """Run every step, changed or not."""
     relock_images: bool = False
@@ -95,6 +108,9 @@ class _Loaded:
     catalogue: Catalogue
     image: Image
     plan: Plan
+    snapshots: Mapping[Path, Snapshot]
+    """Conditions by the directory they lie in."""
+    network: bool
     run_directory: Path
     deviations: tuple[str, ...] = ()
     """What is not as locked, though it runs: each a sentence for the verdict."""
@@ -106,6 +122,12 @@ class _Loaded:
     @property
     def reference(self) -> Path:
         return self.directory / self.analysis.reference
+
+    def data_digests(self) -> list[str]:
+        """The files of the store that a run uses."""
+        files = list(self.dataset.files) if self.dataset else []
+        files += [file for snapshot in self.snapshots.values() for file in snapshot.files]
+        return [file.digest for file in files]
 
     def judged_by(self) -> str:
         """Digest of what decides the verdict besides the outputs."""
@@ -136,7 +158,8 @@ def run(request: RunRequest, store: Store, progress: Progress) -> RunOutcome:
                 )
             record = last
         else:
-            record = _run_steps(loaded, last, again, request, store, progress)
+            with keeping.hold(store, loaded.data_digests()):
+                record = _run_steps(loaded, last, again, request, store, progress)
         report = _judge(loaded, record)
         if request.update_lock:
             write_lock(loaded.lock, loaded.directory)
@@ -168,6 +191,7 @@ def _load(request: RunRequest) -> _Loaded:
         dataset=request.dataset,
         parameters=request.parameters,
     )
+    snapshots = snapshots_of(directory, analysis.conditions_of(request.variant))
     return _Loaded(
         directory=directory,
         analysis=analysis,
@@ -177,6 +201,8 @@ def _load(request: RunRequest) -> _Loaded:
         catalogue=catalogue,
         image=image,
         plan=plan,
+        snapshots=snapshots,
+        network=refuse_network(snapshots, analysis.name, allowed=request.allow_network),
         run_directory=run_directory_of(analysis, request.variant, request.dataset, request.results),
     )
 
@@ -261,9 +287,13 @@ def _run_steps(
     progress: Progress,
 ) -> RunRecord:
     started = dt.datetime.now(dt.UTC)
+    keeping.register(store, loaded.directory / LOCK)
     files: tuple[data.ResolvedFile, ...] = ()
     if loaded.dataset is not None:
         files = data.resolve(loaded.dataset, loaded.directory, store, progress)
+    mounts = prepare(loaded.snapshots, loaded.run_directory, store, progress)
+    if loaded.network:
+        progress.say("note: not hermetic, the jobs have a network for their conditions")
     image = ensure(loaded.image, loaded.catalogue, store, progress)
     engine, status = choose_engine(request.engine, store)
     for name in engine.sweep():
@@ -293,6 +323,8 @@ def _run_steps(
             cores=request.cores or len(os.sched_getaffinity(0)),
             force_all=again.everything,
             force_rules=again.rules,
+            mounts=[(mount.source, mount.target) for mount in mounts],
+            network=loaded.network,
         ),
         progress,
     )
@@ -301,6 +333,12 @@ def _run_steps(
     if record.status == "finished" and missing and outcome.error is None:
         record = record.model_copy(update={"status": "failed"})
     write_record(record, loaded.run_directory)
+    _raise_what_failed(loaded, outcome, missing)
+    return record
+
+
+def _raise_what_failed(loaded: _Loaded, outcome: WorkflowOutcome, missing: list[str]) -> None:
+    """Raise the error of a run that has not left all its outputs."""
     if outcome.error is not None:
         if isinstance(outcome.error, SpecificationError) and outcome.error.hint is None:
             snakefile = loaded.directory / loaded.plan.snakefile
@@ -317,7 +355,6 @@ def _run_steps(
             place=str(loaded.workspace),
             hint=f"less {loaded.run_directory / 'snakemake.log'}",
         )
-    return record
 
 
 def _stage(
@@ -381,6 +418,7 @@ def _make_record(
         deviations=loaded.deviations,
         steps=(*kept, *steps),
         outputs=outputs,
+        hermetic=not loaded.network,
     )
 
 

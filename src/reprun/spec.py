@@ -1,96 +1,41 @@
-"""`analysis.yaml` and dataset manifests: read, validated, with the line of every fault."""
+"""`analysis.yaml`: read and validated, with the line of every fault."""
 
 from __future__ import annotations
 
 import datetime
-import re
 from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-import yaml
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, field_validator, model_validator
 
+from reprun.documents import (
+    Document,
+    Finite,
+    InsidePath,
+    Name,
+    Scalar,
+    inside,
+    read_document,
+    validated,
+)
 from reprun.errors import SpecificationError, did_you_mean
+from reprun.manifest import Dataset, load_manifest
 
 DOCUMENT = "analysis.yaml"
 
 
-def _inside(path: str) -> str:
-    pure = PurePosixPath(path)
-    if pure.is_absolute() or ".." in pure.parts or path in ("", "."):
-        raise ValueError(f"'{path}' must be a path inside the analysis, without '..'")
-    return pure.as_posix()
-
-
-InsidePath = Annotated[str, AfterValidator(_inside)]
-Sha256 = Annotated[str, Field(pattern=r"^(sha256:)?[0-9a-f]{64}$")]
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=64)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-Scalar = str | int | Finite | bool
-
-
-class _Document(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class DataFile(_Document):
-    """One file of a dataset: where it lies in the workspace, what its bytes are, its sources."""
-
-    path: InsidePath
-    size: Annotated[int, Field(ge=0)]
-    sha256: Sha256
-    adler32: Annotated[str, Field(pattern=r"^[0-9a-f]{8}$")] | None = None
-    uris: tuple[str, ...] = ()
-    mirror_path: InsidePath | None = None
-    """Where the file lies below each directory or URL of REPRUN_MIRRORS."""
-    note: str | None = None
-    """What a reader must know, e.g. that the local bytes differ from the portal's."""
-
-    @property
-    def digest(self) -> str:
-        """`sha256:<hex>`."""
-        return "sha256:" + self.sha256.removeprefix("sha256:")
-
-
-class Dataset(_Document):
-    """Files that belong together, with their record and licence."""
-
-    title: str
-    experiment: str | None = None
-    record: str | None = None
-    doi: str | None = None
-    licence: str | None = None
-    acknowledgement: str | None = None
-    files: Annotated[tuple[DataFile, ...], Field(min_length=1)]
-
-    @model_validator(mode="after")
-    def _no_path_twice(self) -> Dataset:
-        seen: set[str] = set()
-        for file in self.files:
-            if file.path in seen:
-                raise ValueError(f"the path '{file.path}' is named twice")
-            seen.add(file.path)
-        return self
-
-
-class Variant(_Document):
+class Variant(Document):
     """The same analysis in one image, with what differs for it."""
 
     image: Name
     snakefile: InsidePath | None = None
     parameters: Mapping[str, Scalar] = {}
+    conditions: tuple[Name, ...] = ()
+    """Snapshots this variant needs besides the analysis's own."""
 
 
-class Outputs(_Document):
+class Outputs(Document):
     """Files a run must leave behind, by what they are for."""
 
     histograms: tuple[InsidePath, ...] = ()
@@ -113,7 +58,7 @@ StatisticalTest = Literal["yield", "shape", "pull", "runs", "ks", "ad"]
 DEFAULT_TESTS: tuple[StatisticalTest, ...] = ("yield", "shape", "pull", "runs")
 
 
-class ComparisonRule(_Document):
+class ComparisonRule(Document):
     """How objects whose name matches a glob are compared. The first rule that matches counts."""
 
     match: str
@@ -150,7 +95,7 @@ class ComparisonRule(_Document):
         return self
 
 
-class Citation(_Document):
+class Citation(Document):
     """What to cite when the analysis is used."""
 
     title: str
@@ -160,7 +105,7 @@ class Citation(_Document):
     acknowledgement: str | None = None
 
 
-class Analysis(_Document):
+class Analysis(Document):
     """The whole of `analysis.yaml`."""
 
     schema_version: Literal[1]
@@ -176,6 +121,8 @@ class Analysis(_Document):
     default_variant: Name | None = None
     datasets: Mapping[Name, Dataset] = {}
     default_dataset: Name | None = None
+    conditions: tuple[Name, ...] = ()
+    """Snapshots that every variant needs, by the name of their directory in conditions/."""
     outputs: Outputs
     reference: InsidePath = "reference"
     compare: Annotated[tuple[ComparisonRule, ...], Field(min_length=1)]
@@ -201,6 +148,17 @@ class Analysis(_Document):
         chosen = name or self.default_variant or next(iter(self.variants))
         return chosen, _pick(self.name, "variant", chosen, self.variants)
 
+    def conditions_of(self, variant: str | None) -> tuple[str, ...]:
+        """Return the names of the snapshots a variant needs."""
+        _, chosen = self.variant(variant)
+        return tuple(dict.fromkeys((*self.conditions, *chosen.conditions)))
+
+    @property
+    def all_conditions(self) -> tuple[str, ...]:
+        """The names of the snapshots that any variant needs."""
+        named = [name for variant in self.variants for name in self.conditions_of(variant)]
+        return tuple(dict.fromkeys(named))
+
     def dataset(self, name: str | None) -> tuple[str, Dataset] | None:
         """Return the dataset called `name`, or the default; None if the analysis needs no data."""
         if name is None and not self.datasets:
@@ -221,33 +179,39 @@ def _pick(analysis: str, what: str, chosen: str, known: Mapping[str, T]) -> T:
     return known[chosen]
 
 
+def manifest_of(directory: Path, dataset: str) -> Path | None:
+    """Return the manifest that describes a dataset, None if it stands in analysis.yaml itself."""
+    document, _ = read_document(directory / DOCUMENT)
+    named = document["datasets"][dataset]
+    return directory / inside(named) if isinstance(named, str) else None
+
+
 def load_analysis(directory: Path) -> Analysis:
     """Read `analysis.yaml` of a directory, with dataset manifests that lie beside it.
 
-    A dataset may be written in place or as the path of a YAML manifest. Raises
+    A dataset may be written in place or as the path of a manifest (YAML or JSON). Raises
     SpecificationError with file, line and field of the first fault, and the number of others.
     """
     path = directory / DOCUMENT
-    document, lines = _read_yaml(path)
+    document, lines = read_document(path)
     if isinstance(document, dict) and isinstance(document.get("datasets"), dict):
         datasets: dict[str, Any] = {}
         for name, value in document["datasets"].items():
             if isinstance(value, str):
                 place = f"{path}:{lines.get(('datasets', name), 1)}"
                 try:
-                    manifest = directory / _inside(value)
+                    manifest = directory / inside(value)
                 except ValueError as error:
                     raise SpecificationError(f"datasets.{name}: {error}", place=place) from error
                 if not manifest.is_file():
                     raise SpecificationError(
                         f"datasets.{name}: the dataset manifest {value} does not exist", place=place
                     )
-                content, manifest_lines = _read_yaml(manifest)
-                datasets[name] = _validated(Dataset, content, manifest, manifest_lines)
+                datasets[name] = load_manifest(manifest)
             else:
                 datasets[name] = value
         document["datasets"] = datasets
-    return _validated(Analysis, document, path, lines)
+    return validated(Analysis, document, path, lines)
 
 
 def check_name(analysis: Analysis, directory: Path) -> None:
@@ -260,127 +224,3 @@ def check_name(analysis: Analysis, directory: Path) -> None:
             place=str(path),
             hint=f"${{EDITOR:-vi}} {path}   # name: {directory.name}",
         )
-
-
-M = TypeVar("M", bound=BaseModel)
-Lines = dict[tuple[str | int, ...], int]
-
-
-def _validated(model: type[M], document: Any, path: Path, lines: Lines) -> M:
-    try:
-        return model.model_validate(document)
-    except ValidationError as error:
-        faults = error.errors(include_url=False, include_context=False)
-        # A misspelt field is unknown under its own name and missing under the right one.
-        unknown = (fault for fault in faults if fault["type"] == "extra_forbidden")
-        first = next(unknown, faults[0])
-        location = tuple(first["loc"])
-        line = next(
-            (lines[location[:n]] for n in range(len(location), -1, -1) if location[:n] in lines), 1
-        )
-        message = re.sub(r"^(Value error|Assertion failed), ", "", first["msg"])
-        if first["type"] == "extra_forbidden":
-            known = _fields_at(model, location[:-1])
-            message = f"unknown field.{did_you_mean(str(location[-1]), known)}"
-        elif first["type"] == "missing":
-            message = "this field is missing"
-        field = ".".join(str(part) for part in location) or "document"
-        more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
-        raise SpecificationError(
-            f"{field}: {message}{more}", place=f"{path}:{line}", hint=_edit(path, line)
-        ) from error
-
-
-def _edit(path: Path, line: int) -> str:
-    """Return the command that opens a file where the fault is."""
-    return f"${{EDITOR:-vi}} +{line} {path}"
-
-
-def _fields_at(model: type[BaseModel], location: tuple[str | int, ...]) -> list[str]:
-    """Return the field names of the model that a location inside a document belongs to."""
-    current: Any = model
-    for part in location:
-        fields = getattr(current, "model_fields", {})
-        annotation = fields[part].annotation if part in fields else None
-        inner = [item for item in _types_in(annotation) if isinstance(item, type)]
-        models = [item for item in inner if issubclass(item, BaseModel)]
-        if models:
-            current = models[0]
-    return list(getattr(current, "model_fields", {}))
-
-
-def _types_in(annotation: Any) -> list[Any]:
-    arguments = getattr(annotation, "__args__", ())
-    return [annotation, *(found for item in arguments for found in _types_in(item))]
-
-
-def _read_yaml(path: Path) -> tuple[Any, Lines]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecificationError(f"cannot read {path.name}: {error}", place=str(path)) from error
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    try:
-        node = yaml.compose(text, Loader=loader)
-        lines: Lines = {}
-        _collect_lines(node, (), lines, path)
-        document = yaml.load(text, Loader=loader)  # noqa: S506 - both loaders are safe ones
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = mark.line + 1 if mark else 1
-        problem = getattr(error, "problem", None) or str(error)
-        raise SpecificationError(
-            f"not valid YAML: {problem}", place=f"{path}:{line}", hint=_edit(path, line)
-        ) from error
-    except ValueError as error:
-        # PyYAML lets these through, e.g. for the date 2025-02-30, and they know no line.
-        line = _line_of_bad_scalar(node, loader)
-        raise SpecificationError(
-            f"not valid YAML: {error}", place=f"{path}:{line}", hint=_edit(path, line)
-        ) from error
-    except RecursionError as error:
-        raise SpecificationError(
-            "not valid YAML: a value holds itself, or is nested too deeply", place=f"{path}:1"
-        ) from error
-    return document, lines
-
-
-def _line_of_bad_scalar(node: Any, loader: Any) -> int:
-    """Return the line of the first scalar that cannot be turned into a value."""
-    if isinstance(node, yaml.ScalarNode):
-        try:
-            loader("").construct_object(node)
-        except ValueError:
-            return int(node.start_mark.line) + 1
-        return 0
-    children = (
-        [part for pair in node.value for part in pair]
-        if isinstance(node, yaml.MappingNode)
-        else node.value
-    )
-    return next((line for child in children if (line := _line_of_bad_scalar(child, loader))), 0)
-
-
-def _collect_lines(node: Any, location: tuple[str | int, ...], lines: Lines, path: Path) -> None:
-    if node is None:
-        return
-    lines[location] = node.start_mark.line + 1
-    if isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
-        for key, value in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                raise SpecificationError(
-                    "not valid YAML: the name of a field must be a text",
-                    place=f"{path}:{key.start_mark.line + 1}",
-                )
-            if key.value in seen:
-                raise SpecificationError(
-                    f"the field '{key.value}' stands twice",
-                    place=f"{path}:{key.start_mark.line + 1}",
-                )
-            seen.add(key.value)
-            _collect_lines(value, (*location, key.value), lines, path)
-            lines[(*location, key.value)] = key.start_mark.line + 1
-    elif isinstance(node, yaml.SequenceNode):
-        for index, item in enumerate(node.value):
-            _collect_lines(item, (*location, index), lines, path)

@@ -5,6 +5,9 @@ Layout below the root (`REPRUN_STORE`, else `$XDG_CACHE_HOME/reprun`, else `~/.c
     blobs/sha256/<two hex>/<hex>   files, read-only, named by their digest
     stamps/<hex>                   size, mtime and inode at the last time the blob was hashed
     incoming/                      files on their way in; only a verified one is renamed out
+    holds/ roots/                  what running processes use, which locks name blobs (keeping.py)
+    origins/<hex>                  where a data file came from
+    quarantine/<hex>               what a verification found rotten
 
 A blob is hashed when it arrives and again whenever its size, mtime or inode is no longer the
 one stamped, so a changed byte is noticed without hashing gigabytes at each run. Silent rot
@@ -15,18 +18,23 @@ Several processes may share one store: arrival is an atomic rename of a verified
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+import time
+import zlib
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
 from reprun.digests import CHUNK, PREFIX, sha256_file, short
 from reprun.errors import IntegrityError, StorageError
+
+LOCKED_SECONDS = 0.1
 
 
 @contextmanager
@@ -86,6 +94,43 @@ class IncomingFile:
     def digest(self) -> str:
         """Digest of what has been written so far."""
         return PREFIX + self._sha256.hexdigest()
+
+
+class PartialFile(IncomingFile):
+    """A file that may arrive in several goes: what is there stays, for the next process too."""
+
+    def __init__(self, stream: IO[bytes], path: Path) -> None:
+        super().__init__(stream, path)
+        self._adler32 = 1
+        stream.seek(0)
+        while chunk := stream.read(CHUNK):
+            self._count(chunk)
+
+    def write(self, data: bytes) -> int:
+        """Append bytes."""
+        with storage_errors(self.path.parent):
+            self._stream.write(data)
+        self._count(data)
+        return len(data)
+
+    def restart(self) -> None:
+        """Forget what has arrived."""
+        with storage_errors(self.path.parent):
+            self._stream.seek(0)
+            self._stream.truncate()
+        self._sha256 = hashlib.sha256()
+        self._adler32 = 1
+        self.size = 0
+
+    def _count(self, data: bytes) -> None:
+        self._sha256.update(data)
+        self._adler32 = zlib.adler32(data, self._adler32)
+        self.size += len(data)
+
+    @property
+    def adler32(self) -> str:
+        """Adler-32 of what has been written so far, as the portal writes it."""
+        return f"{self._adler32:08x}"
 
 
 class Store:
@@ -157,6 +202,23 @@ class Store:
             finally:
                 path.unlink(missing_ok=True)
 
+    @contextmanager
+    def partial(self, name: str, waiting: Callable[[], None]) -> Iterator[PartialFile]:
+        """Open what has arrived of a file so far, to go on with it; pass it to `commit`.
+
+        One process at a time has it; `waiting` is called while another one does, and may raise.
+        """
+        with storage_errors(self.root):
+            path = self.directory("incoming") / f"{name.replace(':', '-')}.part"
+            stream = _locked(path, waiting)
+        with stream:
+            part = PartialFile(stream, path)
+            try:
+                yield part
+            finally:
+                if part.size == 0:
+                    path.unlink(missing_ok=True)
+
     def commit(self, incoming: IncomingFile, *, expected: str | None = None) -> str:
         """Move a finished file into the store under its digest; refuse other bytes."""
         if expected is not None and incoming.digest != expected:
@@ -204,6 +266,29 @@ class Store:
                 shutil.copyfile(source, target)
                 target.chmod(0o444)
 
+    def quarantine(self, digest: str) -> Path:
+        """Put a blob whose bytes are wrong where nothing uses it; return where that is."""
+        target = self.directory("quarantine") / self.blob_path(digest).name
+        with storage_errors(self.root):
+            self.blob_path(digest).replace(target)
+            self._stamp_path(digest).unlink(missing_ok=True)
+        return target
+
+    def remove(self, digest: str) -> None:
+        """Remove a blob and what is noted of it."""
+        with storage_errors(self.root):
+            for path in (self.blob_path(digest), self._stamp_path(digest)):
+                path.unlink(missing_ok=True)
+            self.origin_path(digest).unlink(missing_ok=True)
+
+    def note_origin(self, digest: str, source: str) -> None:
+        """Write down where a blob came from: it is a data file, and can be had again there."""
+        write_atomically(self.origin_path(digest), f"{source}\n".encode())
+
+    def origin_path(self, digest: str) -> Path:
+        """Return where the origin of a blob is or would be written down."""
+        return self.root / "origins" / digest.removeprefix(PREFIX)
+
     def _settle(self, path: Path, digest: str) -> None:
         target = self.blob_path(digest)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -230,6 +315,23 @@ class Store:
         with storage_errors(self.root):
             stamp.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(stamp, json.dumps(self._stamp_of(path)).encode())
+
+
+def _locked(path: Path, waiting: Callable[[], None]) -> IO[bytes]:
+    """Open a file that no other process has open in this way."""
+    while True:
+        stream = path.open("a+b", buffering=0)
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if path.exists() and os.path.samestat(path.stat(), os.fstat(stream.fileno())):
+                return stream
+        except BlockingIOError:
+            waiting()
+            time.sleep(LOCKED_SECONDS)
+        except BaseException:
+            stream.close()
+            raise
+        stream.close()
 
 
 def write_atomically(target: Path, data: bytes) -> None:

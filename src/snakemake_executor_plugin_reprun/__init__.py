@@ -8,6 +8,7 @@ interface; tests/integration/test_executor.py holds each of them on the pinned r
 # No `from __future__ import annotations`: Snakemake reads the types of the settings' fields.
 
 import concurrent.futures
+import json
 import os
 import signal
 import sys
@@ -37,6 +38,7 @@ from reprun.backends.steps import (
     failure_of,
     path_in_workspace,
 )
+from reprun.engines.base import Mount
 from reprun.engines.choose import choose_engine, make_engine
 from reprun.errors import OutputMissingError, ReprunError, SpecificationError
 from reprun.images.catalogue import Catalogue
@@ -68,6 +70,13 @@ class ExecutorSettings(ExecutorSettingsBase):  # type: ignore[misc]
     logs: Optional[str] = field(
         default=None, metadata={"help": "directory for what the jobs print"}
     )
+    mounts: Optional[str] = field(
+        default=None,
+        metadata={"help": "JSON list of [directory, path in every container], read-only"},
+    )
+    network: bool = field(
+        default=False, metadata={"help": "give the jobs the host's network: they are not hermetic"}
+    )
     parent: Optional[int] = field(
         default=None, metadata={"help": "stop when this process is no longer the parent"}
     )
@@ -89,6 +98,7 @@ class Executor(RealExecutor):  # type: ignore[misc]
         logs = Path(settings.logs) if quiet else workspace / SNAKEMAKE_DIRECTORY / "reprun"
         store = Store.default()
         self._images: dict[str, Image] = {}
+        self._mounts = json.loads(settings.mounts) if settings.mounts else []
         self._running: dict[int, Any] = {}
         self._lock = threading.Lock()
         try:
@@ -106,7 +116,14 @@ class Executor(RealExecutor):  # type: ignore[misc]
             self._events.refused(error)
             raise WorkflowError(_in_words(error)) from error
         self._events.planned(needed)
-        self._runner = StepRunner(engine, workspace, logs, echo=None if quiet else echo_to_stderr)
+        self._runner = StepRunner(
+            engine,
+            workspace,
+            logs,
+            echo=None if quiet else echo_to_stderr,
+            mounts=[Mount(Path(source), target) for source, target in self._mounts],
+            network=settings.network,
+        )
         self._pool = concurrent.futures.ThreadPoolExecutor(max_workers=(self.cores or 1) + 5)
         if settings.parent is not None:
             threading.Thread(target=_follow_parent, args=(settings.parent,), daemon=True).start()

@@ -62,6 +62,7 @@ class Bench:
         hidden: tuple[str, ...] = (),
         limits: Limits | None = None,
         environment: dict[str, str] | None = None,
+        network: bool = False,
         stdout: Callable[[bytes], None] | None = None,
     ) -> ContainerResult:
         """Run `script` in a real container; on the fake engine run `fake` instead."""
@@ -75,6 +76,7 @@ class Bench:
             hidden=hidden,
             limits=limits or Limits(),
             environment=environment or {},
+            network=network,
         )
         return self.engine.run(
             job, stdout=stdout or self.out.extend, stderr=self.err.extend, cancel=self.cancel
@@ -234,6 +236,39 @@ def test_no_network(bench: Bench) -> None:
         script = f"exec 3<>/dev/tcp/127.0.0.1/{port}"
         assert bench.run(script, fake).exit_code != 0
         assert bench.run("exec 3<>/dev/tcp/192.0.2.1/80", fake).exit_code != 0
+
+
+def test_network_for_a_job_that_is_given_it(bench: Bench) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+
+        def fake(container: FakeContainer) -> int:
+            container.connect()
+            return 0
+
+        script = f"exec 3<>/dev/tcp/127.0.0.1/{port}"
+        assert bench.run(script, fake, network=True).exit_code == 0, bench.err
+
+
+@pytest.mark.parametrize("target", ["/cvmfs/conditions.example.org", "/conditions", "/mnt"])
+def test_a_mount_where_the_image_has_no_directory(bench: Bench, target: str) -> None:
+    """The image's own files stay as they were sealed, and nothing else changes for the job."""
+    conditions = bench.workspace / "conditions"
+    conditions.mkdir()
+    (conditions / "tag.db").write_text("payload")
+
+    def fake(container: FakeContainer) -> int:
+        container.write(f"{target}/new", "x")
+        return 0
+
+    mount = Mount(conditions, target)
+    script = f"! touch {target}/new && ! touch /new && test -w /work -a -w /tmp && cat {target}/*"
+    result = bench.run(script, fake, mounts=(mount,))
+    assert result.exit_code == (1 if bench.is_fake else 0), bench.err
+    if not bench.is_fake:
+        assert bytes(bench.out) == b"payload"
+    assert not (conditions / "new").exists()
+    assert bench.run("true", lambda _: 0).exit_code == 0  # the seal of the root still holds
 
 
 def test_memory_limit_is_reported_as_such(bench: Bench) -> None:

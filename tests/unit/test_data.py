@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
-from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Mapping
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 import pytest
 
-from reprun import data
 from reprun import store as store_module
-from reprun.data import ResolvedFile, check_committed, resolve, stage
-from reprun.digests import CHUNK, sha256_bytes, sha256_file
+from reprun.data import ResolvedFile, check_committed, resolve, sources, stage, transfer
+from reprun.digests import sha256_bytes, sha256_file
 from reprun.errors import InputsGoneError, IntegrityError, StorageError
+from reprun.manifest import DataFile, Dataset
 from reprun.progress import Silent
-from reprun.spec import DataFile, Dataset
 from reprun.store import Store
-
-DATA = b"right bytes\n"
-DIGEST = sha256_bytes(DATA)
+from tests.http_server import DATA, DIGEST, Server
 
 
 def dataset(*uris: str, path: str = "data/a.csv", mirror_path: str | None = None) -> Dataset:
@@ -46,7 +39,7 @@ def analysis(tmp_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def _no_mirrors_and_no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("REPRUN_MIRRORS", raising=False)
-    monkeypatch.setattr("time.sleep", lambda _: None)
+    monkeypatch.setattr(transfer, "BACKOFF_SECONDS", 0.001)
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
 
@@ -55,72 +48,6 @@ def mirror(directory: Path, data: bytes = DATA, path: str = "data/a.csv") -> Pat
     (directory / path).parent.mkdir(parents=True)
     (directory / path).write_bytes(data)
     return directory
-
-
-class Server(ThreadingHTTPServer):
-    """An HTTP server on the loopback that misbehaves by path, and remembers what was asked."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.asked: list[str] = []
-
-    def url(self, path: str) -> str:
-        return f"http://127.0.0.1:{self.server_port}/{path}"
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Server
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Stay silent."""
-
-    def do_GET(self) -> None:
-        self.server.asked.append(self.path)
-        tries = self.server.asked.count(self.path)
-        match self.path:
-            case "/missing":
-                self.send_error(404)
-            case "/cut":
-                self._send(DATA[:5], len(DATA))
-            case "/cut-once":
-                self._send(DATA if tries > 1 else DATA[:5], len(DATA))
-            case "/chunks-cut":
-                self.send_response(200)
-                self.send_header("Transfer-Encoding", "chunked")
-                self.end_headers()
-                self.wfile.write(b"c\r\nright")
-            case "/no-http":
-                self.wfile.write(b"this is not HTTP\r\n\r\n")
-            case "/more":
-                self._send(DATA + b"and more", None)
-            case "/endless":
-                self._send(bytes(3 << 20), None)
-            case "/other":
-                self._send(b"wrong" + DATA[5:], len(DATA))
-            case "/hang-up":
-                pass
-            case _:
-                self._send(DATA, len(DATA))
-
-    def _send(self, data: bytes, length: int | None) -> None:
-        self.send_response(200)
-        if length is not None:
-            self.send_header("Content-Length", str(length))
-        self.end_headers()
-        with suppress(ConnectionError):  # the client may have seen enough
-            self.wfile.write(data)
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with Server() as server:
-        thread = threading.Thread(target=partial(server.serve_forever, poll_interval=0.01))
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
 
 
 # -- order of the sources -----------------------------------------------------------------------
@@ -148,15 +75,13 @@ def test_mirrors_come_in_order_before_the_uris(
     second = mirror(tmp_path / "second")
     monkeypatch.setenv("REPRUN_MIRRORS", f"{server.url('missing')[:-8]}/none {second}/")
     opened: list[str] = []
-    real = data._open
+    real = sources.opened
 
-    def noted(source: str) -> IO[bytes]:
+    def noted(source: str, *more: Any) -> Any:
         opened.append(source)
-        if "none" in source:
-            raise FileNotFoundError(source)
-        return real(source)
+        return real(source, *more)
 
-    monkeypatch.setattr(data, "_open", noted)
+    monkeypatch.setattr(transfer, "opened", noted)
     resolve(dataset(server.url("good")), analysis, own, Silent())
     assert opened == [server.url("none/data/a.csv"), f"{second}/data/a.csv"]
     assert own.verified(DIGEST).read_bytes() == DATA
@@ -206,14 +131,14 @@ def test_a_mirror_that_may_not_be_read_is_passed_over(
 ) -> None:
     good = mirror(tmp_path / "good")
     monkeypatch.setenv("REPRUN_MIRRORS", f"{tmp_path}/denied {good}")
-    real = data._open
+    real = Path.open
 
-    def denied(source: str) -> IO[bytes]:
-        if "denied" in source:
-            raise PermissionError(13, "Permission denied", source)
-        return real(source)
+    def denied(path: Path, *arguments: Any, **named: Any) -> Any:
+        if "denied" in str(path):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path, *arguments, **named)
 
-    monkeypatch.setattr(data, "_open", denied)
+    monkeypatch.setattr(Path, "open", denied)
     resolve(dataset(), analysis, own, Silent())
     assert own.has(DIGEST)
 
@@ -221,19 +146,26 @@ def test_a_mirror_that_may_not_be_read_is_passed_over(
 # -- sources that fail --------------------------------------------------------------------------
 
 FAILURES: Mapping[str, tuple[str, int]] = {
-    "missing": ("HTTP Error 404", 1),
-    "cut": (f"5 bytes arrived, expected {len(DATA)}", 3),
+    "missing": ("HTTP 404 Not Found", 1),
+    "cut": ("5 bytes read", 3),
     "chunks-cut": ("IncompleteRead", 3),
+    "lies-short": (f"the server has 5 bytes, expected {len(DATA)}", 1),
+    "lies-long": (f"the server has 500 bytes, expected {len(DATA)}", 1),
+    "other-part": ("the server sends another part", 2),
+    "stalls": ("timed out", 3),
     "no-http": ("this is not HTTP", 3),
     "more": (f"20 bytes or more arrived, expected {len(DATA)}", 1),
-    "endless": (f"{CHUNK} bytes or more arrived, expected {len(DATA)}", 1),  # and no more read
+    "endless": (f"bytes or more arrived, expected {len(DATA)}", 1),  # and no more read
     "other": (f"expected {DIGEST[7:19]}", 1),
     "hang-up": ("Remote end closed connection", 3),
 }
 
 
 @pytest.mark.parametrize("path", FAILURES)
-def test_a_source_that_fails(own: Store, analysis: Path, server: Server, path: str) -> None:
+def test_a_source_that_fails(
+    own: Store, analysis: Path, server: Server, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "STALL_SECONDS", 0.1)
     answer, attempts = FAILURES[path]
     with pytest.raises(InputsGoneError) as error:
         resolve(dataset(server.url(path)), analysis, own, Silent())
@@ -241,7 +173,8 @@ def test_a_source_that_fails(own: Store, analysis: Path, server: Server, path: s
     assert answer in error.value.message
     assert len(server.asked) == attempts
     assert not own.has(DIGEST)
-    assert list((own.root / "incoming").glob("*")) == []
+    left = [part.read_bytes() for part in (own.root / "incoming").glob("*")]
+    assert all(DATA.startswith(part) for part in left)  # only what may go on
 
 
 def test_a_connection_cut_once_is_tried_again(own: Store, analysis: Path, server: Server) -> None:
@@ -256,7 +189,7 @@ def test_all_sources_are_listed_when_none_has_the_file(
     monkeypatch.setenv("REPRUN_MIRRORS", str(tmp_path / "nowhere"))
     uris = (
         server.url("missing"),
-        "root://eospublic.example//a.root",
+        "root://127.0.0.1:1//a.root",
         "http://127.0.0.1:1/closed",
         "http://127.0.0.1:port/x",
     )
@@ -266,7 +199,7 @@ def test_all_sources_are_listed_when_none_has_the_file(
     assert said.startswith("1 of 1 data files cannot be had:\n  data/a.csv")
     for source in (f"{tmp_path}/nowhere/data/a.csv", *uris):
         assert f"\n    {source}: " in said
-    assert "no client for root:// here" in said
+    assert "Connection error" in said
     assert "Connection refused" in said
     assert "REPRUN_MIRRORS" in str(error.value.hint)
 

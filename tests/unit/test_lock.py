@@ -232,3 +232,63 @@ def test_a_lock_survives_the_disk(
     directory = tmp_path_factory.getbasetemp()
     write_lock(one, directory)
     assert read_lock(directory) == one
+
+
+SNAPSHOT = """
+schema_version = 1
+name = "gold"
+kind = "{kind}"
+title = "t"
+key = "k"
+mount = "{mount}"
+[[files]]
+path = "a"
+size = 1
+sha256 = "{sha}"
+"""
+
+
+def test_conditions_are_locked(
+    directory: Path, catalogue: FakeCatalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A table is metadata, everything else conditions; both are named with both digests."""
+    (directory / "images").mkdir()
+    monkeypatch.setenv("REPRUN_PROJECT", str(directory))
+    own = directory / "conditions" / "gold"
+    own.mkdir(parents=True)
+
+    def write_snapshot(kind: str, sha: str, mount: str = "/conditions/gold") -> None:
+        (own / "snapshot.toml").write_text(SNAPSHOT.format(kind=kind, sha=sha * 64, mount=mount))
+
+    analysis = builders.analysis(conditions=["gold"])
+    for kind, part in (("lumi-json", "conditions"), ("table", "metadata")):
+        write_snapshot(kind, "a")
+        enforce_lock(analysis, directory, catalogue, update=True)
+        assert read_lock(directory) == compute_lock(analysis, directory, catalogue)
+        write_snapshot(kind, "b")
+        with pytest.raises(IntegrityError) as error:
+            enforce_lock(analysis, directory, catalogue, update=False)
+        assert f"{part} gold: a changed ({'a' * 12} → {'b' * 12})" in error.value.message
+        _, changes = enforce_lock(analysis, directory, catalogue, update=True)
+        assert [change.part for change in changes] == [f"{part} gold"]
+    write_snapshot("table", "b", "/conditions/other")
+    with pytest.raises(IntegrityError, match=r"metadata gold: snapshot\.toml changed"):
+        enforce_lock(analysis, directory, catalogue, update=False)
+
+
+def test_a_snapshot_that_does_not_exist(
+    directory: Path, catalogue: FakeCatalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (directory / "images").mkdir()
+    monkeypatch.setenv("REPRUN_PROJECT", str(directory))
+    with pytest.raises(SpecificationError, match="there is no conditions snapshot 'gold'"):
+        compute_lock(builders.analysis(conditions=["gold"]), directory, catalogue)
+
+
+def test_a_file_known_by_adler32_alone_is_locked_as_such(
+    directory: Path, catalogue: FakeCatalogue
+) -> None:
+    file = {"path": "data/a", "size": 3, "adler32": "00000001"}
+    analysis = builders.analysis(datasets={"small": {"title": "t", "files": [file]}})
+    made = compute_lock(analysis, directory, catalogue)
+    assert made.datasets == {"small": {"data/a": "adler32:00000001+3"}}

@@ -184,3 +184,19 @@ def test_nothing_runs_if_and_only_if_all_inputs_are_equal(before: Inputs, now: I
     again = what_to_run(made, builders.record(inputs=before), OUTPUTS)
     assert again.nothing == (before.digest == now.digest)
     assert again.reason
+
+
+def test_the_plan_names_the_conditions_of_its_variant() -> None:
+    variants = {"columnar": {"image": "columnar", "conditions": ["two"]}}
+    locked = {
+        name: {"kind": "table", "files": {"a": digest(letter)}}
+        for name, letter in (("one", "a"), ("two", "b"), ("three", "c"))
+    }
+    analysis = builders.analysis(conditions=["one"], variants=variants)
+    made = make_plan(analysis, builders.lock(conditions=locked), builders.image())
+    assert made.inputs.conditions == {"one": {"a": digest("a")}, "two": {"a": digest("b")}}
+    record = builders.record(inputs=made.inputs)
+    changed = locked | {"two": {"kind": "table", "files": {"a": digest("d")}}}
+    again = make_plan(analysis, builders.lock(conditions=changed), builders.image())
+    what = what_to_run(again, record, OUTPUTS)
+    assert (what.everything, what.reason) == (True, "the conditions two changed")

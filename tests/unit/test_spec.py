@@ -247,8 +247,8 @@ FAULTS = {
     "file twice": (
         f"        sha256: {SHA}\n",
         f"        sha256: {SHA}\n      - {{path: data/a.csv, size: 3, sha256: {SHA}}}\n",
-        "datasets.small: the path 'data/a.csv' is named twice",
-        "small:",
+        "datasets.small.files: the path 'data/a.csv' is named twice",
+        "files:",
     ),
     "date that is none": (
         "    kind: float",

@@ -41,6 +41,9 @@ class WorkflowRequest:
     cores: int
     force_all: bool = False
     force_rules: Sequence[str] = ()
+    mounts: Sequence[tuple[Path, str]] = ()
+    """Directories of this machine and where every step sees them, read-only."""
+    network: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +156,11 @@ def _command(request: WorkflowRequest, events: Path) -> list[str]:
         *("--rerun-triggers", "mtime", "input", "params", "code"),
         *("--latency-wait", "0"),
     ]
+    if request.mounts:
+        mounts = [[str(source), target] for source, target in request.mounts]
+        command += ["--reprun-mounts", json.dumps(mounts)]
+    if request.network:
+        command.append("--reprun-network")
     if request.force_all:
         command.append("--forceall")
     elif request.force_rules:

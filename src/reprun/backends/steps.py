@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -89,11 +89,15 @@ class StepRunner:
         logs: Path,
         *,
         echo: Callable[[bytes], None] | None = None,
+        mounts: Sequence[Mount] = (),
+        network: bool = False,
     ) -> None:
         self._engine = engine
         self._workspace = workspace
         self._logs = logs
         self._echo = echo
+        self._mounts = tuple(mounts)
+        self._network = network
         self.cancelled = threading.Event()
 
     def run(self, step: Step) -> StepRecord:
@@ -176,7 +180,8 @@ class StepRunner:
         return ContainerJob(
             image=step.image,
             argv=("bash", "-c", STRICT + step.command + LAST),
-            mounts=mounts,
+            mounts=[*mounts, *self._mounts],
+            network=self._network,
             hidden=(f"{WORKSPACE}/{SNAKEMAKE_DIRECTORY}",),
             limits=Limits(
                 cpus=float(step.threads),

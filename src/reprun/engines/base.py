@@ -1,10 +1,11 @@
 """The contract of a container engine.
 
-Every engine runs a job with the same hardening: no network, read-only root, no
-capabilities, no new privileges, the caller's uid, limits on processes, memory and CPU,
-a private tmpfs at /tmp, inputs read-only and a fixed environment. What an engine cannot
-enforce on this host (a rootless runc without a delegated cgroup sets no memory limit) it
-says in `EngineStatus.unenforced`, and the run record repeats it.
+Every engine runs a job with the same hardening: no network (unless the job is given the
+host's, on purpose), read-only root, no capabilities, no new privileges, the caller's uid,
+limits on processes, memory and CPU, a private tmpfs at /tmp, inputs read-only and a fixed
+environment. What an engine cannot enforce on this host (a rootless runc without a delegated
+cgroup sets no memory limit) it says in `EngineStatus.unenforced`, and the run record repeats
+it.
 """
 
 from __future__ import annotations
@@ -77,6 +78,8 @@ class ContainerJob:
     working_directory: str = WORKSPACE
     environment: Mapping[str, str] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
+    network: bool = False
+    """Whether it has the host's network, for conditions asked of a server: not hermetic."""
 
 
 class Ending(StrEnum):

@@ -197,7 +197,7 @@ class DockerEngine:
             tmpfs=tmpfs,
             user=f"{os.getuid()}:{os.getgid()}",
             hostname=HOSTNAME,
-            network_mode="none",
+            network_mode="host" if job.network else "none",
             read_only=True,
             cap_drop=["ALL"],
             security_opt=["no-new-privileges:true"],

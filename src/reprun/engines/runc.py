@@ -23,6 +23,7 @@ from typing import IO, Any, Self
 
 from reprun.engines import cgroups, owner, runtime_config
 from reprun.engines.base import (
+    WORKSPACE,
     ContainerJob,
     ContainerResult,
     Ending,
@@ -32,6 +33,7 @@ from reprun.engines.base import (
     environment_of,
 )
 from reprun.engines.bytecode import bytecode_mounts
+from reprun.engines.mountpoints import root_with
 from reprun.errors import EngineError
 from reprun.images.model import Image
 from reprun.images.unpack import unpacked_root
@@ -120,8 +122,10 @@ class RuncEngine:
             tmp_bytes=job.limits.tmp_bytes,
             # Without a control group of its own only each single process can be held down.
             rlimits={"RLIMIT_DATA": job.limits.memory_bytes} if self._rootless else {},
+            network=job.network,
         )
         with self._bundle(config) as bundle:
+            self._add_mount_points(bundle, config, job)
             if not self._rootless:
                 limits = job.limits
                 config["linux"]["resources"] |= cgroups.resources(
@@ -130,6 +134,18 @@ class RuncEngine:
                 config["linux"]["cgroupsPath"] = bundle.cgroup
                 bundle.write(config)
             return self._run_bundle(bundle, job, stdout, stderr, cancel)
+
+    def _add_mount_points(self, bundle: _Bundle, config: dict[str, Any], job: ContainerJob) -> None:
+        inside = f"{WORKSPACE}/"  # what lies there is made by whoever fills the workspace
+        targets = [m.target for m in job.mounts if not m.target.startswith(inside)]
+        with storage_errors(self._store.root):
+            root, mounts = root_with(
+                self._roots[job.image.image_id], targets, bundle.path, network=job.network
+            )
+            if mounts:
+                config["root"]["path"] = str(root)
+                config["mounts"] = [*mounts, *config["mounts"]]
+                bundle.write(config)
 
     def sweep(self) -> list[str]:
         """Remove what processes that are gone have left."""

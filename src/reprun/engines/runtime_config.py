@@ -41,6 +41,7 @@ def configuration(
     rootless: bool,
     tmp_bytes: int = 1 << 20,
     rlimits: Mapping[str, int] = MappingProxyType({}),
+    network: bool = False,
 ) -> Entry:
     """Return the configuration of one job: nothing writable but its mounts and /tmp.
 
@@ -50,7 +51,7 @@ def configuration(
     _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
     files = ULIMIT_FILES if most_files < 0 else min(ULIMIT_FILES, most_files)
     uid, gid = (0, 0) if rootless else (os.getuid(), os.getgid())
-    namespaces = ["pid", "network", "ipc", "uts", "mount"]
+    namespaces = ["pid", "ipc", "uts", "mount", *([] if network else ["network"])]
     linux: Entry = {
         "resources": {"devices": [{"allow": False, "access": "rwm"}]},
         "maskedPaths": MASKED,
@@ -80,7 +81,11 @@ def configuration(
                 {"type": name, "hard": value, "soft": value} for name, value in bounds.items()
             ],
         },
-        "mounts": [*_system_mounts(rootless=rootless), tmpfs("/tmp", tmp_bytes, "exec"), *mounts],
+        "mounts": [
+            *_system_mounts(rootless=rootless),
+            tmpfs("/tmp", tmp_bytes, "exec"),
+            *mounts,
+        ],
         "linux": linux,
     }
 

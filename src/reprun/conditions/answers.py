@@ -1,0 +1,129 @@
+"""Questions to a snapshot: what it holds, what is in force for a run, what a row says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from reprun import data
+from reprun.conditions.compare import Files, corrections, index_of, time_text
+from reprun.conditions.databases import open_index
+from reprun.conditions.lumi import read_mask
+from reprun.conditions.snapshot import Snapshot
+from reprun.conditions.tables import read_table, sample_weight
+from reprun.errors import SpecificationError, did_you_mean
+from reprun.progress import Progress
+from reprun.store import Store
+
+
+def verified_files(snapshot: Snapshot, directory: Path, store: Store, progress: Progress) -> Files:
+    """Return where each file of a snapshot lies, fetched where need be and verified."""
+    if not snapshot.files:
+        return {}
+    found = data.resolve(snapshot.dataset(), directory, store, progress)
+    return {file.path: file.local or store.blob_path(file.digest) for file in found}
+
+
+def contents(snapshot: Snapshot, files: Files) -> list[dict[str, Any]]:
+    """Return what a snapshot holds, a row for each record, range of runs, row or correction."""
+    match snapshot.kind:
+        case "sqlite-snapshot":
+            with open_index(index_of(snapshot, files)) as index:
+                return [
+                    {
+                        "record": entry.record,
+                        "label": entry.label,
+                        "tag": entry.tag,
+                        "object": entry.object_type,
+                        "intervals": len(index.intervals(entry)),
+                    }
+                    for entry in index.entries(snapshot.global_tag or "")
+                ]
+        case "lumi-json":
+            mask = read_mask(index_of(snapshot, files))
+            numbers = sorted(mask.runs)
+            return [
+                {
+                    "runs": len(numbers),
+                    "first": numbers[0],
+                    "last": numbers[-1],
+                    "ranges": mask.ranges,
+                    "blocks": mask.blocks,
+                }
+            ]
+        case "table":
+            return [{"rows": len(read_table(index_of(snapshot, files), snapshot.key or ""))}]
+        case "correctionlib":
+            return [
+                {"correction": name, "version": each.get("version")}
+                for name, each in corrections(index_of(snapshot, files)).items()
+            ]
+        case _:
+            return []
+
+
+def in_force(
+    snapshot: Snapshot, files: Files, run: int, lumi: int, record: str | None
+) -> list[dict[str, Any]]:
+    """Return what is in force for a run and luminosity block.
+
+    Raises IntegrityError where a tag has no interval for it, and SpecificationError for a
+    record that the global tag does not have.
+    """
+    if snapshot.kind == "lumi-json":
+        mask = read_mask(index_of(snapshot, files))
+        return [{"run": run, "lumi": lumi, "certified": mask.has(run, lumi or None)}]
+    if snapshot.kind != "sqlite-snapshot":
+        raise SpecificationError(
+            f"a snapshot of kind {snapshot.kind} has nothing that depends on the run",
+            hint=f"reprun conditions show {snapshot.name}",
+        )
+    with open_index(index_of(snapshot, files)) as index:
+        entries = index.entries(snapshot.global_tag or "")
+        known = {entry.record for entry in entries}
+        if record is not None and record not in known:
+            raise SpecificationError(
+                f"the global tag {snapshot.global_tag} has no record '{record}'."
+                + did_you_mean(record, known),
+                hint=f"reprun conditions show {snapshot.name}",
+            )
+        rows = []
+        for entry in entries:
+            kind = index.time_type(entry)
+            if record not in (None, entry.record) or (
+                record is None and kind not in ("Run", "Lumi")
+            ):
+                continue
+            interval = index.look_up(entry, run, lumi).interval
+            rows.append(
+                {
+                    "record": entry.record,
+                    "label": entry.label,
+                    "tag": entry.tag,
+                    "since": time_text(interval.since, kind),
+                    "until": time_text(interval.until, kind),
+                    "payload": interval.payload,
+                }
+            )
+        return rows
+
+
+def table_row(
+    snapshot: Snapshot, files: Files, name: str, luminosity_per_fb: float | None
+) -> dict[str, Any]:
+    """Return a row of a table, with the weight of one event if a luminosity is given."""
+    if snapshot.kind != "table":
+        raise SpecificationError(
+            f"{snapshot.name} is of kind {snapshot.kind}, it has no rows",
+            hint=f"reprun conditions show {snapshot.name}",
+        )
+    rows = read_table(index_of(snapshot, files), snapshot.key or "")
+    if name not in rows:
+        raise SpecificationError(
+            f"{snapshot.name} has no row '{name}'.{did_you_mean(name, rows)}",
+            hint=f"reprun conditions show {snapshot.name}",
+        )
+    found: dict[str, Any] = dict(rows[name])
+    if luminosity_per_fb is not None:
+        found["weight"] = sample_weight(rows[name], luminosity_per_fb)
+    return found

@@ -1,0 +1,155 @@
+"""Datasets: every file verified before an analysis sees it, from the first source that has it.
+
+Order: the analysis directory itself (small tables committed with it), the store, the
+mirrors that `REPRUN_MIRRORS` names (directories or https URLs, separated by blanks), then
+the https, file and root:// URIs of the manifest.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from reprun.data import transfer
+from reprun.digests import sha256_file, short
+from reprun.errors import IntegrityError, SpecificationError
+from reprun.manifest import DataFile, Dataset, load_manifest, with_digests
+from reprun.progress import Progress
+from reprun.store import Store, write_atomically
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedFile:
+    """A file whose bytes are right: in the store (by digest) or in the analysis directory."""
+
+    path: str
+    digest: str
+    local: Path | None
+
+
+def resolve(
+    dataset: Dataset,
+    directory: Path,
+    store: Store,
+    progress: Progress,
+    *,
+    parallel: int = transfer.PARALLEL,
+) -> tuple[ResolvedFile, ...]:
+    """Return every file of a dataset, fetched where need be and verified.
+
+    Raises IntegrityError when a committed table has other bytes than its manifest says, and
+    InputsGoneError that lists each file no source has, with what every source answered.
+    """
+    refuse_unpinned(dataset)
+    resolved: dict[str, ResolvedFile] = {}
+    wanted: list[DataFile] = []
+    for file in dataset.files:
+        local = committed_file(file, directory)
+        if local is not None:
+            _check_committed(file, local)
+        elif not store.has(file.digest):
+            wanted.append(file)
+        resolved[file.path] = ResolvedFile(file.path, file.digest, local)
+    if wanted:
+        transfer.fetch(wanted, store, progress, parallel=parallel)
+    for found in resolved.values():
+        if found.local is None:
+            store.verified(found.digest)
+    return tuple(resolved[file.path] for file in dataset.files)
+
+
+def refuse_unpinned(dataset: Dataset, name: str = "DATASET") -> None:
+    """Raise SpecificationError when a file of the dataset has no sha256 yet."""
+    if dataset.unpinned:
+        first = dataset.unpinned[0].path
+        raise SpecificationError(
+            f"{len(dataset.unpinned)} of {len(dataset.files)} files of '{dataset.title}' have no "
+            f"sha256 yet (the first is {first}); nothing runs on bytes that are not pinned",
+            hint=f"reprun data fetch ANALYSIS --data {name}   # fetches them and adds the sha256",
+        )
+
+
+def pin(
+    manifest: Path, store: Store, progress: Progress, *, parallel: int = transfer.PARALLEL
+) -> int:
+    """Fetch the files of a manifest that have no sha256, and write it into the manifest.
+
+    They are held against the size and adler32 of their record. Returns how many there were.
+    """
+    unpinned = load_manifest(manifest).unpinned
+    if unpinned:
+        digests = transfer.fetch(unpinned, store, progress, parallel=parallel)
+        text = with_digests(manifest.read_text(encoding="utf-8"), manifest, digests)
+        write_atomically(manifest, text.encode())
+    return len(unpinned)
+
+
+def check_committed(dataset: Dataset, directory: Path) -> None:
+    """Verify the files of a dataset that lie in the analysis directory; fetch nothing."""
+    for file in dataset.files:
+        local = committed_file(file, directory)
+        if local is not None:
+            _check_committed(file, local)
+
+
+def committed_file(file: DataFile, directory: Path) -> Path | None:
+    """Return the file in the analysis directory, None if it does not lie there.
+
+    Raises SpecificationError when it is a link out of the directory: what it points at could
+    change, or be a file nobody means to hand to an analysis.
+    """
+    local = directory / file.path
+    if not local.is_file():
+        return None
+    if not local.resolve().is_relative_to(directory.resolve()):
+        raise SpecificationError(
+            f"{file.path} is a link that leads out of the analysis to {local.resolve()}",
+            place=str(local),
+            hint=f"cp --remove-destination {local.resolve()} {local}",
+        )
+    return local
+
+
+def _check_committed(file: DataFile, local: Path) -> None:
+    found = sha256_file(local)
+    if found != file.digest:
+        raise IntegrityError(
+            f"{file.path} has changed: its sha256 is {short(found)}…, "
+            f"the dataset manifest says {short(file.digest)}…",
+            place=str(local),
+            hint=f"git checkout -- {local}   # or, if the change is meant, write in its manifest: "
+            f"size: {local.stat().st_size}, sha256: {found.removeprefix('sha256:')}",
+        )
+
+
+def stage(files: Mapping[str, ResolvedFile], workspace: Path, store: Store) -> list[str]:
+    """Put files into the workspace where they are not yet; return the paths that changed.
+
+    Files of the store arrive as read-only hard links, committed ones as copies. A file that
+    already has the right bytes keeps its time stamp, so nothing runs again because of it.
+    """
+    changed: list[str] = []
+    for path, file in files.items():
+        target = workspace / path
+        _unlink_links_on_the_way(target, workspace)
+        if target.is_file() and not target.is_symlink() and sha256_file(target) == file.digest:
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if file.local is None:
+            store.place(file.digest, target)
+        else:
+            target.unlink(missing_ok=True)
+            shutil.copy(file.local, target)  # with its mode: a script may be executable
+        changed.append(path)
+    return changed
+
+
+def _unlink_links_on_the_way(target: Path, workspace: Path) -> None:
+    """Remove links that an earlier job left in place of a directory: they may lead anywhere."""
+    for parent in target.parents:
+        if parent == workspace:
+            return
+        if parent.is_symlink():
+            parent.unlink()

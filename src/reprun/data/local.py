@@ -1,0 +1,147 @@
+"""Files of this machine made into a dataset; an analysis's datasets looked after."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from reprun import keeping
+from reprun.data import files as data_files
+from reprun.data import transfer
+from reprun.digests import adler32_file, sha256_file, short
+from reprun.errors import IntegrityError, SpecificationError
+from reprun.manifest import DataFile, Dataset, load_manifest
+from reprun.progress import Progress
+from reprun.project import Project
+from reprun.spec import Analysis, load_analysis, manifest_of
+from reprun.store import Store
+
+LOCK = "analysis.lock"
+NAMING = ("*.yaml", "*.json", "*.toml", "*.lock")
+"""Documents of a project that may name data by digest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What a fetch did."""
+
+    dataset: str
+    files: int
+    size: int
+    pinned: int
+    """How many files got their sha256 by it."""
+
+
+def datasets_of(project: Project) -> Iterable[tuple[str, str, Dataset]]:
+    """Yield (analysis, name, dataset) of the whole project."""
+    for name in project.analysis_names():
+        analysis = load_analysis(project.analysis_directory(name))
+        for label, dataset in analysis.datasets.items():
+            yield name, label, dataset
+
+
+def chosen(analysis: Analysis, name: str | None) -> tuple[str, Dataset]:
+    """Return the dataset that is meant; raises SpecificationError when there is none."""
+    picked = analysis.dataset(name)
+    if picked is None:
+        raise SpecificationError(
+            f"{analysis.name} has no datasets", hint=f"reprun data add {analysis.name} NAME FILE"
+        )
+    return picked
+
+
+def fetch(
+    directory: Path, name: str | None, store: Store, progress: Progress, *, parallel: int
+) -> Fetched:
+    """Bring a dataset of an analysis into the store, and pin what has no sha256 yet."""
+    label, dataset = chosen(load_analysis(directory), name)
+    pinned = 0
+    if dataset.unpinned:
+        manifest = manifest_of(directory, label)
+        if manifest is None:
+            raise SpecificationError(
+                f"dataset '{label}' has files without sha256 and stands in analysis.yaml itself; "
+                "put it into a manifest of its own, where the sha256 can be added",
+                place=str(directory / "analysis.yaml"),
+            )
+        pinned = data_files.pin(manifest, store, progress, parallel=parallel)
+        dataset = load_manifest(manifest)
+    with keeping.hold(store, [file.digest for file in dataset.files]):
+        data_files.resolve(dataset, directory, store, progress, parallel=parallel)
+        if (directory / LOCK).is_file():
+            keeping.register(store, directory / LOCK)
+    return Fetched(label, len(dataset.files), dataset.size, pinned)
+
+
+def verify(
+    dataset: Dataset, directory: Path, store: Store, progress: Progress, *, jobs: int | None
+) -> keeping.Verification:
+    """Hash every file of a dataset, those of the analysis directory and those of the store."""
+    data_files.refuse_unpinned(dataset)
+    stored: dict[str, None] = {}
+    committed: list[DataFile] = []
+    for file in dataset.files:
+        if data_files.committed_file(file, directory) is None:
+            stored[file.digest] = None
+        else:
+            committed.append(file)
+    data_files.check_committed(dataset, directory)
+    found = keeping.verify(store, list(stored), progress, jobs=jobs)
+    return keeping.Verification(
+        found.checked + len(committed),
+        found.size + sum(file.size for file in committed),
+        found.rotten,
+        found.absent,
+    )
+
+
+def add(
+    files: Sequence[Path], title: str, store: Store, about: Mapping[str, str | None]
+) -> Dataset:
+    """Put files of this machine into the store; return the manifest that describes them."""
+    described = []
+    for path in files:
+        if not path.is_file():
+            raise SpecificationError(f"there is no file {path}", place=str(path))
+        digest = sha256_file(path)
+        store.add_file(path, expected=digest)
+        store.note_origin(digest, path.resolve().as_uri())
+        described.append(
+            {
+                "path": f"data/{path.name}",
+                "size": path.stat().st_size,
+                "sha256": digest.removeprefix("sha256:"),
+                "adler32": adler32_file(path),
+            }
+        )
+    names = [each["path"] for each in described]
+    for name in names:
+        if names.count(name) > 1:
+            raise SpecificationError(f"two files are called {name}; rename one of them")
+    return Dataset.model_validate({"title": title, **about, "files": described})
+
+
+def documents_of(project: Project) -> list[Path]:
+    """Return every document of a project that may name data: they are kept."""
+    return [
+        path
+        for directory in (project.analyses, project.root / "conditions")
+        for pattern in NAMING
+        for path in sorted(directory.rglob(pattern))
+        if path.is_file()
+    ]
+
+
+def refuse_rot(found: keeping.Verification, what: str) -> None:
+    """Raise IntegrityError that names what a verification moved into quarantine."""
+    if found.rotten:
+        listed = "".join(f"\n    {short(digest)}…" for digest in found.rotten)
+        raise IntegrityError(
+            f"{len(found.rotten)} of {found.checked} files of {what} have changed and lie in "
+            f"quarantine now:{listed}",
+            hint="reprun data fetch ANALYSIS   # or run again: they are brought anew",
+        )
+
+
+PARALLEL = transfer.PARALLEL

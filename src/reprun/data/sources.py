@@ -1,0 +1,196 @@
+"""Sources of a file: a path, http(s) and root://, each as a stream of bytes from an offset."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import requests
+import urllib3
+
+from reprun.digests import CHUNK
+from reprun.manifest import DataFile
+
+CONNECT_SECONDS = 20
+STALL_SECONDS = 60
+BUSY = (408, 425, 429, 500, 502, 503, 504)
+"""HTTP answers after which asking again may help."""
+
+XROOTD = {
+    "XRD_CONNECTIONWINDOW": "10",
+    "XRD_CONNECTIONRETRY": "1",
+    "XRD_STREAMERRORWINDOW": "10",
+    "XRD_REQUESTTIMEOUT": "60",
+}
+"""How long XRootD's own client tries: it knows reconnecting and redirection, we know patience."""
+
+
+class SourceRefusedError(Exception):
+    """A source says no; asking it again would not help."""
+
+
+class SourceFailedError(Exception):
+    """A source or the way to it failed; asking again may help."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A source that answers."""
+
+    start: int
+    """Offset of the first byte: what was asked for, or 0 where a source cannot resume."""
+    chunks: Iterator[bytes]
+
+
+def sources_of(file: DataFile) -> list[str]:
+    """Return where a file may be had, in the order to ask: mirrors, then https, then root://."""
+    name = file.mirror_path or file.path
+    mirrors = [mirror.rstrip("/") for mirror in os.environ.get("REPRUN_MIRRORS", "").split()]
+    below = [f"{m}/{urllib.parse.quote(name) if '://' in m else name}" for m in mirrors]
+    return below + sorted(file.uris, key=lambda uri: uri.startswith("root:"))
+
+
+@contextmanager
+def connections(parallel: int) -> Iterator[requests.Session]:
+    """Keep http connections open from file to file, as many as are used at a time."""
+    with requests.Session() as session:
+        session.headers["Accept-Encoding"] = "identity"
+        for scheme in ("http://", "https://"):
+            session.mount(scheme, requests.adapters.HTTPAdapter(pool_maxsize=parallel))
+        yield session
+
+
+@contextmanager
+def opened(source: str, offset: int, size: int, session: requests.Session) -> Iterator[Opened]:
+    """Open a source of a file of `size` bytes at `offset`.
+
+    Raises SourceRefusedError or SourceFailedError, here and while the chunks are read.
+    """
+    scheme = urllib.parse.urlsplit(source).scheme
+    if scheme in ("http", "https"):
+        manager = _http(source, offset, size, session)
+    elif scheme in ("", "file"):
+        manager = _file(source, offset)
+    elif scheme == "root":
+        manager = _root(source)
+    else:
+        raise SourceRefusedError(f"no client for {scheme}:// here")
+    with manager as found:
+        yield found
+
+
+@contextmanager
+def _file(source: str, offset: int) -> Iterator[Opened]:
+    parts = urllib.parse.urlsplit(source)
+    path = Path(urllib.request.url2pathname(parts.path) if parts.scheme else source)
+    try:
+        with path.open("rb") as stream:
+            stream.seek(offset)
+            yield Opened(offset, _read(stream))
+    except OSError as error:
+        raise SourceRefusedError(str(error)) from error
+
+
+def _read(stream: IO[bytes]) -> Iterator[bytes]:
+    while chunk := stream.read(CHUNK):
+        yield chunk
+
+
+# -- http ---------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _http(source: str, offset: int, size: int, session: requests.Session) -> Iterator[Opened]:
+    headers = {"Range": f"bytes={offset}-"} if offset else {}
+    try:
+        with session.get(
+            source, headers=headers, stream=True, timeout=(CONNECT_SECONDS, STALL_SECONDS)
+        ) as answer:
+            if offset and answer.status_code == requests.codes.requested_range_not_satisfiable:
+                raise SourceRefusedError(f"the file ends before byte {offset}, expected {size}")
+            if answer.status_code in BUSY:
+                raise SourceFailedError(f"HTTP {answer.status_code} {answer.reason}")
+            if answer.status_code not in (requests.codes.ok, requests.codes.partial_content):
+                raise SourceRefusedError(f"HTTP {answer.status_code} {answer.reason}")
+            yield Opened(_start_of(answer, offset, size), _body(answer))
+    except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
+        raise SourceRefusedError(str(error)) from error
+    except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+        raise SourceFailedError(_reason(error)) from error
+
+
+def _start_of(answer: requests.Response, offset: int, size: int) -> int:
+    """Return where the body starts, by what the server says of it."""
+    start, total = 0, answer.headers.get("Content-Length", "")
+    if answer.status_code == requests.codes.partial_content:
+        said = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", answer.headers.get("Content-Range", ""))
+        if said is None or int(said[1]) != offset:
+            raise SourceRefusedError("the server sends another part than it was asked for")
+        start, total = offset, said[2]
+    if total.isdigit() and int(total) != size:
+        raise SourceRefusedError(f"the server has {total} bytes, expected {size}")
+    return start
+
+
+def _body(answer: requests.Response) -> Iterator[bytes]:
+    while chunk := answer.raw.read1(CHUNK, decode_content=False):
+        yield chunk
+
+
+def _reason(error: BaseException) -> str:
+    """Return the innermost cause in one line: urllib3 wraps it three times."""
+    while inner := error.__cause__ or error.__context__:
+        error = inner
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+# -- root:// ------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _root(source: str) -> Iterator[Opened]:
+    """Stream a file through `xrdcp`, which reconnects by itself but starts at the first byte."""
+    program = shutil.which("xrdcp")
+    if program is None:
+        raise SourceRefusedError("no client for root:// here: apt-get install xrootd-client")
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(
+            (program, "--nopbar", "--silent", source, "-"),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=said,
+            env={**XROOTD, **os.environ},
+            start_new_session=True,  # Ctrl-C reaches us alone
+        )
+        assert process.stdout is not None
+        try:
+            with process.stdout as stream:
+                yield Opened(0, _output(stream, process, said))
+        finally:
+            with suppress(ProcessLookupError):
+                process.kill()
+            process.wait()
+
+
+def _output(
+    stream: IO[bytes], process: subprocess.Popen[bytes], said: IO[bytes]
+) -> Iterator[bytes]:
+    yield from _read(stream)
+    if process.wait() == 0:
+        return
+    said.seek(0)
+    lines = said.read().decode(errors="replace").split("\n")
+    reason = next((line.strip() for line in lines[::-1] if line.strip()), "xrdcp failed")
+    if "Server responded with an error" in reason or "Invalid" in reason:
+        raise SourceRefusedError(reason)
+    raise SourceFailedError(reason)

@@ -1,0 +1,175 @@
+"""`reprun data …`: what is printed, what is written, and the frozen keys of its JSON."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from reprun.cli_data import app
+from reprun.digests import sha256_bytes
+from reprun.errors import InputsGoneError, IntegrityError, ReprunError, SpecificationError
+from reprun.manifest import load_manifest
+from reprun.store import Store
+from tests.unit import builders
+
+DATA = b"right bytes\n"
+
+
+@pytest.fixture
+def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An analysis whose dataset `small` is one file that a mirror has."""
+    mirror = tmp_path / "mirror" / "data"
+    mirror.mkdir(parents=True)
+    (mirror / "a.csv").write_bytes(DATA)
+    directory = tmp_path / "examples" / "demo"
+    directory.mkdir(parents=True)
+    (tmp_path / "images").mkdir()
+    write(directory, {"path": "data/a.csv", "size": 12, "sha256": sha256_bytes(DATA)})
+    monkeypatch.setenv("REPRUN_PROJECT", str(tmp_path))
+    monkeypatch.setenv("REPRUN_STORE", str(tmp_path / "store"))
+    monkeypatch.setenv("REPRUN_MIRRORS", str(tmp_path / "mirror"))
+    return directory
+
+
+def write(directory: Path, *files: dict[str, Any]) -> None:
+    document = builders.analysis().model_dump(mode="json", exclude_defaults=True)
+    document |= {"schema_version": 1, "datasets": {"small": "small.yaml"}}
+    (directory / "analysis.yaml").write_text(yaml.safe_dump(document))
+    (directory / "small.yaml").write_text(yaml.safe_dump({"title": "s", "files": list(files)}))
+
+
+def run(*arguments: str) -> str:
+    """Return the stdout of a command that must succeed."""
+    result = CliRunner().invoke(app, list(arguments), catch_exceptions=False)
+    assert result.exit_code == 0
+    return result.stdout
+
+
+def error(kind: type[ReprunError], *arguments: str) -> ReprunError:
+    with pytest.raises(kind) as raised:
+        CliRunner().invoke(app, list(arguments), catch_exceptions=False)
+    return raised.value
+
+
+def store() -> Store:
+    return Store.default()
+
+
+def test_list_fetch_verify(directory: Path) -> None:
+    assert "0 of 1     here" in run("list")
+    assert "NO LICENCE" in run("list")
+    absent = error(InputsGoneError, "verify", "demo")
+    assert absent.hint == "reprun data fetch demo"
+    assert run("fetch", "demo") == "small: 1 files, 0.0 MB, verified\n"
+    assert "1 of 1     here" in run("list")
+    assert run("verify", "demo") == "dataset small: 1 of 1 files right, 0.0 MB hashed\n"
+    assert run("verify").startswith("the store: 1 of 1")
+    assert (store().origin_path(sha256_bytes(DATA))).read_text().endswith("/mirror/data/a.csv\n")
+
+
+def test_keys_of_the_json(directory: Path) -> None:
+    (row,) = json.loads(run("list", "--format", "json"))["datasets"]
+    assert set(row) == {
+        *("analysis", "dataset", "title", "experiment", "dphep_level", "data_tier", "record"),
+        *("doi", "licence", "files", "here", "pinned", "size", "events", "differ_from_portal"),
+    }
+    fetched = json.loads(run("fetch", "demo", "--format", "json"))
+    assert set(fetched) == {"schema_version", "dataset", "files", "size", "pinned"}
+    verified = json.loads(run("verify", "--format", "json"))
+    assert verified == {
+        "schema_version": 1,
+        "checked": 1,
+        "size": 12,
+        "rotten": [],
+        "absent": [],
+    }
+    collected = json.loads(run("gc", "--format", "json"))
+    assert set(collected) == {
+        *("schema_version", "removed", "size", "kept", "forgotten", "leftovers")
+    }
+
+
+def test_rot_is_found_set_aside_and_fetched_again(directory: Path) -> None:
+    run("fetch", "demo")
+    blob = store().blob_path(sha256_bytes(DATA))
+    blob.chmod(0o644)
+    blob.write_bytes(b"wrong bytes\n")
+    rotten = error(IntegrityError, "verify", "demo")
+    assert "1 of 1 files of dataset small have changed and lie in quarantine" in rotten.message
+    assert not blob.exists()
+    run("fetch", "demo")
+    run("verify", "demo")
+
+
+def test_what_a_record_names_is_pinned_by_fetching_it(directory: Path) -> None:
+    write(directory, {"path": "data/a.csv", "size": 12, "adler32": "1db50471"})
+    unpinned = error(SpecificationError, "verify", "demo")
+    assert "1 of 1 files of 's' have no sha256 yet" in unpinned.message
+    wrong = error(InputsGoneError, "fetch", "demo")
+    assert "the manifest says 1db50471" in wrong.message
+    write(directory, {"path": "data/a.csv", "size": 12, "adler32": f"{zlib.adler32(DATA):08x}"})
+    assert "1 sha256 added to the manifest; next: reprun lock demo" in run("fetch", "demo")
+    assert load_manifest(directory / "small.yaml").files[0].digest == sha256_bytes(DATA)
+    run("verify", "demo")
+
+
+def test_gc_keeps_what_the_project_names(directory: Path) -> None:
+    run("fetch", "demo")
+    other = store().add_bytes(b"other")
+    store().note_origin(other, "https://x/other")
+    assert f"{other}\n1 files, 0.0 MB would be removed; 1 kept" in run("gc", "--dry-run")
+    assert "1 files, 0.0 MB removed; 1 kept" in run("gc")
+    assert run("gc") == "0 files, 0.0 MB removed; 1 kept\n"
+    assert store().has(sha256_bytes(DATA))
+
+
+def test_add(directory: Path, tmp_path: Path) -> None:
+    new = tmp_path / "new.root"
+    new.write_bytes(b"new")
+    written = run("add", "demo", "mine", str(new), "--title", "Mine", "--licence", "CC0-1.0")
+    assert written.startswith(f"{directory}/data/mine.yaml: 1 files")
+    manifest = load_manifest(directory / "data" / "mine.yaml")
+    assert (manifest.title, manifest.licence) == ("Mine", "CC0-1.0")
+    assert manifest.files[0].path == "data/new.root"
+    assert store().verified(manifest.files[0].digest).read_bytes() == b"new"
+    again = error(SpecificationError, "add", "demo", "mine", str(new), "--title", "Mine")
+    assert "exists already" in again.message
+    missing = error(SpecificationError, "add", "demo", "x", str(tmp_path / "no"), "--title", "T")
+    assert "there is no file" in missing.message
+    twice = error(SpecificationError, "add", "demo", "x", str(new), str(new), "--title", "T")
+    assert "two files are called data/new.root" in twice.message
+
+
+def test_import_record(directory: Path, tmp_path: Path) -> None:
+    record = {
+        "recid": 7,
+        "title": "Seven",
+        "files": [
+            {
+                "uri": "root://eospublic.cern.ch//eos/opendata/cms/a.root",
+                "size": 1,
+                "checksum": "adler32:0000abcd",
+            }
+        ],
+    }
+    source = tmp_path / "record.json"
+    source.write_text(json.dumps([record]))
+    printed = yaml.safe_load(run("import-record", str(source)))
+    assert printed["files"][0]["uris"][0] == "https://opendata.cern.ch/eos/opendata/cms/a.root"
+    for name in ("seven.yaml", "seven.json"):
+        run("import-record", str(source), "--to", str(directory / name), "--licence", "MIT")
+        manifest = load_manifest(directory / name)
+        assert (manifest.record, manifest.licence) == ("7", "MIT")
+        assert manifest.files[0].path == "data/7/a.root"
+
+
+def test_an_analysis_without_data(directory: Path) -> None:
+    document = yaml.safe_load((directory / "analysis.yaml").read_text()) | {"datasets": {}}
+    (directory / "analysis.yaml").write_text(yaml.safe_dump(document))
+    assert "has no datasets" in error(SpecificationError, "fetch", "demo").message

@@ -1,0 +1,136 @@
+"""Care of the store: rot is found and set aside, nothing in use is ever removed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from reprun.digests import sha256_bytes
+from reprun.errors import StorageError
+from reprun.keeping import collect, hold, register, stored, sweep, verify
+from reprun.progress import Silent
+from reprun.store import Store
+
+ONE, TWO = sha256_bytes(b"one"), sha256_bytes(b"two")
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Store:
+    """A store with two data files."""
+    store = Store(tmp_path / "store")
+    for data in (b"one", b"two"):
+        store.note_origin(store.add_bytes(data), "https://portal.example/a")
+    return store
+
+
+def rot(store: Store, digest: str) -> None:
+    """Change a byte and keep size, time and mode: no stamp tells."""
+    path = store.blob_path(digest)
+    status = path.stat()
+    path.chmod(0o644)
+    path.write_bytes(b"0ne")
+    path.chmod(0o444)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def test_everything_is_right(own: Store) -> None:
+    found = verify(own, stored(own), Silent(), jobs=2)
+    assert (found.checked, found.size, found.rotten, found.absent) == (2, 6, (), ())
+
+
+def test_rot_goes_into_quarantine(own: Store) -> None:
+    rot(own, ONE)
+    absent = sha256_bytes(b"absent")
+    found = verify(own, [*stored(own), absent], Silent())
+    assert found.rotten == (ONE,)
+    assert found.absent == (absent,)
+    assert not own.has(ONE)
+    assert own.has(TWO)
+    assert (own.root / "quarantine" / ONE.removeprefix("sha256:")).read_bytes() == b"0ne"
+    assert own.add_bytes(b"one") == ONE  # it comes anew
+    assert verify(own, stored(own), Silent()).rotten == ()
+
+
+def test_collect_keeps_what_a_document_names(own: Store, tmp_path: Path) -> None:
+    lock = tmp_path / "analysis.lock"
+    lock.write_text(f'{{"a": "{ONE}"}}')
+    tried = collect(own, [lock], dry_run=True)
+    assert tried.removed == (TWO,)
+    assert own.has(TWO)
+    done = collect(own, [lock])
+    assert (done.removed, done.size, done.kept) == ((TWO,), 3, 1)
+    assert own.has(ONE)
+    assert not own.has(TWO)
+    assert collect(own, [lock]).removed == ()
+
+
+def test_collect_keeps_what_a_registered_lock_names(own: Store, tmp_path: Path) -> None:
+    lock = tmp_path / "elsewhere.lock"
+    lock.write_text(ONE + TWO.removeprefix("sha256:")[:0])
+    register(own, lock)
+    assert collect(own, []).removed == (TWO,)
+    lock.unlink()
+    tried = collect(own, [], dry_run=True)
+    assert tried.forgotten == (str(lock),)
+    assert collect(own, []).removed == (ONE,)
+    assert collect(own, []).forgotten == ()
+
+
+def test_images_are_never_collected(own: Store) -> None:
+    image = own.add_bytes(b"a layer")
+    assert collect(own, []).kept == 0
+    assert own.has(image)
+
+
+def test_a_lock_that_cannot_be_read_stops_the_collection(own: Store, tmp_path: Path) -> None:
+    lock = tmp_path / "analysis.lock"
+    lock.write_bytes(b"\xff\xfe")
+    with pytest.raises(StorageError, match="nothing was removed"):
+        collect(own, [lock])
+    assert own.has(ONE)
+
+
+def test_what_a_running_process_holds_is_kept(own: Store) -> None:
+    with hold(own, [ONE]):
+        assert collect(own, []).removed == (TWO,)
+    assert collect(own, []).removed == (ONE,)
+    assert list((own.root / "holds").iterdir()) == []
+
+
+def test_a_killed_process_holds_nothing(own: Store) -> None:
+    script = """
+import sys, time
+from pathlib import Path
+from reprun.keeping import hold
+from reprun.store import Store
+with hold(Store(Path(sys.argv[1])), [sys.argv[2]]):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+    holder = subprocess.Popen(
+        [sys.executable, "-c", script, str(own.root), ONE], stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout is not None
+    with holder.stdout:
+        assert holder.stdout.readline() == "held\n"
+        assert collect(own, []).removed == (TWO,)
+        holder.kill()
+        holder.wait()
+    assert collect(own, []).removed == (ONE,)
+
+
+def test_leftovers_are_swept_when_they_are_old(own: Store) -> None:
+    incoming = own.directory("incoming")
+    (incoming / "new").touch()
+    for name in ("old", "sha256-held.part"):
+        (incoming / name).touch()
+        long_ago = time.time() - 3 * 24 * 3600
+        os.utime(incoming / name, (long_ago, long_ago))
+    with own.partial("sha256:held", waiting=pytest.fail):
+        assert sweep(own) == 1
+        assert {path.name for path in incoming.iterdir()} == {"new", "sha256-held.part"}

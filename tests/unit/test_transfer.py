@@ -1,0 +1,278 @@
+"""Transfers: resumed, retried, never mixed up, over HTTP and from a real XRootD server."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reprun.data import resolve, transfer
+from reprun.digests import adler32_file, sha256_bytes, sha256_file
+from reprun.errors import InputsGoneError
+from reprun.manifest import DataFile, Dataset
+from reprun.progress import Silent, SilentTask, Task
+from reprun.store import Store
+from tests.http_server import DATA, DIGEST, Server
+from tests.real_data import shared_data
+from tests.xrootd_server import xrootd
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
+
+
+@pytest.fixture(autouse=True)
+def _no_mirrors_and_no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("REPRUN_MIRRORS", raising=False)
+    monkeypatch.setattr(transfer, "BACKOFF_SECONDS", 0.001)
+
+
+def file(*uris: str, **changes: Any) -> DataFile:
+    document = {"path": "a", "size": len(DATA), "sha256": DIGEST, "uris": uris}
+    return DataFile.model_validate(document | changes)
+
+
+def part_of(own: Store, data: bytes) -> Path:
+    """Leave a part as a killed process does."""
+    path = own.directory("incoming") / f"{DIGEST.replace(':', '-')}.part"
+    path.write_bytes(data)
+    return path
+
+
+# -- http ---------------------------------------------------------------------------------------
+
+
+def test_a_cut_is_resumed_where_it_was(own: Store, server: Server) -> None:
+    assert transfer.fetch([file(server.url("cut-by-half"))], own, Silent()) == {"a": DIGEST}
+    assert server.ranges == ["bytes=0-", "bytes=6-", "bytes=9-"]
+    assert own.verified(DIGEST).read_bytes() == DATA
+
+
+def test_what_a_killed_process_left_is_gone_on_with(own: Store, server: Server) -> None:
+    part = part_of(own, DATA[:7])
+    transfer.fetch([file(server.url("cut-by-half"))], own, Silent())
+    assert server.ranges[0] == "bytes=7-"
+    assert own.verified(DIGEST).read_bytes() == DATA
+    assert not part.exists()
+
+
+def test_a_whole_part_is_taken_without_asking(own: Store, server: Server) -> None:
+    part_of(own, DATA)
+    transfer.fetch([file(server.url("good"))], own, Silent())
+    assert server.asked == []
+
+
+@pytest.mark.parametrize("left", [b"wrong", b"wrong bytes\n", DATA + b"more"])
+def test_a_part_with_wrong_bytes_is_no_fault_of_the_source(
+    own: Store, server: Server, left: bytes
+) -> None:
+    part_of(own, left)
+    assert transfer.fetch([file(server.url("cut-by-half"))], own, Silent()) == {"a": DIGEST}
+
+
+def test_a_server_that_is_busy_is_asked_again(own: Store, server: Server) -> None:
+    transfer.fetch([file(server.url("busy-once"))], own, Silent())
+    assert server.asked == ["/busy-once", "/busy-once"]
+
+
+def test_wrong_bytes_with_the_right_length(own: Store, server: Server) -> None:
+    with pytest.raises(InputsGoneError, match="the bytes have sha256"):
+        transfer.fetch([file(server.url("other"))], own, Silent())
+    assert list((own.root / "incoming").iterdir()) == []
+
+
+def test_the_adler32_of_the_manifest_counts_too(own: Store, server: Server) -> None:
+    with pytest.raises(InputsGoneError, match="the manifest says 00000001"):
+        transfer.fetch([file(server.url("good"), adler32="00000001")], own, Silent())
+    assert not own.has(DIGEST)
+
+
+def test_connections_are_kept(own: Store, server: Server) -> None:
+    files = [
+        file(server.url(f"number/{n}"), path=str(n), sha256=sha256_bytes(f"{n}".encode()), size=1)
+        for n in range(9)
+    ]
+    transfer.fetch(files, own, Silent(), parallel=1)
+    assert len(server.asked) == 9
+    assert len(server.clients) == 1
+
+
+def test_the_progress_adds_up(own: Store, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transfer, "BAR_BYTES", 1)
+    bars = Bars()
+    transfer.fetch([file(server.url("cut-once"))], own, bars)
+    assert bars.seen == {"fetching 1 data file": (12, 12), "a": (12, 12)}
+
+
+class Bars(Silent):
+    """Remembers the total and the sum of each bar."""
+
+    def __init__(self) -> None:
+        self.seen: dict[str, tuple[int | None, int]] = {}
+
+    @contextmanager
+    def task(self, label: str, total: int | None, unit: str = "bytes") -> Iterator[Task]:
+        bar = Bar()
+        yield bar
+        self.seen[label] = (total, bar.done)
+
+
+class Bar(SilentTask):
+    """A bar that counts."""
+
+    done = 0
+
+    def advance(self, amount: int) -> None:
+        self.done += amount
+
+
+def test_two_processes_share_one_transfer(own: Store, server: Server) -> None:
+    """The second waits for the first and takes what it brought."""
+    wanted = file(server.url("good"))
+    entered, leave = threading.Event(), threading.Event()
+
+    def second() -> None:
+        entered.set()
+        transfer.fetch([wanted], own, Silent())
+        leave.set()
+
+    other = threading.Thread(target=second)
+    with own.partial(DIGEST, waiting=pytest.fail):
+        other.start()
+        assert entered.wait(10)
+        assert not leave.wait(0.3)
+        own.add_bytes(DATA)
+    other.join(10)
+    assert leave.is_set()
+    assert server.asked == []
+
+
+def test_a_transfer_is_left_when_the_user_stops(
+    own: Store, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What has arrived stays for the next time."""
+
+    class Stop(Silent):
+        @contextmanager
+        def task(self, label: str, total: int | None, unit: str = "bytes") -> Iterator[Task]:
+            yield Bar()
+
+    def interrupted(_: object) -> None:
+        while not (own.root / "incoming").exists():
+            pass
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(transfer, "as_completed", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        transfer.fetch([file(server.url("cut"))], own, Stop())
+
+
+def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
+    """A sparse file of 300 MB passes through a process that may use 150 MB more."""
+    big = tmp_path / "big"
+    with big.open("wb") as stream:
+        stream.truncate(300 << 20)
+    script = """
+import resource, sys
+from pathlib import Path
+from reprun.data import transfer
+from reprun.digests import sha256_file
+from reprun.manifest import DataFile
+from reprun.progress import Silent
+from reprun.store import Store
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+big = Path(sys.argv[1])
+file = DataFile(path="big", size=300 << 20, sha256=sha256_file(big), uris=(big.as_uri(),))
+transfer.fetch([file], Store(Path(sys.argv[2])), Silent())
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(big), str(tmp_path / "store")],
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    assert int(done.stdout) < 60_000  # KB
+
+
+# -- root:// ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def root_url() -> Iterator[str]:
+    with xrootd(shared_data()) as url:
+        yield url
+
+
+def described(path: str, *uris: str, **changes: Any) -> DataFile:
+    """Describe a shared file."""
+    real = shared_data() / path
+    document = {
+        "path": path,
+        "size": real.stat().st_size,
+        "sha256": sha256_file(real),
+        "adler32": adler32_file(real),
+        "uris": uris,
+    }
+    return DataFile.model_validate(document | changes)
+
+
+def test_real_files_come_over_root(own: Store, root_url: str, tmp_path: Path) -> None:
+    names = sorted(
+        str(path.relative_to(shared_data()))
+        for folder in ("cms-h4l/events", "lhcb-b2hhh")
+        for path in (shared_data() / folder).iterdir()
+    )
+    files = tuple(described(name, f"{root_url}/{name}") for name in names)
+    resolve(Dataset(title="real", files=files), tmp_path, own, Silent())
+    for each in files:
+        assert own.verify(each.digest).stat().st_size == each.size
+        assert own.origin_path(each.digest).read_text() == f"{each.uris[0]}\n"
+    assert len(files) == 7
+
+
+def test_https_is_asked_before_root(own: Store, root_url: str, server: Server) -> None:
+    name = "cms-h4l/events/4e_2011.csv"
+    wanted = described(name, f"{root_url}/{name}", server.url("missing"))
+    transfer.fetch([wanted], own, Silent())
+    assert server.asked == ["/missing"]
+    assert own.has(wanted.digest)
+
+
+def test_root_says_what_is_missing(own: Store, root_url: str) -> None:
+    with pytest.raises(InputsGoneError, match=r"root://.*/nothing: .*\[3011\].*no such file"):
+        transfer.fetch([file(f"{root_url}/nothing")], own, Silent())
+
+
+def test_wrong_bytes_over_root(own: Store, root_url: str) -> None:
+    name = "cms-h4l/events/4e_2011.csv"
+    wrong = described(name, f"{root_url}/{name}", sha256="0" * 64)
+    with pytest.raises(InputsGoneError, match="the bytes have sha256 53bcf1e51582"):
+        transfer.fetch([wrong], own, Silent())
+    more = described(name, f"{root_url}/{name}", size=100)
+    with pytest.raises(InputsGoneError, match="2271 bytes or more arrived, expected 100"):
+        transfer.fetch([more], own, Silent())
+    less = described(name, f"{root_url}/{name}", size=3000)
+    with pytest.raises(InputsGoneError, match="2271 bytes arrived, expected 3000"):
+        transfer.fetch([less], own, Silent())
+
+
+def test_without_its_client(own: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    with pytest.raises(InputsGoneError, match="apt-get install xrootd-client"):
+        transfer.fetch([file("root://127.0.0.1//a")], own, Silent())
+
+
+def test_a_root_server_that_is_not_there(own: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(os.environ, "XRD_CONNECTIONWINDOW", "1")
+    with pytest.raises(InputsGoneError, match=r"root://127.0.0.1:1//a: .*Connection error"):
+        transfer.fetch([file("root://127.0.0.1:1//a")], own, Silent())
