@@ -263,14 +263,15 @@ def test_conditions_are_locked(
     analysis = builders.analysis(conditions=["gold"])
     for kind, part in (("lumi-json", "conditions"), ("table", "metadata")):
         write_snapshot(kind, "a")
-        enforce_lock(analysis, directory, catalogue, update=True)
+        write_lock(enforce_lock(analysis, directory, catalogue, update=True)[0], directory)
         assert read_lock(directory) == compute_lock(analysis, directory, catalogue)
         write_snapshot(kind, "b")
         with pytest.raises(IntegrityError) as error:
             enforce_lock(analysis, directory, catalogue, update=False)
         assert f"{part} gold: a changed ({'a' * 12} → {'b' * 12})" in error.value.message
-        _, changes = enforce_lock(analysis, directory, catalogue, update=True)
+        locked, changes = enforce_lock(analysis, directory, catalogue, update=True)
         assert [change.part for change in changes] == [f"{part} gold"]
+        write_lock(locked, directory)
     write_snapshot("table", "b", "/conditions/other")
     with pytest.raises(IntegrityError, match=r"metadata gold: snapshot\.toml changed"):
         enforce_lock(analysis, directory, catalogue, update=False)

@@ -13,7 +13,6 @@ import pytest
 from reprun import reference
 from reprun.errors import (
     NothingToCompareError,
-    OutputMissingError,
     SpecificationError,
     StorageError,
 )
@@ -92,17 +91,14 @@ def test_the_old_reference_stays_when_the_new_one_cannot_be_written(
 
 def test_no_reference_is_never_a_pass(tmp_path: Path) -> None:
     for directory in (tmp_path / "none", tmp_path):
-        with pytest.raises(
-            NothingToCompareError, match="there is no reference to compare with"
-        ) as e:
+        with pytest.raises(NothingToCompareError, match="there is no reference to compare with"):
             load_reference(directory)
-        assert "reprun bless" in str(e.value.hint)
 
 
 def test_a_blessing_alone_is_no_reference(directory: Path) -> None:
     (directory / "histograms.json").unlink()
     (directory / "yields.csv").unlink()
-    with pytest.raises(OutputMissingError):
+    with pytest.raises(NothingToCompareError):
         load_reference(directory)
 
 
