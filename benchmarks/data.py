@@ -60,6 +60,7 @@ def verification(home: Path) -> None:
 
 class _Quiet(SimpleHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # as every real web server sets it
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         """Stay silent."""
