@@ -47,6 +47,7 @@ lint: setup-test
 .PHONY: benchmark
 benchmark: setup-test
 	@.venv/bin/python benchmarks/run.py
+	@.venv/bin/python benchmarks/data.py
 
 .PHONY: clean
 clean:

@@ -1,0 +1,148 @@
+"""How fast data are verified, fetched and planned, as ratios to bare tools on this machine.
+
+python benchmarks/data.py           # needs some 2.5 GB of disk below TMPDIR
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from reprun import keeping
+from reprun.data import transfer
+from reprun.digests import sha256_bytes
+from reprun.manifest import DataFile, load_manifest
+from reprun.progress import Silent
+from reprun.store import Store
+
+FILES, MEGABYTES = 16, 64
+SMALL = 1000
+PLANNED = 10_000
+SPARSE = 4 << 30
+REPEATS = 3
+
+
+def seconds(action: Callable[[], object]) -> float:
+    """Return how long an action takes."""
+    started = time.perf_counter()
+    action()
+    return time.perf_counter() - started
+
+
+def verification(home: Path) -> None:
+    """Hash 1 GB in the store, and the same files with sha256sum, as many at a time."""
+    store = Store(home / "verified")
+    digests = [store.add_bytes(os.urandom(MEGABYTES << 20)) for _ in range(FILES)]
+    paths = "\n".join(str(store.blob_path(digest)) for digest in digests)
+    jobs = len(os.sched_getaffinity(0))
+
+    def bare() -> None:
+        command = ["xargs", "-P", str(jobs), "-n", "1", "sha256sum"]
+        subprocess.run(command, input=paths.encode(), stdout=subprocess.DEVNULL, check=True)
+
+    pairs = [
+        (seconds(lambda: keeping.verify(store, digests, Silent(), jobs=jobs)), seconds(bare))
+        for _ in range(REPEATS)
+    ]
+    ours, theirs = min(pair[0] for pair in pairs), min(pair[1] for pair in pairs)
+    print(f"verify of 1 GB, {jobs} at a time: {ours:.2f} s, {ours / theirs:.2f} x sha256sum")
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # as every real web server sets it
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Stay silent."""
+
+
+def small_files(home: Path) -> None:
+    """Fetch 1,000 files of 1 kB over loopback HTTP."""
+    served = home / "served"
+    served.mkdir()
+    contents = {f"{n}.bin": os.urandom(1000) for n in range(SMALL)}
+    for name, content in contents.items():
+        (served / name).write_bytes(content)
+    handler = partial(_Quiet, directory=str(served))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            address = f"http://127.0.0.1:{server.server_port}"
+            files = [
+                DataFile(
+                    path=name,
+                    size=len(content),
+                    sha256=sha256_bytes(content),
+                    uris=(f"{address}/{name}",),
+                )
+                for name, content in contents.items()
+            ]
+            spent = seconds(lambda: transfer.fetch(files, Store(home / "small"), Silent()))
+        finally:
+            server.shutdown()
+            thread.join()
+    print(f"{SMALL} small files over loopback: {1000 * spent / SMALL:.2f} ms a file")
+
+
+def planning(home: Path) -> None:
+    """Read and validate a manifest of 10,000 files."""
+    files = [
+        {
+            "path": f"data/{n:05d}.root",
+            "size": n,
+            "sha256": f"{n:064x}",
+            "adler32": f"{n:08x}",
+            "uris": [f"root://eospublic.cern.ch//eos/opendata/cms/{n:05d}.root"],
+        }
+        for n in range(PLANNED)
+    ]
+    for suffix in ("json", "yaml"):  # JSON is YAML, read the slow way, with its lines
+        path = home / f"manifest.{suffix}"
+        path.write_text(json.dumps({"title": "many", "files": files}, indent=1))
+        spent = min(seconds(lambda: load_manifest(path)) for _ in range(REPEATS))  # noqa: B023
+        print(f"manifest of {PLANNED} files as {suffix.upper()}: {spent:.2f} s")
+
+
+def memory(home: Path) -> None:
+    """Fetch a sparse file of 4 GB, in a process of its own, and print its peak memory."""
+    big = home / "big"
+    with big.open("wb") as stream:
+        stream.truncate(SPARSE)
+    command = [sys.executable, __file__, "--memory", str(big), str(home / "sparse")]
+    subprocess.run(command, check=True)
+
+
+def _measure_memory(big: Path, root: Path) -> None:
+    from reprun.digests import sha256_file  # noqa: PLC0415 - in the process that is measured
+
+    digest = sha256_file(big)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    file = DataFile(path="big", size=big.stat().st_size, sha256=digest, uris=(big.as_uri(),))
+    spent = seconds(lambda: transfer.fetch([file], Store(root), Silent()))
+    more = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    print(f"4 GB file: {spent:.1f} s, {more / 1024:.1f} MB more memory than before")
+
+
+def main() -> None:
+    """Print every figure."""
+    if sys.argv[1:2] == ["--memory"]:
+        _measure_memory(Path(sys.argv[2]), Path(sys.argv[3]))
+        return
+    for part in (verification, small_files, planning, memory):
+        with tempfile.TemporaryDirectory() as directory:
+            part(Path(directory))
+
+
+if __name__ == "__main__":
+    main()
