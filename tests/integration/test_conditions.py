@@ -80,7 +80,9 @@ def snapshot(shell: Shell, name: str, kind: str, mount: str, more: str, **files:
 @pytest.fixture
 def analysis(shell: Shell) -> Shell:
     """An analysis that needs a correction, an index database and a table."""
-    shell.variables["REPRUN_PROJECT"] = str(ROOT)
+    home = shell.directory / "demo"
+    home.mkdir()
+    shell = Shell(home, shell.store, {"REPRUN_PROJECT": str(ROOT)})
     sf = shell.write("files/sf.json", json.dumps(CORRECTION))
     index = old_index(shell.directory / "files" / "old.db")
     snapshot(shell, "muon", "correctionlib", "/conditions/muon", "", sf__json=sf)
@@ -127,7 +129,7 @@ def values(shell: Shell) -> dict[str, str]:
 
 def test_conditions_reach_the_program_where_it_expects_them(analysis: Shell) -> None:
     analysis.reprun("lock", ".")
-    analysis.reprun("run", ".", "--engine", "runc", code=4)  # there is no reference yet
+    analysis.reprun("run", ".", "--engine", "runc", code=5)  # there is no reference yet
     assert values(analysis) == {
         "low": "0.9",
         "high": "0.97",
@@ -145,7 +147,7 @@ def test_conditions_reach_the_program_where_it_expects_them(analysis: Shell) -> 
 
 def test_a_changed_row_is_refused_then_reported_as_metadata(analysis: Shell) -> None:
     analysis.reprun("lock", ".")
-    analysis.reprun("run", ".", "--engine", "runc", code=4)
+    analysis.reprun("run", ".", "--engine", "runc", code=5)
     analysis.reprun("bless", ".", "--reason", "by hand", "--author", "the tests")
     table = analysis.directory / "conditions/atlas/table.csv"
     before = sha256_file(table)
@@ -204,7 +206,7 @@ def test_live_conditions_need_a_word_and_are_recorded(analysis: Shell) -> None:
         refused = analysis.reprun("run", ".", "--engine", "runc", code=2)
         assert "nothing of it is locked" in refused.stderr
         assert "reprun run demo --allow-network" in refused.stderr
-        allowed = analysis.reprun("run", ".", "--engine", "runc", "--allow-network", code=4)
+        allowed = analysis.reprun("run", ".", "--engine", "runc", "--allow-network", code=5)
         assert "not hermetic" in allowed.stderr
     assert values(analysis) == {"live": "1"}
     record = json.loads((analysis.directory / "results/demo/columnar/record.json").read_text())
