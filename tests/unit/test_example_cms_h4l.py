@@ -17,6 +17,8 @@ import numpy as np
 import pytest
 
 from reprun.errors import SpecificationError
+from reprun.images.catalogue import Catalogue
+from reprun.lock import enforce_lock
 from reprun.spec import Analysis, load_analysis
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -270,3 +272,11 @@ def test_a_manifest_that_is_gone_is_named(tmp_path: Path) -> None:
     shutil.copy(EXAMPLE / "analysis.yaml", tmp_path)
     with pytest.raises(SpecificationError, match=r"data/embedded\.yaml does not exist"):
         load_analysis(tmp_path)
+
+
+def test_the_committed_lock_holds() -> None:
+    """A new field of the specification must not change what older locks say."""
+    _, changes = enforce_lock(
+        load_analysis(EXAMPLE), EXAMPLE, Catalogue(ROOT / "images"), update=False
+    )
+    assert changes == []
