@@ -1,12 +1,16 @@
-"""A real XRootD server on the loopback that serves one directory."""
+"""A real XRootD server that serves one directory, in a network of its own.
+
+xrootd listens on every address it has; there is no option for one. So it gets a network
+namespace with nothing but a loopback, and `xrdcp` on PATH becomes a script that enters it.
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
 import signal
-import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -16,21 +20,28 @@ from pathlib import Path
 import pytest
 
 PATIENCE_SECONDS = 30
+PORT = 1094
+LOOPBACK_UP = (
+    "import fcntl, os, socket, struct, sys; s = socket.socket(); "
+    # SIOCSIFFLAGS with IFF_UP and IFF_RUNNING, as `ip link set lo up` does
+    "fcntl.ioctl(s, 0x8914, struct.pack('16sh14x', b'lo', 0x41)); "
+    "os.execv(sys.argv[1], sys.argv[1:])"
+)
 
 
 @contextmanager
 def xrootd(directory: Path) -> Iterator[str]:
-    """Serve a directory, read-only and to this host alone; yield `root://host:port/`."""
-    program = shutil.which("xrootd")
-    if program is None:
+    """Serve a directory, read-only and out of reach of any host; yield `root://host:port/`.
+
+    While it serves, `xrdcp` on PATH is the real one inside the server's network.
+    """
+    program, client = shutil.which("xrootd"), shutil.which("xrdcp")
+    if program is None or client is None:
         pytest.fail("xrootd is missing: apt-get install xrootd-server xrootd-client")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
     home = Path(tempfile.mkdtemp(prefix="reprun-xrootd-"))
     home.chmod(0o755)
     (home / "xrootd.cfg").write_text(
-        f"xrd.port {port}\n"
-        "xrd.allow host 127.0.0.1\nxrd.allow host localhost\n"
+        f"xrd.port {PORT}\n"
         f"all.export / r/o\noss.localroot {directory}\n"
         f"all.adminpath {home}/admin\nall.pidpath {home}/admin\n"
     )
@@ -39,28 +50,34 @@ def xrootd(directory: Path) -> Iterator[str]:
         shutil.chown(home, "daemon")
         command += ["-R", "daemon"]  # it does not serve as root
     server = subprocess.Popen(
-        command,
+        ["unshare", "--net", sys.executable, "-c", LOOPBACK_UP, *command],
         cwd=home,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
+    enter = ["nsenter", f"--net=/proc/{server.pid}/ns/net"]
+    script = home / "bin" / "xrdcp"
+    script.parent.mkdir()
+    script.write_text(f'#!/bin/sh\nexec {" ".join(enter)} {client} "$@"\n')
+    script.chmod(0o755)
+    path = os.environ["PATH"]
     try:
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while not _answers(port):
+        while not _answers(enter):
             if server.poll() is not None or time.monotonic() > deadline:
                 pytest.fail(f"xrootd does not start: {(home / 'log').read_text()[-2000:]}")
             time.sleep(0.05)
-        yield f"root://127.0.0.1:{port}/"
+        os.environ["PATH"] = f"{script.parent}:{path}"
+        yield f"root://127.0.0.1:{PORT}/"
     finally:
+        os.environ["PATH"] = path
         server.send_signal(signal.SIGKILL)
         server.wait()
         shutil.rmtree(home, ignore_errors=True)
 
 
-def _answers(port: int) -> bool:
-    try:
-        with socket.create_connection(("127.0.0.1", port), 1):
-            return True
-    except OSError:
-        return False
+def _answers(enter: list[str]) -> bool:
+    probe = ["bash", "-c", f"exec 3<>/dev/tcp/127.0.0.1/{PORT}"]
+    done = subprocess.run([*enter, *probe], capture_output=True, check=False)
+    return done.returncode == 0
