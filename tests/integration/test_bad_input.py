@@ -284,6 +284,22 @@ def nothing_left(shell: Shell) -> None:
     assert not (shell.directory / "results/tiny/columnar/workspace/out/h.json").exists()
 
 
+def test_an_interrupt_in_the_background_works_too(blessed: Shell) -> None:
+    """A shell makes commands in the background ignore SIGINT, and all that they start."""
+    change(blessed, "make.py", "import json, sys", SLOW)
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        process = start(blessed, "run", "tiny", "--update-lock")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    wait_for(blessed, process)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(PATIENCE_SECONDS) == 130
+    log = (blessed.directory / "results/tiny/columnar/snakemake.log").read_text()
+    assert "Terminating processes on user request" in log  # it was stopped, not killed
+    nothing_left(blessed)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_leaves_nothing_and_goes_on(
     blessed: Shell, number: signal.Signals

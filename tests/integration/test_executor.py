@@ -267,6 +267,8 @@ def test_an_interrupt_leaves_nothing(shell: Shell, number: signal.Signals) -> No
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
+        # The tests may run in the background, where a shell makes commands ignore it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not (shell.directory / "started").exists():

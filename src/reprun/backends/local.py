@@ -78,6 +78,7 @@ def run_workflow(request: WorkflowRequest, progress: Progress) -> WorkflowOutcom
             stderr=subprocess.STDOUT,
             cwd=request.workspace,
             start_new_session=True,  # Ctrl-C reaches us alone; we pass it on once
+            preexec_fn=_take_interrupts,  # noqa: PLW1509 - no thread runs yet
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
         )
         follower = _Follower(EventReader(events), progress)
@@ -104,6 +105,13 @@ def run_workflow(request: WorkflowRequest, progress: Progress) -> WorkflowOutcom
         if not failed:
             error = _planning_error(request.run_directory / LOG, request.snakefile)
     return WorkflowOutcome(tuple(command), tuple(follower.steps), error)
+
+
+def _take_interrupts() -> None:
+    """Undo what a shell does to commands in the background (and nohup, and cron): they ignore
+    SIGINT, and so would Snakemake, which we stop with it.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class _Follower:
