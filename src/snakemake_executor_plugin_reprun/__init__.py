@@ -10,6 +10,7 @@ interface; tests/integration/test_executor.py holds each of them on the pinned r
 import concurrent.futures
 import json
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -154,8 +155,11 @@ class Executor(RealExecutor):  # type: ignore[misc]
         self._runner.cancelled.set()
         self._pool.shutdown()
         for job in list(self._running.values()):
-            for output in map(str, job.output):
-                Path(output).unlink(missing_ok=True)
+            for output in map(Path, map(str, job.output)):
+                if output.is_dir() and not output.is_symlink():
+                    shutil.rmtree(output)
+                else:
+                    output.unlink(missing_ok=True)
 
     def shutdown(self) -> None:
         """Wait for the threads."""

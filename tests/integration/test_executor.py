@@ -255,9 +255,11 @@ def test_an_interrupt_leaves_nothing(shell: Shell, number: signal.Signals) -> No
         "Snakefile",
         """
         rule slow:
-            output: "out.txt"
+            output: tree=directory("tree"), text="out.txt"
             container: "columnar"
-            shell: "echo half > {output}; touch started; sleep 600"
+            shell:
+                "mkdir {output.tree}; touch {output.tree}/leaf; echo half > {output.text}; "
+                "touch started; sleep 600"
         """,
     )
     process = subprocess.Popen(
@@ -278,4 +280,5 @@ def test_an_interrupt_leaves_nothing(shell: Shell, number: signal.Signals) -> No
     os.killpg(process.pid, number)
     assert process.wait(PATIENCE_SECONDS) != 0
     assert not (shell.directory / "out.txt").exists()
+    assert not (shell.directory / "tree").exists()
     assert list((shell.store.root / "runc" / "state").iterdir()) == []
