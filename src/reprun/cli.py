@@ -74,6 +74,16 @@ ResultsOption = Annotated[
     Path, typer.Option("--results", help="Directory for workspaces, records and reports.")
 ]
 VariantOption = Annotated[str | None, typer.Option(help="Variant (another image) of the analysis.")]
+MaxEventsOption = Annotated[
+    int | None,
+    typer.Option("--max-events", min=1, metavar="N", help="Only the first N events."),
+]
+FractionOption = Annotated[
+    float | None,
+    typer.Option(
+        "--fraction", min=0.0, max=1.0, metavar="F", help="Only this fraction of the events."
+    ),
+]
 DataOption = Annotated[
     str | None, typer.Option("--data", help="Dataset of the analysis, e.g. original.")
 ]
@@ -103,6 +113,8 @@ def run(
     analysis: AnalysisArgument,
     variant: VariantOption = None,
     dataset: DataOption = None,
+    max_events: MaxEventsOption = None,
+    fraction: FractionOption = None,
     parameter: Annotated[
         list[str] | None,
         typer.Option("--parameter", "-p", metavar="NAME=VALUE", help="Override a parameter."),
@@ -131,15 +143,17 @@ def run(
     output_format: FormatOption = "text",
 ) -> None:
     """Run an analysis in its image and tell whether it still gives its reference."""
+    from reprun.cell import RunRequest  # noqa: PLC0415
     from reprun.console import progress_on_stderr  # noqa: PLC0415
-    from reprun.run import RunRequest  # noqa: PLC0415
     from reprun.run import run as run_analysis  # noqa: PLC0415
+    from reprun.spec import tier_of  # noqa: PLC0415
     from reprun.store import Store  # noqa: PLC0415
 
     request = RunRequest(
         analysis=analysis,
         variant=variant,
         dataset=dataset,
+        tier=tier_of(max_events, fraction),
         parameters=_parameters(parameter or []),
         engine=engine,
         cores=cores,
@@ -242,12 +256,18 @@ def bless(
     author: Annotated[str, typer.Option(help="Who says so. Default: git's user.name.")] = "",
     variant: VariantOption = None,
     dataset: DataOption = None,
+    max_events: MaxEventsOption = None,
+    fraction: FractionOption = None,
     results: ResultsOption = Path("results"),
 ) -> None:
     """Make the last run's histograms and tables the reference, and lock it."""
     from reprun.blessing import bless_last_run  # noqa: PLC0415
+    from reprun.spec import tier_of  # noqa: PLC0415
 
-    for name in bless_last_run(analysis, variant, dataset, results, reason=reason, author=author):
+    tier = tier_of(max_events, fraction)
+    for name in bless_last_run(
+        analysis, variant, dataset, tier, results, reason=reason, author=author
+    ):
         print(name)
     print(f"blessed and locked; now: reprun run {analysis}")
 

@@ -31,6 +31,8 @@ FLOW = (
     "reprun.plan",
     "reprun.engines",
     "reprun.backends",
+    "reprun.cell",
+    "reprun.workspace",
     "reprun.histograms",
     "reprun.reference",
     "reprun.compare",
