@@ -176,6 +176,60 @@ def run(
 
 
 @app.command()
+def matrix(
+    cells: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[CELL]…", help="Globs of ANALYSIS or ANALYSIS/VARIANT. Default: all."
+        ),
+    ] = None,
+    engine: Annotated[
+        Engine, typer.Option(help="auto takes the first whose self-check passes.")
+    ] = "auto",
+    cores: Annotated[
+        int | None, typer.Option(min=1, help="Cores to use. Default: all there are.")
+    ] = None,
+    results: ResultsOption = Path("results"),
+    again: Annotated[bool, typer.Option("--again", help="Run every step, changed or not.")] = False,
+    relock_images: Annotated[
+        bool,
+        typer.Option("--relock-images", help="As for reprun run, for every image."),
+    ] = False,
+    output_format: Annotated[
+        Literal["text", "json", "junit", "markdown"],
+        typer.Option("--format", help="How the result is printed."),
+    ] = "text",
+) -> None:
+    """Run every analysis in every variant, one cell each, and judge them all."""
+    from reprun.console import progress_on_stderr  # noqa: PLC0415
+    from reprun.matrix import MatrixRequest, exit_code, run_matrix  # noqa: PLC0415
+    from reprun.report import matrix as renderers  # noqa: PLC0415
+    from reprun.store import Store  # noqa: PLC0415
+
+    request = MatrixRequest(
+        cells=tuple(cells or ()),
+        engine=engine,
+        cores=cores,
+        results=results,
+        again=again,
+        relock_images=relock_images,
+    )
+    found = run_matrix(request, Store.default(), progress_on_stderr())
+    if output_format == "text":
+        from reprun.screens import print_matrix  # noqa: PLC0415
+
+        print_matrix(found, results)
+    else:
+        render = {
+            "json": renderers.matrix_json,
+            "junit": renderers.matrix_junit,
+            "markdown": renderers.matrix_markdown,
+        }[output_format]
+        print(render(found), end="")
+    raise typer.Exit(exit_code(found))
+
+
+@app.command()
 def compare(
     monitored: Annotated[
         Path, typer.Argument(help="A file: ROOT, YODA, HEPData YAML, UHI JSON or CSV table.")

@@ -39,6 +39,7 @@ FLOW = (
     "reprun.report",
     "reprun.judge",
     "reprun.run",
+    "reprun.matrix",
     "reprun.blessing",
     "reprun.console",
     "reprun.screens",
