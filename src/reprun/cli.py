@@ -403,10 +403,12 @@ def main() -> None:
     from reprun.cli_conditions import app as conditions  # noqa: PLC0415
     from reprun.cli_data import app as data  # noqa: PLC0415
     from reprun.cli_images import app as images  # noqa: PLC0415
+    from reprun.cli_reana import add_commands as add_reana  # noqa: PLC0415
     from reprun.console import show_error  # noqa: PLC0415
 
     _make_output_safe()
     add_commands(app)
+    add_reana(app)
     app.add_typer(
         conditions, name="conditions", help="Conditions: list, show, get, diff, verify, mask."
     )

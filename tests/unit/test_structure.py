@@ -42,6 +42,7 @@ FLOW = (
     "reprun.report",
     "reprun.judge",
     "reprun.run",
+    "reprun.reana",
     "reprun.matrix",
     "reprun.blessing",
     "reprun.console",
@@ -54,6 +55,7 @@ FLOW = (
     "reprun.cli_data",
     "reprun.cli_conditions",
     "reprun.cli_author",
+    "reprun.cli_reana",
     "reprun.cli",
     "reprun.__main__",
     "snakemake_executor_plugin_reprun",
@@ -67,14 +69,19 @@ TALKING = {
     "reprun.cli_data",
     "reprun.cli_conditions",
     "reprun.cli_author",
+    "reprun.cli_reana",
     "reprun.cli",
     "reprun.__main__",
+    # A program of its own, in another environment.
+    "reprun.reana.driver",
 }
 ONLY_IN = {
     "uproot": "reprun.histograms.",
     "docker": "reprun.engines.docker",
     "snakemake": "snakemake_executor_plugin_reprun",
     "typer": "reprun.cli",
+    "reana_client": "reprun.reana.driver",
+    "reana_commons": "reprun.reana.driver",
 }
 
 
