@@ -10,6 +10,7 @@ import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
+import cramjam
 import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
@@ -66,7 +67,7 @@ def test_export_and_import_again(made: Kitchen, tmp_path: Path) -> None:
         export_file(image, made.store, archive)
 
 
-@pytest.mark.parametrize("form", ["oci", "docker", "gzip"])
+@pytest.mark.parametrize("form", ["oci", "docker", "gzip", "zstd", "zstd-skippable"])
 def test_an_external_image_is_imported_and_its_digest_written_down(
     made: Kitchen, tmp_path: Path, form: str
 ) -> None:
@@ -74,8 +75,8 @@ def test_an_external_image_is_imported_and_its_digest_written_down(
     place = layout_of(made, tmp_path / "layout")
     if form == "docker":
         (place / "index.json").unlink()
-    if form == "gzip":
-        _compress_layers(place)
+    if form in PACKERS:
+        _compress_layers(place, PACKERS[form])
     with pytest.raises(SpecificationError, match="no digest is known"):
         catalogue.locked("foreign")
     image = import_file("foreign", place, catalogue, made.store, Silent())
@@ -93,14 +94,27 @@ def test_an_external_image_is_imported_and_its_digest_written_down(
     assert (made.directory / "foreign" / "external.lock").read_text() == lock
 
 
-def _compress_layers(place: Path) -> None:
-    """Turn the layers into gzip ones of two members each, as a registry would have them."""
+def _zstd(data: bytes) -> bytes:
+    return bytes(cramjam.zstd.compress(data))
+
+
+# In two members or frames each: builders write large layers so.
+PACKERS: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": lambda data: gzip.compress(data[:1000]) + gzip.compress(data[1000:]),
+    "zstd": lambda data: _zstd(data[:1000]) + _zstd(data[1000:]),
+    # A frame without content, as `zstd:chunked` has them.
+    "zstd-skippable": lambda data: b"\x50\x2a\x4d\x18\x04\x00\x00\x00toc." + _zstd(data),
+}
+
+
+def _compress_layers(place: Path, pack: Callable[[bytes], bytes]) -> None:
+    """Turn the layers into compressed ones, as a registry would have them."""
     index = json.loads((place / "index.json").read_text())
     blobs = place / "blobs/sha256"
     manifest = json.loads((blobs / index["manifests"][0]["digest"][7:]).read_text())
     for layer in manifest["layers"]:
         data = (blobs / layer["digest"][7:]).read_bytes()
-        packed = gzip.compress(data[:1000]) + gzip.compress(data[1000:])
+        packed = pack(data)
         layer["digest"] = sha256_bytes(packed)
         (blobs / layer["digest"][7:]).write_bytes(packed)
     packed = json.dumps(manifest).encode()
@@ -127,6 +141,12 @@ def _cut_gzip(place: Path) -> None:
     _layer(place).write_bytes(data[:-20])
 
 
+def _cut_zstd(place: Path) -> None:
+    data = _zstd(_layer(place).read_bytes())
+    _layer(place).chmod(0o644)
+    _layer(place).write_bytes(data[:-20])
+
+
 def _say_zstd(place: Path) -> None:
     _layer(place).chmod(0o644)
     _layer(place).write_bytes(b"\x28\xb5\x2f\xfd and more")
@@ -143,7 +163,8 @@ def _rewrite_index(place: Path, change: Callable[[dict[str, object]], None]) -> 
     [
         (_change_a_byte, "layer 1 of image 'foreign' has other bytes than its config says"),
         (_cut_gzip, "is cut short"),
-        (_say_zstd, "compressed with zstd"),
+        (_cut_zstd, "cannot be uncompressed: incomplete frame"),
+        (_say_zstd, "layer 1 of image 'foreign' cannot be uncompressed"),
         (lambda place: _layer(place).unlink(), "it lacks blobs/sha256/"),
         (lambda place: (place / "index.json").write_text("{"), "index.json is not JSON"),
         (lambda place: (place / "index.json").write_text("[]"), "no JSON object"),
