@@ -235,7 +235,7 @@ def test_both_engines_show_the_same_image(
     assert said[0] == said[1]
 
 
-# Not root-6.37: half a minute for a Dockerfile that differs from that of root-6.40 in one name.
+# Not root-6.37: half a minute for a Dockerfile that says what that of root-6.40 says.
 @pytest.mark.parametrize("name", ["columnar", "generator", "legacy-py2", "root-6.40"])
 def test_docker_builds_the_same_files_from_the_dockerfile(
     name: str, catalogue: Catalogue, store: Store, docker_url: str, tmp_path: Path
