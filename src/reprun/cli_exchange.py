@@ -18,7 +18,10 @@ from reprun.cli_images_output import (
 from reprun.console import progress_on_stderr
 
 if TYPE_CHECKING:
+    from reprun.images.catalogue import Catalogue
     from reprun.images.differ import Contents
+    from reprun.images.model import Image
+    from reprun.store import Store
 
 app = typer.Typer()
 From = Annotated[
@@ -54,11 +57,11 @@ def push(
         bool, typer.Option("--record", help="Write into image.lock that it is published there.")
     ] = False,
 ) -> None:
-    """Upload a stored image; its digests stay what they are."""
+    """Upload an image, built if need be; its digests stay what they are."""
     from reprun.images.transfer import push as push_image  # noqa: PLC0415
-    from reprun.store import Store  # noqa: PLC0415
 
-    where = push_image(name, repository, catalogue_here(), Store.default(), record=record)
+    catalogue, store, _ = _in_store(name)
+    where = push_image(name, repository, catalogue, store, record=record)
     typer.echo(f"pushed {where}")
 
 
@@ -80,12 +83,11 @@ def import_image(
 def export(
     name: Name, file: Annotated[Path, typer.Argument(help="New file; `docker load` takes it.")]
 ) -> None:
-    """Write an image as one file: an OCI layout that is also a docker-archive."""
+    """Write an image, built if need be, as one file: OCI layout and docker-archive in one."""
     from reprun.images.transfer import export_file  # noqa: PLC0415
-    from reprun.store import Store  # noqa: PLC0415
 
-    image = catalogue_here().locked(name)
-    export_file(image, Store.default(), file)
+    _, store, image = _in_store(name)
+    export_file(image, store, file)
     typer.echo(f"exported {image.reference} to {file}")
 
 
@@ -93,12 +95,9 @@ def export(
 def load(name: Name) -> None:
     """Load an image into the Docker daemon, fetching and building it if need be."""
     from reprun.engines.docker import DockerEngine  # noqa: PLC0415
-    from reprun.images.ensure import ensure  # noqa: PLC0415
     from reprun.images.layout import tag_of  # noqa: PLC0415
-    from reprun.store import Store  # noqa: PLC0415
 
-    store = Store.default()
-    image = ensure(name, catalogue_here(), store, progress_on_stderr())
+    _, store, image = _in_store(name)
     engine = DockerEngine(store)
     try:
         engine.prepare(image)
@@ -154,12 +153,11 @@ def sign(
     key: Key,
     signature: Annotated[Path, typer.Option(help="Where to write the signature.")],
 ) -> None:
-    """Sign a stored image with a private SSH key."""
+    """Sign an image, built if need be, with a private SSH key."""
     from reprun.images.sign import sign as sign_image  # noqa: PLC0415
-    from reprun.store import Store  # noqa: PLC0415
 
-    image = catalogue_here().locked(name)
-    sign_image(image, Store.default(), key, signature)
+    _, store, image = _in_store(name)
+    sign_image(image, store, key, signature)
     typer.echo(f"signed {image.reference}: {signature}")
 
 
@@ -217,3 +215,12 @@ def table(
         typer.echo(tables.table(catalogue_here()), nl=False)
     else:
         tables.write_table(catalogue_here(), write)
+
+
+def _in_store(name: str) -> tuple[Catalogue, Store, Image]:
+    """Return an image with all it is made of in the store: pulled, or fetched and built."""
+    from reprun.images.ensure import ensure  # noqa: PLC0415
+    from reprun.store import Store  # noqa: PLC0415
+
+    catalogue, store = catalogue_here(), Store.default()
+    return catalogue, store, ensure(name, catalogue, store, progress_on_stderr())

@@ -118,7 +118,13 @@ def fetch(name: Name, debian_mirror: Mirror = None) -> None:
     from reprun.store import Store  # noqa: PLC0415
 
     sources = Sources.from_environment(debian_mirror=debian_mirror)
-    fill(catalogue_here().definition(name), Store.default(), progress_on_stderr(), sources)
+    definition = catalogue_here().definition(name)
+    new = fill(definition, Store.default(), progress_on_stderr(), sources)
+    count = len(definition.debs) + len(definition.wheels)
+    arrived = f"{len(new)} of them new ({size_text(sum(each.size for each in new))})"
+    typer.echo(
+        f"all {count} locked files of {name} are in the store, {arrived if new else 'none new'}"
+    )
 
 
 @app.command()

@@ -58,7 +58,7 @@ def test_list_and_show(project: Kitchen) -> None:
 
 def test_fetch_build_verify_and_lock(project: Kitchen, tmp_path: Path) -> None:
     reference = project.catalogue().locked("tiny").reference
-    run("fetch", "tiny")
+    assert run("fetch", "tiny") == "all 2 locked files of tiny are in the store, none new\n"
     assert reference in run("build", "tiny", "--docker-context", str(tmp_path / "context"))
     assert (tmp_path / "context" / "Dockerfile").is_file()
     assert reference in run("build", "tiny", "--check-twice")
@@ -66,6 +66,15 @@ def test_fetch_build_verify_and_lock(project: Kitchen, tmp_path: Path) -> None:
     document = json.loads(run("lock", "tiny", "--image-only", "--format", "json"))
     assert document["reference"] == reference
     assert set(document) == {"schema_version", "name", "image", "manifest", "reference", "size"}
+
+
+def test_fetch_says_what_is_new(
+    project: Kitchen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REPRUN_MIRRORS", str(project.store.root))
+    monkeypatch.setenv("REPRUN_STORE", str(tmp_path / "another"))
+    said = run("fetch", "tiny")
+    assert said == "all 2 locked files of tiny are in the store, 2 of them new (0.0 MB)\n"
 
 
 def test_an_unknown_image_is_an_error_for_the_command_line_to_show(project: Kitchen) -> None:

@@ -22,7 +22,7 @@ from reprun.images.catalogue import Catalogue
 from reprun.images.differ import changes, contents
 from reprun.images.layout import docker_archive
 from reprun.images.prune import prune
-from reprun.images.sbom import sbom
+from reprun.images.sbom import SBOM_NAME, sbom
 from reprun.images.sign import sign, verify_signature
 from reprun.images.transfer import export_file, import_file
 from reprun.images.unpack import unpacked_root
@@ -254,9 +254,10 @@ def test_the_bill_of_materials_is_reproducible_and_fits_the_schema(made: Kitchen
 
 
 @pytest.mark.parametrize("name", ["columnar", "generator", "legacy-py2", "root-6.37", "root-6.40"])
-def test_the_bills_of_the_catalogue_fit_the_schema(name: str) -> None:
+def test_the_committed_bills_are_those_of_the_locks_and_fit_the_schema(name: str) -> None:
     catalogue = Catalogue(REPOSITORY / "images")
     data = sbom(catalogue.definition(name), catalogue.locked(name))
+    assert (REPOSITORY / "images" / name / SBOM_NAME).read_bytes() == data
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(data.decode()) is None
     components = json.loads(data)["components"]
     definition = catalogue.definition(name)

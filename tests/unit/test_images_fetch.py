@@ -99,6 +99,36 @@ def test_a_mirror_may_be_a_store_an_archive_or_a_flat_directory(tmp_path: Path) 
         assert all(store.has(d) for d in (made.debs[0].digest, made.wheels[0].digest))
 
 
+class Heard(Silent):
+    """Keeps what is said."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, message: str) -> None:
+        """Note a line."""
+        self.lines.append(message)
+
+
+def test_a_file_that_has_rotted_in_the_store_is_set_aside_and_fetched_anew(tmp_path: Path) -> None:
+    made = tiny(tmp_path)
+    definition = made.definition()
+    sources = Sources(mirrors=(str(mirror(made, tmp_path / "archive")),), index=False)
+    deb = made.debs[0]
+    blob = made.store.blob_path(deb.digest)
+    good = blob.read_bytes()
+    blob.chmod(0o644)
+    blob.write_bytes(good[:-1])  # cut short
+    heard = Heard()
+    assert fetch(definition, made.store, heard, sources) == (deb,)
+    assert blob.read_bytes() == good
+    (line,) = heard.lines
+    assert line.startswith(f"{deb.filename} had other bytes in the store: set aside as ")
+    assert (made.store.root / "quarantine" / blob.name).read_bytes() == good[:-1]
+    assert fetch(definition, made.store, heard, sources) == ()
+    assert len(heard.lines) == 1
+
+
 def test_packages_come_from_the_debian_mirror_and_are_asked_for_once(tmp_path: Path) -> None:
     made = tiny(tmp_path)
     made.wheels.clear()

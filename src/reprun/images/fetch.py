@@ -98,17 +98,20 @@ def system_debian_mirrors() -> tuple[str, ...]:
     return tuple(found)
 
 
-def fetch(definition: Definition, store: Store, progress: Progress, sources: Sources) -> None:
-    """Put every locked file of an image into the store.
+def fetch(
+    definition: Definition, store: Store, progress: Progress, sources: Sources
+) -> tuple[Locked, ...]:
+    """Put every locked file of an image into the store; return those that were not there.
 
-    What is there already is not fetched again, so an interrupted fetch goes on where it was.
+    What is there already is not fetched again, so an interrupted fetch goes on where it was. A
+    file whose bytes have changed in the store is set aside, said, and fetched like a missing one.
     Raises InputsGoneError that lists what no source has, and IntegrityError when the sources
     have only other bytes under a locked name.
     """
     locked: list[Locked] = [*definition.debs, *definition.wheels]
-    missing = [entry for entry in locked if not store.has(entry.digest)]
+    missing = [entry for entry in locked if not _is_there(entry, store, progress)]
     if not missing:
-        return
+        return ()
     fetcher = _Fetcher(store, sources)
     total = sum(entry.size for entry in missing)
     with progress.task(f"fetching {definition.name}", total) as task:
@@ -126,6 +129,21 @@ def fetch(definition: Definition, store: Store, progress: Progress, sources: Sou
     gone = [entry for entry in missing if not store.has(entry.digest)]
     if gone:
         raise _gone(definition, gone, sources, fetcher.wrong)
+    return tuple(missing)
+
+
+def _is_there(entry: Locked, store: Store, progress: Progress) -> bool:
+    if not store.has(entry.digest):
+        return False
+    try:
+        store.verified(entry.digest)
+    except IntegrityError:
+        aside = store.quarantine(entry.digest)
+        progress.say(
+            f"{entry.filename} had other bytes in the store: set aside as {aside}, fetched anew"
+        )
+        return False
+    return True
 
 
 class _Fetcher:
