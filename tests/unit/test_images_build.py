@@ -368,7 +368,7 @@ def test_locking_the_image_alone_keeps_packages_and_writes_what_follows(tmp_path
     write_context(definition, built.image, made.store, context)
     assert sha256_file(context / "1-debian-packages.tar") == built.image.layers[0].digest
     assert (context / "Dockerfile").read_text() == text
-    with pytest.raises(StorageError, match="not empty"):
+    with pytest.raises(StorageError, match="not an empty directory"):
         write_context(definition, built.image, made.store, context)
 
 

@@ -65,6 +65,9 @@ def test_export_and_import_again(made: Kitchen, tmp_path: Path) -> None:
     assert (unpacked_root(image, other) / "usr/bin/hello").is_file()
     with pytest.raises(SpecificationError, match="exists already"):
         export_file(image, made.store, archive)
+    with pytest.raises(SpecificationError, match="there is no directory") as caught:
+        export_file(image, made.store, tmp_path / "none" / "out.tar")
+    assert caught.value.hint == f"mkdir -p {tmp_path / 'none'}"
 
 
 @pytest.mark.parametrize("form", ["oci", "docker", "gzip", "zstd", "zstd-skippable"])
@@ -195,8 +198,14 @@ def test_a_damaged_archive_is_refused(
 def test_a_file_that_is_no_archive_is_refused(made: Kitchen, tmp_path: Path) -> None:
     catalogue = Catalogue(made.directory)
     (tmp_path / "text").write_text("not a tar")
-    with pytest.raises(IntegrityError, match="cannot be read"):
+    with pytest.raises(SpecificationError, match="this is no tar archive") as caught:
         import_file("foreign", tmp_path / "text", catalogue, made.store, Silent())
+    assert (caught.value.hint or "").startswith("docker save")
+    archive = tmp_path / "whole.tar"
+    export_file(catalogue.locked("tiny"), made.store, archive)
+    (tmp_path / "half.tar").write_bytes(archive.read_bytes()[: archive.stat().st_size // 2])
+    with pytest.raises(IntegrityError, match="cannot be read"):
+        import_file("foreign", tmp_path / "half.tar", catalogue, made.store, Silent())
     with pytest.raises(SpecificationError, match="no such file"):
         import_file("foreign", tmp_path / "none", catalogue, made.store, Silent())
 

@@ -25,6 +25,7 @@ from reprun.progress import Progress, Task
 from reprun.store import Store
 
 DEEPEST_INDEX = 3
+SAVE_HINT = "docker save IMAGE -o FILE   # writes a file that can be imported"
 
 Opener = Callable[[], AbstractContextManager[IO[bytes]]]
 
@@ -61,7 +62,7 @@ def import_image(name: str, path: Path, store: Store, progress: Progress) -> Imp
             raise SpecificationError(
                 "this is neither an OCI layout (index.json) nor a docker-archive (manifest.json)",
                 place=str(path),
-                hint="docker save IMAGE -o FILE   # writes one that is",
+                hint=SAVE_HINT,
             )
         with progress.task(f"importing {name}", None) as task:
             return take(name, config, layers, store, task, source_manifest=source)
@@ -239,17 +240,32 @@ def _parse(data: bytes, what: str, path: Path) -> dict[str, Any]:
 @contextmanager
 def _files(path: Path) -> Iterator[_Files]:
     if not path.exists():
-        raise SpecificationError("there is no such file or directory", place=str(path))
+        raise SpecificationError(
+            "there is no such file or directory", place=str(path), hint=SAVE_HINT
+        )
     try:
         if path.is_dir():
             yield _Directory(path)
         else:
-            with tarfile.open(path) as tar:
+            with _open_tar(path) as tar:
                 yield _Tar(tar)
     except (tarfile.TarError, EOFError, zlib.error) as error:
         raise IntegrityError(f"the archive cannot be read: {error}", place=str(path)) from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise IntegrityError(f"the archive is malformed: {error!r}", place=str(path)) from error
+
+
+def _open_tar(path: Path) -> tarfile.TarFile:
+    try:
+        return tarfile.open(path)
+    except tarfile.ReadError as error:  # it begins like no tar and like no compressed one
+        raise SpecificationError(
+            "this is no tar archive", place=str(path), hint=SAVE_HINT
+        ) from error
+    except OSError as error:
+        raise SpecificationError(
+            f"the archive cannot be opened: {error.strerror or error}", place=str(path)
+        ) from error
 
 
 class _Directory:
