@@ -155,7 +155,7 @@ def test_a_host_that_does_not_answer_is_given_up(tmp_path: Path) -> None:
     made = tiny(tmp_path)
     with serving(tmp_path) as (url, _):
         pass
-    with pytest.raises(InputsGoneError, match="these 2 locked files any more: hello"):
+    with pytest.raises(InputsGoneError, match="2 locked files any more: hello"):
         fetch(
             made.definition(),
             Store(tmp_path / "fresh"),
@@ -171,7 +171,7 @@ def test_what_is_gone_is_listed_and_the_rest_is_kept(tmp_path: Path) -> None:
     store = Store(tmp_path / "fresh")
     with (
         serving(archive) as (url, asked),
-        pytest.raises(InputsGoneError, match=r"these 1 locked files any more: hello") as caught,
+        pytest.raises(InputsGoneError, match=r"1 locked file any more: hello") as caught,
     ):
         fetch(made.definition(), store, Silent(), Sources((str(archive),), (url,), index=False))
     assert len(asked) == 1
@@ -226,7 +226,7 @@ def test_wheels_come_through_the_users_pip(tmp_path: Path, monkeypatch: pytest.M
 
     made.wheel(wheel_bytes({**GREET, "gone.py": b""}), name="gone")
     fresh = Store(tmp_path / "fresher")
-    with pytest.raises(InputsGoneError, match=r"these 1 locked files any more: gone-2\.0"):
+    with pytest.raises(InputsGoneError, match=r"1 locked file any more: gone-2\.0"):
         fetch(made.definition(), fresh, Silent(), Sources())
     assert fresh.has(made.wheels[0].digest)
 

@@ -32,6 +32,7 @@ from reprun.images.definition import Definition
 from reprun.images.lockfiles import DebEntry, WheelEntry
 from reprun.progress import Progress, Task
 from reprun.store import Store
+from reprun.wording import count_of
 
 CONNECTIONS = 8
 PIPS = 3
@@ -323,14 +324,14 @@ def _gone(
     if no_debian:
         return InputsGoneError(
             f"image '{definition.name}': this system's apt knows no Debian mirror, and no mirror "
-            f"of REPRUN_MIRRORS has these {len(gone)} locked files: {names}",
+            f"of REPRUN_MIRRORS has {count_of(len(gone), 'locked file')}: {names}",
             place=str(definition.directory),
             hint="export REPRUN_DEBIAN_MIRROR=URL   # of a Debian archive: what precedes pool/; "
             f"or: reprun images pull {definition.name} --from HOST/REPOSITORY",
         )
     return InputsGoneError(
-        f"image '{definition.name}': no source has these {len(gone)} locked files any more: "
-        f"{names}",
+        f"image '{definition.name}': no source has "
+        f"{count_of(len(gone), 'locked file')} any more: {names}",
         place=str(definition.directory),
         hint="export REPRUN_MIRRORS=DIRECTORY   # a store or directory that holds them; or lock "
         f"anew: reprun images lock {definition.name}",
