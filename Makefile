@@ -9,6 +9,8 @@ help:
 	@echo "make test       set up what is missing, then run the whole test suite"
 	@echo "make test-oldest  the executor's tests on the oldest Snakemake allowed"
 	@echo "make images     build every image twice and compare with its lock"
+	@echo "make images-everywhere  build columnar under Python 3.11, 3.12 and 3.13, as two users;"
+	@echo "                name them with PYTHONS='…', other images with IMAGES='…'"
 	@echo "make lint       ruff and mypy"
 	@echo "make benchmark  print speeds as ratios (docs: benchmarks/README.md)"
 	@echo "make clean      remove the environment and build products, not the store"
@@ -39,6 +41,14 @@ test-oldest: setup-test
 .PHONY: images
 images: setup
 	@$(REPRUN) images check
+
+# A Python that is not there is an error: nothing is skipped. Not in CI, which has one Python.
+PYTHONS ?= python3.11 python3.12 python3.13
+IMAGES ?= columnar
+.PHONY: images-everywhere
+images-everywhere: setup
+	@for image in $(IMAGES); do $(REPRUN) images fetch $$image; done
+	@PYTHONS="$(PYTHONS)" .venv/bin/python tools/images-everywhere $(IMAGES)
 
 .PHONY: lint
 lint: setup-test
