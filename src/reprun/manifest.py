@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from reprun.documents import Document, InsidePath, Name, Sha256, read_document, validated
 from reprun.errors import SpecificationError
+from reprun.faults import ADLER32
 
 SCHEMES = ("https", "http", "root", "file")
 
@@ -22,7 +23,7 @@ def _source(uri: str) -> str:
 
 
 Uri = Annotated[str, AfterValidator(_source)]
-Adler32 = Annotated[str, Field(pattern=r"^[0-9a-f]{8}$")]
+Adler32 = Annotated[str, Field(pattern=ADLER32)]
 Size = Annotated[int, Field(ge=0)]
 
 

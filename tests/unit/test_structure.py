@@ -20,6 +20,7 @@ FLOW = (
     "reprun.store",
     "reprun.keeping",
     "reprun.project",
+    "reprun.faults",
     "reprun.documents",
     "reprun.manifest",
     "reprun.spec",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
@@ -10,8 +9,9 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from reprun.digests import canonical_json, sha256_bytes
-from reprun.documents import Document, Name, validated
+from reprun.documents import Document, Name, read_document, validated
 from reprun.errors import SpecificationError, did_you_mean
+from reprun.faults import ROOT_HASH
 from reprun.manifest import DataFile, Dataset
 
 DOCUMENT = "snapshot.toml"
@@ -52,7 +52,7 @@ class Snapshot(Document):
     source: str | None = None
     """Of a CVMFS repository: where this machine has mounted it."""
     revision: Annotated[int, Field(ge=0)] | None = None
-    root_hash: Annotated[str, Field(pattern=r"^[0-9a-f]{40,64}$")] | None = None
+    root_hash: Annotated[str, Field(pattern=ROOT_HASH)] | None = None
     servlet: str | None = None
     """Of Frontier: the address jobs ask; nothing there is locked."""
 
@@ -102,13 +102,8 @@ class Snapshot(Document):
 def load_snapshot(directory: Path) -> Snapshot:
     """Read the snapshot of a directory; raises SpecificationError with file and field."""
     path = directory / DOCUMENT
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecificationError(f"cannot read {path.name}: {error}", place=str(path)) from error
-    except tomllib.TOMLDecodeError as error:
-        raise SpecificationError(f"not valid TOML: {error}", place=str(path)) from error
-    snapshot = validated(Snapshot, document, path, {})
+    document, lines = read_document(path)
+    snapshot = validated(Snapshot, document, path, lines)
     if snapshot.name != directory.name:
         raise SpecificationError(
             f"the snapshot in {directory.name}/ calls itself '{snapshot.name}'", place=str(path)
