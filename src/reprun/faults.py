@@ -96,28 +96,33 @@ def faults_of(error: ValidationError, model: type[BaseModel]) -> list[Fault]:
 
 def _sentence(kind: str, fault: Any, location: Location, model: type[BaseModel]) -> str:
     given, context = fault["input"], fault.get("ctx", {})
-    if kind == "extra_forbidden":
-        return f"unknown field.{did_you_mean(str(location[-1]), fields_at(model, location[:-1]))}"
-    if kind == "missing":
-        return "this field is missing"
-    if kind in ("value_error", "assertion_error"):
-        return str(context["error"])
-    if kind == "literal_error":
-        allowed = str(context["expected"])
-        near = did_you_mean(str(given), allowed.replace("'", "").replace(" or ", ", ").split(", "))
-        return f"must be {allowed}, {_is(given)}.{near}"
-    if kind == "string_pattern_mismatch" and context["pattern"] in MEANING_OF_PATTERN:
-        return f"{MEANING_OF_PATTERN[context['pattern']]}, {_is(given)}"
-    if kind == "string_too_long":
-        return f"must be of {context['max_length']} letters at most, has {len(given)}"
-    if kind == "too_short":
-        return f"must have at least {_entries(context['min_length'])}, has {_entries(len(given))}"
-    if kind in BOUNDS:
-        name, words = BOUNDS[kind]
-        return f"must be {words} {context[name]}, {_is(given)}"
-    if kind in EXPECTED:
-        return f"must be {EXPECTED[kind]}, {_is(given)}" + _advice(kind, given)
-    return str(fault["msg"])
+    match kind:
+        case "extra_forbidden":
+            near = did_you_mean(str(location[-1]), fields_at(model, location[:-1]))
+            said = f"unknown field.{near}"
+        case "missing":
+            said = "this field is missing"
+        case "value_error" | "assertion_error":
+            said = str(context["error"])
+        case "literal_error":
+            allowed = str(context["expected"])
+            known = allowed.replace("'", "").replace(" or ", ", ").split(", ")
+            said = f"must be {allowed}, {_is(given)}.{did_you_mean(str(given), known)}"
+        case "string_pattern_mismatch" if context["pattern"] in MEANING_OF_PATTERN:
+            said = f"{MEANING_OF_PATTERN[context['pattern']]}, {_is(given)}"
+        case "string_too_long":
+            said = f"must be of {context['max_length']} letters at most, has {len(given)}"
+        case "too_short":
+            least = _entries(context["min_length"])
+            said = f"must have at least {least}, has {_entries(len(given))}"
+        case _ if kind in BOUNDS:
+            name, words = BOUNDS[kind]
+            said = f"must be {words} {context[name]}, {_is(given)}"
+        case _ if kind in EXPECTED:
+            said = f"must be {EXPECTED[kind]}, {_is(given)}{_advice(kind, given)}"
+        case _:
+            said = str(fault["msg"])
+    return said
 
 
 def _is(value: Any) -> str:
