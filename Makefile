@@ -8,6 +8,7 @@ help:
 	@echo "make h4l        set up what is missing, then reproduce the CMS H->4l result"
 	@echo "make test       set up what is missing, then run the whole test suite"
 	@echo "make test-oldest  the executor's tests on the oldest Snakemake allowed"
+	@echo "make test-reflinks  files shared on real XFS and Btrfs (root, loop devices; not in CI)"
 	@echo "make images     build every image twice and compare with its lock"
 	@echo "make lint       ruff and mypy"
 	@echo "make benchmark  print speeds as ratios (docs: benchmarks/README.md)"
@@ -35,6 +36,10 @@ test-oldest: setup-test
 	@$(PYTHON) -m venv build/oldest
 	@build/oldest/bin/pip install --quiet -e . pytest hypothesis snakemake==9.22.0
 	@build/oldest/bin/python -m pytest tests/integration/test_executor.py
+
+.PHONY: test-reflinks
+test-reflinks: setup-test
+	@tools/test-reflinks
 
 .PHONY: images
 images: setup

@@ -11,6 +11,7 @@ import pytest
 from reprun.data.records import (
     dataset_of,
     files_of,
+    int_of,
     record_from_file,
     record_from_portal,
 )
@@ -129,3 +130,21 @@ def test_the_portal_is_asked_by_number(server: Server, monkeypatch: pytest.Monke
     with pytest.raises(InputsGoneError, match="the portal does not answer") as error:
         record_from_portal(1)
     assert str(error.value.hint).startswith("reprun data import-record FILE")
+
+
+@pytest.mark.parametrize("text", ["²", "٣", "-1", "1.0", ""])
+def test_what_is_no_number_of_a_record(text: str) -> None:
+    assert int_of(text) is None
+
+
+def test_a_portal_that_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REPRUN_PORTAL", "nonsense")
+    with pytest.raises(SpecificationError, match="REPRUN_PORTAL is 'nonsense'"):
+        record_from_portal(1)
+
+
+def test_a_portal_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REPRUN_PORTAL", "http://127.0.0.1:1")
+    with pytest.raises(InputsGoneError) as error:
+        record_from_portal(1)
+    assert "does not answer: [Errno 111] Connection refused" in error.value.message

@@ -126,7 +126,7 @@ def _http(source: str, offset: int, size: int, session: requests.Session) -> Ite
     except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
         raise SourceRefusedError(str(error)) from error
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-        raise SourceFailedError(_reason(error)) from error
+        raise SourceFailedError(innermost_reason(error)) from error
 
 
 def _start_of(answer: requests.Response, offset: int, size: int) -> int:
@@ -147,7 +147,7 @@ def _body(answer: requests.Response) -> Iterator[bytes]:
         yield chunk
 
 
-def _reason(error: BaseException) -> str:
+def innermost_reason(error: BaseException) -> str:
     """Return the innermost cause in one line: urllib3 wraps it three times."""
     while inner := error.__cause__ or error.__context__:
         error = inner
