@@ -74,6 +74,16 @@ ResultsOption = Annotated[
     Path, typer.Option("--results", help="Directory for workspaces, records and reports.")
 ]
 VariantOption = Annotated[str | None, typer.Option(help="Variant (another image) of the analysis.")]
+MaxEventsOption = Annotated[
+    int | None,
+    typer.Option("--max-events", min=1, metavar="N", help="Only the first N events."),
+]
+FractionOption = Annotated[
+    float | None,
+    typer.Option(
+        "--fraction", min=0.0, max=1.0, metavar="F", help="Only this fraction of the events."
+    ),
+]
 DataOption = Annotated[
     str | None, typer.Option("--data", help="Dataset of the analysis, e.g. original.")
 ]
@@ -103,6 +113,8 @@ def run(
     analysis: AnalysisArgument,
     variant: VariantOption = None,
     dataset: DataOption = None,
+    max_events: MaxEventsOption = None,
+    fraction: FractionOption = None,
     parameter: Annotated[
         list[str] | None,
         typer.Option("--parameter", "-p", metavar="NAME=VALUE", help="Override a parameter."),
@@ -131,15 +143,17 @@ def run(
     output_format: FormatOption = "text",
 ) -> None:
     """Run an analysis in its image and tell whether it still gives its reference."""
+    from reprun.cell import RunRequest  # noqa: PLC0415
     from reprun.console import progress_on_stderr  # noqa: PLC0415
-    from reprun.run import RunRequest  # noqa: PLC0415
     from reprun.run import run as run_analysis  # noqa: PLC0415
+    from reprun.spec import tier_of  # noqa: PLC0415
     from reprun.store import Store  # noqa: PLC0415
 
     request = RunRequest(
         analysis=analysis,
         variant=variant,
         dataset=dataset,
+        tier=tier_of(max_events, fraction),
         parameters=_parameters(parameter or []),
         engine=engine,
         cores=cores,
@@ -159,6 +173,60 @@ def run(
 
         print_summary(outcome)
     raise typer.Exit(0 if outcome.report.reproduced else 1)
+
+
+@app.command()
+def matrix(
+    cells: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[CELL]…", help="Globs of ANALYSIS or ANALYSIS/VARIANT. Default: all."
+        ),
+    ] = None,
+    engine: Annotated[
+        Engine, typer.Option(help="auto takes the first whose self-check passes.")
+    ] = "auto",
+    cores: Annotated[
+        int | None, typer.Option(min=1, help="Cores to use. Default: all there are.")
+    ] = None,
+    results: ResultsOption = Path("results"),
+    again: Annotated[bool, typer.Option("--again", help="Run every step, changed or not.")] = False,
+    relock_images: Annotated[
+        bool,
+        typer.Option("--relock-images", help="As for reprun run, for every image."),
+    ] = False,
+    output_format: Annotated[
+        Literal["text", "json", "junit", "markdown"],
+        typer.Option("--format", help="How the result is printed."),
+    ] = "text",
+) -> None:
+    """Run every analysis in every variant, one cell each, and judge them all."""
+    from reprun.console import progress_on_stderr  # noqa: PLC0415
+    from reprun.matrix import MatrixRequest, exit_code, run_matrix  # noqa: PLC0415
+    from reprun.report import matrix as renderers  # noqa: PLC0415
+    from reprun.store import Store  # noqa: PLC0415
+
+    request = MatrixRequest(
+        cells=tuple(cells or ()),
+        engine=engine,
+        cores=cores,
+        results=results,
+        again=again,
+        relock_images=relock_images,
+    )
+    found = run_matrix(request, Store.default(), progress_on_stderr())
+    if output_format == "text":
+        from reprun.screens import print_matrix  # noqa: PLC0415
+
+        print_matrix(found, results)
+    else:
+        render = {
+            "json": renderers.matrix_json,
+            "junit": renderers.matrix_junit,
+            "markdown": renderers.matrix_markdown,
+        }[output_format]
+        print(render(found), end="")
+    raise typer.Exit(exit_code(found))
 
 
 @app.command()
@@ -242,12 +310,18 @@ def bless(
     author: Annotated[str, typer.Option(help="Who says so. Default: git's user.name.")] = "",
     variant: VariantOption = None,
     dataset: DataOption = None,
+    max_events: MaxEventsOption = None,
+    fraction: FractionOption = None,
     results: ResultsOption = Path("results"),
 ) -> None:
     """Make the last run's histograms and tables the reference, and lock it."""
     from reprun.blessing import bless_last_run  # noqa: PLC0415
+    from reprun.spec import tier_of  # noqa: PLC0415
 
-    for name in bless_last_run(analysis, variant, dataset, results, reason=reason, author=author):
+    tier = tier_of(max_events, fraction)
+    for name in bless_last_run(
+        analysis, variant, dataset, tier, results, reason=reason, author=author
+    ):
         print(name)
     print(f"blessed and locked; now: reprun run {analysis}")
 

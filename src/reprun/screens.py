@@ -23,6 +23,7 @@ from reprun.spec import Analysis, load_analysis
 from reprun.store import Store
 
 if TYPE_CHECKING:
+    from reprun.report.matrix import MatrixReport
     from reprun.run import RunOutcome
 
 MIN_WIDTH = 100
@@ -66,6 +67,19 @@ def print_summary(outcome: RunOutcome) -> None:
                 style="dim",
             )
         )
+
+
+def print_matrix(matrix: MatrixReport, results: Path) -> None:
+    """Print one row for each cell, the sentence, and where the page is."""
+    from reprun.matrix import HOME, PAGE  # noqa: PLC0415
+    from reprun.report.matrix import matrix_renderable, matrix_text  # noqa: PLC0415
+
+    console = _console()
+    if console.is_terminal:
+        console.print(matrix_renderable(matrix))
+    else:
+        print(matrix_text(matrix, MIN_WIDTH + 40), end="")
+    print(f"page: {_shown(results.resolve() / HOME / PAGE)}")
 
 
 def _shown(path: Path) -> str:

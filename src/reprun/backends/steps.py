@@ -91,6 +91,7 @@ class StepRunner:
         echo: Callable[[bytes], None] | None = None,
         mounts: Sequence[Mount] = (),
         network: bool = False,
+        cancelled: threading.Event | None = None,
     ) -> None:
         self._engine = engine
         self._workspace = workspace
@@ -98,7 +99,7 @@ class StepRunner:
         self._echo = echo
         self._mounts = tuple(mounts)
         self._network = network
-        self.cancelled = threading.Event()
+        self.cancelled = cancelled or threading.Event()
 
     def run(self, step: Step) -> StepRecord:
         """Run a step; the record tells how it ended. Raises only when the engine fails."""

@@ -84,6 +84,7 @@ def _heading(report: Report) -> Text:
     parts += [f"variant {about.variant}"] if about.variant else []
     parts += [f"image {about.image}"] if about.image else []
     parts += [f"data {about.dataset}"] if about.dataset else []
+    parts += [about.tier] if about.tier else []
     return Text.assemble((_seen(about.title), "bold"), "\n", (_seen(" · ".join(parts)), "dim"))
 
 
