@@ -66,6 +66,7 @@ class Cell:
     plan: Plan
     snapshots: Mapping[Path, Snapshot]
     """Conditions by the directory they lie in."""
+    store: Store
     network: bool
     run_directory: Path
     deviations: tuple[str, ...] = ()
@@ -99,7 +100,7 @@ class Cell:
         return sha256_bytes(canonical_json(part))
 
 
-def load_cell(request: RunRequest) -> Cell:
+def load_cell(request: RunRequest, store: Store) -> Cell:
     """Return the cell a request asks for. Reads documents and locks; fetches nothing.
 
     Raises SpecificationError for what is wrong or unknown, and IntegrityError where something
@@ -112,7 +113,9 @@ def load_cell(request: RunRequest) -> Cell:
     catalogue = Catalogue(project.images)
     _, variant = analysis.variant(request.variant)
     picked = analysis.dataset(request.dataset)
-    lock, changes = enforce_lock(analysis, directory, catalogue, update=request.update_lock)
+    lock, changes = enforce_lock(
+        analysis, directory, catalogue, update=request.update_lock, store=store
+    )
     images = {entry: catalogue.locked(name) for entry, name in variant.all_images.items()}
     snapshots = snapshots_of(directory, analysis.conditions_of(request.variant))
     return Cell(
@@ -125,6 +128,7 @@ def load_cell(request: RunRequest) -> Cell:
         images=images,
         plan=_plan(analysis, lock, images, request),
         snapshots=snapshots,
+        store=store,
         network=refuse_network(snapshots, analysis.name, allowed=request.allow_network),
         run_directory=run_directory_of(
             analysis, request.variant, request.dataset, request.tier, request.results
