@@ -11,6 +11,7 @@ help:
 	@echo "make test-reflinks  files shared on real XFS and Btrfs (root, loop devices; not in CI)"
 	@echo "make images     build every image twice and compare with its lock"
 	@echo "make lint       ruff and mypy"
+	@echo "make schemas    docs/schemas and docs/analysis-yaml.md from the models"
 	@echo "make benchmark  print speeds as ratios (docs: benchmarks/README.md)"
 	@echo "make clean      remove the environment and build products, not the store"
 
@@ -48,6 +49,10 @@ images: setup
 .PHONY: lint
 lint: setup-test
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
+
+.PHONY: schemas
+schemas: setup
+	@.venv/bin/python tools/schemas
 
 .PHONY: benchmark
 benchmark: setup-test

@@ -38,6 +38,7 @@ FLOW = (
     "reprun.reference",
     "reprun.compare",
     "reprun.report",
+    "reprun.schemas",
     "reprun.judge",
     "reprun.run",
     "reprun.matrix",
