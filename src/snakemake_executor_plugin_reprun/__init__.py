@@ -31,6 +31,7 @@ from snakemake_interface_executor_plugins.settings import (
 
 from reprun.backends.cells import CellWorkflow, read_cells
 from reprun.backends.events import EventWriter
+from reprun.backends.planned import PlannedStep, write_plan
 from reprun.backends.steps import (
     DEFAULT_MEMORY_MB,
     SNAKEMAKE_DIRECTORY,
@@ -70,6 +71,9 @@ class ExecutorSettings(ExecutorSettingsBase):  # type: ignore[misc]
         default=None,
         metadata={"help": "JSON list of the cells of a matrix: workspaces, images, mounts of each"},
     )
+    plan: Optional[str] = field(
+        default=None, metadata={"help": "write the planned jobs to this JSON file and run none"}
+    )
     events: Optional[str] = field(
         default=None, metadata={"help": "file that receives one JSON object for each event"}
     )
@@ -100,6 +104,11 @@ class Executor(RealExecutor):  # type: ignore[misc]
         settings = self.workflow.executor_settings
         self._events = EventWriter(Path(settings.events) if settings.events else None)
         self._cells = {cell.name: cell for cell in self._known_cells()}
+        if settings.plan:
+            levels = self.dag.toposorted()
+            jobs = [job for level in levels for job in sorted(level, key=str) if not job.is_norun]
+            write_plan(map(_planned, jobs), Path(settings.plan))
+            raise WorkflowError(f"planned {len(jobs)} jobs, run none")
         self._running: dict[int, Any] = {}
         self._lock = threading.Lock()
         self._cancelled = threading.Event()
@@ -284,6 +293,35 @@ class Executor(RealExecutor):  # type: ignore[misc]
         else:
             self.logger.error(str(error))
         self.report_job_error(info)
+
+
+def _planned(job: Any) -> PlannedStep:
+    """Return a job as it is planned, with what a run would refuse it for."""
+    resources = job.resources
+    memory, minutes = resources.get("mem_mb"), resources.get("runtime")
+    alone = CellWorkflow(
+        name="", prefix="", snakefile=Path(), config={}, targets=(), images=Path(), logs=Path()
+    )
+    fault = None
+    try:
+        _refuse_streams(job, alone)
+        _refuse(job, alone)
+    except SpecificationError as error:
+        fault = error.message
+    return PlannedStep(
+        rule=job.rule.name,
+        wildcards={key: str(value) for key, value in job.wildcards_dict.items()},
+        command=(job.shellcmd or "") if job.is_shell else "",
+        container=job.container_img_url,
+        inputs=tuple(map(str, job.input)),
+        outputs=tuple(map(str, job.output)),
+        logs=tuple(map(str, job.log)),
+        threads=max(1, job.threads),
+        memory_mb=memory if isinstance(memory, int) else None,
+        minutes=minutes if isinstance(minutes, int | float) else None,
+        benchmark=str(job.benchmark) if job.benchmark else None,
+        fault=fault,
+    )
 
 
 def _refuse_streams(job: Any, cell: CellWorkflow) -> None:

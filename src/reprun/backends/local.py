@@ -95,13 +95,13 @@ def run_workflow(request: WorkflowRequest, progress: Progress) -> WorkflowOutcom
     config = request.run_directory / "config.json"
     config.write_text(json.dumps(dict(request.config)), encoding="utf-8")
     own += ["--configfile", str(config), "--", *request.targets]
-    command = _command(request.engine, request.cores, request.workspace, events, own)
+    command = snakemake_command(request.engine, request.cores, request.workspace, events) + own
     log = request.run_directory / LOG
     end = _run(command, request.workspace, events, log, progress)
     error = end.interrupted or end.follower.refused.get("")
     steps = end.follower.steps[""]
     if error is None and end.exit_code != 0 and all(step.succeeded for step in steps):
-        error = _planning_error(log, request.snakefile)
+        error = planning_error(log, request.snakefile)
     return WorkflowOutcome(tuple(command), tuple(steps), error)
 
 
@@ -134,7 +134,7 @@ def run_workflows(
     ]
     own += ["--forcerun", *forced] if forced else []
     own += ["--config", f"cells={json.dumps(str(listing))}"]
-    command = _command(first.engine, first.cores, home, events, own)
+    command = snakemake_command(first.engine, first.cores, home, events) + own
     end = _run(command, home, events, log, progress, labels)
     if end.interrupted is None and end.exit_code != 0 and not end.follower.planned:
         return {label: run_workflow(one, progress) for label, one in requests.items()}
@@ -260,23 +260,21 @@ class _Follower:
         )
 
 
-def _command(
-    engine: str, cores: int, directory: Path, events: Path, own: Sequence[str]
-) -> list[str]:
-    return [
+def snakemake_command(engine: str, cores: int, directory: Path, events: Path | None) -> list[str]:
+    """Return what starts Snakemake on our executor, without what differs between uses."""
+    command = [
         *(sys.executable, "-m", "snakemake"),
         *("--directory", str(directory)),
         *("--cores", str(cores)),
         *("--executor", "reprun"),
         *("--reprun-engine", engine),
         "--reprun-checked",
-        *("--reprun-events", str(events)),
         *("--reprun-parent", str(os.getpid())),
         "--rerun-incomplete",
         "--nolock",  # each run directory is locked by us, by a lock that a kill releases
         *("--latency-wait", "0"),
-        *own,
     ]
+    return command + (["--reprun-events", str(events)] if events else [])
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
@@ -290,8 +288,8 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _planning_error(log: Path, snakefile: str) -> SpecificationError:
-    """Return what Snakemake could not make of the Snakefile."""
+def planning_error(log: Path, snakefile: str) -> SpecificationError:
+    """Return what Snakemake could not make of the Snakefile, from the end of its log."""
     noise = ("Assuming unrestricted", "Using shell", "Provided cores", "host:", "Building DAG")
     lines = [
         line

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -34,27 +34,41 @@ def prepare(
     Raises InputsGoneError and IntegrityError as `data.resolve` does, and when a CVMFS
     repository is not mounted here or stands at another revision than the pinned one.
     """
-    mounts = []
-    for target, together in by_mount(snapshots).items():
+    for together in by_mount(snapshots).values():
         files: dict[str, data.ResolvedFile] = {}
         for directory, snapshot in together:
             if snapshot.kind == "cvmfs":
                 check_revision(snapshot)
-                mounts.append(ConditionsMount(Path(snapshot.source or ""), target))
             elif snapshot.files:
                 found = data.resolve(snapshot.dataset(), directory, store, progress)
                 files |= {file.path: file for file in found}
                 lies = {each.path: each.local or store.blob_path(each.digest) for each in found}
                 keep_tables(snapshot, lies, store)
         if files:
-            names = "+".join(snapshot.name for _, snapshot in together)
-            home = run_directory / "conditions" / names
+            home = _home(together, run_directory)
             with storage_errors(home):
                 home.mkdir(parents=True, exist_ok=True)
                 _clear(home, set(files))
                 data.stage(files, home, store)
-            mounts.append(ConditionsMount(home, target))
+    return mounts_of(snapshots, run_directory)
+
+
+def mounts_of(
+    snapshots: Mapping[Path, Snapshot], run_directory: Path
+) -> tuple[ConditionsMount, ...]:
+    """Return which directory is seen where; nothing needs to lie there yet."""
+    mounts = []
+    for target, together in by_mount(snapshots).items():
+        _, first = together[0]
+        live = first.kind == "cvmfs"
+        source = Path(first.source or "") if live else _home(together, run_directory)
+        mounts.append(ConditionsMount(source, target))
     return tuple(mounts)
+
+
+def _home(together: Sequence[tuple[Path, Snapshot]], run_directory: Path) -> Path:
+    names = "+".join(snapshot.name for _, snapshot in together)
+    return run_directory / "conditions" / names
 
 
 def by_mount(snapshots: Mapping[Path, Snapshot]) -> dict[str, list[tuple[Path, Snapshot]]]:
@@ -66,7 +80,7 @@ def by_mount(snapshots: Mapping[Path, Snapshot]) -> dict[str, list[tuple[Path, S
     """
     found: dict[str, list[tuple[Path, Snapshot]]] = {}
     for directory, snapshot in snapshots.items():
-        if snapshot.hermetic:
+        if snapshot.kind == "cvmfs" or snapshot.files:
             found.setdefault(snapshot.mount, []).append((directory, snapshot))
     for target, together in found.items():
         names = " and ".join(snapshot.name for _, snapshot in together)
