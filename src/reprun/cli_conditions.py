@@ -44,11 +44,12 @@ def list_snapshots(output: Rendered = "text") -> None:
 @app.command()
 def show(name: Name, output: Rendered = "text") -> None:
     """Show what a snapshot is and holds."""
-    from reprun.conditions.answers import contents  # noqa: PLC0415
+    from reprun.conditions.answers import contents, naming  # noqa: PLC0415
 
     snapshot, files = _open(name)
     facts = _facts(snapshot, _store())
-    held = contents(snapshot, files)
+    with naming(snapshot, files):
+        held = contents(snapshot, files)
     if output == "json":
         _json({**facts, "holds": held})
         return
@@ -77,9 +78,11 @@ def get_(
 
     snapshot, files = _open(name)
     if row is not None:
-        found = [answers.table_row(snapshot, files, row, luminosity)]
+        with answers.naming(snapshot, files):
+            found = [answers.table_row(snapshot, files, row, luminosity)]
     elif run is not None:
-        found = answers.in_force(snapshot, files, run, lumi, record)
+        with answers.naming(snapshot, files):
+            found = answers.in_force(snapshot, files, run, lumi, record)
     else:
         raise SpecificationError(
             "give --run, or --row for a table", hint="reprun conditions get --help"
@@ -94,9 +97,12 @@ def get_(
 @app.command()
 def diff(before: Name, now: Name, output: Rendered = "text") -> None:
     """Say what differs between two snapshots; exit code 1 if anything does."""
+    from reprun.conditions.answers import naming  # noqa: PLC0415
     from reprun.conditions.compare import differences  # noqa: PLC0415
 
-    lines = differences(*_open(before), *_open(now))
+    first, second = _open(before), _open(now)
+    with naming(*first), naming(*second):
+        lines = differences(*first, *second)
     if output == "json":
         _json({"before": before, "now": now, "differences": lines})
     else:
@@ -149,7 +155,8 @@ def mask(
     from reprun.conditions import answers, lumi  # noqa: PLC0415
 
     snapshot, files = _open(name)
-    chosen = answers.mask_of(snapshot, files)
+    with answers.naming(snapshot, files):
+        chosen = answers.mask_of(snapshot, files)
     counted = lumi.count_table(chosen, events, run_column, lumi_column)
     facts: dict[str, Any] = {"before": counted.before, "after": counted.after}
     if luminosity is not None:

@@ -48,7 +48,7 @@ def list_datasets(output: Rendered = "text") -> None:
         licence = row["licence"] or "NO LICENCE"
         typer.echo(
             f"{row['analysis']:<16} {row['dataset']:<12} {row['here']:>5} of {row['files']:<5}"
-            f" here {_size(row['size']):>12}  {licence}"
+            f" here {_size(row['size']):>12}  {licence}{_differing(row['differ_from_portal'])}"
         )
 
 
@@ -275,6 +275,11 @@ def _files(number: int) -> str:
     from reprun.wording import count_of  # noqa: PLC0415
 
     return count_of(number, "file")
+
+
+def _differing(paths: list[str]) -> str:
+    """Say which files are others than the portal's; the manifest says why."""
+    return f"; not the portal's bytes: {', '.join(paths)}" if paths else ""
 
 
 def _size(count: int) -> str:

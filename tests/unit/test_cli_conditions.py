@@ -164,6 +164,28 @@ def test_one_name_for_two_snapshots(project: Path) -> None:
     assert run("show", str(analysis / "conditions" / "gold"))
 
 
+def test_a_fault_in_a_fetched_file_names_it_as_the_snapshot_does(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It lies in the store under its digest, which says nothing to anybody."""
+    directory = project / "conditions" / "gold"
+    (directory / "payload").write_text('{"7": [[1, 9]],\n "8": [[3, 1]]}')
+    digest = sha256_file(directory / "payload").removeprefix("sha256:")
+    text = (directory / "snapshot.toml").read_text()
+    lines = [f'sha256 = "{digest}"' if "sha256" in line else line for line in text.splitlines()]
+    size = (directory / "payload").stat().st_size
+    lines = [f"size = {size}" if line.startswith("size") else line for line in lines]
+    (directory / "snapshot.toml").write_text("\n".join(lines) + "\n")
+    (project / "mirror").mkdir()
+    (directory / "payload").rename(project / "mirror" / "payload")
+    monkeypatch.setenv("REPRUN_MIRRORS", str(project / "mirror"))
+    for command in (("show", "gold"), ("get", "gold", "--run", "7"), ("mask", "gold", "x")):
+        wrong = error(SpecificationError, *command)
+        assert wrong.message.startswith("not a golden JSON: run 8 has the range [3, 1]")
+        assert wrong.place == "gold: payload:2"
+    assert error(SpecificationError, "diff", "gold2", "gold").place == "gold: payload:2"
+
+
 def test_mask_is_for_validated_runs(project: Path) -> None:
     wrong = error(SpecificationError, "mask", "rows", str(project / "none.csv"))
     assert "rows is of kind table, no mask of validated runs" in wrong.message

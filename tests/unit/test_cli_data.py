@@ -73,6 +73,12 @@ def test_list_fetch_verify(directory: Path) -> None:
     assert (store().origin_path(sha256_bytes(DATA))).read_text().endswith("/mirror/data/a.csv\n")
 
 
+def test_what_differs_from_the_portal_is_listed(directory: Path) -> None:
+    file = {"path": "data/a.csv", "size": 12, "sha256": sha256_bytes(DATA), "note": "one byte more"}
+    write(directory, file | {"portal": {"size": 11, "adler32": "00000001"}})
+    assert "; not the portal's bytes: data/a.csv\n" in run("list")
+
+
 def test_keys_of_the_json(directory: Path) -> None:
     (row,) = json.loads(run("list", "--format", "json"))["datasets"]
     assert set(row) == {

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from reprun import data, keeping
@@ -12,7 +14,7 @@ from reprun.conditions.databases import open_index
 from reprun.conditions.lumi import Mask, read_mask
 from reprun.conditions.snapshot import DOCUMENT, Snapshot
 from reprun.conditions.tables import read_table, sample_weight
-from reprun.errors import IntegrityError, SpecificationError, did_you_mean
+from reprun.errors import IntegrityError, ReprunError, SpecificationError, did_you_mean
 from reprun.progress import Progress
 from reprun.store import Store
 
@@ -26,6 +28,20 @@ def verified_files(snapshot: Snapshot, directory: Path, store: Store, progress: 
     files = {file.path: file.local or store.blob_path(file.digest) for file in found}
     keep_tables(snapshot, files, store)
     return files
+
+
+@contextmanager
+def naming(snapshot: Snapshot, files: Files) -> Iterator[None]:
+    """Let errors name a file as its snapshot does, not by the digest it has in the store."""
+    try:
+        yield
+    except ReprunError as error:
+        for path, local in files.items():
+            if local.name != PurePosixPath(path).name:
+                error.message = error.message.replace(local.name, path)
+                place = error.place or ""
+                error.place = place.replace(str(local), f"{snapshot.name}: {path}") or None
+        raise
 
 
 def contents(snapshot: Snapshot, files: Files) -> list[dict[str, Any]]:
