@@ -156,7 +156,7 @@ def import_record(
     if to is None:
         typer.echo(manifest_text(dataset, as_json=False), nl=False)
     else:
-        _write_manifest(dataset, to, to.stem, "PATH-BELOW-THE-ANALYSIS")
+        _write_manifest(dataset, to, to.stem, _below_its_analysis(to))
 
 
 @app.command()
@@ -188,6 +188,13 @@ def gc(
         typer.echo(digest)
     verb = "would be removed" if dry_run else "removed"
     typer.echo(f"{_files(len(done.removed))}, {_size(done.size)} {verb}; {done.kept} kept")
+
+
+def _below_its_analysis(path: Path) -> str:
+    """Return a manifest's path as its analysis.yaml names it."""
+    above = (place for place in path.resolve().parents if (place / "analysis.yaml").is_file())
+    home = next(above, None)
+    return str(path.resolve().relative_to(home)) if home else f"…/{path.name}"
 
 
 def _exists_already(path: Path) -> Exception:

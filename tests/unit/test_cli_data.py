@@ -207,3 +207,17 @@ def test_an_analysis_without_data(directory: Path) -> None:
     document = yaml.safe_load((directory / "analysis.yaml").read_text()) | {"datasets": {}}
     (directory / "analysis.yaml").write_text(yaml.safe_dump(document))
     assert "has no datasets" in error(SpecificationError, "fetch", "demo").message
+
+
+def test_the_line_for_analysis_yaml_names_the_manifest(directory: Path, tmp_path: Path) -> None:
+    record = {"recid": "7", "title": "t", "files": [{"uri": "https://x/a", "size": 1}]}
+    record["files"][0]["checksum"] = "adler32:00000001"  # type: ignore[index]
+    source = tmp_path / "record.json"
+    source.write_text(json.dumps(record))
+    for target, said in (
+        (directory / "more" / "x.yaml", "    x: more/x.yaml\n"),
+        (tmp_path / "elsewhere" / "y.json", "    y: …/y.json\n"),
+    ):
+        done = CliRunner().invoke(app, ["import-record", str(source), "--to", str(target)])
+        assert done.exit_code == 0
+        assert done.stderr.endswith(said)
