@@ -112,6 +112,8 @@ def _sentence(kind: str, fault: Any, location: Location, model: type[BaseModel])
             said = f"{MEANING_OF_PATTERN[context['pattern']]}, {_is(given)}"
         case "string_too_long":
             said = f"must be of {context['max_length']} letters at most, has {len(given)}"
+        case "string_too_short":
+            said = "must not be empty"
         case "too_short":
             least = _entries(context["min_length"])
             said = f"must have at least {least}, has {_entries(len(given))}"

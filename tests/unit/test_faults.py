@@ -61,6 +61,11 @@ def test_faults_of_a_manifest(name: str, tmp_path: Path) -> None:
 
 ANALYSES = {
     "level without quotes": ('dphep_level: "2"', "dphep_level: 2", "is the number 2: put it into"),
+    "an empty reason": (
+        "    image: legacy\n",
+        "    image: legacy\n    network: ''\n",
+        "variants.legacy.network: must not be empty",
+    ),
     "a kind nearly right": ("kind: float", "kind: floats", "is 'floats'. Did you mean 'float'?"),
     "a rate in words": ("1.0e-12", "little", "relative: must be a number, is 'little'"),
     "a list as parameter": (
