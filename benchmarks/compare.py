@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import resource
+import struct
 import subprocess
 import sys
 import tempfile
@@ -18,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from reprun.histograms import Axis, Histogram, write_histograms
+from reprun.histograms.root_keys import newest_keys, object_bytes
 
 EVENTS = 2000
 
@@ -36,6 +38,44 @@ def samples(path: Path, objects: int, seed: int) -> None:
         )  # fmt: skip
 
     write_histograms(path, (one(number) for number in range(objects)))
+
+
+def many(path: Path, objects: int, seed: int) -> None:
+    """Write very many histograms of 100 bins: uproot, which needs minutes, makes the first.
+
+    The others are its bytes with other contents under other keys, uncompressed, in one
+    directory. The layout: root.cern/doc/master/classTFile.html.
+    """
+    with tempfile.TemporaryDirectory() as directory:
+        first = Path(directory) / "one.root"
+        samples(first, 1, seed)
+        data = first.read_bytes()
+        (key,) = (key for key in newest_keys(data).values() if key.class_name == "TH1D")
+        template = object_bytes(data, key)
+    body, size = template[: -102 * 8], len(template)
+    rng = np.random.default_rng(seed)
+    parts: list[bytes] = []
+    keys: list[bytes] = []
+    at = 100 + 60
+    for number in range(objects):
+        names = b"".join(bytes([len(text)]) + text for text in (b"TH1D", b"h%06d" % number, b""))
+        length = 26 + len(names)
+        head = struct.pack(">ihiIhhii", length + size, 4, size, 0, length, 1, at, 100) + names
+        values = np.zeros(102)
+        values[1:-1] = rng.poisson(EVENTS / 100, 100)
+        parts += [head, body, values.astype(">f8").tobytes()]
+        keys.append(head)
+        at += length + size
+    end = at + 18 + 8 + 3 + 4 + sum(map(len, keys))
+    header = b"root" + struct.pack(">iiiiiiiBiii", 62400, 100, end, 0, 0, 0, 20, 4, 0, 0, 0)
+    directory_record = struct.pack(">hIIiiiii", 5, 0, 0, end - at, 0, 100, 0, at)
+    listing = struct.pack(">ihiIhhii", end - at, 4, 0, 0, 29, 1, at, 100) + bytes(3)
+    with path.open("wb") as stream:
+        stream.write(header.ljust(120, b"\0"))
+        stream.write(directory_record.ljust(40, b"\0"))
+        stream.writelines(parts)
+        stream.write(listing + struct.pack(">i", objects))
+        stream.writelines(keys)
 
 
 def cube(path: Path, seed: int) -> None:

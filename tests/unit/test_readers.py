@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import re
+import mmap
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +20,7 @@ from reprun.histograms import (
     Table,
     content_hash,
     hash_of_objects,
+    open_objects,
     read_objects,
     root_files,
     write_hepdata,
@@ -27,6 +28,7 @@ from reprun.histograms import (
     write_table,
 )
 from reprun.histograms.model import Storage
+from reprun.histograms.root_keys import ForeignError
 from tests.real_data import real_file, shared_data
 from tests.unit.test_sampled import TODAY
 
@@ -77,27 +79,47 @@ class TestRoot:
         assert read_objects(SAMPLE).unsupported == {"curve": "TF1", "polygons": "TH2Poly"}
 
     def test_direct_decoder_and_uproot_agree(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        paths = [SAMPLE, real_file("DoubleMu12.root"), real_file("HZZ11.root")]
-        for path in paths:
-            direct, rest = root_files._directly(path)
-            assert direct
-            assert rest is not None
+        for path in (SAMPLE, real_file("DoubleMu12.root"), real_file("HZZ11.root")):
+            direct = root_files.read_root(path)
             with monkeypatch.context() as patch:
-                patch.setattr(root_files, "_directly", lambda _: ({}, None))
-                if path is SAMPLE:
-                    # uproot cannot read an efficiency with beta parameters at all.
-                    patch.setattr(root_files, "_PHYSICS", re.compile("^(TH|TGraph)"))
+                patch.setattr(root_files, "_directly", lambda *_: None)
                 general = root_files.read_root(path)
-            for name, thing in direct.items():
-                if name in general:
-                    assert content_hash(thing) == content_hash(general[name]), name
-                    assert thing.title == general[name].title
+            assert len(general) > 3
+            for name, thing in general.items():
+                assert content_hash(thing) == content_hash(direct[name]), name
+                assert thing.title == direct[name].title
+            # uproot cannot read an efficiency with beta parameters at all.
             assert set(direct) - set(general) <= {"sub/efficiency"}
 
+    def test_a_file_whose_keys_only_uproot_knows(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        whole = root_files.read_root(SAMPLE)
+
+        def foreign(_: object) -> dict[str, object]:
+            raise ForeignError
+
+        monkeypatch.setattr(root_files, "newest_keys", foreign)
+        found = root_files.read_root(SAMPLE)
+        assert set(found) == set(whole) - {"sub/efficiency"}
+        assert found.skipped == whole.skipped
+
+    def test_objects_are_read_when_asked_for(self) -> None:
+        source = open_objects(SAMPLE)
+        whole = read_objects(SAMPLE)
+        assert set(source.names) == {*whole, *whole.unsupported}
+        part = source.only(["graph", "curve", "nowhere"])
+        assert (set(part), dict(part.unsupported)) == ({"graph"}, {"curve": "TF1"})
+        (name,) = source.taking({"new": "graph"}).only(["new"])
+        assert name == "new"
+
     def test_labels_go_to_uproot(self) -> None:
-        _, rest = root_files._directly(SAMPLE)
-        assert rest is not None
-        assert "sub/labelled" in rest
+        source = root_files.open_root(SAMPLE)
+        assert isinstance(source, root_files.RootSource)
+        with (
+            SAMPLE.open("rb") as stream,
+            mmap.mmap(stream.fileno(), 0, prot=mmap.PROT_READ) as data,
+        ):
+            key = source.keys["sub/labelled"]
+            assert root_files._directly("sub/labelled", key, data) is None
         found = read_objects(SAMPLE)["sub/labelled"]
         assert isinstance(found, Histogram)
         assert found.axes[0].labels == ("all", "trigger")

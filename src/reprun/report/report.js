@@ -1,6 +1,7 @@
 "use strict";
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
+  const { run: RUN, reference: REFERENCE } = document.body.dataset;
   const items = [...document.querySelectorAll(".item")];
   document.documentElement.classList.add("js");
 
@@ -171,10 +172,10 @@
   function legend(p, m, r) {
     let x = L, out = "";
     const y = TOP - 9;
-    const entry = (sign, text) => { out += sign(x) + `<text x="${x + 26}" y="${y}">${text}</text>`; x += 40 + text.length * 6.6; };
+    const entry = (sign, text) => { out += sign(x) + `<text x="${x + 26}" y="${y}">${escaped(text)}</text>`; x += 40 + text.length * 6.6; };
     x = L + 60;
-    if (m) entry((a) => `<path class="runbar" d="M${a + 10} ${y - 11}v14"/><circle class="runpt" cx="${a + 10}" cy="${y - 4}" r="2.7"/>`, "this run");
-    if (r) entry((a) => `<rect class="area" x="${a}" y="${y - 10}" width="20" height="11"/><path class="refline" d="M${a} ${y - 10}h20"/>`, p.s ? "reference (identical)" : "reference");
+    if (m) entry((a) => `<path class="runbar" d="M${a + 10} ${y - 11}v14"/><circle class="runpt" cx="${a + 10}" cy="${y - 4}" r="2.7"/>`, RUN === "run" ? "this run" : RUN);
+    if (r) entry((a) => `<rect class="area" x="${a}" y="${y - 10}" width="20" height="11"/><path class="refline" d="M${a} ${y - 10}h20"/>`, p.s ? `${REFERENCE} (identical)` : REFERENCE);
     if (p.n) out += `<text class="dim" x="${L + 8}" y="${TOP + 16}">${escaped(p.n)}</text>`;
     return out;
   }
@@ -231,7 +232,7 @@
     const side = (name, k) => {
       const a = p.mf ? p.mf[k] : undefined, b = p.s ? a : p.rf ? p.rf[k] : undefined;
       if (a === undefined) return b ? `${name} ${short(b)}` : "";
-      if (b !== undefined && a !== b) return `${name} ${short(a)}, reference ${short(b)}`;
+      if (b !== undefined && a !== b) return `${name} ${short(a)}, ${REFERENCE} ${short(b)}`;
       return a ? `${name} ${short(a)}` : "";
     };
     return [side("underflow", 0), side("overflow", 1)].filter(Boolean).join(" · ");
@@ -242,7 +243,7 @@
     const value = (name, v, e, i) => (v ? `\n${name} ${short(v[i])}${e && e[i] ? ` ± ${short(Number(e[i].toPrecision(3)))}` : ""}` : "");
     for (let i = 0; i + 1 < edges.length; i++) {
       const where = p.l ? p.l[i] : `[${short(edges[i])}, ${short(edges[i + 1])})`;
-      const text = `bin ${i + 1} ${where}` + value("run", m, me, i) + value("reference", r, re, i) + (p.p && p.p[i] ? `\npull ${short(Number(p.p[i].toPrecision(3)))}` : "");
+      const text = `bin ${i + 1} ${where}` + value(RUN, m, me, i) + value(REFERENCE, r, re, i) + (p.p && p.p[i] ? `\npull ${short(Number(p.p[i].toPrecision(3)))}` : "");
       out += `<rect class="probe" x="${f(X(edges[i]))}" y="${top}" width="${f(X(edges[i + 1]) - X(edges[i]))}" height="${height}"><title>${escaped(text)}</title></rect>`;
     }
     return out;
