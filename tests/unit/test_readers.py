@@ -78,6 +78,20 @@ class TestRoot:
     def test_what_is_not_supported_is_named(self) -> None:
         assert read_objects(SAMPLE).unsupported == {"curve": "TF1", "polygons": "TH2Poly"}
 
+    def test_profiles_of_more_axes(self) -> None:
+        objects = read_objects(SAMPLE.with_name("root_profiles.root"))
+        plane, cube = table(objects, "plane"), table(objects, "cube")
+        assert (plane.class_name, cube.class_name) == ("TProfile2D", "TProfile3D")
+        at = plane.rows.index("bin 1 [0, 1), bin 1 [0, 1)")
+        assert plane.columns == ("sumw", "sumw2", "sumwy", "sumwy2")
+        assert plane.values[at].tolist() == [2, 2, 10, 52]
+        assert plane.values[plane.rows.index("overflow, bin 3 [2, 3)")].tolist() == [1, 1, 3, 9]
+        at = cube.rows.index("bin 1 [0, 1), bin 2 [1, 2), bin 1 [0, 1)")
+        assert cube.values[at].tolist() == [2, 16, 130]
+        assert objects.unsupported == {
+            "stack": "THStack", "graphs": "TMultiGraph", "surface": "TGraph2D",
+        }  # fmt: skip
+
     def test_direct_decoder_and_uproot_agree(self, monkeypatch: pytest.MonkeyPatch) -> None:
         for path in (SAMPLE, real_file("DoubleMu12.root"), real_file("HZZ11.root")):
             direct = root_files.read_root(path)
@@ -207,6 +221,23 @@ END YODA_COUNTER_V3
 """
 
 
+YODA1_PLANE = """BEGIN YODA_HISTO2D_V2 /plane
+Type: Histo2D
+---
+# ID ID sumw sumw2 sumwx sumwx2 sumwy sumwy2 sumwxy numEntries
+Total Total 4.5 6 0 0 0 0 0 4
+# xlow xhigh ylow yhigh sumw sumw2 sumwx sumwx2 sumwy sumwy2 sumwxy numEntries
+0 1 0 2 1 1 0 0 0 0 0 1
+1 2 0 2 2 4 0 0 0 0 0 2
+END YODA_HISTO2D_V2
+BEGIN YODA_PROFILE2D_V2 /mean
+Type: Profile2D
+---
+0 1 0 2 2 2 0 0 0 0 8 34 2
+END YODA_PROFILE2D_V2
+"""
+
+
 class TestYoda:
     def test_version_2(self, tmp_path: Path) -> None:
         path = tmp_path / "a.yoda"
@@ -220,6 +251,25 @@ class TestYoda:
         assert table(objects, "p").values[1].tolist() == [2, 2, 8, 34]
         assert table(objects, "n").values.tolist() == [[5, 25, 1]]
         assert objects.unsupported == {"masked": "YODA Histo2D: masked bins"}
+
+    def test_two_axes_of_version_1(self, tmp_path: Path) -> None:
+        path = tmp_path / "a.yoda"
+        path.write_text(YODA1_PLANE)
+        objects = read_objects(path)
+        found = objects["plane"]
+        assert isinstance(found, Histogram)
+        assert found.values[1:3, 1:2].tolist() == [[1], [2]]
+        assert np.asarray(found.sumw2)[2, 1] == 4
+        # The totals hold 1.5 that lies in no bin.
+        assert found.values[-1, -1] == 1.5
+        assert found.values.sum() == 4.5
+        assert found.entries == 4
+        profile = table(objects, "mean")
+        assert profile.values[profile.rows.index("bin 1 [0, 1), bin 1 [0, 2)")].tolist() == [
+            2, 2, 8, 34,
+        ]  # fmt: skip
+        path.write_text(YODA1_PLANE.replace("1 2 0 2 2 4", "1 2 0 3 2 4"))
+        assert read_objects(path).unsupported == {"plane": "YODA Histo2D: bins that form no grid"}
 
     def test_version_1_round_trip(self, tmp_path: Path) -> None:
         axis = Axis(np.array([0, 0.1, 0.7, 2]))

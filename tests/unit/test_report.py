@@ -84,8 +84,9 @@ class TestDocument:
         document = json.loads(report_json(sample()))
         assert document["schema_version"] == 1
         assert set(document) == {
-            "schema_version", "generator", "analysis", "status", "sentence", "sides", "counts", "causes",
-            "items", "ignored", "notes", "tables", "plots", "steps", "provenance", "citations",
+            "schema_version", "generator", "analysis", "status", "sentence", "sides", "counts",
+            "causes", "items", "ignored", "notes", "tables", "plots", "steps", "provenance",
+            "citations",
         }  # fmt: skip
         assert set(document["items"][0]) == {
             "name", "title", "class_name", "verdict", "passes", "sentence", "kind", "rule",

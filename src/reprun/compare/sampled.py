@@ -106,11 +106,12 @@ class Family:
         if not self.size:
             return []
         alphas = [item.rule.alpha for item in items if item.rule and item.name in self._adjusted]
-        return [
+        note = (
             f"{count_of(self.size, 'statistical test')} on {count_of(self.objects, 'object')} "
             "judged as one family (Holm): if all agree, one or more fail with a chance of at "
             f"most {max(alphas):g}; smallest adjusted p {self.smallest:.3g}"
-        ]
+        )
+        return [note]
 
 
 def _tested(

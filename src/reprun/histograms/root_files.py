@@ -229,8 +229,10 @@ def _histogram(name: str, letter: str, model: Any) -> Histogram:
 
 def _profile(name: str, model: Any) -> Table:
     members = model.all_members
-    axes = (_axis(members["fXaxis"]),)
-    shape = (axes[0].bins + 2,)
+    class_name = type(model).__name__.split("_")[1]
+    rank = int(class_name[8]) if len(class_name) > 8 else 1
+    axes = tuple(_axis(members[f"f{letter}axis"]) for letter in "XYZ"[:rank])
+    shape = tuple(axis.bins + 2 for axis in axes)
     fills = members["fBinEntries"], members["fBinSumw2"]
     columns = {"sumw": _array(np.asarray(fills[0]), shape)}
     if len(fills[1]):
@@ -238,7 +240,7 @@ def _profile(name: str, model: Any) -> Table:
     columns["sumwy"] = _array(_contents(model), shape)
     columns["sumwy2"] = _array(np.asarray(members["fSumw2"]), shape)
     return binned_table(
-        name, "TProfile", axes, columns,
+        name, class_name, axes, columns,
         entries=float(members["fEntries"]), title=str(members["fTitle"]),
     )  # fmt: skip
 
@@ -260,6 +262,8 @@ def _graph(name: str, model: Any) -> Table:
 
 _COMPOSITES: Mapping[str, Callable[[str, Any], Table]] = {
     "TProfile": _profile,
+    "TProfile2D": _profile,
+    "TProfile3D": _profile,
     "TGraph": _graph,
     "TGraphErrors": _graph,
     "TGraphAsymmErrors": _graph,

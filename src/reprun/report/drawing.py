@@ -71,10 +71,11 @@ def drawn(comparison: Comparison, ranked: Sequence[Item]) -> tuple[dict[str, Dra
     left = len(ranked) - len(found)
     if not left:
         return found, []
-    return found, [
+    note = (
         f"plots of {count_of(left, 'object')} of {len(ranked):,} are left out to keep this report "
         f"small; the worst {len(found):,} are drawn. reprun compare … --match NAME draws any other"
-    ]
+    )
+    return found, [note]
 
 
 def table_to_show(table: Table, *, title: str = "", caption: str = "") -> ReportTable:
@@ -178,7 +179,7 @@ def _map(
         pulls = _tuple(np.where(delta == 0, 0.0, delta / np.sqrt(first[1] + second[1])).ravel())
     notes = []
     if max(merges) > 1:
-        notes.append(f"drawn with {merges[0]} × {merges[1]} bins merged into one")
+        notes.append(f"drawn with {merges[0]} by {merges[1]} bins merged into one")
     if apart:
         notes.append("the reference has other axes and is not drawn")
     return Panel(

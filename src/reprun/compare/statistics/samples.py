@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from reprun.histograms import Floats, Histogram
 
-
 AT_A_TIME = 1 << 16
 """Bins looked at in one go; see the same name in merging."""
 
