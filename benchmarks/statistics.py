@@ -84,12 +84,12 @@ def smallest_shifts(kind: str, toys: int) -> dict[str, float | None]:
 
 def tables(toys: int, power_toys: int) -> str:
     """Return one Markdown table a kind."""
-    lines = [
+    head = (
         f"Seed {SEED}; {toys:,} pairs of one law, {power_toys} pairs at each of {STEPS} shifts. "
         f"The rates have a standard error of {np.sqrt(0.01 * 0.99 / toys):.2%} at 1 % and "
-        f"{np.sqrt(0.05 * 0.95 / toys):.2%} at 5 %.",
-        "",
-    ]
+        f"{np.sqrt(0.05 * 0.95 / toys):.2%} at 5 %."
+    )
+    lines = [head, ""]
     for kind, (_, what) in LARGEST.items():
         print(kind, file=sys.stderr)
         null = p_values(kind, 0.0, toys)

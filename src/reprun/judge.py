@@ -123,6 +123,10 @@ def read_files(files: Files) -> tuple[Source, Source]:
     """
     monitored = open_objects(files.monitored)
     reference = renamed(open_objects(files.reference), files.maps)
+    names = list(monitored.names), list(reference.names)
+    # A table is called by its file; of two files that hold one each, which is meant is plain.
+    if names == ([files.monitored.stem], [files.reference.stem]):
+        reference = reference.taking({files.monitored.stem: files.reference.stem})
     refuse_nothing(files.match, monitored, reference)
     return selected(monitored, files.match), selected(reference, files.match)
 
@@ -153,11 +157,18 @@ def compare_files(files: Files, *, html: Path | None = None, draw: bool = False)
             "reference": str(files.reference),
             "reference sha256": sha256_file(files.reference),
         },
+        notes=_strangers(monitored, reference),
         draw=draw or html is not None,
     )
     if html is not None:
         write_atomically(html, render_html(report).encode())
     return report
+
+
+def _strangers(monitored: Source, reference: Source) -> list[str]:
+    if set(monitored.names) & set(reference.names):
+        return []
+    return ["the files have no name in common; --map OLD=NEW says which objects belong together"]
 
 
 def names_apart(one: Path, other: Path) -> tuple[str, str]:

@@ -93,6 +93,8 @@ def read_objects(path: Path) -> Objects:
     OutputMissingError if the file is missing, truncated or of no known kind.
     """
     reader = _READERS.get(path.suffix.lower())
+    if path.is_dir():
+        raise OutputMissingError(f"{path.name} is a directory, not a file", place=str(path))
     if reader is None:
         known = ", ".join(sorted(_READERS))
         raise OutputMissingError(
