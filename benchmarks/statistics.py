@@ -97,6 +97,8 @@ def tables(toys: int, power_toys: int) -> str:
         lines += [f"**{kind}**: shifts {what}", ""]
         lines += ["| test | p < 1 % | p < 5 % | smallest shift |", "|---|---:|---:|---:|"]
         for test, p in null.items():
+            if len(p) < toys / 2:
+                continue
             shift = shifts.get(test)
             text = "not seen" if shift is None else f"{shift:.2g}"
             lines.append(f"| {test} | {(p < 0.01).mean():.1%} | {(p < 0.05).mean():.1%} | {text} |")

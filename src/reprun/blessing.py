@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+from reprun.cell import run_directory_of
 from reprun.errors import SpecificationError
 from reprun.histograms import read_all
 from reprun.images.catalogue import Catalogue
@@ -12,14 +13,14 @@ from reprun.lock import compute_lock, write_lock
 from reprun.project import Project
 from reprun.record import read_record
 from reprun.reference import bless
-from reprun.run import run_directory_of
-from reprun.spec import load_analysis
+from reprun.spec import Tier, load_analysis
 
 
 def bless_last_run(
     name: str,
     variant: str | None,
     dataset: str | None,
+    tier: Tier | None,
     results: Path,
     *,
     reason: str,
@@ -32,7 +33,7 @@ def bless_last_run(
     project = Project.find()
     directory = project.analysis_directory(name)
     analysis = load_analysis(directory)
-    run_directory = run_directory_of(analysis, variant, dataset, results)
+    run_directory = run_directory_of(analysis, variant, dataset, tier, results)
     record = read_record(run_directory)
     if record is None or record.status != "finished":
         state = "has not run here" if record is None else f"{record.status} in its last run"
@@ -55,7 +56,7 @@ def bless_last_run(
     objects = read_all(
         [workspace / path for path in (*outputs.histograms, *outputs.tables)], workspace
     )
-    reference = directory / analysis.reference
+    reference = directory / analysis.reference_of(record.dataset, tier)
     written = bless(reference, objects, record, reason=reason.strip(), author=who)
     write_lock(compute_lock(analysis, directory, Catalogue(project.images)), directory)
     return [str(reference / file) for file in written]

@@ -15,7 +15,7 @@ from reprun.digests import sha256_file
 from reprun.errors import NothingToCompareError, SpecificationError
 from reprun.histograms import Source, Table, open_objects, read_all
 from reprun.record import JUDGED_BY, REPORT_HTML, REPORT_JSON, RunRecord
-from reprun.reference import causes, load_reference, read_blessing
+from reprun.reference import Blessing, causes, load_reference, read_blessing
 from reprun.report import (
     build_report,
     read_pictures,
@@ -25,7 +25,7 @@ from reprun.report import (
 )
 from reprun.report.calibration import calibration_json, calibration_text
 from reprun.report.model import AnalysisInfo, Plot, Report, StepUsage
-from reprun.spec import Analysis, ComparisonRule
+from reprun.spec import Analysis, ComparisonRule, Tier
 from reprun.store import write_atomically
 
 
@@ -34,6 +34,7 @@ class Outputs:
     """Where the outputs of a run lie and what they are held against."""
 
     analysis: Analysis
+    tier: Tier | None
     workspace: Path
     run_directory: Path
     reference: Path
@@ -59,20 +60,19 @@ def judge(outputs: Outputs, record: RunRecord) -> Report:
             f"the run has ended well and its outputs are in {outputs.workspace}, "
             "but there is no reference yet to compare them with",
             place=error.place,
-            hint=f'reprun bless {outputs.analysis.name} --reason "…"   # once you trust them',
+            hint=f'reprun bless {outputs.analysis.name}{_which(outputs, record)} --reason "…"'
+            "   # once you trust them",
         ) from error
     today = dt.datetime.now(dt.UTC).date()
     blessing = read_blessing(outputs.reference)
-    # Without a blessing nobody knows what the reference was made from: the strict side.
-    inputs = record.inputs.datasets
-    shared = bool(inputs) and (blessing is None or blessing.inputs.datasets == inputs)
+    shared = _same_events(outputs.analysis, record, blessing)
     comparison = compare(
         monitored, reference, outputs.analysis.compare, today, shared_events=shared
     )
     changed = causes(blessing, record.inputs, outputs.reference)
     report = build_report(
         comparison,
-        _analysis_info(outputs.analysis, record),
+        _analysis_info(outputs, record),
         # Where the numbers agree all the same, what changed is worth knowing but no cause.
         causes=() if comparison.reproduced else changed,
         tables=[table_to_show(found) for found in monitored.values() if isinstance(found, Table)],
@@ -191,7 +191,35 @@ def calibrate_files(files: Files, toys: int, output_format: str) -> str:
     return calibration_text(found) if output_format == "text" else calibration_json(found)
 
 
-def _analysis_info(analysis: Analysis, record: RunRecord) -> AnalysisInfo:
+def _which(outputs: Outputs, record: RunRecord) -> str:
+    """Return the options that name this run to another command."""
+    analysis, options = outputs.analysis, ""
+    if record.variant != analysis.variant(None)[0]:
+        options += f" --variant {record.variant}"
+    default = analysis.dataset(None)
+    if record.dataset is not None and default is not None and record.dataset != default[0]:
+        options += f" --data {record.dataset}"
+    return options + (f" {outputs.tier.option}" if outputs.tier else "")
+
+
+def _same_events(analysis: Analysis, record: RunRecord, blessing: Blessing | None) -> bool:
+    """Tell whether run and reference hold the same events, so that statistics excuse nothing.
+
+    They do on the same data and, where events are generated, from the same seeds. Without a
+    blessing nobody knows: the strict side.
+    """
+    now = record.inputs
+    if not now.datasets and not analysis.seeds:
+        return False
+    if blessing is None:
+        return True
+    then = blessing.inputs
+    seeds = all(then.parameters.get(name) == now.parameters.get(name) for name in analysis.seeds)
+    return then.datasets == now.datasets and seeds
+
+
+def _analysis_info(outputs: Outputs, record: RunRecord) -> AnalysisInfo:
+    analysis = outputs.analysis
     return AnalysisInfo(
         name=analysis.name,
         title=analysis.title,
@@ -200,6 +228,7 @@ def _analysis_info(analysis: Analysis, record: RunRecord) -> AnalysisInfo:
         image=record.image.name,
         image_digest=record.image.image_id,
         dataset=record.dataset or "",
+        tier=str(outputs.tier) if outputs.tier else "",
     )
 
 

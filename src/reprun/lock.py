@@ -31,6 +31,7 @@ from reprun.store import write_atomically
 LOCK = "analysis.lock"
 NOT_CODE = ("__pycache__", ".snakemake")
 CONFIGURATION = "config.yaml"
+NOT_PINNED = "not pinned"
 
 
 class SnapshotLock(BaseModel):
@@ -116,17 +117,18 @@ def snapshots_of(directory: Path, names: Iterable[str]) -> dict[Path, Snapshot]:
 
 def compute_lock(analysis: Analysis, directory: Path, catalogue: Catalogue) -> AnalysisLock:
     """Return the lock as everything stands now."""
-    reference = directory / analysis.reference
-    images = sorted({variant.image for variant in analysis.variants.values()})
+    images = sorted(
+        {name for variant in analysis.variants.values() for name in variant.all_images.values()}
+    )
     # Without defaults: a field that a later version adds changes no lock of today.
     decides: dict[str, Any] = analysis.model_dump(
         mode="json",
-        include={"parameters", "outputs", "compare", "variants"},
+        include={"parameters", "outputs", "compare", "variants", "references", "seeds"},
         exclude_defaults=True,
     )
     return AnalysisLock(
         analysis=analysis.name,
-        images={name: catalogue.locked(name).image_id for name in images},
+        images={name: _image_id(name, catalogue) for name in images},
         datasets={
             name: {file.path: file.digest for file in dataset.files}
             for name, dataset in analysis.datasets.items()
@@ -139,8 +141,27 @@ def compute_lock(analysis: Analysis, directory: Path, catalogue: Catalogue) -> A
         specification={
             name: sha256_bytes(canonical_json(value)) for name, value in decides.items()
         },
-        reference=sha256_tree(reference) if reference.is_dir() else {},
+        reference=_references(analysis, directory),
     )
+
+
+def _image_id(name: str, catalogue: Catalogue) -> str:
+    """Return an image's ID; an external image that was never brought here has none to lock."""
+    if catalogue.is_external(name) and not catalogue.external(name).lock_place.is_file():
+        return NOT_PINNED
+    return catalogue.locked(name).image_id
+
+
+def _references(analysis: Analysis, directory: Path) -> dict[str, str]:
+    """Return sha256 by path; paths below `reference` stand without it."""
+    found: dict[str, str] = {}
+    for name in analysis.all_references:
+        inside = name != analysis.reference and name.startswith(f"{analysis.reference}/")
+        if (directory / name).is_dir() and not inside:
+            prefix = "" if name == analysis.reference else f"{name}/"
+            files = sha256_tree(directory / name)
+            found |= {f"{prefix}{path}": digest for path, digest in files.items()}
+    return found
 
 
 def read_lock(directory: Path) -> AnalysisLock | None:

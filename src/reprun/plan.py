@@ -11,7 +11,7 @@ from reprun.errors import SpecificationError, did_you_mean
 from reprun.images.model import Image
 from reprun.lock import AnalysisLock
 from reprun.record import Inputs, RunRecord
-from reprun.spec import Analysis
+from reprun.spec import Analysis, Tier
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,8 @@ class Plan:
     analysis: Analysis
     variant: str
     dataset: str | None
+    tier: Tier | None
+    """The part of the events it runs on; None for all."""
     snakefile: str
     config: Mapping[str, Scalar]
     """Snakemake's configuration: the parameters, the image by digest, the dataset's name."""
@@ -31,14 +33,15 @@ class Plan:
 def make_plan(
     analysis: Analysis,
     lock: AnalysisLock,
-    image: Image,
+    images: Mapping[str, Image],
     *,
     variant: str | None = None,
     dataset: str | None = None,
     parameters: Mapping[str, Scalar] | None = None,
+    tier: Tier | None = None,
 ) -> Plan:
     """Return the plan; a parameter on the command line wins over the variant's, that over the
-    analysis's own.
+    analysis's own. `images` holds each image by its entry in the configuration.
     """
     variant_name, chosen = analysis.variant(variant)
     declared = {**analysis.parameters, **chosen.parameters}
@@ -48,9 +51,19 @@ def make_plan(
                 f"{analysis.name} has no parameter '{name}'.{did_you_mean(name, declared)}",
                 hint=f"reprun show {analysis.name}   # parameters stand in analysis.yaml",
             )
+    if tier is not None and tier.parameter not in declared:
+        option = tier.parameter.replace("_", "-")
+        raise SpecificationError(
+            f"{analysis.name} cannot run on a part of its events by --{option}: it has no "
+            f"parameter '{tier.parameter}'",
+            hint=f"reprun show {analysis.name}   # its parameters",
+        )
     picked = analysis.dataset(dataset)
     merged: dict[str, Scalar] = {**declared, **(parameters or {})}
-    config: dict[str, Scalar] = {**merged, "image": image.reference}
+    if tier is not None:
+        merged[tier.parameter] = tier.value
+    config: dict[str, Scalar] = dict(merged)
+    config |= {entry: image.reference for entry, image in images.items()}
     data: Mapping[str, Mapping[str, str]] = {}
     if picked is not None:
         config["dataset"] = picked[0]
@@ -59,11 +72,12 @@ def make_plan(
         analysis=analysis,
         variant=variant_name,
         dataset=picked[0] if picked else None,
+        tier=tier,
         snakefile=chosen.snakefile or analysis.snakefile,
         config=config,
         targets=analysis.outputs.all,
         inputs=Inputs(
-            images={image.name: image.image_id},
+            images={image.name: image.image_id for image in images.values()},
             datasets=data,
             conditions={
                 name: lock.conditions[name].files for name in analysis.conditions_of(variant)

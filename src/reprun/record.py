@@ -118,6 +118,8 @@ class RunRecord(_Document):
     analysis: str
     variant: str
     dataset: str | None
+    tier: str | None = None
+    """The part of the events, e.g. `max-events-10000`; null for all."""
     status: Literal["finished", "failed", "interrupted"]
     started: dt.datetime
     finished: dt.datetime

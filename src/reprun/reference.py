@@ -118,9 +118,11 @@ def bless(
 
 
 def _keep_what_is_no_reference(old: Path, fresh: Path) -> None:
-    """Copy what only people read (a README) from the old reference directory."""
+    """Copy from the old reference what only people read (a README), and references below it."""
     for path in old.iterdir():
-        if path.is_file() and path.name != BLESSED and not readable(path):
+        if path.is_dir():
+            shutil.copytree(path, fresh / path.name)
+        elif path.is_file() and path.name != BLESSED and not readable(path):
             shutil.copy2(path, fresh / path.name)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -29,10 +30,54 @@ class Variant(Document):
     """The same analysis in one image, with what differs for it."""
 
     image: Name
+    images: Mapping[Name, Name] = {}
+    """Further images by role: the Snakefile finds `generator` as `config["image_generator"]`."""
     snakefile: InsidePath | None = None
     parameters: Mapping[str, Scalar] = {}
     conditions: tuple[Name, ...] = ()
     """Snapshots this variant needs besides the analysis's own."""
+    network: Annotated[str, Field(min_length=1)] | None = None
+    """Why its steps need a network: it runs with --allow-network only, and is not hermetic."""
+
+    @property
+    def all_images(self) -> Mapping[str, str]:
+        """Every image by the name of its entry in Snakemake's configuration."""
+        return {"image": self.image} | {f"image_{role}": n for role, n in self.images.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """A part of the events that a small machine can do, with a reference of its own."""
+
+    parameter: Literal["max_events", "fraction"]
+    value: int | float
+
+    @property
+    def name(self) -> str:
+        """How directories and verdicts call it: `max-events-10000`, `fraction-0.1`."""
+        return f"{self.parameter.replace('_', '-')}-{self.value!r}"
+
+    @property
+    def option(self) -> str:
+        """How the command line is given it."""
+        return f"--{self.parameter.replace('_', '-')} {self.value!r}"
+
+    def __str__(self) -> str:
+        """Name it in a sentence."""
+        if self.parameter == "max_events":
+            return f"the first {self.value:,} events"
+        return f"{self.value:.6g} of the events"
+
+
+def tier_of(max_events: int | None, fraction: float | None) -> Tier | None:
+    """Return the tier that the command line asks for; None for all events."""
+    if max_events is not None and fraction is not None:
+        raise SpecificationError(
+            "--max-events and --fraction are two ways to say how many events: give one of them"
+        )
+    if max_events is not None:
+        return Tier("max_events", max_events)
+    return None if fraction is None else Tier("fraction", fraction)
 
 
 class Outputs(Document):
@@ -125,6 +170,10 @@ class Analysis(Document):
     """Snapshots that every variant needs, by the name of their directory in conditions/."""
     outputs: Outputs
     reference: InsidePath = "reference"
+    references: Mapping[Name, InsidePath] = {}
+    """References of datasets whose numbers are not those of `reference`, by dataset."""
+    seeds: tuple[str, ...] = ()
+    """Parameters that, when they change, give an independent sample of events."""
     compare: Annotated[tuple[ComparisonRule, ...], Field(min_length=1)]
     citations: tuple[Citation, ...] = ()
 
@@ -141,6 +190,13 @@ class Analysis(Document):
         ):
             if chosen is not None and chosen not in known:
                 raise ValueError(f"{label}: there is no '{chosen}'.{did_you_mean(chosen, known)}")
+        for label, names, there in (
+            ("references", list(self.references), list(self.datasets)),
+            ("seeds", list(self.seeds), list(self.parameters)),
+        ):
+            for name in names:
+                if name not in there:
+                    raise ValueError(f"{label}: there is no '{name}'.{did_you_mean(name, there)}")
         return self
 
     def variant(self, name: str | None) -> tuple[str, Variant]:
@@ -152,6 +208,16 @@ class Analysis(Document):
         """Return the names of the snapshots a variant needs."""
         _, chosen = self.variant(variant)
         return tuple(dict.fromkeys((*self.conditions, *chosen.conditions)))
+
+    def reference_of(self, dataset: str | None, tier: Tier | None = None) -> str:
+        """Return the directory, below the analysis's own, of what a run is held against."""
+        whole = self.references.get(dataset, self.reference) if dataset else self.reference
+        return whole if tier is None else f"{whole}/{tier.name}"
+
+    @property
+    def all_references(self) -> tuple[str, ...]:
+        """The directories of all references; those of tiers lie below them."""
+        return tuple(dict.fromkeys((self.reference, *self.references.values())))
 
     @property
     def all_conditions(self) -> tuple[str, ...]:

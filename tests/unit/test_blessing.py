@@ -43,7 +43,7 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def bless(directory: Path, **fields: Any) -> list[str]:
     given = {"reason": "it is right", "author": "A. Nobody"} | fields
     results = directory.parents[2] / "results"
-    return bless_last_run("demo", None, None, results, **given)
+    return bless_last_run("demo", None, None, None, results, **given)
 
 
 def test_the_last_run_becomes_the_reference_and_is_locked(directory: Path) -> None:

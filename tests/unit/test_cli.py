@@ -14,8 +14,10 @@ from typing import Any
 
 import pytest
 
-from reprun import __version__, cli, errors, run
+from reprun import __version__, cli, cli_options, errors, run
+from reprun.cell import RunRequest
 from reprun.errors import ReprunError, SpecificationError
+from reprun.spec import Tier
 
 HEAVY = ("numpy", "uproot", "snakemake", "docker", "matplotlib", "scipy", "jinja2")
 GOOD = "bin,value\na,1\nb,2\n"
@@ -181,7 +183,7 @@ def test_a_parameter_that_is_none(reprun: Reprun, text: str) -> None:
     ],
 )
 def test_parameters(text: str, value: object) -> None:
-    found = cli._parameters([text])
+    found = cli_options.parameters_of([text])
     assert found == {"x": value}
     assert type(found["x"]) is type(value)
 
@@ -213,21 +215,23 @@ def test_signals_end_a_run_with_130(
 def test_what_the_user_asked_for_reaches_the_run(
     reprun: Reprun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[run.RunRequest] = []
+    asked: list[RunRequest] = []
 
-    def note(request: run.RunRequest, *_: object) -> None:
+    def note(request: RunRequest, *_: object) -> None:
         asked.append(request)
         raise SpecificationError("enough")
 
     monkeypatch.setattr(run, "run", note)
-    options = "--variant v --data d -p x=1 --parameter y=b --engine docker --cores 3 --results r"
+    options = "--variant v --data d --max-events 7 -p x=1 --parameter y=b --engine docker"
+    options += " --cores 3 --results r"
     reprun("run", "a", *options.split(), "--update-lock", "--again")
     reprun("run", "a")
     assert asked == [
-        run.RunRequest(
+        RunRequest(
             analysis="a",
             variant="v",
             dataset="d",
+            tier=Tier("max_events", 7),
             parameters={"x": 1, "y": "b"},
             engine="docker",
             cores=3,
@@ -235,7 +239,7 @@ def test_what_the_user_asked_for_reaches_the_run(
             update_lock=True,
             again=True,
         ),
-        run.RunRequest(analysis="a", parameters={}),
+        RunRequest(analysis="a", parameters={}),
     ]
 
 

@@ -65,9 +65,9 @@ def test_a_graph_shows_its_points_where_they_lie() -> None:
     assert panel.monitored_errors_low == (0.3, 0.1)
     assert panel.axis.edges == (-0.5, 2.5, 5.5)
     elsewhere = points_table("a", "TGraphAsymmErrors", GRAPH_COLUMNS, values + 1)
-    (panel,) = panels(graph, elsewhere)
-    assert (panel.reference, panel.pulls) == (None, None)
-    assert "points elsewhere" in panel.note
+    (apart,) = panels(graph, elsewhere)
+    assert (apart.reference, apart.pulls) == (None, None)
+    assert "points elsewhere" in apart.note
 
 
 def test_a_plane_is_a_map_and_two_projections() -> None:
@@ -77,7 +77,7 @@ def test_a_plane_is_a_map_and_two_projections() -> None:
     changed[1, 2] = 3
     one, other = (Histogram("a", (AXIS, y_axis), array) for array in (changed, values))
     shown, first, second = panels(one, other)
-    assert (shown.kind, first.kind, second.kind) == ("map", "histogram", "histogram")
+    assert [each.kind for each in (shown, first, second)] == ["map", "histogram", "histogram"]
     assert shown.monitored == (1, 3, 1, 1, 1, 1)
     assert shown.pulls == (0, 1, 0, 0, 0, 0)
     assert shown.y_axis is not None

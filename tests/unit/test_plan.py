@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 from reprun.errors import SpecificationError
 from reprun.plan import Again, Plan, make_plan, what_to_run
 from reprun.record import Inputs
+from reprun.spec import tier_of
 from tests.unit import builders
 from tests.unit.builders import digest
 
 
 def plan(**changes: Any) -> Plan:
-    return make_plan(builders.analysis(), builders.lock(**changes), builders.image())
+    return make_plan(builders.analysis(), builders.lock(**changes), {"image": builders.image()})
 
 
 OUTPUTS = dict(builders.record().outputs)
@@ -37,7 +38,9 @@ def test_defaults() -> None:
 
 def test_command_line_wins_over_variant_wins_over_analysis() -> None:
     def bins(**given: Any) -> object:
-        made = make_plan(builders.analysis(), builders.lock(), builders.image("legacy"), **given)
+        made = make_plan(
+            builders.analysis(), builders.lock(), {"image": builders.image("legacy")}, **given
+        )
         assert made.config["bins"] == made.inputs.parameters["bins"]
         assert made.config["scale"] == 1.5
         return made.config["bins"]
@@ -47,11 +50,29 @@ def test_command_line_wins_over_variant_wins_over_analysis() -> None:
     assert bins(variant="legacy", parameters={"bins": 30}) == 30
 
 
+def test_further_images_have_entries_of_their_own() -> None:
+    images = {"image": builders.image(), "image_generator": builders.image("generator", "5")}
+    made = make_plan(builders.analysis(), builders.lock(), images)
+    assert made.config["image"] == f"columnar@{digest('1')}"
+    assert made.config["image_generator"] == f"generator@{digest('5')}"
+    assert made.inputs.images == {"columnar": digest("1"), "generator": digest("5")}
+
+
+def test_a_tier_sets_the_parameter_that_it_is_made_by() -> None:
+    parameters = {"max_events": 0, "scale": 1.5}
+    analysis = builders.analysis(parameters=parameters)
+    images = {"image": builders.image()}
+    made = make_plan(analysis, builders.lock(), images, tier=tier_of(100, None))
+    assert made.config["max_events"] == made.inputs.parameters["max_events"] == 100
+    with pytest.raises(SpecificationError, match="by --fraction: it has no parameter"):
+        make_plan(analysis, builders.lock(), images, tier=tier_of(None, 0.5))
+
+
 def test_variant_brings_its_snakefile_and_dataset_its_files() -> None:
     made = make_plan(
         builders.analysis(),
         builders.lock(),
-        builders.image("legacy", "5"),
+        {"image": builders.image("legacy", "5")},
         variant="legacy",
         dataset="large",
     )
@@ -62,7 +83,7 @@ def test_variant_brings_its_snakefile_and_dataset_its_files() -> None:
 
 
 def test_without_data() -> None:
-    made = make_plan(builders.analysis(datasets={}), builders.lock(), builders.image())
+    made = make_plan(builders.analysis(datasets={}), builders.lock(), {"image": builders.image()})
     assert made.dataset is None
     assert "dataset" not in made.config
     assert made.inputs.datasets == {}
@@ -71,7 +92,7 @@ def test_without_data() -> None:
 @pytest.mark.parametrize("wrong", [{"variant": "x"}, {"dataset": "x"}])
 def test_unknown_names_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(SpecificationError):
-        make_plan(builders.analysis(), builders.lock(), builders.image(), **wrong)
+        make_plan(builders.analysis(), builders.lock(), {"image": builders.image()}, **wrong)
 
 
 # -- what has to run again --------------------------------------------------------------------
@@ -193,10 +214,10 @@ def test_the_plan_names_the_conditions_of_its_variant() -> None:
         for name, letter in (("one", "a"), ("two", "b"), ("three", "c"))
     }
     analysis = builders.analysis(conditions=["one"], variants=variants)
-    made = make_plan(analysis, builders.lock(conditions=locked), builders.image())
+    made = make_plan(analysis, builders.lock(conditions=locked), {"image": builders.image()})
     assert made.inputs.conditions == {"one": {"a": digest("a")}, "two": {"a": digest("b")}}
     record = builders.record(inputs=made.inputs)
     changed = locked | {"two": {"kind": "table", "files": {"a": digest("d")}}}
-    again = make_plan(analysis, builders.lock(conditions=changed), builders.image())
+    again = make_plan(analysis, builders.lock(conditions=changed), {"image": builders.image()})
     what = what_to_run(again, record, OUTPUTS)
     assert (what.everything, what.reason) == (True, "the conditions two changed")

@@ -10,17 +10,28 @@ from typing import Any
 
 import pytest
 
+from reprun import cell as cell_module
 from reprun import run as run_module
+from reprun import workspace as workspace_module
 from reprun.backends.local import WorkflowOutcome, WorkflowRequest
+from reprun.blessing import bless_last_run
+from reprun.cell import RunRequest
 from reprun.engines.base import EngineStatus
-from reprun.errors import InputsGoneError, OutputMissingError, StepFailedError, StorageError
+from reprun.errors import (
+    InputsGoneError,
+    NothingToCompareError,
+    OutputMissingError,
+    StepFailedError,
+    StorageError,
+)
 from reprun.images.catalogue import Catalogue
 from reprun.images.differ import Change
 from reprun.images.model import Image
 from reprun.images.relock import Relocked
 from reprun.progress import Silent
 from reprun.record import StepRecord, read_record
-from reprun.run import RunRequest, run
+from reprun.run import run
+from reprun.spec import tier_of
 from reprun.store import Store
 from tests.engines.fake import FakeEngine
 from tests.unit import builders
@@ -101,8 +112,9 @@ def start(
         return engine, engine.self_check()
 
     monkeypatch.setattr("reprun.images.catalogue.Catalogue.locked", locked)
-    monkeypatch.setattr(run_module, "ensure", lambda image, *_: image)
-    monkeypatch.setattr(run_module, "is_stored", lambda *_: False)
+    for module in (cell_module, workspace_module):
+        monkeypatch.setattr(module, "ensure", lambda image, *_: image)
+    monkeypatch.setattr(cell_module, "is_stored", lambda *_: False)
     monkeypatch.setattr(run_module, "choose_engine", chosen)
 
     def start(**fields: Any) -> run_module.RunOutcome:
@@ -230,7 +242,7 @@ def test_an_image_whose_inputs_are_gone_is_relocked_only_when_asked_for(
         assert name == "columnar"
         return Relocked(stand_in, other, (Change("deb", "bash", "5.2", "5.3"),))
 
-    monkeypatch.setattr(run_module, "ensure", gone)
+    monkeypatch.setattr(cell_module, "ensure", gone)
     monkeypatch.setattr("reprun.images.relock.relock", relock)
     with pytest.raises(InputsGoneError, match="inputs of columnar is gone") as error:
         start()
@@ -244,3 +256,42 @@ def test_an_image_whose_inputs_are_gone_is_relocked_only_when_asked_for(
     assert outcome.report.reproduced
     assert any("is a re-lock" in note and "bash 5.3" in note for note in outcome.report.notes)
     assert outcome.record.deviations == outcome.report.notes[:1]
+
+
+def test_a_tier_runs_apart_and_is_held_against_its_own_reference(
+    start: Start, tmp_path: Path, backend: Backend
+) -> None:
+    document = tmp_path / "project" / "examples" / "demo" / "analysis.yaml"
+    document.write_text(ANALYSIS.replace("bins: 10", "bins: 10, max_events: 0"))
+    tier = tier_of(100, None)
+    with pytest.raises(NothingToCompareError, match="no reference yet") as error:
+        start(tier=tier)
+    assert "--max-events 100" in str(error.value.hint)
+    assert backend.requests[-1].config["max_events"] == 100
+    results = tmp_path / "results"
+    bless_last_run("demo", None, None, tier, results, reason="its first", author="A. Nobody")
+    whole = document.parent / "reference"
+    assert (whole / "max-events-100" / "a.csv").is_file()
+    outcome = start(tier=tier)
+    assert outcome.directory.name == "columnar.max-events-100"
+    assert outcome.record.tier == "max-events-100"
+    assert outcome.report.sentence.startswith("on the first 100 events: ")
+    # All events still have a reference of their own, and blessing them anew keeps the tier's.
+    assert start().report.analysis.tier == ""
+    bless_last_run("demo", None, None, None, results, reason="again", author="A. Nobody")
+    assert (whole / "max-events-100" / "a.csv").is_file()
+    assert start(tier=tier).report.reproduced
+
+
+def test_another_seed_gives_other_events_and_the_same_seed_the_same(
+    start: Start, tmp_path: Path
+) -> None:
+    document = tmp_path / "project" / "examples" / "demo" / "analysis.yaml"
+    sampled = 'kind: sampled, tests: [yield], reason: "events are generated"'
+    seeded = "seeds: [seed]\nparameters: {bins: 10, seed: 1}"
+    text = ANALYSIS.replace("parameters: {bins: 10}", seeded)
+    document.write_text(text.replace("kind: count", sampled))
+    start()
+    bless_last_run("demo", None, None, None, tmp_path / "results", reason="x", author="A. Nobody")
+    assert start(parameters={"bins": 11}).report.counts == {"changed": 2}
+    assert start(parameters={"bins": 11, "seed": 2}).report.counts == {"compatible": 2}

@@ -48,7 +48,9 @@ def build_report(
         generator=f"reprun {__version__}",
         analysis=analysis,
         status="reproduced" if comparison.reproduced else "not reproduced",
-        sentence=comparison.sentence,
+        sentence=f"on {analysis.tier}: {comparison.sentence}"
+        if analysis.tier
+        else comparison.sentence,
         counts={str(verdict): number for verdict, number in comparison.counts.items()},
         causes=tuple(causes),
         sides=comparison.words.headings,

@@ -39,6 +39,8 @@ class AnalysisInfo(_Document):
     image: str = ""
     image_digest: str = ""
     dataset: str = ""
+    tier: str = ""
+    """The part of the events, in words; empty for all."""
 
 
 class PlotAxis(_Document):

@@ -85,6 +85,7 @@ def _heading(report: Report) -> Text:
     parts += [f"variant {about.variant}"] if about.variant else []
     parts += [f"image {about.image}"] if about.image else []
     parts += [f"data {about.dataset}"] if about.dataset else []
+    parts += [about.tier] if about.tier else []
     under = ("\n" + _seen(" · ".join(parts)), "dim") if parts else ""
     return Text.assemble((_seen(about.title), "bold"), under)
 
