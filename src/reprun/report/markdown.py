@@ -48,7 +48,7 @@ def _explained(item: ReportItem, sides: tuple[str, str]) -> list[str]:
     lines = [f"<details><summary>{plain(item.name)}</summary>", ""]
     if item.differences:
         lines += [
-            f"| bin | {_text(brief(sides[0]))} | {_text(brief(sides[1]))} | ratio | pull |",
+            f"| bin | {plain(brief(sides[0]))} | {plain(brief(sides[1]))} | ratio | pull |",
             "|---|---:|---:|---:|---:|",
         ]
         lines += [
