@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from pydantic import JsonValue
 
@@ -21,7 +22,7 @@ from reprun.report.model import (
     RuleUsed,
     StepUsage,
 )
-from reprun.spec import Citation
+from reprun.spec import Citation, ComparisonRule
 
 
 def build_report(
@@ -78,17 +79,7 @@ def _item(item: Item, drawing: Drawing) -> ReportItem:
         passes=item.verdict.passes,
         sentence=item.sentence,
         kind=item.kind,
-        rule=None
-        if rule is None
-        else RuleUsed(
-            match=rule.match,
-            kind=rule.kind,
-            relative=rule.relative,
-            absolute=rule.absolute,
-            alpha=rule.alpha if rule.kind == "sampled" else None,
-            reason=rule.reason,
-            expires=rule.expires,
-        ),
+        rule=None if rule is None else _rule_used(rule),
         monitored_hash=item.monitored_hash,
         reference_hash=item.reference_hash,
         bins=about.size,
@@ -123,4 +114,18 @@ def _item(item: Item, drawing: Drawing) -> ReportItem:
         notes=item.notes,
         panels=drawing.panels,
         table=drawing.table,
+    )
+
+
+@lru_cache(maxsize=64)
+def _rule_used(rule: ComparisonRule) -> RuleUsed:
+    """Return one value a rule: of many thousand objects most share theirs."""
+    return RuleUsed(
+        match=rule.match,
+        kind=rule.kind,
+        relative=rule.relative,
+        absolute=rule.absolute,
+        alpha=rule.alpha if rule.kind == "sampled" else None,
+        reason=rule.reason,
+        expires=rule.expires,
     )
