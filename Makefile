@@ -68,6 +68,7 @@ schemas: setup
 benchmark: setup-test
 	@.venv/bin/python benchmarks/run.py
 	@.venv/bin/python benchmarks/data.py
+	@.venv/bin/python benchmarks/compare.py --histcmp build/histcmp
 
 .PHONY: clean
 clean:

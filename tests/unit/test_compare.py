@@ -363,7 +363,8 @@ class TestPolicy:
         assert one(near, histogram(), rule(), loose).verdict is V.CHANGED
 
     def test_without_a_rule_exactly_and_said_so(self) -> None:
-        item = one(histogram(), histogram())
+        assert one(histogram(), histogram()).notes == ()
+        item = one(histogram(), histogram(), rule(match="b"))
         assert item.rule is None
         assert "no rule matches this name: compared exactly" in item.notes
 
@@ -409,7 +410,7 @@ class TestPolicy:
 
 class TestNothing:
     def test_an_empty_side(self) -> None:
-        with pytest.raises(NothingToCompareError, match="the run made no histogram"):
+        with pytest.raises(NothingToCompareError, match="the run holds no histogram"):
             run({}, histogram())
         with pytest.raises(NothingToCompareError, match="the reference holds no histogram"):
             run(histogram(), {})
@@ -424,7 +425,7 @@ class TestNothing:
             run(empty, empty)
         item = run({"a": histogram(), "e": empty}, {"a": histogram(), "e": empty}).items[1]
         assert item.verdict is V.IDENTICAL
-        assert "empty on both sides: this agreement has no power" in item.notes
+        assert "empty in the run and in the reference: this agreement has no power" in item.notes
 
     def test_what_cannot_be_read_never_passes(self) -> None:
         monitored = Objects({"h": histogram()}, {"p": "TProfile"}, {"t": "TTree"})

@@ -28,7 +28,7 @@ from reprun.report import (
     report_json,
     report_schema,
 )
-from reprun.report.build import _panel
+from reprun.report.drawing import _projection
 from tests.sample_report import NASTY, PIXEL, every_verdict, sample
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "schemas" / "report.json"
@@ -84,8 +84,9 @@ class TestDocument:
         document = json.loads(report_json(sample()))
         assert document["schema_version"] == 1
         assert set(document) == {
-            "schema_version", "generator", "analysis", "status", "sentence", "counts", "causes",
-            "items", "ignored", "notes", "tables", "plots", "steps", "provenance", "citations",
+            "schema_version", "generator", "analysis", "status", "sentence", "sides", "counts",
+            "causes", "items", "ignored", "notes", "tables", "plots", "steps", "provenance",
+            "citations",
         }  # fmt: skip
         assert set(document["items"][0]) == {
             "name", "title", "class_name", "verdict", "passes", "sentence", "kind", "rule",
@@ -124,14 +125,14 @@ class TestDocument:
     def test_two_axes_are_projected_with_all_flow(self) -> None:
         axes = Axis.regular(2, 0, 2), Axis.regular(1, 0, 1)
         thing = Histogram("h", axes, np.arange(12.0).reshape(4, 3))
-        panel = _panel(thing, None, thing, 0, same=False, apart=False)
+        panel = _projection(thing, None, thing, 0, same=False, apart=False)
         assert panel.monitored == (12.0, 21.0)
         assert panel.monitored_flow == (3.0, 30.0)
 
     def test_fine_axes_are_merged_for_drawing_without_losing_a_count(self) -> None:
         axis = Axis.regular(2500, 0, 2500)
         thing = Histogram("h", (axis,), np.ones(2502), sumw2=np.ones(2502) * 4)
-        panel = _panel(thing, None, thing, 0, same=False, apart=False)
+        panel = _projection(thing, None, thing, 0, same=False, apart=False)
         assert panel.monitored is not None
         assert panel.monitored_errors is not None
         assert sum(panel.monitored) == 2500
