@@ -8,6 +8,7 @@
 #include <TH1D.h>
 #include <TString.h>
 
+#include <cstdlib>
 #include <fstream>
 #include <map>
 #include <memory>
@@ -92,6 +93,14 @@ public:
     if (found == fColumns.end() || found->second >= fCells.size())
       throw std::runtime_error(fPath + " has no column " + column);
     return fCells[found->second];
+  }
+
+  double Number(const std::string &column) const {
+    const auto &text = (*this)[column];
+    char *end = nullptr;
+    const double value = std::strtod(text.c_str(), &end);
+    if (text.empty() || *end) throw std::runtime_error(fPath + ": '" + text + "' is no number");
+    return value;
   }
 
 private:

@@ -11,17 +11,18 @@ void FillFromTables(const std::string &data, Histograms &histograms) {
   h4l::Table candidates(data + "/candidates.csv");
   while (candidates.Next()) {
     auto category = candidates["channel"] + "_" + candidates["year"];
-    histograms.at({"data", category})->Fill(std::stod(candidates["m4l"]));
+    histograms.at({"data", category})->Fill(candidates.Number("m4l"));
   }
   std::map<TH1D *, int> bins;
   h4l::Table templates(data + "/templates.csv");
   while (templates.Next()) {
     auto category = templates["channel"] + "_" + templates["year"];
     auto *histogram = histograms.at({templates["sample"], category}).get();
-    if (std::stoi(templates["bin"]) != bins[histogram]++)
+    const int bin = templates.Number("bin");
+    if (bin != bins[histogram]++)
       throw std::runtime_error("templates.csv: a bin of " + templates["sample"] + " " + category +
                                " is missing or stands twice");
-    histogram->SetBinContent(std::stoi(templates["bin"]), std::stod(templates["content"]));
+    histogram->SetBinContent(bin, templates.Number("content"));
   }
   for (auto &entry : histograms)
     if (entry.first.first != "data" && bins[entry.second.get()] != h4l::kBins + 2)
@@ -36,7 +37,7 @@ void FillFromFiles(const std::string &data, Histograms &histograms) {
     const auto name = h4l::ObjectName(category.channel);
     auto &observed = *histograms.at({"data", category.Name()});
     h4l::Table events(original + "events/" + category.Name() + ".csv");
-    while (events.Next()) observed.Fill(std::stod(events["M"]));
+    while (events.Next()) observed.Fill(events.Number("M"));
     auto file = h4l::Open(original + "histograms/" + h4l::DataFile(category.channel) + suffix);
     auto expected = h4l::Read(*file, name);
     for (int bin = 0; bin <= h4l::kBins + 1; ++bin)

@@ -7,12 +7,31 @@
 
 #include <cstdio>
 
+using Constants = std::map<std::tuple<std::string, std::string, int>, double>;
+
+Constants ReadConstants(const std::string &path) {
+  Constants constants;
+  h4l::Table table(path);
+  while (table.Next()) {
+    auto key = std::make_tuple(table["constant"], table["sample"], int(table.Number("year")));
+    if (!constants.emplace(key, table.Number("value")).second)
+      throw std::runtime_error(path + ": " + table["constant"] + " of " + table["sample"] + " " +
+                               table["year"] + " stands twice");
+  }
+  return constants;
+}
+
 // luminosity * cross section * scale factor / generated events
-double Scale(const std::map<std::tuple<std::string, std::string, int>, double> &constants,
-             const std::string &sample, int year) {
-  return constants.at({"luminosity", "all", year}) * constants.at({"cross_section", sample, year}) *
-         constants.at({"scale_factor", sample, year}) /
-         constants.at({"generated_events", sample, year});
+double Scale(const Constants &constants, const std::string &sample, int year) {
+  auto get = [&](const std::string &constant, const std::string &of) {
+    auto found = constants.find({constant, of, year});
+    if (found == constants.end())
+      throw std::runtime_error("there is no " + constant + " of " + of + " " +
+                               std::to_string(year));
+    return found->second;
+  };
+  return get("luminosity", "all") * get("cross_section", sample) * get("scale_factor", sample) /
+         get("generated_events", sample);
 }
 
 // hist and uproot, which made the reference, store the sum of the contents as the number of
@@ -20,14 +39,7 @@ double Scale(const std::map<std::tuple<std::string, std::string, int>, double> &
 void CountWeights(TH1D &histogram) { histogram.SetEntries(histogram.Integral(0, h4l::kBins + 1)); }
 
 void make_stack(std::string counts, std::string normalisation, std::string output, std::string yields) {
-  std::map<std::tuple<std::string, std::string, int>, double> constants;
-  h4l::Table table(normalisation);
-  while (table.Next()) {
-    auto key = std::make_tuple(table["constant"], table["sample"], std::stoi(table["year"]));
-    if (!constants.emplace(key, std::stod(table["value"])).second)
-      throw std::runtime_error(normalisation + ": a constant stands twice");
-  }
-
+  const auto constants = ReadConstants(normalisation);
   auto input = h4l::Open(counts);
   std::map<std::pair<std::string, std::string>, std::unique_ptr<TH1D>> histograms;
   auto &data = histograms[{"m4l", "data"}] = h4l::Book("data");
