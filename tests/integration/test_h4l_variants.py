@@ -52,7 +52,8 @@ def test_a_variant_reproduces_the_reference(
     record = json.loads((run / "record.json").read_text())
     assert {step["image"].partition("@")[0] for step in record["steps"]} == {variant}
     assert (run / "workspace/results/mass4l.png").read_bytes()[:4] == b"\x89PNG"
-    # ROOT itself reads the file (ZZ with flow, candidates, objects): that of uproot 3 has directories that uproot 3 cannot write.
+    # ROOT itself reads the file (ZZ with flow, candidates, objects): where uproot 3 wrote it, our
+    # own code made its directories.
     results = {
         "destination": "/work",
         "type": "bind",
