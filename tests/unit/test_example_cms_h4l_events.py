@@ -147,7 +147,7 @@ def test_the_regions_hold_the_known_candidates(reference: Objects) -> None:
     regions = table(reference, "regions")
     assert [regions[c]["70-181"] for c in CATEGORIES] == [10, 42, 6, 28, 4, 12]
     assert (regions["all"]["70-181"], regions["all"]["H 121-130"]) == (102, 12)
-    # The eleven candidates of 2012 in the event-display file of record 5200.
+    # As many as the event-display file of record 5200 lists for 2012 (notes on the data).
     assert [regions[f"{c}_2012"]["H 120-130"] for c in ("4mu", "2e2mu", "4e")] == [3, 6, 2]
 
 

@@ -27,7 +27,7 @@ REGIONS: Mapping[str, tuple[float, float]] = {
     "Z 80-100": (80.0, 100.0),
     # The three bins of 3 GeV around the Higgs boson.
     "H 121-130": (121.0, 130.0),
-    # The candidates whose event displays are in record 5200.
+    # Those of 2012 have event displays in record 5200.
     "H 120-130": (120.0, 130.0),
 }
 """Ranges of the four-lepton mass in GeV, closed below and open above."""
