@@ -75,7 +75,7 @@ def judge(outputs: Outputs, record: RunRecord) -> Report:
     comparison = compare(
         monitored, reference, outputs.analysis.compare, today, shared_events=shared
     )
-    changed = causes(blessing, record.inputs, outputs.reference)
+    changed = causes(blessing, record.variant, record.inputs, outputs.reference)
     if blessing is not None and outputs.store is not None:
         then, now = blessing.inputs.conditions, record.inputs.conditions
         since = f"since the reference was blessed on {blessing.date}, "

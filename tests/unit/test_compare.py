@@ -222,6 +222,14 @@ def test_every_mutation_has_its_verdict(name: str) -> None:
     assert words in item.sentence
 
 
+def test_entries_within_the_tolerance_are_not_called_absent() -> None:
+    """ROOT and numpy sum weights in another order: both sides store a number, not the same."""
+    scaled = histogram(entries=1e5 * (1 + 1e-15))
+    (item,) = run(scaled, histogram(), rule("float", relative=1e-12, reason="sums")).items
+    assert item.verdict is V.EQUAL
+    assert item.sentence.endswith("all the same; entries differ, by no more than 1e-12 relative")
+
+
 def test_missing_and_extra() -> None:
     comparison = run({"a": histogram(), "new": histogram()}, {"a": histogram(), "z": histogram()})
     assert {item.name: item.verdict for item in comparison.items} == {

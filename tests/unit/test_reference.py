@@ -113,13 +113,13 @@ def test_a_blessing_that_cannot_be_read(directory: Path, text: str) -> None:
 def test_nobody_blessed_it(directory: Path) -> None:
     (directory / "blessed.json").unlink()
     assert read_blessing(directory) is None
-    assert causes(None, builders.inputs(), directory) == [
+    assert causes(None, "columnar", builders.inputs(), directory) == [
         "nobody blessed this reference: what it was made from is not known"
     ]
 
 
 def test_nothing_differs(directory: Path) -> None:
-    assert causes(blessing(directory), builders.inputs(), directory) == []
+    assert causes(blessing(directory), "columnar", builders.inputs(), directory) == []
 
 
 CODE = dict(builders.inputs().code)
@@ -154,8 +154,15 @@ CAUSES: dict[str, tuple[dict[str, Any], str]] = {
 @pytest.mark.parametrize("kind", CAUSES)
 def test_every_cause_is_named_alone(kind: str, directory: Path) -> None:
     changes, said = CAUSES[kind]
-    found = causes(blessing(directory), builders.inputs(**changes), directory)
+    found = causes(blessing(directory), "columnar", builders.inputs(**changes), directory)
     assert found == [f"since the reference was blessed on 2026-03-01, {said}"]
+
+
+def test_another_variant_is_one_cause_and_its_image_none(directory: Path) -> None:
+    inputs = builders.inputs(images={"root-6.40": digest("f")})
+    assert causes(blessing(directory), "root", inputs, directory) == [
+        "the reference was blessed from the variant columnar"
+    ]
 
 
 def test_an_edited_and_a_removed_reference_file_are_causes(directory: Path) -> None:
@@ -163,7 +170,7 @@ def test_an_edited_and_a_removed_reference_file_are_causes(directory: Path) -> N
     text = json.loads((directory / "histograms.json").read_text())
     (directory / "histograms.json").write_text(json.dumps(text))
     (directory / "yields.csv").unlink()
-    assert causes(who, builders.inputs(), directory) == [
+    assert causes(who, "columnar", builders.inputs(), directory) == [
         "reference: histograms.json was edited after it was blessed on 2026-03-01",
         "reference: yields.csv was removed after it was blessed on 2026-03-01",
     ]

@@ -231,6 +231,8 @@ def _equal_sentence(
         )
     if edges_differ_in_rounding(one, other):
         return f"{_extent(one)}, all the same; edges differ in rounding"
+    if all(isinstance(thing, Histogram) and thing.entries is not None for thing in (one, other)):
+        return f"{_extent(one)}, all the same; entries differ, by no more than {tolerance}"
     return f"{_extent(one)}, all the same; the number of entries is stored on one side only"
 
 
