@@ -15,7 +15,7 @@ from reprun.conditions.snapshot import Snapshot
 from reprun.digests import canonical_json, sha256_bytes
 from reprun.documents import Scalar
 from reprun.engines.choose import EngineName
-from reprun.errors import InputsGoneError, StorageError
+from reprun.errors import ImageNotHereError, InputsGoneError, StorageError
 from reprun.images.catalogue import Catalogue
 from reprun.images.ensure import ensure
 from reprun.images.layout import is_stored
@@ -99,11 +99,12 @@ class Cell:
         return sha256_bytes(canonical_json(part))
 
 
-def load_cell(request: RunRequest) -> Cell:
+def load_cell(request: RunRequest, *, to_run: bool = True) -> Cell:
     """Return the cell a request asks for. Reads documents and locks; fetches nothing.
 
-    Raises SpecificationError for what is wrong or unknown, and IntegrityError where something
-    differs from analysis.lock.
+    Unless it is `to_run`, an image that was never brought here has one in its place that cannot
+    start. Raises SpecificationError for what is wrong or unknown, ImageNotHereError, and
+    IntegrityError where something differs from analysis.lock.
     """
     project = Project.find()
     directory = project.analysis_directory(request.analysis)
@@ -113,7 +114,9 @@ def load_cell(request: RunRequest) -> Cell:
     _, variant = analysis.variant(request.variant)
     picked = analysis.dataset(request.dataset)
     lock, changes = enforce_lock(analysis, directory, catalogue, update=request.update_lock)
-    images = {entry: catalogue.locked(name) for entry, name in variant.all_images.items()}
+    images = {
+        entry: _image(name, catalogue, to_run=to_run) for entry, name in variant.all_images.items()
+    }
     snapshots = snapshots_of(directory, analysis.conditions_of(request.variant))
     return Cell(
         directory=directory,
@@ -125,11 +128,22 @@ def load_cell(request: RunRequest) -> Cell:
         images=images,
         plan=_plan(analysis, lock, images, request),
         snapshots=snapshots,
-        network=refuse_network(snapshots, analysis.name, allowed=request.allow_network),
+        network=refuse_network(
+            snapshots, analysis.name, allowed=request.allow_network or not to_run
+        ),
         run_directory=run_directory_of(
             analysis, request.variant, request.dataset, request.tier, request.results
         ),
     )
+
+
+def _image(name: str, catalogue: Catalogue, *, to_run: bool) -> Image:
+    try:
+        return catalogue.locked(name)
+    except ImageNotHereError:
+        if to_run:
+            raise
+        return Image(name, image_id="not-pinned", manifest="", layers=(), environment={})
 
 
 def with_images(cell: Cell, request: RunRequest, store: Store, progress: Progress) -> Cell:

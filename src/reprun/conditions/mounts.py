@@ -33,20 +33,37 @@ def prepare(
     Raises InputsGoneError and IntegrityError as `data.resolve` does, and when a CVMFS
     repository is not mounted here or stands at another revision than the pinned one.
     """
-    mounts = []
     for directory, snapshot in snapshots.items():
         if snapshot.kind == "cvmfs":
             check_revision(snapshot)
-            mounts.append(ConditionsMount(Path(snapshot.source or ""), snapshot.mount))
         elif snapshot.files:
-            home = run_directory / "conditions" / snapshot.name
+            home = _home(snapshot, run_directory)
             files = data.resolve(snapshot.dataset(), directory, store, progress)
             with storage_errors(home):
                 home.mkdir(parents=True, exist_ok=True)
                 _clear(home, {file.path for file in files})
                 data.stage({file.path: file for file in files}, home, store)
-            mounts.append(ConditionsMount(home, snapshot.mount))
-    return tuple(mounts)
+    return mounts_of(snapshots, run_directory)
+
+
+def mounts_of(
+    snapshots: Mapping[Path, Snapshot], run_directory: Path
+) -> tuple[ConditionsMount, ...]:
+    """Return which directory is seen where; nothing needs to lie there yet."""
+    return tuple(
+        ConditionsMount(
+            Path(snapshot.source or "")
+            if snapshot.kind == "cvmfs"
+            else _home(snapshot, run_directory),
+            snapshot.mount,
+        )
+        for snapshot in snapshots.values()
+        if snapshot.kind == "cvmfs" or snapshot.files
+    )
+
+
+def _home(snapshot: Snapshot, run_directory: Path) -> Path:
+    return run_directory / "conditions" / snapshot.name
 
 
 def _clear(home: Path, wanted: set[str]) -> None:
