@@ -37,6 +37,7 @@ FLOW = (
     "reprun.histograms",
     "reprun.reference",
     "reprun.compare",
+    "reprun.drift",
     "reprun.report",
     "reprun.judge",
     "reprun.run",

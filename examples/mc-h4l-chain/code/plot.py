@@ -61,7 +61,7 @@ def main() -> None:
     figure.subplots_adjust(left=0.1, right=0.965, bottom=0.115, top=0.925)
     draw(axes, found, "m4l", 1.5)
     top = sum(found[f"m4l/{process}"].values() for process in LOOKS).max()
-    axes.set_ylim(0, 1.25 * top)
+    axes.set_ylim(0, 1.6 * top)
     axes.set_xlabel(r"$m_{4\ell}$ [GeV]")
     axes.set_ylabel("Events / 4 GeV", labelpad=8)
     handles, labels = axes.get_legend_handles_labels()

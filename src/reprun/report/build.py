@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 
 import numpy as np
 from pydantic import JsonValue
 
 from reprun import __version__
 from reprun.compare import Comparison, Item
+from reprun.drift import FirstDrift as Drift
 from reprun.histograms import Axis, Floats, Histogram, Table
 from reprun.report.model import (
     AnalysisInfo,
     CheckResult,
     Difference,
+    FirstDrift,
     IgnoredItem,
     Panel,
     Plot,
@@ -37,6 +40,7 @@ def build_report(
     analysis: AnalysisInfo,
     *,
     causes: Sequence[str] = (),
+    first_drift: Drift | None = None,
     tables: Sequence[ReportTable] = (),
     plots: Sequence[Plot] = (),
     steps: Sequence[StepUsage] = (),
@@ -58,6 +62,7 @@ def build_report(
         else comparison.sentence,
         counts={str(verdict): number for verdict, number in comparison.counts.items()},
         causes=tuple(causes),
+        first_drift=None if first_drift is None else FirstDrift(**asdict(first_drift)),
         items=tuple(_item(item) for item in (*comparison.failures, *passed)),
         ignored=tuple(
             IgnoredItem(name=one.name, reason=one.reason, expires=one.expires)
