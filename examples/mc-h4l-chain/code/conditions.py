@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,32 +33,36 @@ class Conditions:
 
     def __init__(self, path: Path, global_tag: str) -> None:
         # Immutable: the file lies on a read-only mount, where SQLite could make no lock.
-        self._database = sqlite3.connect(f"{path.resolve().as_uri()}?immutable=1", uri=True)
+        self._uri = f"{path.resolve().as_uri()}?immutable=1"
         self._global_tag = global_tag
 
     def intervals(self, record: str) -> list[Interval]:
         """Return the intervals of a record, in order."""
-        tags = self._database.execute(
+        tags = self._rows(
             "SELECT t.NAME, t.END_OF_VALIDITY, t.TIME_TYPE FROM GLOBAL_TAG_MAP AS m"
             " JOIN TAG AS t ON t.NAME = m.TAG_NAME"
             " WHERE m.GLOBAL_TAG_NAME = ? AND m.RECORD = ?",
             (self._global_tag, record),
-        ).fetchall()
+        )
         if len(tags) != 1:
             raise LookupError(f"{self._global_tag} has {len(tags)} tags for {record}, not 1")
         tag, end, time_type = tags[0]
         if time_type != "Run":
             raise LookupError(f"{tag} goes by {time_type}, not by run")
-        rows = self._database.execute(
+        rows = self._rows(
             "SELECT i.SINCE, p.HASH, p.OBJECT_TYPE, p.DATA FROM IOV AS i"
             " JOIN PAYLOAD AS p ON p.HASH = i.PAYLOAD_HASH WHERE i.TAG_NAME = ? ORDER BY i.SINCE",
             (tag,),
-        ).fetchall()
+        )
         lasts = [*(since - 1 for since, *_ in rows[1:]), end]
         return [
             Interval(since, last, _payload(tag, *payload))
             for (since, *payload), last in zip(rows, lasts, strict=True)
         ]
+
+    def _rows(self, query: str, values: tuple[str, ...]) -> list[tuple[Any, ...]]:
+        with closing(sqlite3.connect(self._uri, uri=True)) as database:
+            return database.execute(query, values).fetchall()
 
     def by_run(self, record: str, runs: Integers) -> tuple[list[Interval], Integers]:
         """Return a record's intervals, and for each of the runs which of them is in force."""
