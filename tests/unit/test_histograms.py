@@ -426,8 +426,8 @@ class TestSeveralFiles:
             "yields": "yields.csv",
         }
         assert expected.keys() <= read_all(files, tmp_path).keys()
-        for name, file in expected.items():
-            assert file_of(name, files, tmp_path) == tmp_path / file
+        for name, made_by in expected.items():
+            assert file_of(name, files, tmp_path) == tmp_path / made_by
         # What a run did not make is looked for where it would stand.
         assert file_of("sub/b/new", files, tmp_path) == tmp_path / "sub/b.json"
         assert file_of("new", [files[0], files[-1]], tmp_path) == files[0]
