@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import textwrap
+from collections.abc import Sequence
 
 from rich.text import Text
 
 from reprun.engines.base import MIB
+from reprun.lint import Finding
 from reprun.planning import AnalysisPlan, StepPlan
 from reprun.screens import output_console
+from reprun.wording import count_of
 
 
 def print_plan(plan: AnalysisPlan) -> None:
@@ -74,3 +77,22 @@ def _print_step(number: int, one: StepPlan, plan: AnalysisPlan) -> None:
 
 def _field(label: str, text: str) -> None:
     output_console().print(Text.assemble((f"   {label:8} ", "dim"), text), soft_wrap=True)
+
+
+def print_findings(findings: Sequence[Finding]) -> None:
+    """Print findings as `file:line: level: sentence`, each with its remedy."""
+    console = output_console()
+    styles = {"error": "bold red", "warning": "yellow"}
+    for one in findings:
+        place = f"{os.path.relpath(one.file)}:{one.line}: "
+        console.print(
+            Text.assemble(place, (f"{one.level}: ", styles[one.level]), one.sentence),
+            soft_wrap=True,
+        )
+        console.print(Text(f"    write: {one.remedy}", style="dim"), soft_wrap=True)
+    errors = sum(one.level == "error" for one in findings)
+    warnings = len(findings) - errors
+    if not findings:
+        console.print(Text("nothing found: it would work elsewhere as it does here", style="green"))
+    else:
+        console.print(f"{count_of(errors, 'error')}, {count_of(warnings, 'warning')}")

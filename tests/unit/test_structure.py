@@ -33,6 +33,8 @@ FLOW = (
     "reprun.backends",
     "reprun.cell",
     "reprun.planning",
+    "reprun.snakefiles",
+    "reprun.lint",
     "reprun.workspace",
     "reprun.histograms",
     "reprun.reference",
