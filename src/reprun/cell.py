@@ -15,7 +15,7 @@ from reprun.conditions.snapshot import Snapshot
 from reprun.digests import canonical_json, sha256_bytes
 from reprun.documents import Scalar
 from reprun.engines.choose import EngineName
-from reprun.errors import ImageNotHereError, InputsGoneError, StorageError
+from reprun.errors import ImageNotHereError, InputsGoneError, SpecificationError, StorageError
 from reprun.images.catalogue import Catalogue
 from reprun.images.ensure import ensure
 from reprun.images.layout import is_stored
@@ -25,7 +25,7 @@ from reprun.manifest import Dataset
 from reprun.plan import Plan, make_plan
 from reprun.progress import Progress
 from reprun.project import Project
-from reprun.spec import Analysis, Tier, check_name, load_analysis
+from reprun.spec import Analysis, Tier, Variant, check_name, load_analysis
 from reprun.store import Store, make_directory, storage_errors
 
 
@@ -128,13 +128,31 @@ def load_cell(request: RunRequest, *, to_run: bool = True) -> Cell:
         images=images,
         plan=_plan(analysis, lock, images, request),
         snapshots=snapshots,
-        network=refuse_network(
-            snapshots, analysis.name, allowed=request.allow_network or not to_run
-        ),
+        network=_network(analysis, variant, snapshots, request, to_run=to_run),
         run_directory=run_directory_of(
             analysis, request.variant, request.dataset, request.tier, request.results
         ),
     )
+
+
+def _network(
+    analysis: Analysis,
+    variant: Variant,
+    snapshots: Mapping[Path, Snapshot],
+    request: RunRequest,
+    *,
+    to_run: bool,
+) -> bool:
+    """Tell whether the steps have a network; raise SpecificationError if nobody allowed it."""
+    allowed = request.allow_network or not to_run
+    if variant.network is not None and not allowed:
+        name, _ = analysis.variant(request.variant)
+        raise SpecificationError(
+            f"{analysis.name} in the variant {name} needs a network, which nothing locks: "
+            f"{variant.network}",
+            hint=f"reprun run {analysis.name} --variant {name} --allow-network   # not hermetic",
+        )
+    return refuse_network(snapshots, analysis.name, allowed=allowed) or variant.network is not None
 
 
 def _image(name: str, catalogue: Catalogue, *, to_run: bool) -> Image:

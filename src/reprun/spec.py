@@ -36,6 +36,8 @@ class Variant(Document):
     parameters: Mapping[str, Scalar] = {}
     conditions: tuple[Name, ...] = ()
     """Snapshots this variant needs besides the analysis's own."""
+    network: Annotated[str, Field(min_length=1)] | None = None
+    """Why its steps need a network: it runs with --allow-network only, and is not hermetic."""
 
     @property
     def all_images(self) -> Mapping[str, str]:
