@@ -150,6 +150,7 @@ def test_a_changed_payload_of_the_last_interval_is_located(chain: Shell) -> None
     report = run(chain, "--update-lock", code=1)
     assert report["first_drift"]["step"] == "smear"
     assert report["first_drift"]["outputs"] == ["results/smeared.root"]
+    assert any("toy-detector-2012" in cause for cause in report["causes"]), report["causes"]
     found = {item["name"]: item["verdict"] for item in report["items"]}
     assert verdicts(report)["generated_higgs"] == verdicts(report)["generated_zz"] == {"identical"}
     assert found["smeared/zz/electron_residual"] == "changed"
