@@ -8,14 +8,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from reprun.compare import Words, compare
+from reprun.compare import Comparison, Words, compare
 from reprun.compare.calibrate import calibrate
 from reprun.compare.select import refuse_nothing, renamed, selected
 from reprun.conditions.changes import changes
 from reprun.conditions.snapshot import Snapshot
 from reprun.digests import sha256_file
+from reprun.drift import FirstDrift, first_drift
 from reprun.errors import NothingToCompareError, SpecificationError
 from reprun.histograms import Source, Table, open_objects, read_all
+from reprun.histograms.files import file_of
 from reprun.record import JUDGED_BY, REPORT_HTML, REPORT_JSON, RunRecord
 from reprun.reference import Blessing, causes, load_reference, read_blessing
 from reprun.report import (
@@ -85,6 +87,7 @@ def judge(outputs: Outputs, record: RunRecord) -> Report:
         _analysis_info(outputs, record),
         # Where the numbers agree all the same, what changed is worth knowing but no cause.
         causes=() if comparison.reproduced else changed,
+        first_drift=_first_drift(outputs, record, comparison),
         tables=[table_to_show(found) for found in monitored.values() if isinstance(found, Table)],
         plots=[
             Plot(path=str((outputs.workspace / path).relative_to(outputs.run_directory)))
@@ -199,6 +202,19 @@ def calibrate_files(files: Files, toys: int, output_format: str) -> str:
     today = dt.datetime.now(dt.UTC).date()
     found = calibrate(reference.only(reference.names), files.rules, today, toys)
     return calibration_text(found) if output_format == "text" else calibration_json(found)
+
+
+def _first_drift(outputs: Outputs, record: RunRecord, comparison: Comparison) -> FirstDrift | None:
+    """Return where the drift begins, by the files of what failed and the steps that made them."""
+    declared = outputs.analysis.outputs
+    files = [outputs.workspace / path for path in (*declared.histograms, *declared.tables)]
+    passes: dict[str, bool] = {}
+    for item in comparison.items:
+        path = file_of(item.name, files, outputs.workspace)
+        if path is not None:
+            name = path.relative_to(outputs.workspace).as_posix()
+            passes[name] = item.verdict.passes and passes.get(name, True)
+    return first_drift(record.steps, passes)
 
 
 def _which(outputs: Outputs, record: RunRecord) -> str:

@@ -11,6 +11,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -127,7 +128,10 @@ def _keep_what_is_no_reference(old: Path, fresh: Path) -> None:
 
 
 def _write_objects(directory: Path, objects: Objects) -> list[str]:
-    histograms = [found for found in objects.values() if isinstance(found, Histogram)]
+    # By the names they go by among all files: in two files there may be one `m4l` each.
+    histograms = [
+        replace(found, name=name) for name, found in objects.items() if isinstance(found, Histogram)
+    ]
     tables = {name: found for name, found in objects.items() if isinstance(found, Table)}
     written = []
     if histograms:

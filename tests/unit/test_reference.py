@@ -51,6 +51,13 @@ def test_a_reference_comes_back_as_it_was_blessed(tmp_path: Path) -> None:
     assert directory.stat().st_mode & 0o777 == 0o755
 
 
+def test_two_files_may_hold_one_name(tmp_path: Path) -> None:
+    """Objects of several files go by `file/name`: so they must stand in the reference."""
+    objects = Objects({"made/m4l": HISTOGRAM, "seen/m4l": HISTOGRAM})
+    blessed(tmp_path / "reference", objects)
+    assert set(load_reference(tmp_path / "reference")) == {"made/m4l", "seen/m4l"}
+
+
 def test_who_blessed_it_and_from_what(directory: Path) -> None:
     found = blessing(directory)
     assert (found.reason, found.author, str(found.date)) == (

@@ -8,12 +8,14 @@ import time
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from xml.etree import ElementTree as ET  # reads only what we wrote
 
 import numpy as np
 import pytest
 from rich.console import Console
 
 from reprun.compare import Comparison, Verdict
+from reprun.drift import FirstDrift
 from reprun.errors import OutputMissingError
 from reprun.histograms import Axis, Histogram
 from reprun.report import (
@@ -23,6 +25,8 @@ from reprun.report import (
     read_pictures,
     read_report,
     render_html,
+    render_junit,
+    render_markdown,
     render_text,
     renderable,
     report_json,
@@ -85,7 +89,8 @@ class TestDocument:
         assert document["schema_version"] == 1
         assert set(document) == {
             "schema_version", "generator", "analysis", "status", "sentence", "sides", "counts",
-            "causes", "items", "ignored", "notes", "tables", "plots", "steps", "provenance",
+            "causes", "first_drift", "items", "ignored", "notes", "tables", "plots", "steps",
+            "provenance",
             "citations",
         }  # fmt: skip
         assert set(document["items"][0]) == {
@@ -140,6 +145,33 @@ class TestDocument:
         assert panel.axis.edges is not None
         assert panel.axis.edges[-1] == 2500
         assert len(panel.axis.edges) == len(panel.monitored) + 1 == panel.axis.bins + 1
+
+
+def test_every_form_of_a_report_names_the_first_drift() -> None:
+    """Rules, wildcards and paths come from the analysis: nothing in them is markup."""
+    sentence = "step smear x=<b> (results/smeared.root); before it generate agrees"
+    drift = FirstDrift("smear x=<b>", ("results/smeared.root",), sentence)
+    report = build_report(every_verdict(), AnalysisInfo(name="a", title="A"), first_drift=drift)
+    assert f"first drift: {sentence}" in render_text(report, width=120)
+    assert "- first drift: step smear x=\\<b\\>" in render_markdown(report)
+    assert f"first drift: {sentence}" in str(
+        ET.fromstring(render_junit(report)).findtext("testsuite/system-out")
+    )
+    page = _Page(render_html(report))
+    assert sentence in page.text
+    assert json.loads(report_json(report))["first_drift"] == {
+        "step": "smear x=<b>",
+        "outputs": ["results/smeared.root"],
+        "sentence": sentence,
+    }
+
+
+def test_without_a_drift_no_form_speaks_of_one() -> None:
+    report = build_report(every_verdict(), AnalysisInfo(name="a", title="A"))
+    for text in (render_text(report), render_markdown(report), render_junit(report)):
+        assert "drift" not in text
+    assert "First drift" not in render_html(report)
+    assert json.loads(report_json(report))["first_drift"] is None
 
 
 class TestText:

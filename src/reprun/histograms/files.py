@@ -155,6 +155,26 @@ def read_all(paths: Iterable[Path], root: Path) -> Objects:
     return Objects(found, unsupported, skipped)
 
 
+def file_of(name: str, paths: Iterable[Path], root: Path) -> Path | None:
+    """Return the file that `read_all` has an object of this name from, or would have.
+
+    None for a name that none of the files can hold.
+    """
+    files = list(paths)
+    tables = {path.stem: path for path in files if path.suffix.lower() in TABLE_SUFFIXES}
+    if name in tables:
+        return tables[name]
+    others = [path for path in files if path.suffix.lower() not in TABLE_SUFFIXES]
+    if len(others) == 1:
+        return others[0]
+    fitting = {
+        prefix: path
+        for path, prefix in _prefixes(others, root).items()
+        if name.startswith(f"{prefix}/")
+    }
+    return fitting[max(fitting, key=len)] if fitting else None
+
+
 def write_histograms(path: Path, histograms: Iterable[Histogram]) -> None:
     """Write histograms by the suffix: `.root`, `.yoda`, or UHI JSON, the format of references.
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from functools import lru_cache
 
 from pydantic import JsonValue
 
 from reprun import __version__
 from reprun.compare import Comparison, Item
+from reprun.drift import FirstDrift as Drift
 from reprun.report.drawing import NOTHING, Drawing, drawn
 from reprun.report.model import (
     AnalysisInfo,
     CheckResult,
     Difference,
+    FirstDrift,
     IgnoredItem,
     Plot,
     Report,
@@ -30,6 +33,7 @@ def build_report(
     analysis: AnalysisInfo,
     *,
     causes: Sequence[str] = (),
+    first_drift: Drift | None = None,
     tables: Sequence[ReportTable] = (),
     plots: Sequence[Plot] = (),
     steps: Sequence[StepUsage] = (),
@@ -55,6 +59,7 @@ def build_report(
         counts={str(verdict): number for verdict, number in comparison.counts.items()},
         causes=tuple(causes),
         sides=comparison.words.headings,
+        first_drift=None if first_drift is None else FirstDrift(**asdict(first_drift)),
         items=tuple(_item(item, drawings.get(item.name, NOTHING)) for item in ranked),
         ignored=tuple(
             IgnoredItem(name=one.name, reason=one.reason, expires=one.expires)

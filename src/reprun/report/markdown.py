@@ -17,8 +17,10 @@ def render_markdown(report: Report) -> str:
     lines = [f"## {mark} {plain(report.analysis.title)}", "", f"**{plain(report.sentence)}**", ""]
     counts = [f"{number} {verdict}" for verdict, number in report.counts.items()]
     lines += [" · ".join(counts), ""]
+    drift = report.first_drift
+    lines += [f"- first drift: {plain(drift.sentence)}"] if drift else []
     lines += [f"- cause: {plain(cause)}" for cause in report.causes]
-    lines += [""] if report.causes else []
+    lines += [""] if drift or report.causes else []
     failed = [item for item in report.items if not item.passes]
     if failed:
         lines += ["| object | verdict | why |", "|---|---|---|"]

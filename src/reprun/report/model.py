@@ -184,6 +184,14 @@ class Plot(_Document):
     caption: str = ""
 
 
+class FirstDrift(_Document):
+    """The earliest step of the workflow with an output that does not pass."""
+
+    step: str
+    outputs: tuple[str, ...]
+    sentence: str
+
+
 class Report(_Document):
     """Everything one comparison found, for people, for machines and for later runs."""
 
@@ -198,6 +206,8 @@ class Report(_Document):
     """Objects by verdict, best verdict first."""
     causes: tuple[str, ...] = ()
     """What differs from the run that was blessed or from the last good one."""
+    first_drift: FirstDrift | None = None
+    """Null where everything passes or the workflow has one step."""
     items: Annotated[tuple[ReportItem, ...], Field(min_length=1)]
     """Those that do not pass come first, the worst at the top."""
     ignored: tuple[IgnoredItem, ...] = ()

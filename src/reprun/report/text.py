@@ -51,6 +51,8 @@ def renderable(
             parts.append(_line("to pass", item.needed, "dim"))
     if verbose and report.steps:
         parts.append(_steps(report))
+    if report.first_drift:
+        parts.append(_line("first drift", report.first_drift.sentence, "bold yellow"))
     parts += [_line("cause", cause, "bold yellow") for cause in report.causes]
     parts += [_line("ignored", f"{one.name}: {one.reason}", "dim") for one in report.ignored]
     parts += [_line("note", note, "dim") for note in report.notes]
