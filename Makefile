@@ -67,6 +67,7 @@ schemas: setup
 .PHONY: benchmark
 benchmark: setup-test
 	@.venv/bin/python benchmarks/run.py
+	@.venv/bin/python benchmarks/matrix.py
 	@.venv/bin/python benchmarks/data.py
 	@.venv/bin/python benchmarks/compare.py --histcmp build/histcmp
 
