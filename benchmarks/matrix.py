@@ -35,10 +35,10 @@ def main() -> None:
         if isinstance(steps, float):
             ratio = steps / CELL_SECONDS
             print(
-                f"{cell['analysis']}/{cell['variant']}: {steps:.1f} s of steps, {ratio:.2f} × limit"
+                f"{cell['analysis']}/{cell['variant']}: {steps:.1f} s of steps, {ratio:.2f} of the limit"
             )
     states = ", ".join(f"{n} {state}" for state, n in Counter(c["state"] for c in cells).items())
-    print(f"matrix: {seconds:.1f} s, {seconds / TARGET_SECONDS:.2f} × limit ({states})")
+    print(f"matrix: {seconds:.1f} s, {seconds / TARGET_SECONDS:.2f} of the limit ({states})")
 
 
 if __name__ == "__main__":
