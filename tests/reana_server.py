@@ -196,12 +196,11 @@ class ReanaServer(ThreadingHTTPServer):
     def _run(self, workflow: Workflow) -> bool:
         document = workflow.specification
         config = dict(document["inputs"]["parameters"])
-        here = {reference: local for reference, local in self.images.items()}
-        back = {local: reference for reference, local in here.items()}
+        here = self.images
         for key, value in config.items():
             if isinstance(value, str) and value.startswith("docker://"):
                 config[key] = here[value.removeprefix("docker://")]
-        used = [value for value in config.values() if value in back]
+        used = [value for value in config.values() if value in here.values()]
         ready_engine(
             "runc", [self.catalogue.by_reference(one) for one in used], self.store, Silent()
         )

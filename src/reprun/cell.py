@@ -66,6 +66,8 @@ class Cell:
     plan: Plan
     snapshots: Mapping[Path, Snapshot]
     """Conditions by the directory they lie in."""
+    store: Store | None
+    """Where tables lie as they were locked, to tell which of their rows changed."""
     network: bool
     run_directory: Path
     deviations: tuple[str, ...] = ()
@@ -99,7 +101,7 @@ class Cell:
         return sha256_bytes(canonical_json(part))
 
 
-def load_cell(request: RunRequest, *, to_run: bool = True) -> Cell:
+def load_cell(request: RunRequest, store: Store | None = None, *, to_run: bool = True) -> Cell:
     """Return the cell a request asks for. Reads documents and locks; fetches nothing.
 
     Unless it is `to_run`, an image that was never brought here has one in its place that cannot
@@ -113,7 +115,9 @@ def load_cell(request: RunRequest, *, to_run: bool = True) -> Cell:
     catalogue = Catalogue(project.images)
     _, variant = analysis.variant(request.variant)
     picked = analysis.dataset(request.dataset)
-    lock, changes = enforce_lock(analysis, directory, catalogue, update=request.update_lock)
+    lock, changes = enforce_lock(
+        analysis, directory, catalogue, update=request.update_lock, store=store
+    )
     images = {
         entry: _image(name, catalogue, to_run=to_run) for entry, name in variant.all_images.items()
     }
@@ -128,6 +132,7 @@ def load_cell(request: RunRequest, *, to_run: bool = True) -> Cell:
         images=images,
         plan=_plan(analysis, lock, images, request),
         snapshots=snapshots,
+        store=store,
         network=_network(analysis, variant, snapshots, request, to_run=to_run),
         run_directory=run_directory_of(
             analysis, request.variant, request.dataset, request.tier, request.results

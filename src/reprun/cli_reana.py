@@ -124,7 +124,8 @@ def export(
             dataset=dataset,
             parameters=parameters_of(parameter or []),
             results=results,
-        )
+        ),
+        Store.default(),
     )
     if directory is not None and directory.exists() and any(directory.iterdir()):
         raise SpecificationError(
@@ -279,10 +280,10 @@ def add_commands(program: typer.Typer) -> None:
 def _cell(analysis: str, variant: str | None, dataset: str | None, results: Path) -> Cell:
     from reprun.cell import RunRequest  # noqa: PLC0415
     from reprun.reana.submit import remote_cell  # noqa: PLC0415
+    from reprun.store import Store  # noqa: PLC0415
 
-    return remote_cell(
-        RunRequest(analysis=analysis, variant=variant, dataset=dataset, results=results)
-    )
+    request = RunRequest(analysis=analysis, variant=variant, dataset=dataset, results=results)
+    return remote_cell(request, Store.default())
 
 
 def _remote(server: str | None, plain_http: bool) -> Remote:

@@ -7,6 +7,7 @@ goes on. `create` and `start` are sent once; what became of a lost answer is ask
 from __future__ import annotations
 
 import datetime as dt
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -47,7 +48,7 @@ from reprun.reana.submission import (
     read_submission,
     write_submission,
 )
-from reprun.record import read_record, write_record
+from reprun.record import REPORT_HTML, REPORT_JSON, read_record, write_record
 from reprun.run import RunOutcome, judge_cell, stored_report
 from reprun.store import Store
 
@@ -80,9 +81,9 @@ class SubmitRequest:
     follow: bool = False
 
 
-def remote_cell(request: RunRequest) -> Cell:
+def remote_cell(request: RunRequest, store: Store) -> Cell:
     """Return the cell with a run directory of its own, beside that of local runs."""
-    cell = load_cell(request, to_run=False)
+    cell = load_cell(request, store, to_run=False)
     place = cell.run_directory
     return replace(cell, run_directory=place.with_name(place.name + SUFFIX))
 
@@ -123,7 +124,7 @@ def submit(
 
     Raises what `reprun run` raises; StepFailedError with the end of the failing step's log.
     """
-    cell = remote_cell(request.run)
+    cell = remote_cell(request.run, store)
     with alone(cell.run_directory), keeping.hold(store, cell.data_digests()):
         last = read_submission(cell.run_directory)
         if (outcome := _done_before(request, cell, last)) is not None:
@@ -153,7 +154,7 @@ def submit(
 
 def finish(request: RunRequest, remote: Remote, store: Store, progress: Progress) -> RunOutcome:
     """Fetch what a workflow that has ended left, and judge it."""
-    cell = remote_cell(request)
+    cell = remote_cell(request, store)
     with alone(cell.run_directory), connected(remote, store, progress) as client:
         submission = submission_of(cell, remote)
         keeper = _Keeper(submission, cell.run_directory)
@@ -401,11 +402,19 @@ def _fetch_and_judge(keeper: _Keeper, cell: Cell, client: Client, progress: Prog
     logs = client.logs(submission.remote)
     status = submission.status or str(client.status(submission.remote)["status"])
     logs_directory = cell.run_directory / "logs"
+    shutil.rmtree(logs_directory, ignore_errors=True)
     logs_directory.mkdir(parents=True, exist_ok=True)
     jobs = jobs_of(logs)
     for job in jobs:
         (cell.run_directory / job.log).write_text(job.text, encoding="utf-8")
-    (logs_directory / "engine.txt").write_text(str(logs.get("workflow_logs") or ""))
+    (logs_directory / "engine.txt").write_text(
+        str(logs.get("workflow_logs") or ""), encoding="utf-8"
+    )
+    for name in (REPORT_JSON, REPORT_HTML):
+        # Until this run is judged there is no verdict: an old one would pass for its own.
+        (cell.run_directory / name).unlink(missing_ok=True)
+    if cell.workspace.exists():
+        shutil.rmtree(cell.workspace)
     digests: Mapping[str, str] = {}
     if status == "finished":
         digests = _download(submission, cell, client, progress)
