@@ -14,6 +14,7 @@ help:
 	@echo "                name them with PYTHONS='…', other images with IMAGES='…'"
 	@echo "make lint       ruff and mypy"
 	@echo "make schemas    docs/schemas and docs/analysis-yaml.md from the models"
+	@echo "make reana-campaign  50 submissions in a row and 1 GB up and down, on the test server (20 min)"
 	@echo "make benchmark  print speeds as ratios (docs: benchmarks/README.md)"
 	@echo "make clean      remove the environment and build products, not the store"
 
@@ -63,6 +64,10 @@ lint: setup-test
 .PHONY: schemas
 schemas: setup
 	@.venv/bin/python tools/schemas
+
+.PHONY: reana-campaign
+reana-campaign: setup-test
+	@.venv/bin/python benchmarks/reana.py
 
 .PHONY: benchmark
 benchmark: setup-test

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import http.client
 import ipaddress
+import json
 import os
 import ssl
 from urllib.parse import urlsplit
@@ -33,7 +34,7 @@ def server_address(given: str | None, *, plain_http: bool = False) -> str:
             hint=f"export {VARIABLE}=https://reana.example.org",
         )
     parts = urlsplit(address)
-    if parts.username or parts.password or parts.query or parts.fragment:
+    if "@" in address or parts.query or parts.fragment:
         # Not repeated: what stands there may be a secret.
         raise SpecificationError(
             "the server's address holds a login, a query or a fragment; give https://HOST[:PORT]"
@@ -71,7 +72,7 @@ def check_server(address: str) -> None:
     try:
         connection.request("GET", "/api/ping", headers={"Accept": "application/json"})
         answer = connection.getresponse()
-        answer.read(1 << 16)
+        said = answer.read(1 << 16)
     except ssl.SSLCertVerificationError as error:
         raise EngineError(
             f"the certificate of {host} cannot be verified ({error.verify_message}); "
@@ -86,7 +87,7 @@ def check_server(address: str) -> None:
         ) from error
     finally:
         connection.close()
-    if answer.status != 200:
+    if answer.status != 200 or not _is_ping(said):
         where = answer.getheader("Location")
         moved = f", and points to {urlsplit(where).netloc}" if where else ""
         raise EngineError(
@@ -94,6 +95,13 @@ def check_server(address: str) -> None:
             "no token was sent",
             hint=f"curl {address}/api/ping",
         )
+
+
+def _is_ping(said: bytes) -> bool:
+    try:
+        return "message" in json.loads(said)
+    except (ValueError, TypeError):
+        return False
 
 
 def _is_loopback(host: str) -> bool:
