@@ -12,10 +12,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
+
+from tests.reana_server import TOKEN, running_reana  # noqa: E402
 
 from reprun.digests import sha256_file  # noqa: E402
 from reprun.images.catalogue import Catalogue  # noqa: E402
@@ -25,7 +28,6 @@ from reprun.reana.access import Token  # noqa: E402
 from reprun.reana.client import Client  # noqa: E402
 from reprun.reana.environment import client_python  # noqa: E402
 from reprun.store import Store  # noqa: E402
-from tests.reana_server import TOKEN, running_reana  # noqa: E402
 
 GIGABYTE = 1 << 30
 LIMIT_MB = 200
@@ -92,6 +94,7 @@ def submissions(home: Path, number: int) -> bool:
             *(sys.executable, "-m", "reprun", "submit", "cms-h4l", "--variant", "columnar"),
             *("--follow", "--again", "--image", f"columnar={WHERE}", "--results", str(home)),
         ]
+        local = time_of_a_local_run(environment, home)
         for one in range(number):
             began = time.monotonic()
             done = subprocess.run(
@@ -99,6 +102,8 @@ def submissions(home: Path, number: int) -> bool:
             )
             seconds.append(time.monotonic() - began)
             good += done.returncode == 0 and "✓ reproduced: 36 objects" in done.stdout
+            if (one + 1) % 10 == 0:
+                print(f"{one + 1}: {good} reproduced", file=sys.stderr, flush=True)
             if done.returncode != 0:
                 print(f"{one + 1}: exit code {done.returncode}\n{done.stderr[-2000:]}")
         workflows = list(server.workflows.values())
@@ -108,7 +113,20 @@ def submissions(home: Path, number: int) -> bool:
         f"{good} of {number} submissions reproduced; {len(workflows)} workflows on the server, "
         f"{once} of them started once and finished; {middle:.1f} s each (median)"
     )
-    return good == once == len(workflows) == number
+    limit = 1.5 * local + 15
+    print(f"a local run takes {local:.1f} s; the limit for submit to verdict is {limit:.1f} s")
+    return good == once == len(workflows) == number and middle <= limit
+
+
+def time_of_a_local_run(environment: Mapping[str, str], home: Path) -> float:
+    """Return the seconds of `reprun run`, every step run."""
+    command = [
+        *(sys.executable, "-m", "reprun", "run", "cms-h4l", "--variant", "columnar"),
+        *("--again", "--results", str(home / "local")),
+    ]
+    began = time.monotonic()
+    subprocess.run(command, env=environment, cwd=home, capture_output=True, check=True)
+    return time.monotonic() - began
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -442,33 +442,61 @@ def _download(
             f"{submission.label} has ended well and left no {', '.join(missing)}",
             hint=f"reprun reana logs {cell.analysis.name}",
         )
-    digests: dict[str, str] = {}
-    expected: dict[str, str] = {}
+    arrivals = _Arrivals(client, submission.remote, there, cell.workspace)
     with progress.task("downloading", sum(there[name] for name in wanted)) as task:
-        for name in wanted:
-            target = cell.workspace / name
-            for last in (False, True):
-                got = client.download(submission.remote, name, target)
-                wrong = got.size != there[name] or expected.get(name, got.sha256) != got.sha256
-                if not wrong:
-                    break
-                target.unlink(missing_ok=True)
-                if last:
-                    raise IntegrityError(
-                        f"{name} arrived with {got.size} bytes and sha256 {short(got.sha256)}; "
-                        f"on the cluster it has {there[name]} and "
-                        f"{short(expected.get(name, 'an unknown one'))}",
-                        hint=f"reprun reana fetch {cell.analysis.name}   # once more",
-                    )
+        arrivals.read_digests(cell.plan.targets)
+        for name in cell.plan.targets:
+            if not arrivals.take(name):
+                # It, or the list of digests itself, was damaged on the way.
                 progress.say(f"note: {name} was damaged on its way; downloading it again")
-            task.advance(got.size)
-            if name == DIGESTS:
-                expected = read_digests(target.read_text(encoding="utf-8", errors="replace"))
-                if absent := [each for each in cell.plan.targets if each not in expected]:
-                    raise IntegrityError(f"{DIGESTS} names no digest of {', '.join(absent)}")
-            else:
-                digests[name] = got.sha256
-    return digests
+                arrivals.read_digests(cell.plan.targets)
+                if not arrivals.take(name):
+                    raise arrivals.damaged(name, cell.analysis.name)
+            task.advance(there[name])
+    return arrivals.digests
+
+
+class _Arrivals:
+    """Files as they arrive, held against the sizes and digests that the cluster tells."""
+
+    def __init__(
+        self, client: Client, remote: str, sizes: Mapping[str, int], workspace: Path
+    ) -> None:
+        self._client = client
+        self._remote = remote
+        self._sizes = sizes
+        self._workspace = workspace
+        self._expected: Mapping[str, str] = {}
+        self.digests: dict[str, str] = {}
+
+    def read_digests(self, needed: Sequence[str]) -> None:
+        """Fetch the list of digests; raise IntegrityError if it names not all that is needed."""
+        place = self._workspace / DIGESTS
+        self._client.download(self._remote, DIGESTS, place)
+        self._expected = read_digests(place.read_text(encoding="utf-8", errors="replace"))
+        if absent := [name for name in needed if name not in self._expected]:
+            raise IntegrityError(
+                f"{DIGESTS} of the cluster names no digest of {', '.join(absent)}",
+                place=str(place),
+            )
+
+    def take(self, name: str) -> bool:
+        """Fetch a file; remove it again and return False if it is not what the cluster has."""
+        target = self._workspace / name
+        got = self._client.download(self._remote, name, target)
+        self.digests[name] = got.sha256
+        if got.size == self._sizes[name] and got.sha256 == self._expected[name]:
+            return True
+        target.unlink()
+        return False
+
+    def damaged(self, name: str, analysis: str) -> IntegrityError:
+        """Return the error of a file that does not arrive whole."""
+        return IntegrityError(
+            f"{name} arrives with sha256 {short(self.digests[name])}, and on the cluster it has "
+            f"{short(self._expected[name])} and {self._sizes[name]} bytes",
+            hint=f"reprun reana fetch {analysis}   # once more",
+        )
 
 
 def _why_failed(
