@@ -7,9 +7,13 @@ import textwrap
 
 from rich.text import Text
 
+from reprun.author import Created
 from reprun.engines.base import MIB
 from reprun.planning import AnalysisPlan, StepPlan
 from reprun.screens import output_console
+
+MOST_NAMES = 8
+MOST_REASONS = 8
 
 
 def print_plan(plan: AnalysisPlan) -> None:
@@ -74,3 +78,28 @@ def _print_step(number: int, one: StepPlan, plan: AnalysisPlan) -> None:
 
 def _field(label: str, text: str) -> None:
     output_console().print(Text.assemble((f"   {label:8} ", "dim"), text), soft_wrap=True)
+
+
+def print_created(created: Created) -> None:
+    """Print what was made of a file, what of it was left out, and what to type next."""
+    console = output_console()
+    found = created.survey
+    where = os.path.relpath(created.directory)
+    events = {"tree": f"the {found.entries:,} events of tree {found.tree}", "table": "a table"}
+    console.print(Text(f"{where}: {events.get(found.kind, 'histograms')}"), soft_wrap=True)
+    for name in created.files:
+        console.print(Text(f"   {name}"), soft_wrap=True)
+    drawn = [each.name for each in found.columns or found.spectra]
+    console.print(Text(f"drawn: {', '.join(drawn)}"))
+    by_reason: dict[str, list[str]] = {}
+    for name, why in found.left_out.items():
+        by_reason.setdefault(why, []).append(name)
+    for why, names in list(by_reason.items())[:MOST_REASONS]:
+        more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+        console.print(Text(f"left out, {why}: {', '.join(names[:MOST_NAMES])}{more}", style="dim"))
+    rest = sum(len(names) for names in list(by_reason.values())[MOST_REASONS:])
+    if rest:
+        console.print(Text(f"left out for other reasons: {rest}", style="dim"))
+    if not created.copied:
+        console.print(Text("the data stay where they are; the manifest has their address"))
+    console.print(Text(f"next: reprun lock {created.target} && reprun run {created.target}"))

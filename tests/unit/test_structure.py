@@ -42,6 +42,7 @@ FLOW = (
     "reprun.run",
     "reprun.matrix",
     "reprun.blessing",
+    "reprun.author",
     "reprun.console",
     "reprun.screens",
     "reprun.screens_author",
