@@ -108,9 +108,7 @@ def _checked_name(request: Request, project: Project, parent: Path) -> str:
             hint=f"reprun new {name}-{number} {again}",
         )
     if (parent / name).exists():
-        raise SpecificationError(
-            f"{parent / name} exists already", hint=f"ls -la {parent / name}"
-        )
+        raise SpecificationError(f"{parent / name} exists already", hint=f"ls -la {parent / name}")
     if parent == project.analyses and name in project.analysis_names():
         raise SpecificationError(f"there is an analysis '{name}' already", hint="reprun list")
     return name

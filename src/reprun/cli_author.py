@@ -74,7 +74,7 @@ def new(
     ] = None,
     record: Annotated[str | None, typer.Option(help="Record of the data on the portal.")] = None,
     doi: Annotated[str | None, typer.Option(help="DOI of the data.")] = None,
-    licence: Annotated[str | None, typer.Option(help="Licence of the data, as SPDX has it.")] = None,
+    licence: Annotated[str | None, typer.Option(help="Licence of the data (SPDX).")] = None,
     directory: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Make it in DIR/NAME. Default: the project's examples/."),

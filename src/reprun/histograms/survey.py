@@ -172,8 +172,10 @@ def _why_not(name: str, values: Floats) -> str | None:
         return "numbers the events"
     if not len(values):
         return "holds no number in the events that were looked at"
-    if values.min() == values.max():
-        return f"is {values[0]:g} everywhere"
+    low, middle, high = (float(q) for q in np.quantile(values, [0.005, 0.5, 0.995]))
+    if high - low <= 1e-3 * abs(middle) or low == high:
+        everywhere = "everywhere" if values.min() == values.max() else "almost everywhere"
+        return f"is {middle:.4g} {everywhere}"
     return None
 
 
@@ -223,8 +225,7 @@ def _table(path: Path, wanted: Sequence[str], most: int) -> Survey:
             continue
         numbers = [_number(row[index]) for row in rows]
         if None in numbers:
-            bad = numbers.index(None)
-            left[name] = f"text, such as '{rows[bad][index].strip()[:20]}'"
+            left[name] = "text"
         else:
             values[name] = np.array(numbers, dtype=float)
     chosen = _chosen(list(values), wanted, left, path)
@@ -291,31 +292,34 @@ def _number(text: str) -> float | None:
 # -- ROOT files -------------------------------------------------------------------------------
 
 
-def _root_file(
-    path: Path, wanted: Sequence[str], tree: str | None, most: int
-) -> Survey:
+def _root_file(path: Path, wanted: Sequence[str], tree: str | None, most: int) -> Survey:
     import uproot  # noqa: PLC0415 - half a second, and tables do without
 
     try:
         with uproot.open(path) as file:
-            classes: dict[str, str] = file.classnames(recursive=True, cycle=False)
-            trees = {name: file[name] for name, kind in classes.items() if kind == "TTree"}
-            if tree is not None or any(each.num_entries for each in trees.values()):
-                return _tree(path, trees, classes, wanted, tree, most)
-            if trees and not any(kind.startswith("TH1") for kind in classes.values()):
-                raise SpecificationError(
-                    f"{path.name} holds no event: its tree {next(iter(trees))} is empty"
-                )
-            return _histograms(path, file, classes, wanted, most)
+            return _opened(path, file, wanted, tree, most)
     except SpecificationError:
         raise
-    except Exception as error:  # noqa: BLE001 - uproot raises whatever broken bytes lead to
+    except Exception as error:
+        said = str(error).strip().splitlines() or ["its bytes are broken"]
         raise SpecificationError(
-            f"{path.name} cannot be read as a ROOT file: {type(error).__name__}: "
-            f"{str(error).strip().splitlines()[0] if str(error).strip() else 'broken'}",
+            f"{path.name} cannot be read as a ROOT file: {said[0]}",
             place=str(path),
-            hint=f"ls -l {path}   # complete?",
+            hint=f"ls -l {path}   # is it complete?",
         ) from error
+
+
+def _opened(path: Path, file: Any, wanted: Sequence[str], tree: str | None, most: int) -> Survey:
+    """Choose trees where there are any with events, else histograms."""
+    classes: dict[str, str] = file.classnames(recursive=True, cycle=False)
+    trees = {name: file[name] for name, kind in classes.items() if kind == "TTree"}
+    if tree is not None or any(each.num_entries for each in trees.values()):
+        return _tree(path, trees, classes, wanted, tree, most)
+    if trees and not any(kind.startswith("TH1") for kind in classes.values()):
+        raise SpecificationError(
+            f"{path.name} holds no event: its tree {next(iter(trees))} is empty"
+        )
+    return _histograms(path, file, classes, wanted, most)
 
 
 def _tree(
@@ -333,6 +337,8 @@ def _tree(
         )
     name = named or max(trees, key=lambda each: int(trees[each].num_entries))
     tree = trees[name]
+    if not tree.num_entries:
+        raise SpecificationError(f"tree {name} of {path.name} holds no event")
     left = {
         other: f"a {kind} besides the tree {name}"
         for other, kind in classes.items()
@@ -358,10 +364,9 @@ def _tree(
             if not wanted and tree[each].typename == "bool":
                 left[each] = "true or false"
                 continue
-            array = tree[each].array(library="ak", entry_stop=SAMPLE)
-            import awkward as ak  # noqa: PLC0415 - comes with uproot
-
-            flat = np.asarray(ak.flatten(array, axis=None), dtype=float)
+            array = tree[each].array(library="np", entry_stop=SAMPLE)
+            parts = array if array.dtype == object else [array.ravel()]
+            flat = np.concatenate([np.empty(0), *parts]).astype(float)
             enough += _why_not(each, flat[np.isfinite(flat)]) is None
             yield each, usable[each], flat
 
