@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -116,7 +116,30 @@ def new(
         print_created(created)
 
 
+def cite(
+    analysis: AnalysisArgument,
+    variant: VariantOption = None,
+    output_format: Annotated[
+        Literal["text", "bibtex", "json"],
+        typer.Option("--format", help="How the result is printed."),
+    ] = "text",
+) -> None:
+    """Print what to cite: the data, the software, acknowledgements and a disclaimer."""
+    from reprun import citing  # noqa: PLC0415
+
+    found = citing.cite(analysis, variant)
+    if output_format == "json":
+        print(json.dumps(citing.document(found), indent=1, ensure_ascii=False))
+    elif output_format == "bibtex":
+        print(citing.bibtex(found), end="")
+    else:
+        from reprun.screens_author import print_citing  # noqa: PLC0415
+
+        print_citing(found)
+
+
 def add_commands(app: typer.Typer) -> None:
     """Add the commands to the program."""
     app.command()(new)
     app.command()(plan)
+    app.command()(cite)

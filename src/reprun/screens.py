@@ -96,10 +96,16 @@ class LastRun:
     verdict: str
     cell: str
     """Its directory below results/<analysis>; empty where it did not run."""
+    tier: str | None = None
     finished: dt.datetime | None = None
 
+    @property
+    def brief(self) -> str:
+        """The verdict, and the part of the events that it holds for."""
+        return f"{self.verdict} ({self.tier})" if self.tier else self.verdict
+
     def __str__(self) -> str:
-        """Say it in a table."""
+        """Return the verdict with the cell that it is of."""
         return f"{self.verdict} ({self.cell})" if self.cell else self.verdict
 
 
@@ -113,7 +119,7 @@ def last_runs(analysis: Analysis, results: Path) -> dict[str, LastRun]:
         before = found[record.variant].finished
         if before is None or record.finished > before:
             verdict = _verdict(path.parent) if record.status == "finished" else record.status
-            found[record.variant] = LastRun(verdict, path.parent.name, record.finished)
+            found[record.variant] = LastRun(verdict, path.parent.name, record.tier, record.finished)
     return found
 
 
@@ -150,7 +156,7 @@ def listed(results: Path) -> list[dict[str, Any]]:
                 "variants": ", ".join(analysis.variants),
                 "datasets": ", ".join(analysis.datasets),
                 "verdict": str(last),
-                "verdicts": {variant: str(run) for variant, run in runs.items()},
+                "verdicts": {variant: run.brief for variant, run in runs.items()},
             }
         )
     return rows
@@ -170,8 +176,8 @@ def print_list(rows: Sequence[Mapping[str, Any]]) -> None:
         verdicts = row.get("verdicts") or {"": row["verdict"]}
         facts = [str(row.get(key, "")) for key in ("name", "title", "experiment", "level")]
         # One grid row for each variant would tear the title apart: lines within one row instead.
-        told = [str(verdict).partition(" (")[0] for verdict in verdicts.values()]
-        grid.add_row(*(Text(each) for each in (*facts, "\n".join(verdicts), "\n".join(told))))
+        told = (*facts, "\n".join(verdicts), "\n".join(map(str, verdicts.values())))
+        grid.add_row(*(Text(each) for each in told))
     output_console().print(grid)
 
 
@@ -181,7 +187,7 @@ def analysis_document(analysis: Analysis, directory: Path, results: Path) -> dic
     return {
         **analysis.model_dump(mode="json", exclude_none=True),
         "directory": str(directory),
-        "verdicts": {variant: str(run) for variant, run in runs.items()},
+        "verdicts": {variant: run.brief for variant, run in runs.items()},
     }
 
 

@@ -8,9 +8,10 @@ import textwrap
 from rich.text import Text
 
 from reprun.author import Created
+from reprun.citing import Citing, sentence
 from reprun.engines.base import MIB
 from reprun.planning import AnalysisPlan, StepPlan
-from reprun.screens import output_console
+from reprun.screens import MIN_WIDTH, output_console
 
 MOST_NAMES = 8
 MOST_REASONS = 8
@@ -103,3 +104,40 @@ def print_created(created: Created) -> None:
     if not created.copied:
         console.print(Text("the data stay where they are; the manifest has their address"))
     console.print(Text(f"next: reprun lock {created.target} && reprun run {created.target}"))
+
+
+def print_citing(citing: Citing) -> None:
+    """Print what to cite for people to read; `--format bibtex` is for TeX."""
+    console = output_console()
+    console.print(Text(f"{citing.analysis.title}: what to cite", style="bold"))
+    used = f"variant {citing.variant}, image {', '.join(citing.images)}"
+    for label, several in (("data", citing.data), (f"software ({used})", citing.software)):
+        console.print()
+        console.print(Text(label, style="bold"))
+        for each in several:
+            _paragraph(sentence(each), " • ")
+        if not several:
+            console.print(Text(" none"))
+    if citing.uncited:
+        console.print(Text(f" no citation known: {', '.join(citing.uncited)}", style="dim"))
+    if citing.acknowledgements:
+        console.print()
+        console.print(Text("acknowledgements", style="bold"))
+        for thanks in citing.acknowledgements:
+            _paragraph(thanks, " ")
+    console.print()
+    console.print(Text("disclaimer", style="bold"))
+    _paragraph(citing.disclaimer, " ")
+
+
+def _paragraph(text: str, start: str) -> None:
+    # By hand: rich pads each line with blanks, which whoever copies the text would copy too.
+    for line in textwrap.wrap(
+        text,
+        MIN_WIDTH,
+        initial_indent=start,
+        subsequent_indent=" " * len(start),
+        break_long_words=False,
+        break_on_hyphens=False,
+    ):
+        output_console().print(Text(line), soft_wrap=True)

@@ -142,6 +142,15 @@ class Citation(Document):
     """What to cite when the analysis is used."""
 
     title: str
+    kind: Literal["dataset", "software", "article"] = "dataset"
+    authors: tuple[str, ...] = ()
+    """`Surname, Given` each; `others` at the end for et al.; a collaboration as it is called."""
+    year: Annotated[int, Field(ge=1900, le=2100)] | None = None
+    journal: str | None = None
+    volume: str | None = None
+    number: str | None = None
+    pages: str | None = None
+    version: str | None = None
     doi: str | None = None
     record: str | None = None
     licence: str | None = None

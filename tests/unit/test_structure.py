@@ -43,6 +43,7 @@ FLOW = (
     "reprun.matrix",
     "reprun.blessing",
     "reprun.author",
+    "reprun.citing",
     "reprun.console",
     "reprun.screens",
     "reprun.screens_author",
