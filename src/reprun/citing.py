@@ -159,7 +159,19 @@ def _programs(
             package = re.split(r"[=<>~! \[]", wanted)[0].replace(".", "-").lower()
             if package in wheels and package not in cited:
                 uncited[f"{package} {wheels[package]}"] = None
-    return tuple(dict.fromkeys(found)), tuple(uncited)
+    return _merged(found), tuple(uncited)
+
+
+def _merged(citations: Iterable[Citation]) -> tuple[Citation, ...]:
+    """Return each work once, with every version of it that the images hold."""
+    versions: dict[Citation, dict[str, None]] = {}
+    for each in citations:
+        work = each.model_copy(update={"version": None})
+        versions.setdefault(work, {})[each.version or ""] = None
+    return tuple(
+        work.model_copy(update={"version": ", ".join(filter(None, several)) or None})
+        for work, several in versions.items()
+    )
 
 
 def programs() -> tuple[Program, ...]:
@@ -249,7 +261,9 @@ LETTERS |= {
     "\u2113": "$\\ell$",
     "\u03bc": "$\\mu$",
 }
-SPECIAL = {"\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}"}
+SPECIAL = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}"}
+# BibTeX counts braces, escaped or not.
+SPECIAL |= {"{": r"\textbraceleft{}", "}": r"\textbraceright{}"}
 SPECIAL |= {"^": r"\textasciicircum{}", **{each: f"\\{each}" for each in "&%$#_"}}
 
 

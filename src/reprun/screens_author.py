@@ -86,8 +86,7 @@ def print_created(created: Created) -> None:
     console = output_console()
     found = created.survey
     where = os.path.relpath(created.directory)
-    events = {"tree": f"the {found.entries:,} events of tree {found.tree}", "table": "a table"}
-    console.print(Text(f"{where}: {events.get(found.kind, 'histograms')}"), soft_wrap=True)
+    console.print(Text(f"{where}: {_found(created)}"), soft_wrap=True)
     for name in created.files:
         console.print(Text(f"   {name}"), soft_wrap=True)
     drawn = [each.name for each in found.columns or found.spectra]
@@ -104,6 +103,15 @@ def print_created(created: Created) -> None:
     if not created.copied:
         console.print(Text("the data stay where they are; the manifest has their address"))
     console.print(Text(f"next: reprun lock {created.target} && reprun run {created.target}"))
+
+
+def _found(created: Created) -> str:
+    found = created.survey
+    if found.kind == "tree":
+        return f"tree {found.tree} with {found.entries:,} events"
+    if found.kind == "table":
+        return f"a table; ranges are from its first {found.entries:,} rows"
+    return f"{len(found.spectra)} histograms"
 
 
 def print_citing(citing: Citing) -> None:

@@ -28,6 +28,12 @@ IDENTIFIER = re.compile(
 MAX_WHOLE = 60
 """Whole numbers over at most so many values get one bin each."""
 BINS = 50
+TREES = ("TTree", "ROOT::RNTuple")
+FIELD = re.compile(
+    r"^(?P<lists>std::(vector|array)<|ROOT::(VecOps::)?RVec<)?"
+    r"(std::)?(u?int(8|16|32|64)_t|float|double|bool)(,\d+)?>?$"
+)
+"""Types of an RNTuple's fields that are numbers or lists of numbers."""
 MISSING = ("", "na", "n/a", "nan", "null", "none")
 
 
@@ -209,6 +215,7 @@ def _table(path: Path, wanted: Sequence[str], most: int) -> Survey:
         raise SpecificationError(
             f"{path.name} has two columns called '{twice}'; rename one in its first line",
             place=f"{path}:1",
+            hint=f"head -1 {path}",
         )
     if all(_number(name) is not None for name in names):
         raise SpecificationError(
@@ -312,7 +319,7 @@ def _root_file(path: Path, wanted: Sequence[str], tree: str | None, most: int) -
 def _opened(path: Path, file: Any, wanted: Sequence[str], tree: str | None, most: int) -> Survey:
     """Choose trees where there are any with events, else histograms."""
     classes: dict[str, str] = file.classnames(recursive=True, cycle=False)
-    trees = {name: file[name] for name, kind in classes.items() if kind == "TTree"}
+    trees = {name: file[name] for name, kind in classes.items() if kind in TREES}
     if tree is not None or any(each.num_entries for each in trees.values()):
         return _tree(path, trees, classes, wanted, tree, most)
     if trees and not any(kind.startswith("TH1") for kind in classes.values()):
@@ -345,14 +352,11 @@ def _tree(
         if other != name and kind != "TDirectory"
     }
     usable: dict[str, bool] = {}
-    for branch in tree.branches:
-        why = _unusable(branch)
+    for column, lists, why in _columns(tree):
         if why is None:
-            usable[branch.name] = branch.interpretation.__class__.__name__ == "AsJagged" or bool(
-                branch.interpretation.inner_shape
-            )
+            usable[column] = lists
         else:
-            left[branch.name] = why
+            left[column] = why
     chosen = _chosen(list(usable), wanted, left, path)
 
     def read() -> Iterator[tuple[str, bool, Floats]]:
@@ -379,14 +383,22 @@ def _tree(
     return Survey("tree", int(tree.num_entries), left, columns, tree=name)
 
 
-def _unusable(branch: Any) -> str | None:
-    """Tell why a branch is no column of numbers or of lists of numbers."""
-    interpretation = branch.interpretation
-    kind = interpretation.__class__.__name__
-    content = interpretation.content if kind == "AsJagged" else interpretation
-    if content.__class__.__name__ == "AsDtype" and content.to_dtype.base.kind in "biuf":
-        return None
-    return str(branch.typename or "of an unknown type")
+def _columns(tree: Any) -> Iterator[tuple[str, bool, str | None]]:
+    """Yield the columns of a tree or RNTuple: name, whether of lists, why it is of no use."""
+    if not hasattr(tree, "branches"):
+        for field in tree.fields:
+            found = FIELD.match(field.typename)
+            lists = found is not None and found["lists"] is not None
+            yield field.name, lists, None if found else str(field.typename)
+        return
+    for branch in tree.branches:
+        outer = branch.interpretation
+        jagged = outer.__class__.__name__ == "AsJagged"
+        inner = outer.content if jagged else outer
+        if inner.__class__.__name__ == "AsDtype" and inner.to_dtype.base.kind in "biuf":
+            yield branch.name, jagged or bool(inner.inner_shape), None
+        else:
+            yield branch.name, jagged, str(branch.typename or "of an unknown type")
 
 
 def _histograms(
