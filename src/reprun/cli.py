@@ -269,7 +269,7 @@ def compare(
     if calibrate is not None:
         print(calibrate_files(files, calibrate, output_format), end="")
         return
-    report = compare_files(files, html=html)
+    report = compare_files(files, html=html, draw=output_format == "json")
     if output_format == "text":
         from reprun.screens import print_report  # noqa: PLC0415
 
@@ -316,6 +316,7 @@ def lock(analysis: AnalysisArgument) -> None:
     from reprun.lock import enforce_lock, write_lock  # noqa: PLC0415
     from reprun.project import Project  # noqa: PLC0415
     from reprun.spec import check_name, load_analysis  # noqa: PLC0415
+    from reprun.store import Store  # noqa: PLC0415
 
     project = Project.find()
     directory = project.analysis_directory(analysis)
@@ -326,7 +327,8 @@ def lock(analysis: AnalysisArgument) -> None:
 
         for dataset in loaded.datasets.values():
             check_committed(dataset, directory)
-    locked, changes = enforce_lock(loaded, directory, Catalogue(project.images), update=True)
+    catalogue, store = Catalogue(project.images), Store.default()
+    locked, changes = enforce_lock(loaded, directory, catalogue, update=True, store=store)
     write_lock(locked, directory)
     for change in changes:
         print(change)

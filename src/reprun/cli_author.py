@@ -1,4 +1,4 @@
-"""The commands of those who write an analysis: new, plan, cite."""
+"""The commands of those who write an analysis: new, plan, lint, cite."""
 
 from __future__ import annotations
 
@@ -138,8 +138,38 @@ def cite(
         print_citing(found)
 
 
+def lint(
+    analysis: AnalysisArgument,
+    variant: VariantOption = None,
+    dataset: DataOption = None,
+    output_format: FormatOption = "text",
+) -> None:
+    """Find what would not work elsewhere: on REANA, in Snakemake 7.32, in years."""
+    from reprun.cell import RunRequest  # noqa: PLC0415
+    from reprun.lint import finding_document, in_order, lint_analysis  # noqa: PLC0415
+    from reprun.project import Project  # noqa: PLC0415
+    from reprun.spec import load_analysis  # noqa: PLC0415
+
+    variants = [variant]
+    if variant is None:
+        variants = list(load_analysis(Project.find().analysis_directory(analysis)).variants)
+    found = []
+    for name in variants:
+        request = RunRequest(analysis=analysis, variant=name, dataset=dataset)
+        found += lint_analysis(request)
+    found = in_order(found)
+    if output_format == "json":
+        print(json.dumps([finding_document(one) for one in found], indent=1))
+    else:
+        from reprun.screens_author import print_findings  # noqa: PLC0415
+
+        print_findings(found)
+    raise typer.Exit(2 if any(one.level == "error" for one in found) else 0)
+
+
 def add_commands(app: typer.Typer) -> None:
     """Add the commands to the program."""
     app.command()(new)
     app.command()(plan)
+    app.command()(lint)
     app.command()(cite)

@@ -184,7 +184,7 @@ def _load(
     slot: _Slot, request: MatrixRequest, held: ExitStack, store: Store, progress: Progress
 ) -> None:
     """Load a cell, hold its run directory and take over a result that still stands."""
-    cell = load_cell(slot.request)
+    cell = load_cell(slot.request, store)
     held.enter_context(alone(cell.run_directory))
     cell = with_images(cell, slot.request, store, progress)
     last = read_record(cell.run_directory)

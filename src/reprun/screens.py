@@ -23,6 +23,7 @@ from reprun.record import RECORD, REPORT_HTML, REPORT_JSON, read_record
 from reprun.report.model import Report, read_report
 from reprun.spec import Analysis, load_analysis
 from reprun.store import Store
+from reprun.wording import count_of
 
 if TYPE_CHECKING:
     from reprun.report.matrix import MatrixReport
@@ -200,7 +201,7 @@ def print_analysis(analysis: Analysis) -> None:
         "experiment": f"{analysis.experiment}, DPHEP level {analysis.dphep_level}",
         "variants": ", ".join(f"{n} (image {v.image})" for n, v in analysis.variants.items()),
         "datasets": ", ".join(
-            f"{name} ({_count(len(dataset.files), 'file')})"
+            f"{name} ({count_of(len(dataset.files), 'file')})"
             for name, dataset in analysis.datasets.items()
         ),
         "parameters": ", ".join(f"{n}={v}" for n, v in analysis.parameters.items()),
@@ -214,10 +215,6 @@ def print_analysis(analysis: Analysis) -> None:
         lines[f"cite {citation.doi or citation.record or ''}"] = citation.title
     for label, text in ((label, text) for label, text in lines.items() if text):
         console.print(Text.assemble((f"{label}: ", "bold"), text))
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def print_doctor(image: str | None = None) -> int:

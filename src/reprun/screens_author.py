@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import textwrap
+from collections.abc import Sequence
 
 from rich.text import Text
 
 from reprun.author import Created
 from reprun.citing import Citing, sentence
 from reprun.engines.base import MIB
+from reprun.lint import Finding
 from reprun.planning import AnalysisPlan, StepPlan
 from reprun.screens import MIN_WIDTH, output_console
+from reprun.wording import count_of
 
 MOST_NAMES = 8
 MOST_REASONS = 8
@@ -149,3 +152,22 @@ def _paragraph(text: str, start: str) -> None:
         break_on_hyphens=False,
     ):
         output_console().print(Text(line), soft_wrap=True)
+
+
+def print_findings(findings: Sequence[Finding]) -> None:
+    """Print findings as `file:line: level: sentence`, each with its remedy."""
+    console = output_console()
+    styles = {"error": "bold red", "warning": "yellow"}
+    for one in findings:
+        place = f"{os.path.relpath(one.file)}:{one.line}: "
+        console.print(
+            Text.assemble(place, (f"{one.level}: ", styles[one.level]), one.sentence),
+            soft_wrap=True,
+        )
+        console.print(Text(f"    write: {one.remedy}", style="dim"), soft_wrap=True)
+    errors = sum(one.level == "error" for one in findings)
+    warnings = len(findings) - errors
+    if not findings:
+        console.print(Text("nothing found: it would work elsewhere as it does here", style="green"))
+    else:
+        console.print(f"{count_of(errors, 'error')}, {count_of(warnings, 'warning')}")
