@@ -13,6 +13,7 @@ help:
 	@echo "make images-everywhere  build columnar under Python 3.11, 3.12 and 3.13, as two users;"
 	@echo "                name them with PYTHONS='…', other images with IMAGES='…'"
 	@echo "make lint       ruff and mypy"
+	@echo "make tutorial   the answers in docs/tutorial.md, from its commands: look at the difference"
 	@echo "make schemas    docs/schemas and docs/analysis-yaml.md from the models"
 	@echo "make benchmark  print speeds as ratios (docs: benchmarks/README.md)"
 	@echo "make clean      remove the environment and build products, not the store"
@@ -63,6 +64,10 @@ lint: setup-test
 .PHONY: schemas
 schemas: setup
 	@.venv/bin/python tools/schemas
+
+.PHONY: tutorial
+tutorial: setup-test
+	@.venv/bin/python -m tests.integration.tutorial "$$(mktemp -d)"
 
 .PHONY: benchmark
 benchmark: setup-test

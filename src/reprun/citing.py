@@ -60,8 +60,14 @@ def cite(name: str, variant: str | None = None) -> Citing:
     analysis = load_analysis(project.analysis_directory(name))
     chosen, described = analysis.variant(variant)
     images = tuple(dict.fromkeys(described.all_images.values()))
-    data = (*analysis.citations, *_of_datasets(analysis))
     programs, uncited = _programs(images, Catalogue(project.images))
+    told = {doi for each in programs for doi in split(each.doi)}
+    # A program that the analysis names is told once, where its version is known.
+    data = tuple(
+        each
+        for each in (*analysis.citations, *_of_datasets(analysis))
+        if not set(split(each.doi)) & told
+    )
     thanks = [each.acknowledgement for each in analysis.citations]
     thanks += [each.acknowledgement for each in analysis.datasets.values()]
     return Citing(
@@ -193,7 +199,7 @@ def _disclaimer(analysis: Analysis) -> str:
     experiments = [analysis.experiment, *(d.experiment or "" for d in analysis.datasets.values())]
     named = sorted({name for each in experiments for name in collaboration(each)})
     who = f"the {' and the '.join(named)}" if named else "those who released the data"
-    if not analysis.datasets and not analysis.citations:
+    if not analysis.datasets and not named:
         return "This analysis uses no data of an experiment, and is the work of its authors alone."
     cern = " nor CERN" if named else ""
     neither = "Neither" if named else "None of"
@@ -231,7 +237,10 @@ def sentence(citation: Citation) -> str:
     year = f"({citation.year})" if citation.year else ""
     # A program that is called as its package needs no title besides name and version.
     title = "" if (citation.version or "").startswith(f"{citation.title} ") else citation.title
-    parts = [names, title, citation.version or "", f"{place} {year}".strip()]
+    parts = [title, citation.version or "", place]
+    last = max((n for n, part in enumerate(parts) if part), default=0)
+    parts[last] = f"{parts[last]} {year}".strip()
+    parts = [names, *parts]
     parts += [f"record {each}" for each in split(citation.record)]
     parts += [f"doi:{each}" for each in split(citation.doi)]
     parts += [citation.licence or ""]

@@ -122,7 +122,10 @@ def print_citing(citing: Citing) -> None:
     console = output_console()
     console.print(Text(f"{citing.analysis.title}: what to cite", style="bold"))
     used = f"variant {citing.variant}, image {', '.join(citing.images)}"
-    for label, several in (("data", citing.data), (f"software ({used})", citing.software)):
+    for label, several in (
+        ("data, and what the analysis names", citing.data),
+        (f"software ({used})", citing.software),
+    ):
         console.print()
         console.print(Text(label, style="bold"))
         for each in several:

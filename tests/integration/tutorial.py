@@ -3,7 +3,7 @@
     python -m tests.integration.tutorial DIRECTORY
 
 runs it in an empty directory and writes the answers into the tutorial: look at the difference.
-`REPRUN_STORE` names the store.
+`make tutorial` does that; `REPRUN_STORE` names the store.
 
 A block of `console` holds commands after `$ ` and, below each, all that it says; a block after
 `<!-- file: NAME -->` is a file. Before two answers are compared, both are `normal`: what cannot
@@ -20,6 +20,8 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from reprun.store import Store
 
 ROOT = Path(__file__).resolve().parents[2]
 TUTORIAL = ROOT / "docs" / "tutorial.md"
@@ -80,6 +82,7 @@ class Terminal:
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}:/usr/sbin:/sbin",
             "PYTHONPATH": str(ROOT / "src"),
             "COLUMNS": "100",
+            "REPRUN_STORE": str(Store.default().root),  # the home directory is another one here
         }
         bin_directory = home / "reprun" / ".venv" / "bin"
         bin_directory.mkdir(parents=True)

@@ -125,6 +125,7 @@ def test_files_that_are_none(tmp_path: Path, table: Path) -> None:
     (tmp_path / "image.csv").write_bytes(bytes(range(256)))
     assert "neither a ROOT file nor" in refused(tmp_path / "image.csv").message
     assert "is no ROOT file" in refused(table, tree="Events").message
+    assert "curl" in (refused(Path("https://example.org/x.root")).hint or "")
 
 
 # -- ROOT files -------------------------------------------------------------------------------

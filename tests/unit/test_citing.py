@@ -126,7 +126,7 @@ def test_datasets_are_cited_where_the_analysis_does_not() -> None:
     [
         ({"experiment": "ATLAS"}, "Neither the ATLAS Collaboration nor CERN has checked"),
         ({"experiment": "my own"}, "None of those who released the data have checked"),
-        ({"datasets": {}}, "uses no data of an experiment"),
+        ({"datasets": {}, "experiment": "toy"}, "uses no data of an experiment"),
     ],
 )
 def test_the_disclaimer(changes: dict[str, Any], said: str) -> None:
@@ -164,10 +164,17 @@ def test_groups_are_no_surnames() -> None:
 
 def test_one_line() -> None:
     several = Citation(title="hist", version="hist 2.1", authors=("A, B.", "others"), year=2020)
-    assert sentence(several) == "A, B. et al., hist 2.1, (2020)"
+    assert sentence(several) == "A, B. et al., hist 2.1 (2020)"
     assert sentence(Citation(title="T", doi="10.1/x", record="5, 6")) == (
         "T, record 5, record 6, doi:10.1/x"
     )
+
+
+def test_a_program_that_the_analysis_names_is_told_once() -> None:
+    found = cite("mc-h4l-chain")
+    named = [each.doi for each in found.all if each.doi == "10.21468/SciPostPhysCodeb.8"]
+    assert len(named) == 1
+    assert found.disclaimer.startswith("This analysis uses no data of an experiment")
 
 
 def test_one_work_in_several_versions_is_cited_once() -> None:

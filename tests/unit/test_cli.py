@@ -104,7 +104,18 @@ def test_asking_imports_nothing_heavy(arguments: list[str]) -> None:
 def test_help_names_every_command_and_the_exit_codes(reprun: Reprun) -> None:
     answer = reprun("--help")
     assert answer.code == 0
-    for command in ("run", "compare", "bless", "lock", "list", "show", "doctor", "images"):
+    for command in (
+        "new",
+        "cite",
+        "run",
+        "compare",
+        "bless",
+        "lock",
+        "list",
+        "show",
+        "doctor",
+        "images",
+    ):
         assert f"\n  {command} " in answer.out
     assert "Exit codes: 0 reproduced" in answer.out
 

@@ -82,6 +82,10 @@ def survey(
     The content decides, not the name of the file. Raises SpecificationError for what holds
     neither histograms nor columns of numbers, and says what it does hold.
     """
+    if re.match(r"^[a-z]+:/", str(path)):
+        raise SpecificationError(
+            f"{path} is no file of this machine: fetch it first", hint="curl -LO URL"
+        )
     if not path.exists():
         near = [each.name for each in path.parent.iterdir()] if path.parent.is_dir() else []
         raise SpecificationError(
@@ -108,7 +112,9 @@ def survey(
     if magic == b"root":
         return _root_file(path, columns, tree, most)
     if tree is not None:
-        raise SpecificationError(f"--tree {tree}: {path.name} is no ROOT file")
+        raise SpecificationError(
+            f"--tree {tree}: {path.name} is no ROOT file", hint=f"reprun new NAME --from {path}"
+        )
     return _table(path, columns, most)
 
 
@@ -153,12 +159,20 @@ def _chosen(
     """Return the names asked for, or all that are usable."""
     for name in wanted:
         if name in unusable:
-            raise SpecificationError(f"column '{name}' cannot be drawn: {unusable[name]}")
+            raise SpecificationError(
+                f"'{name}' cannot be drawn: {unusable[name]}",
+                hint=f"reprun new NAME --from {path}   # --column {_first(names)}",
+            )
         if name not in names:
             raise SpecificationError(
-                f"{path.name} has no '{name}'.{did_you_mean(name, names)} It has: {_some(names)}"
+                f"{path.name} has no '{name}'.{did_you_mean(name, names)} It has: {_some(names)}",
+                hint=f"reprun new NAME --from {path}   # --column {_first(names)}",
             )
     return list(dict.fromkeys(wanted)) if wanted else list(names)
+
+
+def _first(names: Sequence[str]) -> str:
+    return f"'{names[0]}'" if names else "is of no use here"
 
 
 def _some(names: Sequence[str], most: int = 8) -> str:
@@ -194,7 +208,7 @@ def _pick(
         finite = values[np.isfinite(values)]
         why = _why_not(name, finite)
         if wanted and why is not None and not len(finite):
-            raise SpecificationError(f"column '{name}' {why}")
+            raise SpecificationError(f"'{name}' {why}", hint="leave out its --column")
         if not wanted and why is not None:
             left[name] = why
         elif wanted or len(picked) < most:
@@ -340,7 +354,8 @@ def _tree(
     if named is not None and named not in trees:
         raise SpecificationError(
             f"{path.name} has no tree '{named}'.{did_you_mean(named, trees)} "
-            f"It has: {_some(list(trees))}"
+            f"It has: {_some(list(trees))}",
+            hint=f"reprun new NAME --from {path}   # takes the tree with most events",
         )
     name = named or max(trees, key=lambda each: int(trees[each].num_entries))
     tree = trees[name]
