@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import uproot
 
+from reprun.author import Request, new_analysis
 from reprun.images.model import Image
 from reprun.store import Store
 from tests.integration.shell import ROOT, Shell
@@ -88,15 +89,15 @@ def flow_number(directory: Path) -> int:
     return int(list(flow(directory).values())[-1])
 
 
-def test_what_is_written_is_clean_code(project: Shell) -> None:
+def test_what_is_written_is_clean_code(tmp_path: Path) -> None:
     muons = shared_data() / "cms-dimuon"
+    code = tmp_path / "examples"
     for name, source in {
         "tree": muons / MUONS,
         "table": muons / "MuRun2010B_0.csv",
         "histograms": real_file("HZZ12.root"),
     }.items():
-        project.reprun("new", name, "--from", str(source), "--experiment", "LHCb")
-    code = project.directory / "project" / "examples"
+        new_analysis(Request(name, source, directory=code, experiment="LHCb"))
     shared = ("--config", str(ROOT / "pyproject.toml"), str(code))
     for command in (("check", "--ignore", "T20,INP"), ("format", "--check")):
         done = subprocess.run(
