@@ -41,7 +41,7 @@ def voigt(distance: Floats, sigma: float) -> Floats:
 
 
 def density(mass: Floats, parameters: npt.ArrayLike) -> Floats:
-    """Return the events per GeV expected at masses in GeV; the parameters in the order of `start`."""
+    """Return the events per GeV expected at masses in GeV; parameters in the order of `start`."""
     signal, peak, sigma, background, slope = np.asarray(parameters, dtype=np.float64)
     return signal * voigt(mass - peak, sigma) + np.exp(background + slope * (mass - CENTRE))
 
