@@ -8,8 +8,12 @@ help:
 	@echo "make h4l        set up what is missing, then reproduce the CMS H->4l result"
 	@echo "make test       set up what is missing, then run the whole test suite"
 	@echo "make test-oldest  the executor's tests on the oldest Snakemake allowed"
+	@echo "make test-reflinks  files shared on real XFS and Btrfs (root, loop devices; not in CI)"
 	@echo "make images     build every image twice and compare with its lock"
+	@echo "make images-everywhere  build columnar under Python 3.11, 3.12 and 3.13, as two users;"
+	@echo "                name them with PYTHONS='…', other images with IMAGES='…'"
 	@echo "make lint       ruff and mypy"
+	@echo "make schemas    docs/schemas and docs/analysis-yaml.md from the models"
 	@echo "make benchmark  print speeds as ratios (docs: benchmarks/README.md)"
 	@echo "make clean      remove the environment and build products, not the store"
 
@@ -36,13 +40,29 @@ test-oldest: setup-test
 	@build/oldest/bin/pip install --quiet -e . pytest hypothesis snakemake==9.22.0
 	@build/oldest/bin/python -m pytest tests/integration/test_executor.py
 
+.PHONY: test-reflinks
+test-reflinks: setup-test
+	@tools/test-reflinks
+
 .PHONY: images
 images: setup
 	@$(REPRUN) images check
 
+# A Python that is not there is an error: nothing is skipped. Not in CI, which has one Python.
+PYTHONS ?= python3.11 python3.12 python3.13
+IMAGES ?= columnar
+.PHONY: images-everywhere
+images-everywhere: setup
+	@for image in $(IMAGES); do $(REPRUN) images fetch $$image; done
+	@PYTHONS="$(PYTHONS)" .venv/bin/python tools/images-everywhere $(IMAGES)
+
 .PHONY: lint
 lint: setup-test
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
+
+.PHONY: schemas
+schemas: setup
+	@.venv/bin/python tools/schemas
 
 .PHONY: benchmark
 benchmark: setup-test

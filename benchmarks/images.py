@@ -1,10 +1,14 @@
-"""Building and unpacking images: seconds, peak memory, and beside `buildah bud --timestamp`.
+"""Building and unpacking images: seconds, peak memory, beside `buildah` and plain `tar -x`.
 
 python benchmarks/images.py [IMAGE ...]      # needs their inputs: reprun images fetch IMAGE
 
 Every build runs in a process of its own, so that its peak memory is its own. buildah gets the
 generated Dockerfile and the layer tars that reprun has built: less work than reprun's own, which
-unpacks packages and wheels first.
+unpacks packages and wheels first. tar gets the layers that reprun unpacks; reprun also hashes every
+byte twice, as part of the layer and as part of its file.
+
+Run it when the machine has rested: for some minutes after many files were deleted, ext4 looks for
+a free inode among all the deleted ones, and making a file takes twenty times as long, for both.
 """
 
 from __future__ import annotations
@@ -51,13 +55,15 @@ def main() -> None:
         print(f"  peak memory      {peak / 1e6:5.0f} MB  {peak / size:.2f} of the image")
         unpacked = unpack_seconds(image, store, others=[])
         print(f"  first unpack     {unpacked:5.1f} s   {unpacked / seconds:.2f} of a build")
+        plain = tar_seconds(image, store)
+        print(f"  tar -x           {plain:5.1f} s   unpack: {unpacked / plain:.2f} of it")
         others = [each for each in ("columnar", "root-6.40") if each != name]
         present = [ensure(each, catalogue, store, Silent()) for each in others[:1]]
         shared = unpack_seconds(image, store, others=present)
         print(f"  beside {others[0]:<9} {shared:5.1f} s   {shared / unpacked:.2f} of the first")
         if shutil.which("buildah"):
             beside = buildah_seconds(name, catalogue, store, image)
-            print(f"  buildah bud      {beside:5.1f} s   {beside / seconds:.2f} of a build")
+            print(f"  buildah bud      {beside:5.1f} s   build: {seconds / beside:.2f} of it")
         else:
             print("  buildah bud      not installed")
 
@@ -87,6 +93,17 @@ def unpack_seconds(image: Image, store: Store, *, others: list[Image]) -> float:
             unpacked_root(each, empty)
         started = time.perf_counter()
         unpacked_root(image, empty)
+        return time.perf_counter() - started
+
+
+def tar_seconds(image: Image, store: Store) -> float:
+    """Return how long tar takes for the same layers into one directory."""
+    with tempfile.TemporaryDirectory(dir=store.root) as directory:
+        started = time.perf_counter()
+        for layer in image.layers:
+            subprocess.run(
+                ["tar", "-x", "-C", directory, "-f", str(store.verified(layer.digest))], check=True
+            )
         return time.perf_counter() - started
 
 

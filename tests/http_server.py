@@ -54,6 +54,8 @@ class Handler(BaseHTTPRequestHandler):
                 self.send_error(503)
             case "/cut-by-half":
                 self._ranged(DATA, tries)
+            case "/always-cut-wrong":
+                self._ranged(b"wrong" + DATA[5:], 1 + tries % 3)
             case "/lies-short":
                 self._send(DATA, 5)
             case "/lies-long":

@@ -1,7 +1,7 @@
 """A real XRootD server that serves one directory, in a network of its own.
 
 xrootd listens on every address it has; there is no option for one. So it gets a network
-namespace with nothing but a loopback, and `xrdcp` on PATH becomes a script that enters it.
+namespace with nothing but a loopback, and its clients on PATH become scripts that enter it.
 """
 
 from __future__ import annotations
@@ -33,10 +33,11 @@ LOOPBACK_UP = (
 def xrootd(directory: Path) -> Iterator[str]:
     """Serve a directory, read-only and out of reach of any host; yield `root://host:port/`.
 
-    While it serves, `xrdcp` on PATH is the real one inside the server's network.
+    While it serves, `xrdcp` and `xrdfs` on PATH are the real ones inside the server's network.
     """
-    program, client = shutil.which("xrootd"), shutil.which("xrdcp")
-    if program is None or client is None:
+    program = shutil.which("xrootd")
+    clients = [found for name in ("xrdcp", "xrdfs") if (found := shutil.which(name))]
+    if program is None or len(clients) < 2:
         pytest.fail("xrootd is missing: apt-get install xrootd-server xrootd-client")
     home = Path(tempfile.mkdtemp(prefix="reprun-xrootd-"))
     home.chmod(0o755)
@@ -57,10 +58,14 @@ def xrootd(directory: Path) -> Iterator[str]:
         stderr=subprocess.DEVNULL,
     )
     enter = ["nsenter", f"--net=/proc/{server.pid}/ns/net"]
-    script = home / "bin" / "xrdcp"
-    script.parent.mkdir()
-    script.write_text(f'#!/bin/sh\nexec {" ".join(enter)} {client} "$@"\n')
-    script.chmod(0o755)
+    scripts = home / "bin"
+    scripts.mkdir()
+    for client in clients:
+        script = scripts / Path(client).name
+        script.write_text(
+            f'#!/bin/sh\necho "$@" >>{home}/asked\nexec {" ".join(enter)} {client} "$@"\n'
+        )
+        script.chmod(0o755)
     path = os.environ["PATH"]
     try:
         deadline = time.monotonic() + PATIENCE_SECONDS
@@ -68,13 +73,21 @@ def xrootd(directory: Path) -> Iterator[str]:
             if server.poll() is not None or time.monotonic() > deadline:
                 pytest.fail(f"xrootd does not start: {(home / 'log').read_text()[-2000:]}")
             time.sleep(0.05)
-        os.environ["PATH"] = f"{script.parent}:{path}"
+        os.environ["PATH"] = f"{scripts}:{path}"
         yield f"root://127.0.0.1:{PORT}/"
     finally:
         os.environ["PATH"] = path
         server.send_signal(signal.SIGKILL)
         server.wait()
         shutil.rmtree(home, ignore_errors=True)
+
+
+def asked() -> list[str]:
+    """Return the arguments of every client that was started while the server serves."""
+    client = shutil.which("xrdcp")
+    assert client is not None
+    log = Path(client).parents[1] / "asked"
+    return log.read_text().splitlines() if log.exists() else []
 
 
 def _answers(enter: list[str]) -> bool:

@@ -15,7 +15,7 @@ from reprun.conditions.snapshot import Snapshot
 from reprun.digests import canonical_json, sha256_bytes
 from reprun.documents import Scalar
 from reprun.engines.choose import EngineName
-from reprun.errors import InputsGoneError, StorageError
+from reprun.errors import ImageNotHereError, InputsGoneError, SpecificationError, StorageError
 from reprun.images.catalogue import Catalogue
 from reprun.images.ensure import ensure
 from reprun.images.layout import is_stored
@@ -25,7 +25,7 @@ from reprun.manifest import Dataset
 from reprun.plan import Plan, make_plan
 from reprun.progress import Progress
 from reprun.project import Project
-from reprun.spec import Analysis, Tier, check_name, load_analysis
+from reprun.spec import Analysis, Tier, Variant, check_name, load_analysis
 from reprun.store import Store, make_directory, storage_errors
 
 
@@ -66,6 +66,8 @@ class Cell:
     plan: Plan
     snapshots: Mapping[Path, Snapshot]
     """Conditions by the directory they lie in."""
+    store: Store | None
+    """Where tables lie as they were locked, to tell which of their rows changed."""
     network: bool
     run_directory: Path
     deviations: tuple[str, ...] = ()
@@ -99,11 +101,12 @@ class Cell:
         return sha256_bytes(canonical_json(part))
 
 
-def load_cell(request: RunRequest) -> Cell:
+def load_cell(request: RunRequest, store: Store | None = None, *, to_run: bool = True) -> Cell:
     """Return the cell a request asks for. Reads documents and locks; fetches nothing.
 
-    Raises SpecificationError for what is wrong or unknown, and IntegrityError where something
-    differs from analysis.lock.
+    Unless it is `to_run`, an image that was never brought here has one in its place that cannot
+    start. Raises SpecificationError for what is wrong or unknown, ImageNotHereError, and
+    IntegrityError where something differs from analysis.lock.
     """
     project = Project.find()
     directory = project.analysis_directory(request.analysis)
@@ -112,8 +115,12 @@ def load_cell(request: RunRequest) -> Cell:
     catalogue = Catalogue(project.images)
     _, variant = analysis.variant(request.variant)
     picked = analysis.dataset(request.dataset)
-    lock, changes = enforce_lock(analysis, directory, catalogue, update=request.update_lock)
-    images = {entry: catalogue.locked(name) for entry, name in variant.all_images.items()}
+    lock, changes = enforce_lock(
+        analysis, directory, catalogue, update=request.update_lock, store=store
+    )
+    images = {
+        entry: _image(name, catalogue, to_run=to_run) for entry, name in variant.all_images.items()
+    }
     snapshots = snapshots_of(directory, analysis.conditions_of(request.variant))
     return Cell(
         directory=directory,
@@ -125,11 +132,41 @@ def load_cell(request: RunRequest) -> Cell:
         images=images,
         plan=_plan(analysis, lock, images, request),
         snapshots=snapshots,
-        network=refuse_network(snapshots, analysis.name, allowed=request.allow_network),
+        store=store,
+        network=_network(analysis, variant, snapshots, request, to_run=to_run),
         run_directory=run_directory_of(
             analysis, request.variant, request.dataset, request.tier, request.results
         ),
     )
+
+
+def _network(
+    analysis: Analysis,
+    variant: Variant,
+    snapshots: Mapping[Path, Snapshot],
+    request: RunRequest,
+    *,
+    to_run: bool,
+) -> bool:
+    """Tell whether the steps have a network; raise SpecificationError if nobody allowed it."""
+    allowed = request.allow_network or not to_run
+    if variant.network is not None and not allowed:
+        name, _ = analysis.variant(request.variant)
+        raise SpecificationError(
+            f"{analysis.name} in the variant {name} needs a network, which nothing locks: "
+            f"{variant.network}",
+            hint=f"reprun run {analysis.name} --variant {name} --allow-network   # not hermetic",
+        )
+    return refuse_network(snapshots, analysis.name, allowed=allowed) or variant.network is not None
+
+
+def _image(name: str, catalogue: Catalogue, *, to_run: bool) -> Image:
+    try:
+        return catalogue.locked(name)
+    except ImageNotHereError:
+        if to_run:
+            raise
+        return Image(name, image_id="not-pinned", manifest="", layers=(), environment={})
 
 
 def with_images(cell: Cell, request: RunRequest, store: Store, progress: Progress) -> Cell:

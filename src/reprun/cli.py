@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import json
-import math
 import os
 import signal
 import sys
@@ -22,7 +21,19 @@ import typer
 from typer.core import TyperGroup
 
 from reprun import __version__
-from reprun.errors import InterruptedRunError, ReprunError, SpecificationError
+from reprun.cli_options import (
+    AnalysisArgument,
+    DataOption,
+    Engine,
+    FormatOption,
+    FractionOption,
+    MaxEventsOption,
+    ParameterOption,
+    ResultsOption,
+    VariantOption,
+    parameters_of,
+)
+from reprun.errors import InterruptedRunError, ReprunError
 
 EXIT_CODES = """
 Exit codes: 0 reproduced · 1 not reproduced · 2 bad specification or usage · 3 engine or
@@ -63,31 +74,6 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Format = Literal["text", "json"]
-Engine = Literal["auto", "runc", "docker"]
-
-AnalysisArgument = Annotated[
-    str, typer.Argument(metavar="ANALYSIS", help="Name of an analysis, or its directory.")
-]
-FormatOption = Annotated[Format, typer.Option("--format", help="How the result is printed.")]
-ResultsOption = Annotated[
-    Path, typer.Option("--results", help="Directory for workspaces, records and reports.")
-]
-VariantOption = Annotated[str | None, typer.Option(help="Variant (another image) of the analysis.")]
-MaxEventsOption = Annotated[
-    int | None,
-    typer.Option("--max-events", min=1, metavar="N", help="Only the first N events."),
-]
-FractionOption = Annotated[
-    float | None,
-    typer.Option(
-        "--fraction", min=0.0, max=1.0, metavar="F", help="Only this fraction of the events."
-    ),
-]
-DataOption = Annotated[
-    str | None, typer.Option("--data", help="Dataset of the analysis, e.g. original.")
-]
-
 
 def _print_version(wanted: bool) -> None:
     if wanted:
@@ -115,10 +101,7 @@ def run(
     dataset: DataOption = None,
     max_events: MaxEventsOption = None,
     fraction: FractionOption = None,
-    parameter: Annotated[
-        list[str] | None,
-        typer.Option("--parameter", "-p", metavar="NAME=VALUE", help="Override a parameter."),
-    ] = None,
+    parameter: ParameterOption = None,
     engine: Annotated[
         Engine, typer.Option(help="auto takes the first whose self-check passes.")
     ] = "auto",
@@ -154,7 +137,7 @@ def run(
         variant=variant,
         dataset=dataset,
         tier=tier_of(max_events, fraction),
-        parameters=_parameters(parameter or []),
+        parameters=parameters_of(parameter or []),
         engine=engine,
         cores=cores,
         results=results,
@@ -173,6 +156,60 @@ def run(
 
         print_summary(outcome)
     raise typer.Exit(0 if outcome.report.reproduced else 1)
+
+
+@app.command()
+def matrix(
+    cells: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[CELL]…", help="Globs of ANALYSIS or ANALYSIS/VARIANT. Default: all."
+        ),
+    ] = None,
+    engine: Annotated[
+        Engine, typer.Option(help="auto takes the first whose self-check passes.")
+    ] = "auto",
+    cores: Annotated[
+        int | None, typer.Option(min=1, help="Cores to use. Default: all there are.")
+    ] = None,
+    results: ResultsOption = Path("results"),
+    again: Annotated[bool, typer.Option("--again", help="Run every step, changed or not.")] = False,
+    relock_images: Annotated[
+        bool,
+        typer.Option("--relock-images", help="As for reprun run, for every image."),
+    ] = False,
+    output_format: Annotated[
+        Literal["text", "json", "junit", "markdown"],
+        typer.Option("--format", help="How the result is printed."),
+    ] = "text",
+) -> None:
+    """Run every analysis in every variant, one cell each, and judge them all."""
+    from reprun.console import progress_on_stderr  # noqa: PLC0415
+    from reprun.matrix import MatrixRequest, exit_code, run_matrix  # noqa: PLC0415
+    from reprun.report import matrix as renderers  # noqa: PLC0415
+    from reprun.store import Store  # noqa: PLC0415
+
+    request = MatrixRequest(
+        cells=tuple(cells or ()),
+        engine=engine,
+        cores=cores,
+        results=results,
+        again=again,
+        relock_images=relock_images,
+    )
+    found = run_matrix(request, Store.default(), progress_on_stderr())
+    if output_format == "text":
+        from reprun.screens import print_matrix  # noqa: PLC0415
+
+        print_matrix(found, results)
+    else:
+        render = {
+            "json": renderers.matrix_json,
+            "junit": renderers.matrix_junit,
+            "markdown": renderers.matrix_markdown,
+        }[output_format]
+        print(render(found), end="")
+    raise typer.Exit(exit_code(found))
 
 
 @app.command()
@@ -279,6 +316,7 @@ def lock(analysis: AnalysisArgument) -> None:
     from reprun.lock import enforce_lock, write_lock  # noqa: PLC0415
     from reprun.project import Project  # noqa: PLC0415
     from reprun.spec import check_name, load_analysis  # noqa: PLC0415
+    from reprun.store import Store  # noqa: PLC0415
 
     project = Project.find()
     directory = project.analysis_directory(analysis)
@@ -289,7 +327,8 @@ def lock(analysis: AnalysisArgument) -> None:
 
         for dataset in loaded.datasets.values():
             check_committed(dataset, directory)
-    locked, changes = enforce_lock(loaded, directory, Catalogue(project.images), update=True)
+    catalogue, store = Catalogue(project.images), Store.default()
+    locked, changes = enforce_lock(loaded, directory, catalogue, update=True, store=store)
     write_lock(locked, directory)
     for change in changes:
         print(change)
@@ -332,26 +371,6 @@ def doctor(
     raise typer.Exit(print_doctor(image))
 
 
-def _parameters(given: list[str]) -> dict[str, str | int | float | bool]:
-    parameters: dict[str, str | int | float | bool] = {}
-    for text in given:
-        name, equals, value = text.partition("=")
-        if not equals or not name:
-            raise SpecificationError(
-                f"--parameter {text}: write NAME=VALUE", hint="reprun run --help"
-            )
-        try:
-            parsed = json.loads(value)
-        except ValueError:
-            parsed = value
-        # What is no scalar, or no number that JSON knows (NaN), is the text that was typed.
-        scalar = isinstance(parsed, str | int | bool) or (
-            isinstance(parsed, float) and math.isfinite(parsed)
-        )
-        parameters[name] = parsed if scalar else value
-    return parameters
-
-
 @contextmanager
 def _signals_interrupt_a_run() -> Iterator[None]:
     """Let Ctrl-C and SIGTERM end a run the same way, with the documented exit code.
@@ -382,12 +401,14 @@ def _make_output_safe() -> None:
 
 def main() -> None:
     """Run the command line; every way out has a documented exit code."""
+    from reprun.cli_author import add_commands  # noqa: PLC0415
     from reprun.cli_conditions import app as conditions  # noqa: PLC0415
     from reprun.cli_data import app as data  # noqa: PLC0415
     from reprun.cli_images import app as images  # noqa: PLC0415
     from reprun.console import show_error  # noqa: PLC0415
 
     _make_output_safe()
+    add_commands(app)
     app.add_typer(
         conditions, name="conditions", help="Conditions: list, show, get, diff, verify, mask."
     )

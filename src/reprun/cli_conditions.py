@@ -44,11 +44,12 @@ def list_snapshots(output: Rendered = "text") -> None:
 @app.command()
 def show(name: Name, output: Rendered = "text") -> None:
     """Show what a snapshot is and holds."""
-    from reprun.conditions.answers import contents  # noqa: PLC0415
+    from reprun.conditions.answers import contents, naming  # noqa: PLC0415
 
     snapshot, files = _open(name)
     facts = _facts(snapshot, _store())
-    held = contents(snapshot, files)
+    with naming(snapshot, files):
+        held = contents(snapshot, files)
     if output == "json":
         _json({**facts, "holds": held})
         return
@@ -77,12 +78,14 @@ def get_(
 
     snapshot, files = _open(name)
     if row is not None:
-        found = [answers.table_row(snapshot, files, row, luminosity)]
+        with answers.naming(snapshot, files):
+            found = [answers.table_row(snapshot, files, row, luminosity)]
     elif run is not None:
-        found = answers.in_force(snapshot, files, run, lumi, record)
+        with answers.naming(snapshot, files):
+            found = answers.in_force(snapshot, files, run, lumi, record)
     else:
         raise SpecificationError(
-            "give --run, or --row for a table", hint="reprun conditions get -h"
+            "give --run, or --row for a table", hint="reprun conditions get --help"
         )
     if output == "json":
         _json({"snapshot": snapshot.name, "found": found})
@@ -94,9 +97,12 @@ def get_(
 @app.command()
 def diff(before: Name, now: Name, output: Rendered = "text") -> None:
     """Say what differs between two snapshots; exit code 1 if anything does."""
+    from reprun.conditions.answers import naming  # noqa: PLC0415
     from reprun.conditions.compare import differences  # noqa: PLC0415
 
-    lines = differences(*_open(before), *_open(now))
+    first, second = _open(before), _open(now)
+    with naming(*first), naming(*second):
+        lines = differences(*first, *second)
     if output == "json":
         _json({"before": before, "now": now, "differences": lines})
     else:
@@ -113,6 +119,7 @@ def verify(
 ) -> None:
     """Hash every byte of snapshots; hold mounted CVMFS repositories against their pin."""
     from reprun.conditions.mounts import check_revision  # noqa: PLC0415
+    from reprun.wording import count_of  # noqa: PLC0415
 
     done = []
     for name in names or sorted(_known()):
@@ -125,7 +132,7 @@ def verify(
             check_revision(snapshot)
         done.append({"name": snapshot.name, "files": len(files), "locked": snapshot.hermetic})
         if output == "text":
-            said = f"{len(files)} files right"
+            said = f"{count_of(len(files), 'file')} right"
             typer.echo(f"{snapshot.name}: {said if snapshot.hermetic else 'not locked, a server'}")
     if output == "json":
         _json({"snapshots": done})
@@ -145,11 +152,11 @@ def mask(
     output: Rendered = "text",
 ) -> None:
     """Count the events of a table before and after the mask of validated runs."""
-    from reprun.conditions import lumi  # noqa: PLC0415
-    from reprun.conditions.compare import index_of  # noqa: PLC0415
+    from reprun.conditions import answers, lumi  # noqa: PLC0415
 
     snapshot, files = _open(name)
-    chosen = lumi.read_mask(index_of(snapshot, files))
+    with answers.naming(snapshot, files):
+        chosen = answers.mask_of(snapshot, files)
     counted = lumi.count_table(chosen, events, run_column, lumi_column)
     facts: dict[str, Any] = {"before": counted.before, "after": counted.after}
     if luminosity is not None:
@@ -160,27 +167,42 @@ def mask(
         typer.echo(_line(facts))
 
 
-def _known() -> dict[str, Path]:
-    from reprun.conditions.snapshot import find_snapshots  # noqa: PLC0415
+def _places() -> list[Path]:
     from reprun.project import Project  # noqa: PLC0415
 
     project = Project.find()
-    analyses = map(project.analysis_directory, project.analysis_names())
-    return find_snapshots(project.root, *analyses)
+    return [project.root, *map(project.analysis_directory, project.analysis_names())]
+
+
+def _known() -> dict[str, Path]:
+    from reprun.conditions.snapshot import find_snapshots  # noqa: PLC0415
+
+    return find_snapshots(*_places())
+
+
+def _only(name: str) -> Path:
+    """Return the directory of the one snapshot that is called so."""
+    from reprun.conditions.snapshot import find_snapshots, snapshot_directory  # noqa: PLC0415
+    from reprun.errors import SpecificationError  # noqa: PLC0415
+
+    several = [found[name] for place in _places() if name in (found := find_snapshots(place))]
+    if len(several) > 1:
+        listed = "".join(f"\n    {directory}" for directory in several)
+        raise SpecificationError(
+            f"{len(several)} snapshots are called '{name}':{listed}",
+            hint=f"reprun conditions show {several[0]}   # name the directory",
+        )
+    return snapshot_directory(name, _known())
 
 
 def _open(name: str) -> tuple[Snapshot, dict[str, Path]]:
     """Return a snapshot and where its files lie, fetched and verified."""
     from reprun.conditions.answers import verified_files  # noqa: PLC0415
-    from reprun.conditions.snapshot import (  # noqa: PLC0415
-        DOCUMENT,
-        load_snapshot,
-        snapshot_directory,
-    )
+    from reprun.conditions.snapshot import DOCUMENT, load_snapshot  # noqa: PLC0415
     from reprun.console import progress_on_stderr  # noqa: PLC0415
 
     given = Path(name).resolve()
-    directory = given if (given / DOCUMENT).is_file() else snapshot_directory(name, _known())
+    directory = given if (given / DOCUMENT).is_file() else _only(name)
     snapshot = load_snapshot(directory)
     return snapshot, verified_files(snapshot, directory, _store(), progress_on_stderr())
 

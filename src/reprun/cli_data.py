@@ -48,7 +48,7 @@ def list_datasets(output: Rendered = "text") -> None:
         licence = row["licence"] or "NO LICENCE"
         typer.echo(
             f"{row['analysis']:<16} {row['dataset']:<12} {row['here']:>5} of {row['files']:<5}"
-            f" here {_size(row['size']):>12}  {licence}"
+            f" here {_size(row['size']):>12}  {licence}{_differing(row['differ_from_portal'])}"
         )
 
 
@@ -66,7 +66,7 @@ def fetch(
         facts = {"dataset": done.dataset, "files": done.files, "size": done.size}
         _json(facts | {"pinned": done.pinned})
         return
-    typer.echo(f"{done.dataset}: {done.files} files, {_size(done.size)}, verified")
+    typer.echo(f"{done.dataset}: {_files(done.files)}, {_size(done.size)}, verified")
     if done.pinned:
         typer.echo(f"{done.pinned} sha256 added to the manifest; next: reprun lock {analysis}")
 
@@ -119,8 +119,10 @@ def add(
 
     directory = _project().analysis_directory(analysis)
     about = {"experiment": experiment, "record": record, "doi": doi, "licence": licence}
-    dataset = local.add(files, title, _store(), about)
-    _write_manifest(dataset, directory / "data" / f"{name}.yaml", name)
+    path = local.manifest_path(directory, name)
+    if path.exists():
+        raise _exists_already(path)
+    _write_manifest(local.add(files, title, _store(), about), path, name, f"data/{path.name}")
 
 
 @app.command("import-record")
@@ -141,6 +143,8 @@ def import_record(
     from reprun.manifest import manifest_text  # noqa: PLC0415
 
     number = records.int_of(source)
+    if number is not None and record is not None:
+        raise typer.BadParameter("--record is for a file that holds several records")
     found = (
         records.record_from_file(Path(source), record)
         if number is None
@@ -152,7 +156,7 @@ def import_record(
     if to is None:
         typer.echo(manifest_text(dataset, as_json=False), nl=False)
     else:
-        _write_manifest(dataset, to, to.stem)
+        _write_manifest(dataset, to, to.stem, _below_its_analysis(to))
 
 
 @app.command()
@@ -183,21 +187,33 @@ def gc(
     for digest in done.removed:
         typer.echo(digest)
     verb = "would be removed" if dry_run else "removed"
-    typer.echo(f"{len(done.removed)} files, {_size(done.size)} {verb}; {done.kept} kept")
+    typer.echo(f"{_files(len(done.removed))}, {_size(done.size)} {verb}; {done.kept} kept")
 
 
-def _write_manifest(dataset: Dataset, path: Path, name: str) -> None:
+def _below_its_analysis(path: Path) -> str:
+    """Return a manifest's path as its analysis.yaml names it."""
+    above = (place for place in path.resolve().parents if (place / "analysis.yaml").is_file())
+    home = next(above, None)
+    return str(path.resolve().relative_to(home)) if home else f"…/{path.name}"
+
+
+def _exists_already(path: Path) -> Exception:
     from reprun.errors import SpecificationError  # noqa: PLC0415
+
+    return SpecificationError(f"{path} exists already", place=str(path), hint=f"rm {path}")
+
+
+def _write_manifest(dataset: Dataset, path: Path, name: str, shown: str) -> None:
     from reprun.manifest import manifest_text  # noqa: PLC0415
     from reprun.store import write_atomically  # noqa: PLC0415
 
     if path.exists():
-        raise SpecificationError(f"{path} exists already", hint=f"rm {path}")
+        raise _exists_already(path)
     write_atomically(path, manifest_text(dataset, as_json=path.suffix == ".json").encode())
-    typer.echo(f"{path}: {len(dataset.files)} files, {_size(dataset.size)}")
+    typer.echo(f"{path}: {_files(len(dataset.files))}, {_size(dataset.size)}")
     if dataset.licence is None:
         typer.echo("no licence is named; a bundle will refuse these data until one is", err=True)
-    typer.echo(f"name it in analysis.yaml:\n  datasets:\n    {name}: data/{path.name}", err=True)
+    typer.echo(f"name it in analysis.yaml:\n  datasets:\n    {name}: {shown}", err=True)
 
 
 def _facts(dataset: Dataset, directory: Path, store: Store) -> dict[str, Any]:
@@ -234,7 +250,7 @@ def _render_verification(found: Verification, what: str, output: str) -> None:
         )
     else:
         good = found.checked - len(found.rotten)
-        typer.echo(f"{what}: {good} of {found.checked} files right, {_size(found.size)} hashed")
+        typer.echo(f"{what}: {good} of {_files(found.checked)} right, {_size(found.size)} hashed")
 
 
 def _absent(found: Verification, what: str, analysis: str | None) -> Exception:
@@ -262,5 +278,20 @@ def _json(document: dict[str, Any]) -> None:
     typer.echo(json.dumps({"schema_version": 1, **document}, indent=2, ensure_ascii=False))
 
 
+def _files(number: int) -> str:
+    from reprun.wording import count_of  # noqa: PLC0415
+
+    return count_of(number, "file")
+
+
+def _differing(paths: list[str]) -> str:
+    """Say which files are others than the portal's; the manifest says why."""
+    return f"; not the portal's bytes: {', '.join(paths)}" if paths else ""
+
+
 def _size(count: int) -> str:
-    return f"{count / 1_000_000:.1f} MB"
+    """Return a size as people read it: nothing that is there is 0.0 MB."""
+    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= scale:
+            return f"{count / scale:.1f} {unit}"
+    return f"{count} bytes"

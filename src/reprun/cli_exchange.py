@@ -16,9 +16,13 @@ from reprun.cli_images_output import (
     render_image,
 )
 from reprun.console import progress_on_stderr
+from reprun.wording import count_of
 
 if TYPE_CHECKING:
+    from reprun.images.catalogue import Catalogue
     from reprun.images.differ import Contents
+    from reprun.images.model import Image
+    from reprun.store import Store
 
 app = typer.Typer()
 From = Annotated[
@@ -38,7 +42,7 @@ def pin(name: Name) -> None:
 
 @app.command()
 def pull(name: Name, source: From = "", output: Rendered = Format.TEXT) -> None:
-    """Bring an image from the registry it is published in, by digest."""
+    """Bring an image from its registry, by digest."""
     from reprun.images.transfer import pull as pull_image  # noqa: PLC0415
     from reprun.store import Store  # noqa: PLC0415
 
@@ -54,11 +58,14 @@ def push(
         bool, typer.Option("--record", help="Write into image.lock that it is published there.")
     ] = False,
 ) -> None:
-    """Upload a stored image; its digests stay what they are."""
-    from reprun.images.transfer import push as push_image  # noqa: PLC0415
-    from reprun.store import Store  # noqa: PLC0415
+    """Upload an image to a registry; its digests stay what they are.
 
-    where = push_image(name, repository, catalogue_here(), Store.default(), record=record)
+    It is built first if need be.
+    """
+    from reprun.images.transfer import push as push_image  # noqa: PLC0415
+
+    catalogue, store, _ = _in_store(name)
+    where = push_image(name, repository, catalogue, store, record=record)
     typer.echo(f"pushed {where}")
 
 
@@ -68,7 +75,11 @@ def import_image(
     file: Annotated[Path, typer.Argument(help="A docker-archive or OCI layout.")],
     output: Rendered = Format.TEXT,
 ) -> None:
-    """Take an image from a file, and write down its digest if none is known."""
+    """Take an image from a docker-archive or OCI layout.
+
+    It must be the locked or pinned one; for an external image that nobody has pinned the digest
+    is written down.
+    """
     from reprun.images.transfer import import_file  # noqa: PLC0415
     from reprun.store import Store  # noqa: PLC0415
 
@@ -80,25 +91,24 @@ def import_image(
 def export(
     name: Name, file: Annotated[Path, typer.Argument(help="New file; `docker load` takes it.")]
 ) -> None:
-    """Write an image as one file: an OCI layout that is also a docker-archive."""
-    from reprun.images.transfer import export_file  # noqa: PLC0415
-    from reprun.store import Store  # noqa: PLC0415
+    """Write an image as one file for docker load, podman and skopeo.
 
-    image = catalogue_here().locked(name)
-    export_file(image, Store.default(), file)
+    It is an OCI layout and a docker-archive in one; the image is built first if need be.
+    """
+    from reprun.images.transfer import export_file  # noqa: PLC0415
+
+    _, store, image = _in_store(name)
+    export_file(image, store, file)
     typer.echo(f"exported {image.reference} to {file}")
 
 
 @app.command()
 def load(name: Name) -> None:
-    """Load an image into the Docker daemon, fetching and building it if need be."""
+    """Load an image into the Docker daemon, building it if need be."""
     from reprun.engines.docker import DockerEngine  # noqa: PLC0415
-    from reprun.images.ensure import ensure  # noqa: PLC0415
     from reprun.images.layout import tag_of  # noqa: PLC0415
-    from reprun.store import Store  # noqa: PLC0415
 
-    store = Store.default()
-    image = ensure(name, catalogue_here(), store, progress_on_stderr())
+    _, store, image = _in_store(name)
     engine = DockerEngine(store)
     try:
         engine.prepare(image)
@@ -116,7 +126,7 @@ def diff(
     ] = False,
     output: Rendered = Format.TEXT,
 ) -> None:
-    """Show which packages, wheels, variables and files differ between two images."""
+    """Show what differs: packages, wheels, variables, files."""
     from reprun.images.differ import changes, contents  # noqa: PLC0415
     from reprun.store import Store  # noqa: PLC0415
 
@@ -135,15 +145,22 @@ def diff(
         return
     for change in found:
         typer.echo(str(change))
-    typer.echo(f"{len(found)} differences between {before} and {after}", err=True)
+    typer.echo(f"{count_of(len(found), 'difference')} between {before} and {after}", err=True)
 
 
 @app.command()
 def sbom(name: Name) -> None:
     """Print an image's bill of materials (CycloneDX 1.6 JSON)."""
+    from reprun.errors import SpecificationError  # noqa: PLC0415
     from reprun.images.sbom import sbom as bill  # noqa: PLC0415
 
     catalogue = catalogue_here()
+    if catalogue.is_external(name):
+        raise SpecificationError(
+            f"image '{name}' is published elsewhere: no lock says what packages are in it",
+            place=str(catalogue.external(name).place),
+            hint=f"reprun images export {name} FILE   # a scanner of files may tell",
+        )
     definition = catalogue.definition(name)
     typer.echo(bill(definition, catalogue.locked(name)).decode(), nl=False)
 
@@ -154,12 +171,11 @@ def sign(
     key: Key,
     signature: Annotated[Path, typer.Option(help="Where to write the signature.")],
 ) -> None:
-    """Sign a stored image with a private SSH key."""
+    """Sign an image with a private SSH key; it is built if need be."""
     from reprun.images.sign import sign as sign_image  # noqa: PLC0415
-    from reprun.store import Store  # noqa: PLC0415
 
-    image = catalogue_here().locked(name)
-    sign_image(image, Store.default(), key, signature)
+    _, store, image = _in_store(name)
+    sign_image(image, store, key, signature)
     typer.echo(f"signed {image.reference}: {signature}")
 
 
@@ -169,7 +185,7 @@ def prune(
         bool, typer.Option("--dry-run", help="Only say what would be removed.")
     ] = False,
 ) -> None:
-    """Remove what the store holds of images that the catalogue no longer locks."""
+    """Remove from the store what belongs to images that are not locked."""
     from reprun.images.prune import prune as prune_store  # noqa: PLC0415
     from reprun.store import Store  # noqa: PLC0415
 
@@ -187,7 +203,7 @@ def check(
     ] = None,
     output: Rendered = Format.TEXT,
 ) -> None:
-    """Build images twice and compare with their locks: exit 6 if changed, 3 if inputs are gone."""
+    """Build images twice; 6 if bytes changed, 3 if inputs are gone."""
     from reprun.images.audit import audit, exit_code, rebuildable  # noqa: PLC0415
     from reprun.images.fetch import Sources  # noqa: PLC0415
     from reprun.store import Store  # noqa: PLC0415
@@ -210,10 +226,19 @@ def table(
         Path | None, typer.Option(help="Document whose table to bring up to date.")
     ] = None,
 ) -> None:
-    """Print the table of images as Markdown, or write it into a document."""
+    """Print the images as a Markdown table, or write it into a page."""
     from reprun.images import table as tables  # noqa: PLC0415
 
     if write is None:
         typer.echo(tables.table(catalogue_here()), nl=False)
     else:
         tables.write_table(catalogue_here(), write)
+
+
+def _in_store(name: str) -> tuple[Catalogue, Store, Image]:
+    """Return an image with all it is made of in the store: pulled, or fetched and built."""
+    from reprun.images.ensure import ensure  # noqa: PLC0415
+    from reprun.store import Store  # noqa: PLC0415
+
+    catalogue, store = catalogue_here(), Store.default()
+    return catalogue, store, ensure(name, catalogue, store, progress_on_stderr())

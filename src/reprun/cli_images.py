@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from reprun.cli_exchange import app as exchange
 from reprun.cli_images_output import (
@@ -24,7 +25,29 @@ if TYPE_CHECKING:
     from reprun.images.catalogue import Catalogue
     from reprun.images.model import Image
 
+GROUPS = {
+    "Look": ("list", "show", "diff", "sbom", "table"),
+    "Make": ("lock", "fetch", "build", "verify", "check"),
+    "Move": ("load", "export", "import", "push", "pull", "pin"),
+    "Keep": ("sign", "prune"),
+}
+
+
+class _Grouped(TyperGroup):
+    """Commands in the help by what they are for, not in one long list."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        width = formatter.width - 6 - max(map(len, self.commands))
+        for title, names in GROUPS.items():
+            with formatter.section(title):
+                formatter.write_dl(
+                    [(name, self.commands[name].get_short_help_str(width)) for name in names]
+                )
+
+
 app = typer.Typer(
+    cls=_Grouped,
+    rich_markup_mode=None,
     help="Container images: what there is, and how to lock, fetch, build and verify it.",
     no_args_is_help=True,
 )
@@ -93,7 +116,7 @@ def lock(
     debian_mirror: Mirror = None,
     output: Rendered = Format.TEXT,
 ) -> None:
-    """Resolve an image's packages and wheels anew, build it, and write its locks."""
+    """Resolve packages and wheels anew, build, and write the locks."""
     from reprun.images.fetch import Sources  # noqa: PLC0415
     from reprun.images.lock import lock as write_locks  # noqa: PLC0415
     from reprun.store import Store  # noqa: PLC0415
@@ -118,7 +141,13 @@ def fetch(name: Name, debian_mirror: Mirror = None) -> None:
     from reprun.store import Store  # noqa: PLC0415
 
     sources = Sources.from_environment(debian_mirror=debian_mirror)
-    fill(catalogue_here().definition(name), Store.default(), progress_on_stderr(), sources)
+    definition = catalogue_here().definition(name)
+    new = fill(definition, Store.default(), progress_on_stderr(), sources)
+    count = len(definition.debs) + len(definition.wheels)
+    arrived = f"{len(new)} of them new ({size_text(sum(each.size for each in new))})"
+    typer.echo(
+        f"all {count} locked files of {name} are in the store, {arrived if new else 'none new'}"
+    )
 
 
 @app.command()
@@ -132,15 +161,17 @@ def build(
     ] = None,
     output: Rendered = Format.TEXT,
 ) -> None:
-    """Build an image from files in the store and compare it with its lock."""
+    """Build an image from the store and compare it with its lock."""
     from reprun.images.build import build as build_image  # noqa: PLC0415
-    from reprun.images.dockerfile import write_context  # noqa: PLC0415
+    from reprun.images.dockerfile import check_context, write_context  # noqa: PLC0415
     from reprun.images.ensure import compare  # noqa: PLC0415
     from reprun.images.lock import check_twice as build_twice  # noqa: PLC0415
     from reprun.store import Store  # noqa: PLC0415
 
     catalogue, store, progress = catalogue_here(), Store.default(), progress_on_stderr()
     definition = catalogue.definition(name)
+    if docker_context is not None:
+        check_context(docker_context)
     if check_twice:
         built = build_twice(name, catalogue, store, progress)
     else:
@@ -160,7 +191,7 @@ def verify(
     signature: Annotated[Path | None, typer.Option(help="The signature, with --key.")] = None,
     output: Rendered = Format.TEXT,
 ) -> None:
-    """Hash every byte of a stored image and compare it with its lock, and with a signature."""
+    """Hash every byte of a stored image; compare with lock, signature."""
     from reprun.images.lock import verify as verify_image  # noqa: PLC0415
     from reprun.images.sign import verify_signature  # noqa: PLC0415
     from reprun.store import Store  # noqa: PLC0415

@@ -29,6 +29,10 @@ class SpecificationError(ReprunError):
     exit_code = 2
 
 
+class ImageNotHereError(SpecificationError):
+    """An image is published elsewhere and was never brought here."""
+
+
 class EngineError(ReprunError):
     """No container engine can be used, or the one in use failed."""
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from reprun.compare import compare
 from reprun.compare.calibrate import calibrate
 from reprun.compare.select import refuse_nothing, renamed, selected
+from reprun.conditions.changes import changes
+from reprun.conditions.snapshot import Snapshot
 from reprun.digests import sha256_file
 from reprun.errors import NothingToCompareError, SpecificationError
 from reprun.histograms import Objects, Table, read_all
@@ -25,7 +27,7 @@ from reprun.report import (
 from reprun.report.calibration import calibration_json, calibration_text
 from reprun.report.model import AnalysisInfo, Plot, Report, StepUsage
 from reprun.spec import Analysis, ComparisonRule, Tier
-from reprun.store import write_atomically
+from reprun.store import Store, write_atomically
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,10 @@ class Outputs:
     reference: Path
     judged_by: str
     """Digest of everything besides the outputs that decides the verdict."""
+    snapshots: Mapping[Path, Snapshot] = field(default_factory=dict)
+    """The conditions of the run, by their directory."""
+    store: Store | None = None
+    """Where tables lie as they were, to tell which of their rows changed."""
 
 
 def judge(outputs: Outputs, record: RunRecord) -> Report:
@@ -69,6 +75,10 @@ def judge(outputs: Outputs, record: RunRecord) -> Report:
         monitored, reference, outputs.analysis.compare, today, shared_events=shared
     )
     changed = causes(blessing, record.inputs, outputs.reference)
+    if blessing is not None and outputs.store is not None:
+        then, now = blessing.inputs.conditions, record.inputs.conditions
+        since = f"since the reference was blessed on {blessing.date}, "
+        changed += [since + what for what in changes(then, now, outputs.snapshots, outputs.store)]
     report = build_report(
         comparison,
         _analysis_info(outputs, record),

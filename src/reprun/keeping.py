@@ -19,6 +19,7 @@ from reprun.digests import PREFIX
 from reprun.errors import IntegrityError, StorageError
 from reprun.progress import Progress
 from reprun.store import Store, storage_errors, write_atomically
+from reprun.wording import count_of
 
 LEFTOVER_SECONDS = 2 * 24 * 3600
 """A file on its way in that nobody has touched for so long belongs to a process that is gone."""
@@ -64,7 +65,7 @@ def verify(
             rotten.append(digest)
         task.advance(present[digest])
 
-    label = f"verifying {len(present)} files"
+    label = f"verifying {count_of(len(present), 'file')}"
     with (
         progress.task(label, total) as task,
         ThreadPoolExecutor(jobs or len(os.sched_getaffinity(0))) as pool,

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from reprun.conditions.changes import rows_told
 from reprun.conditions.snapshot import (
     Kind,
     Snapshot,
@@ -26,7 +27,7 @@ from reprun.errors import IntegrityError, OutputMissingError, SpecificationError
 from reprun.images.catalogue import Catalogue
 from reprun.project import Project
 from reprun.spec import Analysis
-from reprun.store import write_atomically
+from reprun.store import Store, write_atomically
 
 LOCK = "analysis.lock"
 NOT_CODE = ("__pycache__", ".snakemake")
@@ -73,6 +74,8 @@ class Difference:
     name: str
     before: str | None
     now: str | None
+    told: str = ""
+    """Of a table: which rows changed, or how to see it."""
 
     def __str__(self) -> str:
         """Name the thing and both digests."""
@@ -80,7 +83,8 @@ class Difference:
             return f"{self.part}: {self.name} is new ({short(self.now or '')})"
         if self.now is None:
             return f"{self.part}: {self.name} is gone (was {short(self.before)})"
-        return f"{self.part}: {self.name} changed ({short(self.before)} → {short(self.now)})"
+        digests = f"({short(self.before)} → {short(self.now)})"
+        return f"{self.part}: {self.name} changed {digests}{self.told}"
 
 
 def code_files(analysis: Analysis, directory: Path) -> dict[str, str]:
@@ -212,12 +216,32 @@ def _flat(lock: AnalysisLock) -> dict[tuple[str, str], str]:
     return flat
 
 
+def _told(
+    difference: Difference, snapshots: Mapping[Path, Snapshot], store: Store | None
+) -> Difference:
+    """Add to a table that changed which of its rows did."""
+    part, _, name = difference.part.partition(" ")
+    if part != "metadata" or store is None or difference.before is None or difference.now is None:
+        return difference
+    for directory, snapshot in snapshots.items():
+        if snapshot.name == name:
+            told = rows_told(snapshot, directory, difference.name, difference.before, store)
+            return replace(difference, told=told)
+    return difference
+
+
 def enforce_lock(
-    analysis: Analysis, directory: Path, catalogue: Catalogue, *, update: bool
+    analysis: Analysis,
+    directory: Path,
+    catalogue: Catalogue,
+    *,
+    update: bool,
+    store: Store | None = None,
 ) -> tuple[AnalysisLock, list[Difference]]:
     """Return the lock as everything stands now, and what in it differs from the committed one.
 
     Writes nothing: with `update` the caller writes the lock once the change has proved to run.
+    With a store, where tables are kept as they were locked, it also tells the rows that changed.
     Raises IntegrityError naming every difference when the lock is violated and `update` is
     not set, and SpecificationError when there is no lock yet.
     """
@@ -237,7 +261,8 @@ def enforce_lock(
             place=str(directory / analysis.reference),
             hint=f"git checkout -- {directory / analysis.reference}",
         )
-    changed = differences(committed, now)
+    snapshots = snapshots_of(directory, analysis.all_conditions)
+    changed = [_told(each, snapshots, store) for each in differences(committed, now)]
     if changed and not update:
         listed = "".join(f"\n    {difference}" for difference in changed)
         raise IntegrityError(

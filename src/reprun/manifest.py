@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from reprun.documents import Document, InsidePath, Name, Sha256, read_document, validated
 from reprun.errors import SpecificationError
+from reprun.faults import ADLER32
 
 SCHEMES = ("https", "http", "root", "file")
 
@@ -22,7 +23,7 @@ def _source(uri: str) -> str:
 
 
 Uri = Annotated[str, AfterValidator(_source)]
-Adler32 = Annotated[str, Field(pattern=r"^[0-9a-f]{8}$")]
+Adler32 = Annotated[str, Field(pattern=ADLER32)]
 Size = Annotated[int, Field(ge=0)]
 
 
@@ -30,7 +31,9 @@ class PortalCopy(Document):
     """What the portal publishes of a file whose bytes here are others."""
 
     size: Size
+    """Bytes of the portal's copy."""
     adler32: Adler32
+    """Adler-32 the portal publishes, 8 hexadecimal digits in quotes."""
 
 
 class DataFile(Document):
@@ -42,13 +45,19 @@ class DataFile(Document):
     """
 
     path: InsidePath
+    """Where the file lies in the workspace."""
     size: Size
+    """Bytes."""
     sha256: Sha256 | None = None
+    """SHA-256 of the bytes; what pins the file. `reprun data fetch` adds it where it is missing."""
     adler32: Adler32 | None = None
+    """Adler-32, 8 hexadecimal digits in quotes, as the portal publishes it; checked as well."""
     uris: tuple[Uri, ...] = ()
+    """Where it may be had: https, http, root or file URIs. root:// ones are asked last."""
     mirror_path: InsidePath | None = None
     """Where the file lies below each directory or URL of REPRUN_MIRRORS."""
     events: Size | None = None
+    """Events in the file, for people."""
     portal: PortalCopy | None = None
     """The portal's copy of this file, where it differs from the bytes that are used."""
     note: str | None = None
@@ -83,17 +92,29 @@ class Dataset(Document):
     """Files that belong together, with their record and licence."""
 
     schema_version: Literal[1] = 1
+    """The version of this format."""
     name: Name | None = None
+    """A name, for people; the analysis names its datasets itself."""
     title: str
+    """One line on what it is."""
     experiment: str | None = None
+    """CMS, ATLAS, LHCb …"""
     dphep_level: str | None = None
+    """Level in the DPHEP scale, 1 to 4."""
     data_tier: str | None = None
+    """AOD, MINIAOD, NANOAOD, DAOD_PHYSLITE, csv …"""
     record: str | None = None
+    """Number of the record on the CERN Open Data portal, in quotes."""
     doi: str | None = None
+    """DOI."""
     licence: str | None = None
+    """Licence, as SPDX writes it. Without one the data can be used here, but not bundled."""
     acknowledgement: str | None = None
+    """The text of thanks or the citation its owners ask for."""
     events: Size | None = None
+    """Events in all files, for people."""
     files: Annotated[tuple[DataFile, ...], Field(min_length=1)]
+    """The files."""
 
     @field_validator("files", mode="after")
     @classmethod

@@ -45,7 +45,7 @@ def run(request: RunRequest, store: Store, progress: Progress) -> RunOutcome:
     errors of `reprun.errors` when the specification, an engine, a step, the data or the lock
     is at fault. The run record is written even then, once a step has been asked for.
     """
-    cell = load_cell(request)
+    cell = load_cell(request, store)
     with alone(cell.run_directory):
         cell = with_images(cell, request, store, progress)
         last = read_record(cell.run_directory)
@@ -112,6 +112,8 @@ def judge_cell(cell: Cell, record: RunRecord) -> Report:
         run_directory=cell.run_directory,
         reference=cell.reference,
         judged_by=cell.judged_by(),
+        snapshots=cell.snapshots,
+        store=cell.store,
     )
     try:
         return judge(outputs, record)

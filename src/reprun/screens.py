@@ -23,6 +23,7 @@ from reprun.spec import Analysis, load_analysis
 from reprun.store import Store
 
 if TYPE_CHECKING:
+    from reprun.report.matrix import MatrixReport
     from reprun.run import RunOutcome
 
 MIN_WIDTH = 100
@@ -35,7 +36,7 @@ class _Console(Console):
         raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
 
-def _console() -> Console:
+def output_console() -> Console:
     """Return a console on standard output, wide enough that no table cuts digits off."""
     return _Console(highlight=False, width=max(_Console().width, MIN_WIDTH))
 
@@ -44,7 +45,7 @@ def print_report(report: Report, *, written: Sequence[tuple[str, str]] = ()) -> 
     """Print a report; the sentence of the verdict stands at the end, before the paths."""
     from reprun.report.text import render_text, renderable  # noqa: PLC0415
 
-    console = _console()
+    console = output_console()
     if console.is_terminal:
         console.print(renderable(report, written=written))
     else:
@@ -56,16 +57,29 @@ def print_summary(outcome: RunOutcome) -> None:
     written = [("plot", _shown(outcome.directory / plot.path)) for plot in outcome.report.plots]
     written.append(("report", _shown(outcome.directory / REPORT_HTML)))
     for change in outcome.lock_changes:
-        _console().print(Text(f"lock updated: {change}", style="yellow"))
+        output_console().print(Text(f"lock updated: {change}", style="yellow"))
     print_report(outcome.report, written=written)
     if not outcome.ran:
-        _console().print(
+        output_console().print(
             Text(
                 f"nothing ran: {outcome.reason} since {outcome.record.finished:%Y-%m-%d %H:%M} "
                 "UTC (--again runs every step)",
                 style="dim",
             )
         )
+
+
+def print_matrix(matrix: MatrixReport, results: Path) -> None:
+    """Print one row for each cell, the sentence, and where the page is."""
+    from reprun.matrix import HOME, PAGE  # noqa: PLC0415
+    from reprun.report.matrix import matrix_renderable, matrix_text  # noqa: PLC0415
+
+    console = output_console()
+    if console.is_terminal:
+        console.print(matrix_renderable(matrix))
+    else:
+        print(matrix_text(matrix, MIN_WIDTH + 40), end="")
+    print(f"page: {_shown(results.resolve() / HOME / PAGE)}")
 
 
 def _shown(path: Path) -> str:
@@ -126,12 +140,12 @@ def print_list(rows: Sequence[Mapping[str, str]]) -> None:
         grid.add_column(column, overflow="fold")
     for row in rows:
         grid.add_row(*(Text(row.get(column, "")) for column in columns))
-    _console().print(grid)
+    output_console().print(grid)
 
 
 def print_analysis(analysis: Analysis) -> None:
     """Print what is in `analysis.yaml`."""
-    console = _console()
+    console = output_console()
     console.print(Text(analysis.title, style="bold"))
     console.print(Text(analysis.description.strip()))
     lines = {
@@ -158,7 +172,7 @@ def print_doctor(image: str | None = None) -> int:
 
     Return 0 if an engine works and nothing the image needs is missing, else 3.
     """
-    console = _console()
+    console = output_console()
     store = Store.default()
     works = False
     for name in ENGINES:

@@ -30,12 +30,17 @@ class Variant(Document):
     """The same analysis in one image, with what differs for it."""
 
     image: Name
+    """Name of the image, a directory in images/."""
     images: Mapping[Name, Name] = {}
     """Further images by role: the Snakefile finds `generator` as `config["image_generator"]`."""
     snakefile: InsidePath | None = None
+    """The variant's own Snakefile, where it differs."""
     parameters: Mapping[str, Scalar] = {}
+    """Values that win over those of the analysis."""
     conditions: tuple[Name, ...] = ()
     """Snapshots this variant needs besides the analysis's own."""
+    network: Annotated[str, Field(min_length=1)] | None = None
+    """Why its steps need a network: it runs with --allow-network only, and is not hermetic."""
 
     @property
     def all_images(self) -> Mapping[str, str]:
@@ -82,8 +87,11 @@ class Outputs(Document):
     """Files a run must leave behind, by what they are for."""
 
     histograms: tuple[InsidePath, ...] = ()
+    """Files of histograms (ROOT, YODA, JSON), compared object by object."""
     tables: tuple[InsidePath, ...] = ()
+    """CSV tables, compared cell by cell."""
     plots: tuple[InsidePath, ...] = ()
+    """Pictures for the report; they must be there and are not compared."""
 
     @property
     def all(self) -> tuple[str, ...]:
@@ -105,9 +113,14 @@ class ComparisonRule(Document):
     """How objects whose name matches a glob are compared. The first rule that matches counts."""
 
     match: str
+    """Glob on the name of a histogram or table; a table goes by its file's name."""
     kind: Literal["count", "float", "sampled", "ignore"]
+    """`count`: exactly equal; `float`: equal within the tolerance; `sampled`: independent
+    samples, judged by statistical tests; `ignore`: not judged."""
     relative: Annotated[Finite, Field(ge=0, lt=1)] = 0.0
+    """Of kind `float`: the relative difference that passes."""
     absolute: Annotated[Finite, Field(ge=0)] = 0.0
+    """Of kind `float`: the absolute difference that passes."""
     alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.01
     """The chance allowed that a file of `sampled` objects fails although all agree."""
     tests: Annotated[tuple[StatisticalTest, ...], Field(min_length=1)] = DEFAULT_TESTS
@@ -117,7 +130,9 @@ class ComparisonRule(Document):
     covariance: str | None = None
     """The name of a TH2 in the files that holds the covariance of the bins."""
     reason: str | None = None
+    """Why a difference may pass; needed wherever one may."""
     expires: datetime.date | None = None
+    """The last day on which the rule holds."""
 
     @model_validator(mode="after")
     def _exceptions_have_reasons(self) -> ComparisonRule:
@@ -142,38 +157,61 @@ class Citation(Document):
     """What to cite when the analysis is used."""
 
     title: str
+    """What is cited."""
     doi: str | None = None
+    """Its DOI."""
     record: str | None = None
+    """Its record on the CERN Open Data portal."""
     licence: str | None = None
+    """Its licence, as SPDX writes it."""
     acknowledgement: str | None = None
+    """The text of thanks its owners ask for."""
 
 
 class Analysis(Document):
     """The whole of `analysis.yaml`."""
 
     schema_version: Literal[1]
+    """The version of this format."""
     name: Name
+    """The analysis's name, that of its directory."""
     title: str
+    """One line on what it is."""
     experiment: str
+    """CMS, ATLAS, LHCb …"""
     dphep_level: str
+    """Level of the data in the DPHEP scale: 1 publication, 2 simplified data, 3
+    reconstructed data, 4 raw data."""
     description: str = ""
+    """A paragraph on what it does."""
     snakefile: InsidePath = "Snakefile"
+    """The workflow."""
     code: tuple[InsidePath, ...] = ("code",)
+    """Files and directories that the workflow uses; all of it is locked."""
     parameters: Mapping[str, Scalar] = {}
+    """What the Snakefile finds in `config`; a run sets others by `--parameter NAME=VALUE`."""
     variants: Annotated[Mapping[Name, Variant], Field(min_length=1)]
+    """The same analysis in one image or another."""
     default_variant: Name | None = None
+    """The variant that runs if none is asked for; without it the first."""
     datasets: Mapping[Name, Dataset] = {}
+    """Datasets by name: a manifest in place, or the path of one (YAML, JSON)."""
     default_dataset: Name | None = None
+    """The dataset that is used if none is asked for; without it the first."""
     conditions: tuple[Name, ...] = ()
     """Snapshots that every variant needs, by the name of their directory in conditions/."""
     outputs: Outputs
+    """Files a run must leave behind."""
     reference: InsidePath = "reference"
+    """Directory of the blessed histograms and tables."""
     references: Mapping[Name, InsidePath] = {}
     """References of datasets whose numbers are not those of `reference`, by dataset."""
     seeds: tuple[str, ...] = ()
     """Parameters that, when they change, give an independent sample of events."""
     compare: Annotated[tuple[ComparisonRule, ...], Field(min_length=1)]
+    """What may differ; the first rule that matches counts."""
     citations: tuple[Citation, ...] = ()
+    """What to cite when the analysis is used."""
 
     @field_validator("datasets", mode="before")
     @classmethod

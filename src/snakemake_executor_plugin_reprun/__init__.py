@@ -29,7 +29,9 @@ from snakemake_interface_executor_plugins.settings import (
     ExecutorSettingsBase,
 )
 
+from reprun.backends.cells import CellWorkflow, read_cells
 from reprun.backends.events import EventWriter
+from reprun.backends.planned import PlannedStep, write_plan
 from reprun.backends.steps import (
     DEFAULT_MEMORY_MB,
     SNAKEMAKE_DIRECTORY,
@@ -65,6 +67,13 @@ class ExecutorSettings(ExecutorSettingsBase):  # type: ignore[misc]
     images: Optional[str] = field(
         default=None, metadata={"help": "catalogue of locked images; default: the project's"}
     )
+    cells: Optional[str] = field(
+        default=None,
+        metadata={"help": "JSON list of the cells of a matrix: workspaces, images, mounts of each"},
+    )
+    plan: Optional[str] = field(
+        default=None, metadata={"help": "write the planned jobs to this JSON file and run none"}
+    )
     events: Optional[str] = field(
         default=None, metadata={"help": "file that receives one JSON object for each event"}
     )
@@ -94,40 +103,83 @@ class Executor(RealExecutor):  # type: ignore[misc]
     def __post_init__(self) -> None:
         settings = self.workflow.executor_settings
         self._events = EventWriter(Path(settings.events) if settings.events else None)
-        workspace = Path.cwd()
-        quiet = settings.logs is not None
-        logs = Path(settings.logs) if quiet else workspace / SNAKEMAKE_DIRECTORY / "reprun"
-        store = Store.default()
-        self._images: dict[str, Image] = {}
-        self._mounts = json.loads(settings.mounts) if settings.mounts else []
+        self._cells = {cell.name: cell for cell in self._known_cells()}
+        if settings.plan:
+            levels = self.dag.toposorted()
+            jobs = [job for level in levels for job in sorted(level, key=str) if not job.is_norun]
+            write_plan(map(_planned, jobs), Path(settings.plan))
+            raise WorkflowError(f"planned {len(jobs)} jobs, run none")
         self._running: dict[int, Any] = {}
         self._lock = threading.Lock()
+        self._cancelled = threading.Event()
+        store = Store.default()
+        self._images: dict[tuple[str, str], Image] = {}
+        cell = ""
         try:
-            needed = self._refuse_what_cannot_run()
-            self._resolve_images(settings.images, store)
+            needed = [job for job in self.dag.needrun_jobs() if not job.is_norun]
+            for check in (_refuse_streams, _refuse):
+                for job in self.dag.jobs:
+                    if not job.is_norun:
+                        cell = self._cell(job).name
+                        check(job, self._cell(job))
+            for job in self.dag.jobs:
+                if not job.is_norun:
+                    cell = self._cell(job).name
+                    self._resolve_image(job, store)
+            cell = ""
             engine = (
                 make_engine(settings.engine, store)
                 if settings.checked
                 else choose_engine(settings.engine, store)[0]
             )
             engine.sweep()
-            for image in self._images.values():
+            for image in {image.image_id: image for image in self._images.values()}.values():
                 engine.prepare(image)
         except ReprunError as error:
-            self._events.refused(error)
+            self._events.refused(cell, error)
             raise WorkflowError(_in_words(error)) from error
-        self._events.planned(needed)
-        self._runner = StepRunner(
-            engine,
-            workspace,
-            logs,
-            echo=None if quiet else echo_to_stderr,
-            mounts=[Mount(Path(source), target) for source, target in self._mounts],
-            network=settings.network,
-        )
+        self._events.planned(len(needed))
+        here = Path.cwd()
+        self._runners = {
+            name: StepRunner(
+                engine,
+                here / one.prefix,
+                one.logs,
+                echo=None if settings.logs is not None else echo_to_stderr,
+                mounts=[Mount(Path(source), target) for source, target in one.mounts],
+                network=one.network,
+                cancelled=self._cancelled,
+            )
+            for name, one in self._cells.items()
+        }
         self._pool = concurrent.futures.ThreadPoolExecutor(max_workers=(self.cores or 1) + 5)
         if settings.parent is not None:
             threading.Thread(target=_follow_parent, args=(settings.parent,), daemon=True).start()
+
+    def _known_cells(self) -> tuple[CellWorkflow, ...]:
+        """Return the cells of a matrix, or the one workflow as a cell without a name."""
+        settings = self.workflow.executor_settings
+        if settings.cells:
+            return read_cells(Path(settings.cells))
+        snakefile = Path(self.workflow.main_snakefile)
+        logs = settings.logs or Path.cwd() / SNAKEMAKE_DIRECTORY / "reprun"
+        return (
+            CellWorkflow(
+                name="",
+                prefix="",
+                snakefile=snakefile,
+                config={},
+                targets=(),
+                images=settings.images or Project.find(snakefile.parent).images,
+                logs=logs,
+                mounts=json.loads(settings.mounts) if settings.mounts else (),
+                network=settings.network,
+            ),
+        )
+
+    def _cell(self, job: Any) -> CellWorkflow:
+        """Return the cell a job belongs to."""
+        return self._cells.get(job.rule.name.partition("_")[0]) or self._cells[""]
 
     @property
     def cores(self) -> int | None:
@@ -152,7 +204,7 @@ class Executor(RealExecutor):  # type: ignore[misc]
 
     def cancel(self) -> None:
         """Kill the containers, wait for their end and remove what they had half-written."""
-        self._runner.cancelled.set()
+        self._cancelled.set()
         self._pool.shutdown()
         for job in list(self._running.values()):
             for output in map(Path, map(str, job.output)):
@@ -165,36 +217,21 @@ class Executor(RealExecutor):  # type: ignore[misc]
         """Wait for the threads."""
         self._pool.shutdown()
 
-    # -- before anything runs ----------------------------------------------------------------
-
-    def _refuse_what_cannot_run(self) -> int:
-        """Check every job of the plan; return how many will run a container."""
-        jobs = [job for job in self.dag.jobs if not job.is_norun]
-        for job in jobs:
-            _refuse_streams(job)
-        for job in jobs:
-            _refuse(job)
-        needed = [job for job in self.dag.needrun_jobs() if not job.is_norun]
-        return len(needed)
-
-    def _resolve_images(self, directory: str | None, store: Store) -> None:
-        if directory is None:
-            images = Project.find(Path(self.workflow.main_snakefile).parent).images
-        else:
-            images = Path(directory)
-        catalogue = Catalogue(images)
-        for job in self.dag.jobs:
-            if job.is_norun or job.container_img_url in self._images:
-                continue
-            reference = job.container_img_url.removeprefix("docker://")
-            try:
-                locked = catalogue.by_reference(reference)
-            except SpecificationError as error:
-                raise SpecificationError(
-                    f"rule {job.rule.name}: the image '{reference}' is not locked: {error.message}",
-                    hint=error.hint or "reprun images list",
-                ) from error
-            self._images[job.container_img_url] = ensure(locked, catalogue, store, Silent())
+    def _resolve_image(self, job: Any, store: Store) -> None:
+        cell = self._cell(job)
+        reference = job.container_img_url.removeprefix("docker://")
+        if (cell.name, reference) in self._images:
+            return
+        catalogue = Catalogue(cell.images)
+        try:
+            locked = catalogue.by_reference(reference)
+        except SpecificationError as error:
+            raise SpecificationError(
+                f"rule {cell.own_rule(job.rule.name)}: the image '{reference}' is not locked: "
+                f"{error.message}",
+                hint=error.hint or "reprun images list",
+            ) from error
+        self._images[cell.name, reference] = ensure(locked, catalogue, store, Silent())
 
     # -- one job -----------------------------------------------------------------------------
 
@@ -204,43 +241,46 @@ class Executor(RealExecutor):  # type: ignore[misc]
         self.workflow.async_run(job.prepare())
         if job.is_norun:
             return
-        _refuse(job)  # a checkpoint may have added it to the plan since
-        step = self._step(job)
-        self._events.started(step.rule, step.label)
-        record = self._runner.run(step)
-        self._events.ended(record)
+        cell = self._cell(job)
+        runner = self._runners[cell.name]
+        _refuse(job, cell)  # a checkpoint may have added it to the plan since
+        step = self._step(job, cell)
+        self._events.started(cell.name, step.rule, step.label)
+        record = runner.run(step)
+        self._events.ended(cell.name, record)
         if not record.succeeded:
             raise WorkflowError(failure_of(record).message)
-        if missing := self._runner.missing_outputs(step):
+        if missing := runner.missing_outputs(step):
             raise OutputMissingError(
                 f"step {step.rule} ended well but left no {', '.join(missing)}",
                 place=record.log,
                 hint=f"less {record.log}",
             )
 
-    def _step(self, job: Any) -> Step:
+    def _step(self, job: Any, cell: CellWorkflow) -> Step:
         resources = job.resources
         memory = resources.get("mem_mb")
         minutes = resources.get("runtime")
+        reference = job.container_img_url.removeprefix("docker://")
         return Step(
-            rule=job.rule.name,
+            rule=cell.own_rule(job.rule.name),
             job=job.jobid,
-            command=job.shellcmd,
-            image=self._images[job.container_img_url],
-            inputs=tuple(map(str, job.input)),
-            outputs=tuple(map(str, job.output)),
-            logs=tuple(map(str, job.log)),
+            command=cell.own_text(job.shellcmd),
+            image=self._images[cell.name, reference],
+            inputs=tuple(cell.own_path(str(path)) for path in job.input),
+            outputs=tuple(cell.own_path(str(path)) for path in job.output),
+            logs=tuple(cell.own_path(str(path)) for path in job.log),
             wildcards={key: str(value) for key, value in job.wildcards_dict.items()},
             threads=max(1, job.threads),
             memory_mb=memory if isinstance(memory, int) else DEFAULT_MEMORY_MB,
             minutes=minutes if isinstance(minutes, int | float) else None,
-            benchmark=str(job.benchmark) if job.benchmark else None,
+            benchmark=cell.own_path(str(job.benchmark)) if job.benchmark else None,
             repetitions=job.benchmark_repeats or 1,
         )
 
     def _done(self, info: SubmittedJobInfo, future: concurrent.futures.Future[None]) -> None:
         error = future.exception()
-        if self._runner.cancelled.is_set():
+        if self._cancelled.is_set():
             return
         with self._lock:
             self._running.pop(info.job.jobid, None)
@@ -248,28 +288,57 @@ class Executor(RealExecutor):  # type: ignore[misc]
             self.report_job_success(info)
             return
         if isinstance(error, ReprunError):
-            self._events.refused(error)
+            self._events.refused(self._cell(info.job).name, error)
             self.logger.error(_in_words(error))
         else:
             self.logger.error(str(error))
         self.report_job_error(info)
 
 
-def _refuse_streams(job: Any) -> None:
+def _planned(job: Any) -> PlannedStep:
+    """Return a job as it is planned, with what a run would refuse it for."""
+    resources = job.resources
+    memory, minutes = resources.get("mem_mb"), resources.get("runtime")
+    alone = CellWorkflow(
+        name="", prefix="", snakefile=Path(), config={}, targets=(), images=Path(), logs=Path()
+    )
+    fault = None
+    try:
+        _refuse_streams(job, alone)
+        _refuse(job, alone)
+    except SpecificationError as error:
+        fault = error.message
+    return PlannedStep(
+        rule=job.rule.name,
+        wildcards={key: str(value) for key, value in job.wildcards_dict.items()},
+        command=(job.shellcmd or "") if job.is_shell else "",
+        container=job.container_img_url,
+        inputs=tuple(map(str, job.input)),
+        outputs=tuple(map(str, job.output)),
+        logs=tuple(map(str, job.log)),
+        threads=max(1, job.threads),
+        memory_mb=memory if isinstance(memory, int) else None,
+        minutes=minutes if isinstance(minutes, int | float) else None,
+        benchmark=str(job.benchmark) if job.benchmark else None,
+        fault=fault,
+    )
+
+
+def _refuse_streams(job: Any, cell: CellWorkflow) -> None:
     """Refuse pipes first: Snakemake puts both of their ends into a group of its own."""
     if job.is_pipe or job.is_service:
         raise SpecificationError(
-            f"rule {job.rule.name} has a pipe() or service() output, which one container cannot "
-            "hand to another; write a file, mark it temp() if it is large"
+            f"rule {cell.own_rule(job.rule.name)} has a pipe() or service() output, which one "
+            "container cannot hand to another; write a file, mark it temp() if it is large"
         )
 
 
 INSTEAD = "put the code in a file, declare the file as input and call it from shell:"
 
 
-def _refuse(job: Any) -> None:
+def _refuse(job: Any, cell: CellWorkflow) -> None:
     """Refuse a job that could not run the same way in a container here and on REANA."""
-    name = job.rule.name
+    name = cell.own_rule(job.rule.name)
     forms = {
         "run:": job.is_run,
         "script:": job.is_script,
@@ -301,7 +370,7 @@ def _refuse(job: Any) -> None:
     if not job.shellcmd:
         raise SpecificationError(f"rule {name} has an empty shell command")
     for path in (*job.input, *job.output, *job.log, *([job.benchmark] if job.benchmark else [])):
-        path_in_workspace(str(path), name)
+        path_in_workspace(cell.own_path(str(path)), name)
 
 
 def _in_words(error: ReprunError) -> str:

@@ -161,8 +161,12 @@ def test_a_changed_row_is_refused_then_reported_as_metadata(analysis: Shell) -> 
     document.write_text("\n".join(size if "size" in row else row for row in text.splitlines()))
     done = analysis.reprun("run", ".", "--engine", "runc", code=6)
     assert f"metadata atlas: table.csv changed ({before[7:19]} → " in done.stderr
+    row = "metadata: row 301204: crossSection_pb 0.001762 → 0.0018"
+    assert row in done.stderr
     done = analysis.reprun("run", ".", "--engine", "runc", "--update-lock", code=1)
-    assert "metadata atlas" in done.stdout + done.stderr
+    assert "lock updated: metadata atlas" in done.stdout
+    cause = done.stdout[done.stdout.index("cause:") :]
+    assert row in " ".join(cause.split())
     assert values(analysis)["sigma"] == "0.0018"
 
 

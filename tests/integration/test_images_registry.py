@@ -194,6 +194,12 @@ def test_what_a_registry_lacks_or_refuses_is_said(registry: str, made: Kitchen) 
         push("tiny", f"{registry}/f/tiny@sha256:{'a' * 64}", catalogue, made.store)
     with pytest.raises(SpecificationError, match="built here from its locks"):
         pin("tiny", catalogue)
+    home = made.directory / "nowhere"
+    home.mkdir()
+    (home / "image.toml").write_text(external_toml("nowhere", f"{registry}/f/nowhere"))
+    with pytest.raises(InputsGoneError, match="'nowhere' stays without a digest") as caught:
+        pin("nowhere", catalogue)
+    assert (caught.value.hint or "").startswith("reprun images import nowhere FILE")
     with pytest.raises(EngineError, match="HTTP 400"):
         Registry(parse_reference(f"{registry}/f/tiny")).push_manifest(b"", MANIFEST_TYPE + "x")
 

@@ -52,7 +52,7 @@ def test_what_is_gone_is_resolved_anew_and_the_difference_is_named(
 ) -> None:
     before = {path: path.read_bytes() for path in gone.directory.rglob("*") if path.is_file()}
     store = Store(tmp_path / "store")
-    with pytest.raises(InputsGoneError, match=r"no source has these 1 locked files.*dash_0"):
+    with pytest.raises(InputsGoneError, match=r"no source has 1 locked file any more: dash_0"):
         fetch(gone.definition("small"), store, Silent(), Sources.from_environment())
     made = relock("small", gone, store, Silent())
     assert [(change.kind, change.name, change.before) for change in made.changes] == [

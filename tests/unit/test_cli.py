@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from reprun import __version__, cli, errors, run
+from reprun import __version__, cli, cli_options, errors, run
 from reprun.cell import RunRequest
 from reprun.errors import ReprunError, SpecificationError
 from reprun.spec import Tier
@@ -183,7 +183,7 @@ def test_a_parameter_that_is_none(reprun: Reprun, text: str) -> None:
     ],
 )
 def test_parameters(text: str, value: object) -> None:
-    found = cli._parameters([text])
+    found = cli_options.parameters_of([text])
     assert found == {"x": value}
     assert type(found["x"]) is type(value)
 

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from reprun.cli_conditions import app
-from reprun.digests import sha256_file
+from reprun.digests import sha256_bytes, sha256_file
 from reprun.errors import InputsGoneError, IntegrityError, ReprunError, SpecificationError
 from tests.conditions_support import NEW_TAG, OLD_TAG, new_index, old_index
 
@@ -102,6 +102,8 @@ def test_get(project: Path) -> None:
     assert "BeamSpot_v1" in gap.message
     assert "run 99" in gap.message
     assert gap.exit_code == 6
+    assert len(error(IntegrityError, "get", "old", "--run", "190000").message.splitlines()) == 1
+    assert len(error(IntegrityError, "get", "old", "--run", "300000").message.splitlines()) == 2
     assert run("get", "gold", "--run", "7", "--lumi", "9") == "run 7  lumi 9  certified True\n"
     assert "certified False" in run("get", "gold", "--run", "7", "--lumi", "10")
     assert "weight 7200.0" in run("get", "rows", "--row", "1", "--luminosity", "36")
@@ -130,6 +132,63 @@ def test_diff(project: Path) -> None:
     assert "of kind" in error(SpecificationError, "diff", "sf", "gold").message
     document = json.loads(run("diff", "old", "old", "--format", "json"))
     assert document == {"schema_version": 1, "before": "old", "now": "old", "differences": []}
+
+
+def test_diff_sees_every_file(project: Path) -> None:
+    """The payloads of the old schema lie in files of their own."""
+    for name, content in (("first", "payload"), ("second", "other")):
+        extra = project / "extra"
+        extra.write_text(content)
+        index = old_index(project / f"{name}.db")
+        snapshot(project, name, "sqlite-snapshot", index, f'global_tag = "{OLD_TAG}"\n')
+        directory = project / "conditions" / name
+        (directory / "JEC.db").write_text(content)
+        digest = sha256_bytes(content.encode()).removeprefix("sha256:")
+        document = directory / "snapshot.toml"
+        document.write_text(
+            document.read_text()
+            + f'[[files]]\npath = "JEC.db"\nsize = {len(content)}\nsha256 = "{digest}"\n'
+        )
+    assert run("diff", "first", "second", code=1) == (
+        f"file JEC.db: {sha256_bytes(b'payload')[7:19]} → {sha256_bytes(b'other')[7:19]}\n"
+    )
+
+
+def test_one_name_for_two_snapshots(project: Path) -> None:
+    analysis = project / "examples" / "demo"
+    analysis.mkdir(parents=True)
+    (analysis / "analysis.yaml").touch()
+    shutil.copytree(project / "conditions" / "gold", analysis / "conditions" / "gold")
+    twice = error(SpecificationError, "show", "gold")
+    assert "2 snapshots are called 'gold'" in twice.message
+    assert run("show", str(analysis / "conditions" / "gold"))
+
+
+def test_a_fault_in_a_fetched_file_names_it_as_the_snapshot_does(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It lies in the store under its digest, which says nothing to anybody."""
+    directory = project / "conditions" / "gold"
+    (directory / "payload").write_text('{"7": [[1, 9]],\n "8": [[3, 1]]}')
+    digest = sha256_file(directory / "payload").removeprefix("sha256:")
+    text = (directory / "snapshot.toml").read_text()
+    lines = [f'sha256 = "{digest}"' if "sha256" in line else line for line in text.splitlines()]
+    size = (directory / "payload").stat().st_size
+    lines = [f"size = {size}" if line.startswith("size") else line for line in lines]
+    (directory / "snapshot.toml").write_text("\n".join(lines) + "\n")
+    (project / "mirror").mkdir()
+    (directory / "payload").rename(project / "mirror" / "payload")
+    monkeypatch.setenv("REPRUN_MIRRORS", str(project / "mirror"))
+    for command in (("show", "gold"), ("get", "gold", "--run", "7"), ("mask", "gold", "x")):
+        wrong = error(SpecificationError, *command)
+        assert wrong.message.startswith("not a golden JSON: run 8 has the range [3, 1]")
+        assert wrong.place == "gold: payload:2"
+    assert error(SpecificationError, "diff", "gold2", "gold").place == "gold: payload:2"
+
+
+def test_mask_is_for_validated_runs(project: Path) -> None:
+    wrong = error(SpecificationError, "mask", "rows", str(project / "none.csv"))
+    assert "rows is of kind table, no mask of validated runs" in wrong.message
 
 
 def test_diff_by_tag_and_interval(project: Path) -> None:

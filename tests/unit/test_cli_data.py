@@ -66,11 +66,17 @@ def test_list_fetch_verify(directory: Path) -> None:
     assert "NO LICENCE" in run("list")
     absent = error(InputsGoneError, "verify", "demo")
     assert absent.hint == "reprun data fetch demo"
-    assert run("fetch", "demo") == "small: 1 files, 0.0 MB, verified\n"
+    assert run("fetch", "demo") == "small: 1 file, 12 bytes, verified\n"
     assert "1 of 1     here" in run("list")
-    assert run("verify", "demo") == "dataset small: 1 of 1 files right, 0.0 MB hashed\n"
+    assert run("verify", "demo") == "dataset small: 1 of 1 file right, 12 bytes hashed\n"
     assert run("verify").startswith("the store: 1 of 1")
     assert (store().origin_path(sha256_bytes(DATA))).read_text().endswith("/mirror/data/a.csv\n")
+
+
+def test_what_differs_from_the_portal_is_listed(directory: Path) -> None:
+    file = {"path": "data/a.csv", "size": 12, "sha256": sha256_bytes(DATA), "note": "one byte more"}
+    write(directory, file | {"portal": {"size": 11, "adler32": "00000001"}})
+    assert "; not the portal's bytes: data/a.csv\n" in run("list")
 
 
 def test_keys_of_the_json(directory: Path) -> None:
@@ -123,9 +129,9 @@ def test_gc_keeps_what_the_project_names(directory: Path) -> None:
     run("fetch", "demo")
     other = store().add_bytes(b"other")
     store().note_origin(other, "https://x/other")
-    assert f"{other}\n1 files, 0.0 MB would be removed; 1 kept" in run("gc", "--dry-run")
-    assert "1 files, 0.0 MB removed; 1 kept" in run("gc")
-    assert run("gc") == "0 files, 0.0 MB removed; 1 kept\n"
+    assert f"{other}\n1 file, 5 bytes would be removed; 1 kept" in run("gc", "--dry-run")
+    assert "1 file, 5 bytes removed; 1 kept" in run("gc")
+    assert run("gc") == "0 files, 0 bytes removed; 1 kept\n"
     assert store().has(sha256_bytes(DATA))
 
 
@@ -133,7 +139,7 @@ def test_add(directory: Path, tmp_path: Path) -> None:
     new = tmp_path / "new.root"
     new.write_bytes(b"new")
     written = run("add", "demo", "mine", str(new), "--title", "Mine", "--licence", "CC0-1.0")
-    assert written.startswith(f"{directory}/data/mine.yaml: 1 files")
+    assert written.startswith(f"{directory}/data/mine.yaml: 1 file, 3 bytes")
     manifest = load_manifest(directory / "data" / "mine.yaml")
     assert (manifest.title, manifest.licence) == ("Mine", "CC0-1.0")
     assert manifest.files[0].path == "data/new.root"
@@ -144,6 +150,34 @@ def test_add(directory: Path, tmp_path: Path) -> None:
     assert "there is no file" in missing.message
     twice = error(SpecificationError, "add", "demo", "x", str(new), str(new), "--title", "T")
     assert "two files are called data/new.root" in twice.message
+
+
+@pytest.mark.parametrize("name", ["../../evil", "a/b", "Big", "", "-x "])
+def test_a_dataset_is_not_called_so(directory: Path, tmp_path: Path, name: str) -> None:
+    new = tmp_path / "new.root"
+    new.write_bytes(b"new")
+    refused = error(SpecificationError, "add", "demo", "--title", "T", "--", name, str(new))
+    assert "a dataset cannot be called" in refused.message
+    assert sorted(tmp_path.rglob("*.yaml")) == sorted(directory.glob("*.yaml"))
+
+
+def test_a_file_that_makes_no_dataset(directory: Path, tmp_path: Path) -> None:
+    odd = tmp_path / "new\nline"
+    odd.write_bytes(b"new")
+    refused = error(SpecificationError, "add", "demo", "odd", str(odd), "--title", "T")
+    assert "files.0.path: 'data/new\\nline' holds a character" in refused.message
+    folder = error(SpecificationError, "add", "demo", "odd", str(tmp_path), "--title", "T")
+    assert "is a directory, name its files" in folder.message
+
+
+def test_what_is_fetched_for_one_project_is_kept_in_another(
+    directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("fetch", "demo")
+    for name in ("images", "examples", "conditions"):
+        (tmp_path / "other" / name).mkdir(parents=True)
+    monkeypatch.setenv("REPRUN_PROJECT", str(tmp_path / "other"))
+    assert run("gc") == "0 files, 0 bytes removed; 1 kept\n"
 
 
 def test_import_record(directory: Path, tmp_path: Path) -> None:
@@ -173,3 +207,17 @@ def test_an_analysis_without_data(directory: Path) -> None:
     document = yaml.safe_load((directory / "analysis.yaml").read_text()) | {"datasets": {}}
     (directory / "analysis.yaml").write_text(yaml.safe_dump(document))
     assert "has no datasets" in error(SpecificationError, "fetch", "demo").message
+
+
+def test_the_line_for_analysis_yaml_names_the_manifest(directory: Path, tmp_path: Path) -> None:
+    record = {"recid": "7", "title": "t", "files": [{"uri": "https://x/a", "size": 1}]}
+    record["files"][0]["checksum"] = "adler32:00000001"  # type: ignore[index]
+    source = tmp_path / "record.json"
+    source.write_text(json.dumps(record))
+    for target, said in (
+        (directory / "more" / "x.yaml", "    x: more/x.yaml\n"),
+        (tmp_path / "elsewhere" / "y.json", "    y: …/y.json\n"),
+    ):
+        done = CliRunner().invoke(app, ["import-record", str(source), "--to", str(target)])
+        assert done.exit_code == 0
+        assert done.stderr.endswith(said)

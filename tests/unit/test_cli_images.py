@@ -6,11 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
-from reprun.cli_images import app
+from reprun.cli_images import GROUPS, app
 from reprun.errors import SpecificationError
-from tests.images_support import Kitchen, tiny
+from tests.images_support import Kitchen, external_toml, tiny
 
 
 @pytest.fixture
@@ -58,7 +59,7 @@ def test_list_and_show(project: Kitchen) -> None:
 
 def test_fetch_build_verify_and_lock(project: Kitchen, tmp_path: Path) -> None:
     reference = project.catalogue().locked("tiny").reference
-    run("fetch", "tiny")
+    assert run("fetch", "tiny") == "all 2 locked files of tiny are in the store, none new\n"
     assert reference in run("build", "tiny", "--docker-context", str(tmp_path / "context"))
     assert (tmp_path / "context" / "Dockerfile").is_file()
     assert reference in run("build", "tiny", "--check-twice")
@@ -68,7 +69,36 @@ def test_fetch_build_verify_and_lock(project: Kitchen, tmp_path: Path) -> None:
     assert set(document) == {"schema_version", "name", "image", "manifest", "reference", "size"}
 
 
+def test_fetch_says_what_is_new(
+    project: Kitchen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REPRUN_MIRRORS", str(project.store.root))
+    monkeypatch.setenv("REPRUN_STORE", str(tmp_path / "another"))
+    said = run("fetch", "tiny")
+    assert said == "all 2 locked files of tiny are in the store, 2 of them new (0.0 MB)\n"
+
+
 def test_an_unknown_image_is_an_error_for_the_command_line_to_show(project: Kitchen) -> None:
     result = CliRunner().invoke(app, ["show", "tinny"])
     assert isinstance(result.exception, SpecificationError)
     assert "Did you mean 'tiny'" in result.exception.message
+
+
+def test_the_help_groups_every_command_and_cuts_no_sentence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    text = run("--help")
+    grouped = [name for names in GROUPS.values() for name in names]
+    assert sorted(grouped) == sorted(typer.main.get_group(app).commands)
+    assert all(f"\n  {name} " in text for name in grouped)
+    assert "..." not in text.partition("Look:")[2]
+
+
+def test_what_an_external_image_has_no_answer_for(project: Kitchen) -> None:
+    home = project.directory / "foreign"
+    home.mkdir()
+    (home / "image.toml").write_text(external_toml("foreign", "docker.io/some/thing"))
+    result = CliRunner().invoke(app, ["sbom", "foreign"])
+    assert isinstance(result.exception, SpecificationError)
+    assert "no lock says what packages are in it" in result.exception.message

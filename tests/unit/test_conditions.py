@@ -111,6 +111,24 @@ def test_what_is_no_conditions_database(tmp_path: Path) -> None:
         index.entries("105X_test_v2")
 
 
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ("UPDATE IOV SET SINCE = 'soon'", "'soon' stands where a run or time should"),
+        ("UPDATE TAG SET END_OF_VALIDITY = 'never'", "'never' stands where"),
+        ("UPDATE TAG SET TIME_TYPE = 17", "goes by '17'"),
+        ("DROP TABLE IOV", "no such table: IOV"),
+    ],
+)
+def test_a_database_that_holds_nonsense(tmp_path: Path, statement: str, said: str) -> None:
+    path = new_index(tmp_path / "new.db")
+    with sqlite3.connect(path) as db:
+        db.execute(statement)
+    db.close()
+    with pytest.raises(SpecificationError, match=said), open_index(path) as index:
+        _ = [(index.time_type(each), index.intervals(each)) for each in index.entries(NEW_TAG)]
+
+
 def test_reading_changes_nothing(tmp_path: Path) -> None:
     path = new_index(tmp_path / "new.db")
     before = path.read_bytes()
@@ -353,6 +371,25 @@ def test_a_document_that_cannot_be_read(tmp_path: Path, text: str | None, said: 
         load_snapshot(tmp_path)
 
 
+def test_a_fault_of_a_snapshot_names_its_line(tmp_path: Path) -> None:
+    (tmp_path / "snapshot.toml").write_text(
+        'schema_version = 1\nname = "x"\nkind = "table"\ntitle = "t"\nkey = "k"\n'
+        'mount = "/conditions/x"\n\n[[files]]\npath = "a"\nsize = 1\nsha256 = "b"\n'
+        '[[files]]\npath = "c"\nsize = "big"\n'
+    )
+    with pytest.raises(SpecificationError) as error:
+        load_snapshot(tmp_path)
+    assert error.value.message.splitlines() == [
+        "files.0.sha256: must be a sha256, 64 digits of 0-9 and a-f, is 'b'",
+        "    line 14: files.1.size: must be a whole number, is 'big'",
+    ]
+    assert error.value.place == f"{tmp_path}/snapshot.toml:11"
+    (tmp_path / "snapshot.toml").write_text("a = 1\nb = \n")
+    with pytest.raises(SpecificationError, match="not valid TOML: Invalid value") as error:
+        load_snapshot(tmp_path)
+    assert error.value.place == f"{tmp_path}/snapshot.toml:2"
+
+
 def test_the_digest_is_of_what_decides() -> None:
     one = Snapshot.model_validate(GOOD)
     assert one.digest == Snapshot.model_validate(GOOD | {"title": "other"}).digest
@@ -374,6 +411,37 @@ def test_prepare_lays_out_exactly_the_snapshot(tmp_path: Path) -> None:
     absent = Snapshot.model_validate(GOOD | {"files": [FILE | {"sha256": "0" * 64}]})
     with pytest.raises(InputsGoneError):
         prepare({tmp_path: absent}, tmp_path / "run", store, Silent())
+
+
+def test_snapshots_may_share_a_mount(tmp_path: Path) -> None:
+    """As the global tags of data and of simulation do, that CMS keeps in one repository."""
+    store = Store(tmp_path / "store")
+    store.add_bytes(b"bytes")
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    second = GOOD | {"name": "two", "files": [FILE | {"path": "b.db"}]}
+    snapshots = {
+        tmp_path / "one": Snapshot.model_validate(GOOD),
+        tmp_path / "two": Snapshot.model_validate(second),
+    }
+    (mount,) = prepare(snapshots, tmp_path / "run", store, Silent())
+    assert mount.target == "/conditions/one"
+    assert sorted(path.name for path in mount.source.iterdir()) == ["a.db", "b.db"]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({}, "one and two both bring a.db to /conditions/one"),
+        ({"mount": "/conditions/one/below"}, "one mount would hide the other"),
+        (CVMFS | {"mount": "/conditions/one", "source": "/x"}, "cannot both be mounted at"),
+    ],
+)
+def test_snapshots_in_each_other_s_way(tmp_path: Path, change: dict[str, Any], said: str) -> None:
+    second = Snapshot.model_validate(GOOD | {"name": "two"} | change)
+    snapshots = {tmp_path / "one": Snapshot.model_validate(GOOD), tmp_path / "two": second}
+    with pytest.raises(SpecificationError, match=said):
+        prepare(snapshots, tmp_path / "run", Store(tmp_path / "store"), Silent())
 
 
 def test_cvmfs_is_bound_at_its_pinned_revision(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from reprun.errors import ReprunError, did_you_mean
 EXIT_CODES = {
     "ReprunError": 3,
     "SpecificationError": 2,
+    "ImageNotHereError": 2,
     "EngineError": 3,
     "StorageError": 3,
     "InputsGoneError": 3,

@@ -19,13 +19,13 @@ def test_what_is_written_is_read_once(tmp_path: Path) -> None:
     writer, reader = EventWriter(path), EventReader(path)
     assert list(reader.new()) == []
     writer.planned(2)
-    writer.started("make", "make (year=2012)")
+    writer.started("c0", "make", "make (year=2012)")
     assert list(reader.new()) == [
         {"event": "planned", "steps": 2},
-        {"event": "started", "rule": "make", "label": "make (year=2012)"},
+        {"event": "started", "cell": "c0", "rule": "make", "label": "make (year=2012)"},
     ]
     assert list(reader.new()) == []
-    writer.ended(builders.step())
+    writer.ended("", builders.step())
     (event,) = reader.new()
     assert StepRecord.model_validate(event["step"]) == builders.step()
 
@@ -56,7 +56,7 @@ def test_several_threads_write_whole_lines(tmp_path: Path) -> None:
 
     def write() -> None:
         for _ in range(20):
-            writer.ended(builders.step())
+            writer.ended("", builders.step())
 
     threads = [threading.Thread(target=write) for _ in range(4)]
     for thread in threads:
@@ -73,7 +73,7 @@ def test_a_writer_without_a_file_drops_events() -> None:
 @pytest.mark.parametrize("kind", [ReprunError, *ReprunError.__subclasses__()])
 def test_an_error_stays_what_it_is(tmp_path: Path, kind: type[ReprunError]) -> None:
     path = tmp_path / "events"
-    EventWriter(path).refused(kind("what", place="where", hint="do this"))
+    EventWriter(path).refused("", kind("what", place="where", hint="do this"))
     (event,) = EventReader(path).new()
     error = error_of(event)
     assert type(error) is kind

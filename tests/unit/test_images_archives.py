@@ -122,6 +122,26 @@ def test_set_id_bits_are_dropped_and_said(tmp_path: Path) -> None:
     assert stat.S_IMODE((root / "usr/bin/su").stat().st_mode) == 0o755
 
 
+def test_set_id_bits_of_a_wheel_are_dropped_and_said(tmp_path: Path) -> None:
+    place = tmp_path / "greet.whl"
+    place.write_bytes(wheel_bytes())
+    name = "greet/su"
+    with zipfile.ZipFile(place) as archive:
+        record = archive.read(f"{INFO}/RECORD").decode() + record_row(name, b"su")
+    place.write_bytes(wheel_bytes(record=record))
+    with zipfile.ZipFile(place, "a") as archive:
+        info = zipfile.ZipInfo(name)
+        info.external_attr = (stat.S_IFREG | 0o6755) << 16
+        archive.writestr(info, b"su")
+    made = kitchen(tmp_path)
+    made.deb(deb_bytes())
+    made.wheel(place.read_bytes())
+    built = build(made.definition(), made.store, Silent())
+    assert built.dropped == (f"set-ID bit of {SITE}/greet/su (greet-2.0-py3-none-any.whl)",)
+    mode = (unpacked_root(built.image, made.store) / SITE / "greet/su").stat().st_mode
+    assert stat.S_IMODE(mode) == 0o755
+
+
 def test_a_file_below_a_symbolic_link_is_refused(tmp_path: Path) -> None:
     link = member("./opt/link", b"", type=tarfile.SYMTYPE, linkname="/etc")
     error = refused(tmp_path, deb=deb_bytes([link, member("./opt/link/passwd", b"x")]))

@@ -180,6 +180,8 @@ def test_a_table_has_a_row_for_each_image_and_needs_its_place(tmp_path: Path) ->
     assert place.read_text() == f"before\n{BEGIN}\n{table(catalogue)}{END}\nafter\n"
     with pytest.raises(SpecificationError, match="no place for the table"):
         with_table("nothing here", catalogue, place)
+    with pytest.raises(SpecificationError, match="cannot be read: No such file"):
+        write_table(catalogue, tmp_path / "none.md")
 
 
 def test_an_audit_tells_gone_inputs_from_changed_bytes(tmp_path: Path) -> None:

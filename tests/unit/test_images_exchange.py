@@ -10,6 +10,7 @@ import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
+import cramjam
 import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
@@ -21,7 +22,7 @@ from reprun.images.catalogue import Catalogue
 from reprun.images.differ import changes, contents
 from reprun.images.layout import docker_archive
 from reprun.images.prune import prune
-from reprun.images.sbom import sbom
+from reprun.images.sbom import SBOM_NAME, sbom
 from reprun.images.sign import sign, verify_signature
 from reprun.images.transfer import export_file, import_file
 from reprun.images.unpack import unpacked_root
@@ -64,9 +65,12 @@ def test_export_and_import_again(made: Kitchen, tmp_path: Path) -> None:
     assert (unpacked_root(image, other) / "usr/bin/hello").is_file()
     with pytest.raises(SpecificationError, match="exists already"):
         export_file(image, made.store, archive)
+    with pytest.raises(SpecificationError, match="there is no directory") as caught:
+        export_file(image, made.store, tmp_path / "none" / "out.tar")
+    assert caught.value.hint == f"mkdir -p {tmp_path / 'none'}"
 
 
-@pytest.mark.parametrize("form", ["oci", "docker", "gzip"])
+@pytest.mark.parametrize("form", ["oci", "docker", "gzip", "zstd", "zstd-skippable"])
 def test_an_external_image_is_imported_and_its_digest_written_down(
     made: Kitchen, tmp_path: Path, form: str
 ) -> None:
@@ -74,8 +78,8 @@ def test_an_external_image_is_imported_and_its_digest_written_down(
     place = layout_of(made, tmp_path / "layout")
     if form == "docker":
         (place / "index.json").unlink()
-    if form == "gzip":
-        _compress_layers(place)
+    if form in PACKERS:
+        _compress_layers(place, PACKERS[form])
     with pytest.raises(SpecificationError, match="no digest is known"):
         catalogue.locked("foreign")
     image = import_file("foreign", place, catalogue, made.store, Silent())
@@ -93,14 +97,27 @@ def test_an_external_image_is_imported_and_its_digest_written_down(
     assert (made.directory / "foreign" / "external.lock").read_text() == lock
 
 
-def _compress_layers(place: Path) -> None:
-    """Turn the layers into gzip ones of two members each, as a registry would have them."""
+def _zstd(data: bytes) -> bytes:
+    return bytes(cramjam.zstd.compress(data))
+
+
+# In two members or frames each: builders write large layers so.
+PACKERS: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": lambda data: gzip.compress(data[:1000]) + gzip.compress(data[1000:]),
+    "zstd": lambda data: _zstd(data[:1000]) + _zstd(data[1000:]),
+    # A frame without content, as `zstd:chunked` has them.
+    "zstd-skippable": lambda data: b"\x50\x2a\x4d\x18\x04\x00\x00\x00toc." + _zstd(data),
+}
+
+
+def _compress_layers(place: Path, pack: Callable[[bytes], bytes]) -> None:
+    """Turn the layers into compressed ones, as a registry would have them."""
     index = json.loads((place / "index.json").read_text())
     blobs = place / "blobs/sha256"
     manifest = json.loads((blobs / index["manifests"][0]["digest"][7:]).read_text())
     for layer in manifest["layers"]:
         data = (blobs / layer["digest"][7:]).read_bytes()
-        packed = gzip.compress(data[:1000]) + gzip.compress(data[1000:])
+        packed = pack(data)
         layer["digest"] = sha256_bytes(packed)
         (blobs / layer["digest"][7:]).write_bytes(packed)
     packed = json.dumps(manifest).encode()
@@ -127,6 +144,12 @@ def _cut_gzip(place: Path) -> None:
     _layer(place).write_bytes(data[:-20])
 
 
+def _cut_zstd(place: Path) -> None:
+    data = _zstd(_layer(place).read_bytes())
+    _layer(place).chmod(0o644)
+    _layer(place).write_bytes(data[:-20])
+
+
 def _say_zstd(place: Path) -> None:
     _layer(place).chmod(0o644)
     _layer(place).write_bytes(b"\x28\xb5\x2f\xfd and more")
@@ -143,7 +166,8 @@ def _rewrite_index(place: Path, change: Callable[[dict[str, object]], None]) -> 
     [
         (_change_a_byte, "layer 1 of image 'foreign' has other bytes than its config says"),
         (_cut_gzip, "is cut short"),
-        (_say_zstd, "compressed with zstd"),
+        (_cut_zstd, "cannot be uncompressed: incomplete frame"),
+        (_say_zstd, "layer 1 of image 'foreign' cannot be uncompressed"),
         (lambda place: _layer(place).unlink(), "it lacks blobs/sha256/"),
         (lambda place: (place / "index.json").write_text("{"), "index.json is not JSON"),
         (lambda place: (place / "index.json").write_text("[]"), "no JSON object"),
@@ -174,8 +198,14 @@ def test_a_damaged_archive_is_refused(
 def test_a_file_that_is_no_archive_is_refused(made: Kitchen, tmp_path: Path) -> None:
     catalogue = Catalogue(made.directory)
     (tmp_path / "text").write_text("not a tar")
-    with pytest.raises(IntegrityError, match="cannot be read"):
+    with pytest.raises(SpecificationError, match="this is no tar archive") as caught:
         import_file("foreign", tmp_path / "text", catalogue, made.store, Silent())
+    assert (caught.value.hint or "").startswith("docker save")
+    archive = tmp_path / "whole.tar"
+    export_file(catalogue.locked("tiny"), made.store, archive)
+    (tmp_path / "half.tar").write_bytes(archive.read_bytes()[: archive.stat().st_size // 2])
+    with pytest.raises(IntegrityError, match="cannot be read"):
+        import_file("foreign", tmp_path / "half.tar", catalogue, made.store, Silent())
     with pytest.raises(SpecificationError, match="no such file"):
         import_file("foreign", tmp_path / "none", catalogue, made.store, Silent())
 
@@ -233,9 +263,10 @@ def test_the_bill_of_materials_is_reproducible_and_fits_the_schema(made: Kitchen
 
 
 @pytest.mark.parametrize("name", ["columnar", "generator", "legacy-py2", "root-6.37", "root-6.40"])
-def test_the_bills_of_the_catalogue_fit_the_schema(name: str) -> None:
+def test_the_committed_bills_are_those_of_the_locks_and_fit_the_schema(name: str) -> None:
     catalogue = Catalogue(REPOSITORY / "images")
     data = sbom(catalogue.definition(name), catalogue.locked(name))
+    assert (REPOSITORY / "images" / name / SBOM_NAME).read_bytes() == data
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(data.decode()) is None
     components = json.loads(data)["components"]
     definition = catalogue.definition(name)

@@ -99,6 +99,36 @@ def test_a_mirror_may_be_a_store_an_archive_or_a_flat_directory(tmp_path: Path) 
         assert all(store.has(d) for d in (made.debs[0].digest, made.wheels[0].digest))
 
 
+class Heard(Silent):
+    """Keeps what is said."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, message: str) -> None:
+        """Note a line."""
+        self.lines.append(message)
+
+
+def test_a_file_that_has_rotted_in_the_store_is_set_aside_and_fetched_anew(tmp_path: Path) -> None:
+    made = tiny(tmp_path)
+    definition = made.definition()
+    sources = Sources(mirrors=(str(mirror(made, tmp_path / "archive")),), index=False)
+    deb = made.debs[0]
+    blob = made.store.blob_path(deb.digest)
+    good = blob.read_bytes()
+    blob.chmod(0o644)
+    blob.write_bytes(good[:-1])  # cut short
+    heard = Heard()
+    assert fetch(definition, made.store, heard, sources) == (deb,)
+    assert blob.read_bytes() == good
+    (line,) = heard.lines
+    assert line.startswith(f"{deb.filename} had other bytes in the store: set aside as ")
+    assert (made.store.root / "quarantine" / blob.name).read_bytes() == good[:-1]
+    assert fetch(definition, made.store, heard, sources) == ()
+    assert len(heard.lines) == 1
+
+
 def test_packages_come_from_the_debian_mirror_and_are_asked_for_once(tmp_path: Path) -> None:
     made = tiny(tmp_path)
     made.wheels.clear()
@@ -125,7 +155,7 @@ def test_a_host_that_does_not_answer_is_given_up(tmp_path: Path) -> None:
     made = tiny(tmp_path)
     with serving(tmp_path) as (url, _):
         pass
-    with pytest.raises(InputsGoneError, match="these 2 locked files any more: hello"):
+    with pytest.raises(InputsGoneError, match="2 locked files any more: hello"):
         fetch(
             made.definition(),
             Store(tmp_path / "fresh"),
@@ -141,7 +171,7 @@ def test_what_is_gone_is_listed_and_the_rest_is_kept(tmp_path: Path) -> None:
     store = Store(tmp_path / "fresh")
     with (
         serving(archive) as (url, asked),
-        pytest.raises(InputsGoneError, match=r"these 1 locked files any more: hello") as caught,
+        pytest.raises(InputsGoneError, match=r"1 locked file any more: hello") as caught,
     ):
         fetch(made.definition(), store, Silent(), Sources((str(archive),), (url,), index=False))
     assert len(asked) == 1
@@ -196,7 +226,7 @@ def test_wheels_come_through_the_users_pip(tmp_path: Path, monkeypatch: pytest.M
 
     made.wheel(wheel_bytes({**GREET, "gone.py": b""}), name="gone")
     fresh = Store(tmp_path / "fresher")
-    with pytest.raises(InputsGoneError, match=r"these 1 locked files any more: gone-2\.0"):
+    with pytest.raises(InputsGoneError, match=r"1 locked file any more: gone-2\.0"):
         fetch(made.definition(), fresh, Silent(), Sources())
     assert fresh.has(made.wheels[0].digest)
 

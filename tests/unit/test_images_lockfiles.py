@@ -76,6 +76,8 @@ def test_a_faulty_package_lock_is_refused_with_its_line(
     ("line", "message"),
     [
         (GOOD_WHEEL.removesuffix(" BSD 3-Clause"), "expected 6 fields"),
+        (f"{GOOD_WHEEL}\n{GOOD_WHEEL}", "numpy is locked twice: on lines 1 and 2"),
+        (f"{GOOD_WHEEL}\n{GOOD_WHEEL.replace(A, B)}", "numpy is locked twice with different"),
         (GOOD_WHEEL + " ", "is not a licence on one line"),
         (GOOD_WHEEL.replace("numpy ", "scipy ", 1), "is not a wheel of scipy"),
         (GOOD_WHEEL.replace("2.4.6 ", "2.4.7 ", 1), "is not a wheel of numpy 2.4.7"),

@@ -140,7 +140,7 @@ def test_a_disk_that_fails_in_the_middle_leaves_nothing(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr("reprun.images.unpack._write_all", full)
+        patched.setattr("reprun.images.extract._write_all", full)
         with pytest.raises(StorageError, match="disk is full"):
             unpacked_root(image, store)
     assert not list((store.root / "unpacked").glob("partial-*"))
@@ -302,3 +302,35 @@ def test_a_listing_that_cannot_be_read_says_what_to_do(tmp_path: Path) -> None:
     (place / "seal").unlink()
     with pytest.raises(ReprunError, match="listing"):
         check(place, "image 'tiny'", store.root / "unpacked")
+
+
+def test_hard_links_come_after_the_contents_of_all_batches(tmp_path: Path) -> None:
+    """More files than a batch, an empty one among them, and links to links."""
+    files = [member(f"f/{n}", str(n).encode() * n) for n in range(200)]
+    links = [
+        member("one", b"", type=tarfile.LNKTYPE, linkname="f/199"),
+        member("two", b"", type=tarfile.LNKTYPE, linkname="one"),
+    ]
+    image, store = layered(tmp_path, [*files, *links, member("last", b"z")])
+    root = unpacked_root(image, store)
+    assert [(root / f"f/{n}").read_bytes() for n in range(200)] == [d for _, d in files]
+    assert len({(root / name).stat().st_ino for name in ("one", "two", "f/199")}) == 1
+    entries, _ = read_listing(root.parent)
+    assert len({entries[name].what for name in ("one", "two", "f/199")}) == 1
+    assert all(len(e.what) == 64 for e in entries.values() if e.kind == "file")
+
+
+def test_a_sparse_member_is_unpacked_whole(tmp_path: Path) -> None:
+    """GNU tar writes holes apart from the data."""
+    source = tmp_path / "holes"
+    with source.open("wb") as stream:
+        stream.seek(1 << 20)
+        stream.write(b"end")
+    done = subprocess.run(
+        ["tar", "--sparse", "-C", str(tmp_path), "-c", "holes"], capture_output=True, check=True
+    )
+    assert len(done.stdout) < 100_000
+    store = Store(tmp_path / "store")
+    layer = Layer(store.add_bytes(done.stdout), len(done.stdout), "sparse")
+    image = Image("made", store.add_bytes(b"{}"), store.add_bytes(b"[]"), (layer,), {})
+    assert (unpacked_root(image, store) / "holes").read_bytes() == source.read_bytes()

@@ -10,6 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reprun.conditions.answers import verified_files
+from reprun.conditions.snapshot import Snapshot, load_snapshot
+from reprun.digests import sha256_bytes
 from reprun.errors import IntegrityError, OutputMissingError, SpecificationError
 from reprun.images.catalogue import Catalogue
 from reprun.images.model import Image
@@ -22,7 +25,9 @@ from reprun.lock import (
     read_lock,
     write_lock,
 )
+from reprun.progress import Silent
 from reprun.spec import Analysis
+from reprun.store import Store
 from tests.unit import builders
 from tests.unit.builders import digest
 
@@ -275,6 +280,48 @@ def test_conditions_are_locked(
     write_snapshot("table", "b", "/conditions/other")
     with pytest.raises(IntegrityError, match=r"metadata gold: snapshot\.toml changed"):
         enforce_lock(analysis, directory, catalogue, update=False)
+
+
+def test_a_changed_row_of_a_locked_table_is_told(
+    directory: Path, catalogue: FakeCatalogue, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Snapshot, table, row, column and both values, where the old table is in the store."""
+    (directory / "images").mkdir()
+    monkeypatch.setenv("REPRUN_PROJECT", str(directory))
+    own = directory / "conditions" / "gold"
+    own.mkdir(parents=True)
+    store = Store(tmp_path / "store")
+    analysis = builders.analysis(conditions=["gold"])
+
+    def write(table: str) -> Snapshot:
+        (own / "a").write_text(table)
+        text = SNAPSHOT.format(kind="table", sha="", mount="/conditions/gold")
+        digest = sha256_bytes(table.encode())
+        text = text.replace('sha256 = ""', f'sha256 = "{digest}"')
+        (own / "snapshot.toml").write_text(text.replace("size = 1", f"size = {len(table)}"))
+        return load_snapshot(own)
+
+    def refused() -> str:
+        with pytest.raises(IntegrityError) as error:
+            enforce_lock(analysis, directory, catalogue, update=False, store=store)
+        return error.value.message
+
+    old = write("k,xsec\n410000,1.0\n410001,2.0\n")
+    write_lock(enforce_lock(analysis, directory, catalogue, update=True)[0], directory)
+    verified_files(old, own, store, Silent())
+    write("k,xsec\n410000,1.5\n410001,2.0\n")
+    assert "metadata gold: a changed (" in refused()
+    assert "\n      metadata: row 410000: xsec 1.0 → 1.5" in refused()
+    _, (change,) = enforce_lock(analysis, directory, catalogue, update=True, store=store)
+    assert str(change).endswith("metadata: row 410000: xsec 1.0 → 1.5")
+    write("k,xsec\n" + "".join(f"{n},1\n" for n in range(9)))
+    assert "\n      and 6 more" in refused()
+    write("other,xsec\n410000,1.5\n")
+    assert "its rows cannot be compared: a has no column 'k'" in refused()
+    (own / "a").unlink()
+    assert "reprun conditions verify gold" in refused()
+    store.remove(old.files[0].digest)
+    assert f"the rows as locked are not here, see: git log -p -- {own}" in refused()
 
 
 def test_a_snapshot_that_does_not_exist(

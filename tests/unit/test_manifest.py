@@ -35,8 +35,8 @@ def refused(tmp_path: Path, *files: dict[str, Any]) -> SpecificationError:
         ({"uris": ["ftp://x/y"]}, "is no source"),
         ({"uris": ["data/a.csv"]}, "is no source"),
         ({"sha256": None}, "needs a sha256, or the adler32"),
-        ({"adler32": "ABCDEF01"}, "should match pattern"),
-        ({"size": -1}, "greater than or equal to 0"),
+        ({"adler32": "ABCDEF01"}, "must be an adler32, 8 digits of 0-9 and a-f, is 'ABCDEF01'"),
+        ({"size": -1}, "must be at least 0, is the number -1"),
         ({"portal": {"size": 4, "adler32": "00000001"}}, "say in `note` why"),
         (
             {
@@ -70,8 +70,9 @@ def test_json_faults_are_named(tmp_path: Path) -> None:
         load_manifest(path)
     assert error.value.place == f"{path}:2"
     path.write_text('{"title": "a", "title": "b"}')
-    with pytest.raises(SpecificationError, match="the field 'title' stands twice"):
+    with pytest.raises(SpecificationError, match="the field 'title' stands twice") as error:
         load_manifest(path)
+    assert error.value.place == f"{path}:1"
 
 
 def test_a_file_of_a_record_is_pinned_later() -> None:

@@ -11,13 +11,16 @@ import pytest
 from reprun.data.records import (
     dataset_of,
     files_of,
+    int_of,
     record_from_file,
     record_from_portal,
 )
+from reprun.digests import sha256_bytes
 from reprun.errors import InputsGoneError, SpecificationError
 from tests.http_server import Server
 from tests.real_data import shared_data
 
+DATA = Path(__file__).resolve().parents[1] / "data"
 RECORDS = {
     ("atlas-2020-4lep", 15005): (111, 975705245),
     ("atlas-odeo-FEB2025-exactly4lep-data", 93924): (16, 581985898),
@@ -129,3 +132,31 @@ def test_the_portal_is_asked_by_number(server: Server, monkeypatch: pytest.Monke
     with pytest.raises(InputsGoneError, match="the portal does not answer") as error:
         record_from_portal(1)
     assert str(error.value.hint).startswith("reprun data import-record FILE")
+
+
+@pytest.mark.parametrize("text", ["²", "٣", "-1", "1.0", ""])
+def test_what_is_no_number_of_a_record(text: str) -> None:
+    assert int_of(text) is None
+
+
+def test_a_portal_that_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REPRUN_PORTAL", "nonsense")
+    with pytest.raises(SpecificationError, match="REPRUN_PORTAL is 'nonsense'"):
+        record_from_portal(1)
+
+
+def test_a_portal_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REPRUN_PORTAL", "http://127.0.0.1:1")
+    with pytest.raises(InputsGoneError) as error:
+        record_from_portal(1)
+    assert "does not answer: [Errno 111] Connection refused" in error.value.message
+
+
+@pytest.mark.parametrize(("name", "number"), RECORDS)
+def test_the_file_list_is_that_of_cernopendata_client(name: str, number: int) -> None:
+    """What its release 1.0.2 lists, in its order; `tools/cernopendata-listing` wrote it down."""
+    recorded = json.loads((DATA / "cernopendata_client.json").read_text())["records"][str(number)]
+    dataset = dataset_of(real(name, number))
+    lines = [f"{file.uris[-1]}\t{file.size}\tadler32:{file.adler32}" for file in dataset.files]
+    assert len(lines) == recorded["files"]
+    assert sha256_bytes("\n".join(lines).encode()) == f"sha256:{recorded['sha256']}"

@@ -134,10 +134,15 @@ FAULTS = {
     "wrong version": (
         "schema_version: 1",
         "schema_version: 2",
-        "schema_version: Input should be 1",
+        "schema_version: must be 1, is the number 2",
         "schema_version",
     ),
-    "name with a slash": ("name: demo", "name: a/b", "name: String should match", "name:"),
+    "name with a slash": (
+        "name: demo",
+        "name: a/b",
+        "name: must be a name of small letters",
+        "name:",
+    ),
     "output outside": (
         "results/h.root",
         "../h.root",
@@ -154,13 +159,13 @@ FAULTS = {
     "wrong sha256": (
         f"sha256: {SHA}",
         f"sha256: {SHA[1:]}",
-        "datasets.small.files.0.sha256: String should match",
+        "datasets.small.files.0.sha256: must be a sha256, 64 digits",
         "sha256",
     ),
     "negative size": (
         "size: 3",
         "size: -3",
-        "datasets.small.files.0.size: Input should be greater",
+        "datasets.small.files.0.size: must be at least 0, is the number -3",
         "size",
     ),
     "tolerance without reason": (
@@ -184,20 +189,20 @@ FAULTS = {
     "tolerance of everything": (
         "1.0e-12",
         "1.0",
-        "compare.0.relative: Input should be less than 1",
+        "compare.0.relative: must be less than 1.0, is the number 1.0",
         "relative",
     ),
     "tolerance without bound": (
         "relative: 1.0e-12",
         "absolute: .inf",
-        "compare.0.absolute: Input should be a finite number",
+        "compare.0.absolute: must be a finite number, is the number inf",
         "absolute",
     ),
     "tolerance that is no number": ("1.0e-12", ".nan", "compare.0.relative", "relative"),
     "unknown kind": (
         "kind: float",
         "kind: double",
-        "compare.0.kind: Input should be 'count'",
+        "compare.0.kind: must be 'count', 'float', 'sampled' or 'ignore', is 'double'",
         "kind",
     ),
     "no rule": (GOOD[GOOD.index("compare:") :], "compare: []\n", "compare: ", "compare"),
@@ -284,12 +289,16 @@ def test_faults_name_line_and_field(fault: str, directory: Path) -> None:
     assert int(line[0]) == expected
 
 
-def test_several_faults_are_counted(directory: Path) -> None:
+def test_several_faults_are_all_told_with_their_lines(directory: Path) -> None:
     error = refused(
         directory, GOOD.replace("experiment", "expriment").replace("title: A", "titel: A")
     )
     assert error.message.startswith("titel: unknown field. Did you mean 'title'?")
-    assert "(and 3 more)" in error.message
+    assert error.message.splitlines()[1:] == [
+        "    line 4: expriment: unknown field. Did you mean 'experiment'?",
+        "    line 1: title: this field is missing",
+        "    line 1: experiment: this field is missing",
+    ]
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", "- a list\n", "words\n", "3\n"])

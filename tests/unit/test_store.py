@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Self
+from typing import IO, Self
 
 import pytest
 from hypothesis import given, settings
@@ -19,7 +21,7 @@ from hypothesis import strategies as st
 from reprun import store as store_module
 from reprun.digests import sha256_bytes, sha256_file
 from reprun.errors import IntegrityError, StorageError
-from reprun.store import Store, storage_errors, write_atomically
+from reprun.store import FICLONE, Store, storage_errors, write_atomically
 
 DATA = b"some bytes"
 DIGEST = sha256_bytes(DATA)
@@ -221,6 +223,27 @@ def test_where_no_link_can_be_made_it_is_copied(
     assert target.read_bytes() == DATA
     assert not target.samefile(own.blob_path(DIGEST))
     assert target.stat().st_mode & 0o777 == 0o444
+
+
+def test_where_blocks_can_be_shared_they_are(
+    own: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What XFS and Btrfs answer; `make test-reflinks` asks the real ones."""
+    own.add_bytes(DATA)
+
+    def refused(*_: object) -> None:
+        raise OSError(errno.EXDEV, "cross-device")
+
+    def shared(new: IO[bytes], request: int, old: int) -> None:
+        assert request == FICLONE
+        new.write(os.pread(old, 100, 0))
+
+    monkeypatch.setattr(os, "link", refused)
+    monkeypatch.setattr(fcntl, "ioctl", shared)
+    monkeypatch.setattr(shutil, "copyfile", pytest.fail)
+    own.place(DIGEST, tmp_path / "placed")
+    assert (tmp_path / "placed").read_bytes() == DATA
+    assert (tmp_path / "placed").stat().st_mode & 0o777 == 0o444
 
 
 def test_a_changed_blob_is_not_placed(own: Store, tmp_path: Path) -> None:

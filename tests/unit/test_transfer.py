@@ -22,7 +22,7 @@ from reprun.progress import Silent, SilentTask, Task
 from reprun.store import Store
 from tests.http_server import DATA, DIGEST, Server
 from tests.real_data import shared_data
-from tests.xrootd_server import xrootd
+from tests.xrootd_server import asked, xrootd
 
 
 @pytest.fixture
@@ -94,6 +94,13 @@ def test_the_adler32_of_the_manifest_counts_too(own: Store, server: Server) -> N
     with pytest.raises(InputsGoneError, match="the manifest says 00000001"):
         transfer.fetch([file(server.url("good"), adler32="00000001")], own, Silent())
     assert not own.has(DIGEST)
+
+
+def test_wrong_bytes_in_pieces_come_to_an_end(own: Store, server: Server) -> None:
+    """A server that cuts every answer and has other bytes is not asked for ever."""
+    with pytest.raises(InputsGoneError, match=r"sha256|bytes arrived|Connection|IncompleteRead"):
+        transfer.fetch([file(server.url("always-cut-wrong"))], own, Silent())
+    assert len(server.asked) < 20
 
 
 def test_connections_are_kept(own: Store, server: Server) -> None:
@@ -251,6 +258,71 @@ def test_https_is_asked_before_root(own: Store, root_url: str, server: Server) -
 def test_root_says_what_is_missing(own: Store, root_url: str) -> None:
     with pytest.raises(InputsGoneError, match=r"root://.*/nothing: .*\[3011\].*no such file"):
         transfer.fetch([file(f"{root_url}/nothing")], own, Silent())
+
+
+def left(own: Store, wanted: DataFile, data: bytes) -> Path:
+    """Leave a part of a file as a cut does."""
+    path = own.directory("incoming") / f"{wanted.digest.replace(':', '-')}.part"
+    path.write_bytes(data)
+    return path
+
+
+def test_root_goes_on_after_a_cut(own: Store, root_url: str) -> None:
+    name = "lhcb-b2hhh/PhaseSpaceSimulation.root"
+    wanted = described(name, f"{root_url}/{name}")
+    whole = (shared_data() / name).read_bytes()
+    part = left(own, wanted, whole[:2_000_000])
+    transfer.fetch([wanted], own, Silent())
+    assert asked()[-1] == f"{root_url} tail -c {wanted.size - 2_000_000} /{name}"
+    assert own.verified(wanted.digest).read_bytes() == whole
+    assert not part.exists()
+
+
+def test_a_client_killed_in_the_middle_goes_on_where_it_was(
+    own: Store, root_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The first `xrdcp` dies after some of the file: what it brought is not asked for again."""
+    name = "lhcb-b2hhh/PhaseSpaceSimulation.root"
+    wanted = described(name, f"{root_url}/{name}")
+    real, rest = shutil.which("xrdcp"), shutil.which("xrdfs")
+    assert real is not None
+    assert rest is not None
+    (tmp_path / "xrdcp").write_text(
+        f'#!/bin/sh\n{real} --silent "$3" {tmp_path}/all\nhead -c 1234567 {tmp_path}/all\nexit 51\n'
+    )
+    (tmp_path / "xrdcp").chmod(0o755)
+    (tmp_path / "xrdfs").symlink_to(rest)
+    before = len(asked())
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    transfer.fetch([wanted], own, Silent())
+    monkeypatch.undo()
+    assert own.verify(wanted.digest).stat().st_size == wanted.size
+    assert [line.split()[1] for line in asked()[before:]] == [f"{root_url}/{name}", "tail"]
+    assert f"tail -c {wanted.size - 1234567} " in asked()[-1]
+
+
+@pytest.mark.parametrize("size", [2270, 2271])
+def test_a_part_that_does_not_fit_is_brought_anew_over_root(
+    own: Store, root_url: str, size: int
+) -> None:
+    """The part may be of other bytes; the whole is then asked for, and right."""
+    name = "cms-h4l/events/4e_2011.csv"
+    wanted = described(name, f"{root_url}/{name}")
+    left(own, wanted, b"x" * size)
+    transfer.fetch([wanted], own, Silent())
+    assert own.verify(wanted.digest).read_bytes() == (shared_data() / name).read_bytes()
+
+
+def test_without_xrdfs_root_starts_anew(
+    own: Store, root_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "cms-h4l/events/4e_2011.csv"
+    wanted = described(name, f"{root_url}/{name}")
+    left(own, wanted, b"x" * 9)
+    real = shutil.which
+    monkeypatch.setattr(shutil, "which", lambda name: None if name == "xrdfs" else real(name))
+    transfer.fetch([wanted], own, Silent())
+    assert own.has(wanted.digest)
 
 
 def test_wrong_bytes_over_root(own: Store, root_url: str) -> None:

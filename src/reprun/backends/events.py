@@ -17,7 +17,7 @@ from reprun.record import StepRecord
 
 
 class EventWriter:
-    """Appends events; a writer without a file drops them."""
+    """Appends events; a writer without a file drops them. `cell` names the workflow of several."""
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
@@ -27,19 +27,20 @@ class EventWriter:
         """Say how many steps will run."""
         self._write({"event": "planned", "steps": steps})
 
-    def started(self, rule: str, label: str) -> None:
+    def started(self, cell: str, rule: str, label: str) -> None:
         """Say that a step starts."""
-        self._write({"event": "started", "rule": rule, "label": label})
+        self._write({"event": "started", "cell": cell, "rule": rule, "label": label})
 
-    def ended(self, record: StepRecord) -> None:
+    def ended(self, cell: str, record: StepRecord) -> None:
         """Hand over the record of a step that has ended."""
-        self._write({"event": "ended", "step": record.model_dump(mode="json")})
+        self._write({"event": "ended", "cell": cell, "step": record.model_dump(mode="json")})
 
-    def refused(self, error: ReprunError) -> None:
+    def refused(self, cell: str, error: ReprunError) -> None:
         """Hand over an error that reprun raised inside Snakemake."""
         self._write(
             {
                 "event": "refused",
+                "cell": cell,
                 "kind": type(error).__name__,
                 "message": error.message,
                 "place": error.place,

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+import yaml
+
+from reprun.backends.cells import CellWorkflow, write_cells
 from reprun.backends.events import EventReader, error_of
 from reprun.engines.base import Ending
 from reprun.errors import InterruptedRunError, ReprunError, SpecificationError
@@ -24,6 +29,8 @@ POLL_SECONDS = 0.05
 GRACE_SECONDS = 20
 LOG = "snakemake.log"
 LAST_LINES = 12
+MATRIX = Path(__file__).with_name("matrix.smk")
+CONFIGURATION = "config.yaml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,20 +75,126 @@ def run_workflow(request: WorkflowRequest, progress: Progress) -> WorkflowOutcom
     removed before this returns with an InterruptedRunError in the outcome.
     """
     events = request.run_directory / "events.jsonl"
+    own = [
+        *("--snakefile", request.snakefile),
+        *("--reprun-images", str(request.images)),
+        *("--reprun-logs", str(request.run_directory / "logs")),
+        *("--rerun-triggers", "mtime", "input", "params", "code"),
+    ]
+    if request.mounts:
+        mounts = [[str(source), target] for source, target in request.mounts]
+        own += ["--reprun-mounts", json.dumps(mounts)]
+    if request.network:
+        own.append("--reprun-network")
+    if request.force_all:
+        own.append("--forceall")
+    elif request.force_rules:
+        own += ["--forcerun", *request.force_rules]
+    # As a file: `--config` refuses names of one letter. It takes all that follows up to the next
+    # option, so targets stand behind `--`.
+    config = request.run_directory / "config.json"
+    config.write_text(json.dumps(dict(request.config)), encoding="utf-8")
+    own += ["--configfile", str(config), "--", *request.targets]
+    command = snakemake_command(request.engine, request.cores, request.workspace, events) + own
+    log = request.run_directory / LOG
+    end = _run(command, request.workspace, events, log, progress)
+    error = end.interrupted or end.follower.refused.get("")
+    steps = end.follower.steps[""]
+    if error is None and end.exit_code != 0 and all(step.succeeded for step in steps):
+        error = planning_error(log, request.snakefile)
+    return WorkflowOutcome(tuple(command), tuple(steps), error)
+
+
+def run_workflows(
+    requests: Mapping[str, WorkflowRequest], home: Path, progress: Progress
+) -> Mapping[str, WorkflowOutcome]:
+    """Run several workflows, called by what people know them as, in one Snakemake.
+
+    `home` holds all their workspaces; engine and cores are those of the first. One that fails
+    stops no other. Where the workflows cannot even be planned together (one Snakefile that
+    does not load spoils the plan of all), each runs on its own: only the faulty one fails then.
+    Interrupts act as for `run_workflow`.
+    """
+    cells = {label: _cell(f"c{n}", one, home) for n, (label, one) in enumerate(requests.items())}
+    labels = {cell.name: label for label, cell in cells.items()}
+    matrix = home / "matrix"
+    matrix.mkdir(parents=True, exist_ok=True)
+    events, listing, log = matrix / "events.jsonl", matrix / "cells.json", matrix / LOG
+    write_cells(list(cells.values()), listing)
+    first = next(iter(requests.values()))
+    own = [
+        *("--snakefile", str(MATRIX)),
+        *("--reprun-cells", str(listing)),
+        *("--reprun-logs", str(matrix)),
+        *("--rerun-triggers", "mtime", "input"),
+        "--keep-going",
+    ]
+    forced = [
+        f"{cells[label].name}_{rule}" for label, one in requests.items() for rule in one.force_rules
+    ]
+    own += ["--forcerun", *forced] if forced else []
+    own += ["--config", f"cells={json.dumps(str(listing))}"]
+    command = snakemake_command(first.engine, first.cores, home, events) + own
+    end = _run(command, home, events, log, progress, labels)
+    if end.interrupted is None and end.exit_code != 0 and not end.follower.planned:
+        return {label: run_workflow(one, progress) for label, one in requests.items()}
+    found = {}
+    for label, one in requests.items():
+        name = cells[label].name
+        steps = tuple(end.follower.steps[name])
+        error = end.interrupted or end.follower.refused.get(name)
+        found[label] = WorkflowOutcome(tuple(command), steps, error)
+        shutil.copyfile(log, one.run_directory / LOG)
+    return found
+
+
+def _cell(name: str, request: WorkflowRequest, home: Path) -> CellWorkflow:
+    # A module is given all of its configuration: Snakemake ignores its `configfile:` then.
+    written = request.workspace / CONFIGURATION
+    known = yaml.safe_load(written.read_text(encoding="utf-8")) if written.is_file() else None
+    return CellWorkflow(
+        name=name,
+        prefix=request.workspace.relative_to(home).as_posix(),
+        snakefile=request.workspace / request.snakefile,
+        config={**(known if isinstance(known, dict) else {}), **request.config},
+        targets=request.targets,
+        images=request.images,
+        logs=request.run_directory / "logs",
+        mounts=request.mounts,
+        network=request.network,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """How a Snakemake ended."""
+
+    exit_code: int
+    follower: _Follower
+    interrupted: ReprunError | None
+
+
+def _run(
+    command: Sequence[str],
+    directory: Path,
+    events: Path,
+    log: Path,
+    progress: Progress,
+    labels: Mapping[str, str] | None = None,
+) -> _End:
     events.unlink(missing_ok=True)
-    command = _command(request, events)
-    with (request.run_directory / LOG).open("wb") as log:
+    with log.open("wb") as stream:
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
-            stdout=log,
+            stdout=stream,
             stderr=subprocess.STDOUT,
-            cwd=request.workspace,
+            cwd=directory,
             start_new_session=True,  # Ctrl-C reaches us alone; we pass it on once
             preexec_fn=_take_interrupts,  # noqa: PLW1509 - no thread runs yet
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
         )
-        follower = _Follower(EventReader(events), progress)
+        follower = _Follower(EventReader(events), progress, labels or {})
         interrupted: ReprunError | None = None
         try:
             with progress.task("running the steps", None, "steps") as bar:
@@ -99,12 +212,7 @@ def run_workflow(request: WorkflowRequest, progress: Progress) -> WorkflowOutcom
             raise
         follower.look()
     events.unlink(missing_ok=True)
-    error = interrupted or follower.refused
-    if error is None and process.returncode != 0:
-        failed = [step for step in follower.steps if not step.succeeded]
-        if not failed:
-            error = _planning_error(request.run_directory / LOG, request.snakefile)
-    return WorkflowOutcome(tuple(command), tuple(follower.steps), error)
+    return _End(process.returncode, follower, interrupted)
 
 
 def _take_interrupts() -> None:
@@ -115,66 +223,58 @@ def _take_interrupts() -> None:
 
 
 class _Follower:
-    """Turns events into progress and collects the steps."""
+    """Turns events into progress and collects the steps of each cell."""
 
-    def __init__(self, reader: EventReader, progress: Progress) -> None:
+    def __init__(self, reader: EventReader, progress: Progress, labels: Mapping[str, str]) -> None:
         self._reader = reader
         self._progress = progress
-        self._planned = 0
-        self.steps: list[StepRecord] = []
-        self.refused: ReprunError | None = None
+        self._labels = labels
+        self._steps = 0
+        self._ended = 0
+        self.planned = False
+        self.steps: dict[str, list[StepRecord]] = defaultdict(list)
+        self.refused: dict[str, ReprunError] = {}
 
     def look(self) -> int:
         """Take in what is new; return how many steps have ended since the last look."""
-        before = len(self.steps)
+        before = self._ended
         for event in self._reader.new():
             match event["event"]:
                 case "planned":
-                    self._planned = event["steps"]
+                    self.planned = True
+                    self._steps = event["steps"]
                 case "ended":
-                    step = StepRecord.model_validate(event["step"])
-                    self.steps.append(step)
-                    stopped = step.ending == Ending.CANCELLED
-                    state = "done" if step.succeeded else "stopped" if stopped else "FAILED"
-                    self._progress.say(
-                        f"[{len(self.steps)}/{self._planned}] {step.rule} {state} "
-                        f"in {step.wall_seconds:.1f} s"
-                    )
+                    self._take(event["cell"], StepRecord.model_validate(event["step"]))
                 case "refused":
-                    self.refused = error_of(event)
-        return len(self.steps) - before
+                    self.refused.setdefault(event["cell"], error_of(event))
+        return self._ended - before
+
+    def _take(self, cell: str, step: StepRecord) -> None:
+        self.steps[cell].append(step)
+        self._ended += 1
+        stopped = step.ending == Ending.CANCELLED
+        state = "done" if step.succeeded else "stopped" if stopped else "FAILED"
+        whose = f"{self._labels[cell]}: " if cell in self._labels else ""
+        self._progress.say(
+            f"[{self._ended}/{self._steps}] {whose}{step.rule} {state} in {step.wall_seconds:.1f} s"
+        )
 
 
-def _command(request: WorkflowRequest, events: Path) -> list[str]:
-    config = [f"{key}={json.dumps(value)}" for key, value in request.config.items()]
+def snakemake_command(engine: str, cores: int, directory: Path, events: Path | None) -> list[str]:
+    """Return what starts Snakemake on our executor, without what differs between uses."""
     command = [
         *(sys.executable, "-m", "snakemake"),
-        *("--snakefile", request.snakefile),
-        *("--directory", str(request.workspace)),
-        *("--cores", str(request.cores)),
+        *("--directory", str(directory)),
+        *("--cores", str(cores)),
         *("--executor", "reprun"),
-        *("--reprun-engine", request.engine),
+        *("--reprun-engine", engine),
         "--reprun-checked",
-        *("--reprun-images", str(request.images)),
-        *("--reprun-events", str(events)),
-        *("--reprun-logs", str(request.run_directory / "logs")),
         *("--reprun-parent", str(os.getpid())),
         "--rerun-incomplete",
-        "--nolock",  # the run directory is locked by us, by a lock that a kill releases
-        *("--rerun-triggers", "mtime", "input", "params", "code"),
+        "--nolock",  # each run directory is locked by us, by a lock that a kill releases
         *("--latency-wait", "0"),
     ]
-    if request.mounts:
-        mounts = [[str(source), target] for source, target in request.mounts]
-        command += ["--reprun-mounts", json.dumps(mounts)]
-    if request.network:
-        command.append("--reprun-network")
-    if request.force_all:
-        command.append("--forceall")
-    elif request.force_rules:
-        command += ["--forcerun", *request.force_rules]
-    # --config takes all that follows up to the next option, so targets stand behind `--`.
-    return [*command, "--config", *config, "--", *request.targets]
+    return command + (["--reprun-events", str(events)] if events else [])
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
@@ -188,8 +288,8 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _planning_error(log: Path, snakefile: str) -> SpecificationError:
-    """Return what Snakemake could not make of the Snakefile."""
+def planning_error(log: Path, snakefile: str) -> SpecificationError:
+    """Return what Snakemake could not make of the Snakefile, from the end of its log."""
     noise = ("Assuming unrestricted", "Using shell", "Provided cores", "host:", "Building DAG")
     lines = [
         line

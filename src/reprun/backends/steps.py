@@ -79,6 +79,44 @@ def path_in_workspace(path: str, rule: str) -> PurePosixPath:
     return pure
 
 
+def container_of(
+    step: Step, workspace: Path, mounts: Sequence[Mount] = (), *, network: bool = False
+) -> ContainerJob:
+    """Return the container a step runs in: command, mounts, limits.
+
+    Raises SpecificationError for a path that leads out of the workspace, also by a link.
+    """
+    own = [Mount(workspace, WORKSPACE, read_only=False)]
+    written = {path_in_workspace(path, step.rule) for path in (*step.outputs, *step.logs)}
+    for name in dict.fromkeys(step.inputs):
+        path = path_in_workspace(name, step.rule)
+        if not _holds(workspace, workspace / path):
+            raise SpecificationError(
+                f"rule {step.rule}: the input '{name}' is a link that leads out of the "
+                "workspace, and what it points at is not locked; put a copy in its place"
+            )
+        # A directory that holds an output must stay writable as a whole.
+        if not any(path == out or path in out.parents for out in written):
+            own.append(Mount(workspace / path, f"{WORKSPACE}/{path}"))
+    return ContainerJob(
+        image=step.image,
+        argv=("bash", "-c", STRICT + step.command + LAST),
+        mounts=[*own, *mounts],
+        network=network,
+        hidden=(f"{WORKSPACE}/{SNAKEMAKE_DIRECTORY}",),
+        limits=Limits(
+            cpus=float(step.threads),
+            memory_bytes=step.memory_mb * MIB,
+            seconds=None if step.minutes is None else step.minutes * 60,
+        ),
+    )
+
+
+def _holds(workspace: Path, path: Path) -> bool:
+    """Tell whether a path stays in the workspace when the links a job wrote are followed."""
+    return path.resolve().is_relative_to(workspace.resolve())
+
+
 class StepRunner:
     """Runs steps of one workspace on one engine; may be called from several threads."""
 
@@ -91,6 +129,7 @@ class StepRunner:
         echo: Callable[[bytes], None] | None = None,
         mounts: Sequence[Mount] = (),
         network: bool = False,
+        cancelled: threading.Event | None = None,
     ) -> None:
         self._engine = engine
         self._workspace = workspace
@@ -98,7 +137,7 @@ class StepRunner:
         self._echo = echo
         self._mounts = tuple(mounts)
         self._network = network
-        self.cancelled = threading.Event()
+        self.cancelled = cancelled or threading.Event()
 
     def run(self, step: Step) -> StepRecord:
         """Run a step; the record tells how it ended. Raises only when the engine fails."""
@@ -123,7 +162,9 @@ class StepRunner:
                 for _ in range(step.repetitions):
                     results.append(
                         self._engine.run(
-                            self._container(step),
+                            container_of(
+                                step, self._workspace, self._mounts, network=self._network
+                            ),
                             stdout=take,
                             stderr=take,
                             cancel=self.cancelled,
@@ -162,38 +203,16 @@ class StepRunner:
     def missing_outputs(self, step: Step) -> list[str]:
         """Return the declared outputs that are not there, or are links out of the workspace."""
         found = {name: self._workspace / name for name in step.outputs}
-        return [name for name, path in found.items() if not (path.exists() and self._holds(path))]
-
-    def _container(self, step: Step) -> ContainerJob:
-        mounts = [Mount(self._workspace, WORKSPACE, read_only=False)]
-        written = {path_in_workspace(path, step.rule) for path in (*step.outputs, *step.logs)}
-        for name in dict.fromkeys(step.inputs):
-            path = path_in_workspace(name, step.rule)
-            if not self._holds(self._workspace / path):
-                raise SpecificationError(
-                    f"rule {step.rule}: the input '{name}' is a link that leads out of the "
-                    "workspace, and what it points at is not locked; put a copy in its place"
-                )
-            # A directory that holds an output must stay writable as a whole.
-            if not any(path == out or path in out.parents for out in written):
-                mounts.append(Mount(self._workspace / path, f"{WORKSPACE}/{path}"))
-        return ContainerJob(
-            image=step.image,
-            argv=("bash", "-c", STRICT + step.command + LAST),
-            mounts=[*mounts, *self._mounts],
-            network=self._network,
-            hidden=(f"{WORKSPACE}/{SNAKEMAKE_DIRECTORY}",),
-            limits=Limits(
-                cpus=float(step.threads),
-                memory_bytes=step.memory_mb * MIB,
-                seconds=None if step.minutes is None else step.minutes * 60,
-            ),
-        )
+        return [
+            name
+            for name, path in found.items()
+            if not (path.exists() and _holds(self._workspace, path))
+        ]
 
     def _end_of_declared_logs(self, step: Step) -> list[str]:
         for name in step.logs:
             path = self._workspace / path_in_workspace(name, step.rule)
-            if path.is_file() and self._holds(path):
+            if path.is_file() and _holds(self._workspace, path):
                 tail = _Tail()
                 tail.take(path.read_bytes())
                 if tail.lines:
@@ -215,16 +234,12 @@ class StepRunner:
             time = "-" if cpu is None else f"{cpu:.2f}"
             rows.append(f"{wall:.4f}\t{clock}\t{rss}\t-\t-\t-\t-\t-\t{load}\t{time}")
         target = self._workspace / path_in_workspace(step.benchmark, step.rule)
-        if not self._holds(target.parent):
+        if not _holds(self._workspace, target.parent):
             raise SpecificationError(
                 f"rule {step.rule}: '{step.benchmark}' leads out of the workspace through a link"
             )
         # By renaming: a link that the job left in its place is replaced, not followed.
         write_atomically(target, ("\n".join(rows) + "\n").encode())
-
-    def _holds(self, path: Path) -> bool:
-        """Tell whether a path stays in the workspace when the links a job wrote are followed."""
-        return path.resolve().is_relative_to(self._workspace.resolve())
 
 
 def failure_of(step: StepRecord) -> StepFailedError:

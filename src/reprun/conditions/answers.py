@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-from reprun import data
+from reprun import data, keeping
+from reprun.conditions.changes import keep_tables
 from reprun.conditions.compare import Files, corrections, index_of, time_text
 from reprun.conditions.databases import open_index
-from reprun.conditions.lumi import read_mask
-from reprun.conditions.snapshot import Snapshot
+from reprun.conditions.lumi import Mask, read_mask
+from reprun.conditions.snapshot import DOCUMENT, Snapshot
 from reprun.conditions.tables import read_table, sample_weight
-from reprun.errors import SpecificationError, did_you_mean
+from reprun.errors import IntegrityError, ReprunError, SpecificationError, did_you_mean
 from reprun.progress import Progress
 from reprun.store import Store
 
@@ -20,8 +23,25 @@ def verified_files(snapshot: Snapshot, directory: Path, store: Store, progress: 
     """Return where each file of a snapshot lies, fetched where need be and verified."""
     if not snapshot.files:
         return {}
+    keeping.register(store, directory / DOCUMENT)
     found = data.resolve(snapshot.dataset(), directory, store, progress)
-    return {file.path: file.local or store.blob_path(file.digest) for file in found}
+    files = {file.path: file.local or store.blob_path(file.digest) for file in found}
+    keep_tables(snapshot, files, store)
+    return files
+
+
+@contextmanager
+def naming(snapshot: Snapshot, files: Files) -> Iterator[None]:
+    """Let errors name a file as its snapshot does, not by the digest it has in the store."""
+    try:
+        yield
+    except ReprunError as error:
+        for path, local in files.items():
+            if local.name != PurePosixPath(path).name:
+                error.message = error.message.replace(local.name, path)
+                place = error.place or ""
+                error.place = place.replace(str(local), f"{snapshot.name}: {path}") or None
+        raise
 
 
 def contents(snapshot: Snapshot, files: Files) -> list[dict[str, Any]]:
@@ -62,6 +82,16 @@ def contents(snapshot: Snapshot, files: Files) -> list[dict[str, Any]]:
             return []
 
 
+def mask_of(snapshot: Snapshot, files: Files) -> Mask:
+    """Return the mask of validated runs that a snapshot is."""
+    if snapshot.kind != "lumi-json":
+        raise SpecificationError(
+            f"{snapshot.name} is of kind {snapshot.kind}, no mask of validated runs (lumi-json)",
+            hint="reprun conditions list",
+        )
+    return read_mask(index_of(snapshot, files))
+
+
 def in_force(
     snapshot: Snapshot, files: Files, run: int, lumi: int, record: str | None
 ) -> list[dict[str, Any]]:
@@ -72,7 +102,7 @@ def in_force(
     """
     if snapshot.kind == "lumi-json":
         mask = read_mask(index_of(snapshot, files))
-        return [{"run": run, "lumi": lumi, "certified": mask.has(run, lumi or None)}]
+        return [{"run": run, "lumi": lumi or None, "certified": mask.has(run, lumi or None)}]
     if snapshot.kind != "sqlite-snapshot":
         raise SpecificationError(
             f"a snapshot of kind {snapshot.kind} has nothing that depends on the run",
@@ -87,14 +117,18 @@ def in_force(
                 + did_you_mean(record, known),
                 hint=f"reprun conditions show {snapshot.name}",
             )
-        rows = []
+        rows, gaps = [], []
         for entry in entries:
             kind = index.time_type(entry)
             if record not in (None, entry.record) or (
                 record is None and kind not in ("Run", "Lumi")
             ):
                 continue
-            interval = index.look_up(entry, run, lumi).interval
+            try:
+                interval = index.look_up(entry, run, lumi).interval
+            except IntegrityError as gap:
+                gaps.append(gap)
+                continue
             rows.append(
                 {
                     "record": entry.record,
@@ -104,6 +138,13 @@ def in_force(
                     "until": time_text(interval.until, kind),
                     "payload": interval.payload,
                 }
+            )
+        if gaps:
+            raise IntegrityError(
+                "\n    ".join(gap.message for gap in gaps),
+                place=gaps[0].place,
+                hint=f"reprun conditions get {snapshot.name} --run {run} --record RECORD"
+                "   # for one that has an interval",
             )
         return rows
 

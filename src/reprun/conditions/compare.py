@@ -10,6 +10,7 @@ from reprun.conditions.databases import ConditionsIndex, Entry, open_index
 from reprun.conditions.lumi import read_mask
 from reprun.conditions.snapshot import Snapshot
 from reprun.conditions.tables import changed_cells, read_table
+from reprun.digests import short
 from reprun.errors import SpecificationError
 
 Files = dict[str, Path]
@@ -30,18 +31,43 @@ def differences(
             f"{before.name} is of kind {before.kind}, {now.name} of kind {now.kind}",
             hint="reprun conditions list",
         )
+    if not (before.files and now.files):
+        return _facts(before, now)
     first, second = before_files[before.files[0].path], now_files[now.files[0].path]
     match before.kind:
         case "sqlite-snapshot":
-            return _databases(first, before.global_tag or "", second, now.global_tag or "")
+            lines = _databases(first, before.global_tag or "", second, now.global_tag or "")
         case "lumi-json":
-            return _masks(first, second)
+            lines = _masks(first, second)
         case "table":
             key = before.key or ""
             cells = changed_cells(read_table(first, key), read_table(second, now.key or key))
-            return list(map(str, cells))
+            lines = list(map(str, cells))
         case _:
-            return _documents(first, second)
+            lines = _documents(first, second)
+    return lines + _other_files(before, now)
+
+
+def _facts(before: Snapshot, now: Snapshot) -> list[str]:
+    """Compare what is no file: the pin of a repository, the address of a server."""
+    fields = ("source", "revision", "root_hash", "servlet", "global_tag")
+    pairs = [(field, getattr(before, field), getattr(now, field)) for field in fields]
+    return [f"{name}: {old or 'none'} → {new or 'none'}" for name, old, new in pairs if old != new]
+
+
+def _other_files(before: Snapshot, now: Snapshot) -> list[str]:
+    """Compare all but the first file by digest: of the old CMS schema, those of the payloads."""
+    old = {file.path: file.digest for file in before.files[1:]}
+    new = {file.path: file.digest for file in now.files[1:]}
+    lines = []
+    for path in sorted(old.keys() | new.keys()):
+        if path not in new:
+            lines.append(f"file {path}: gone (was {short(old[path])})")
+        elif path not in old:
+            lines.append(f"file {path}: new ({short(new[path])})")
+        elif old[path] != new[path]:
+            lines.append(f"file {path}: {short(old[path])} → {short(new[path])}")
+    return lines
 
 
 def _databases(first: Path, first_tag: str, second: Path, second_tag: str) -> list[str]:

@@ -110,7 +110,7 @@ class ConditionsIndex:
             (node or "All",),
         )
         return [
-            Entry(record, label or "", tag, kind or "", int(since), _end(until), file)
+            Entry(record, label or "", tag, kind or "", _whole(since), _end(until), file)
             for record, label, tag, kind, since, until, file in rows
         ]
 
@@ -136,7 +136,10 @@ class ConditionsIndex:
         ).fetchone()
         if row is None:
             return NO_TYPE
-        return TIME_TYPES[row[0]] if isinstance(row[0], int) else str(row[0])
+        kind = TIME_TYPES[row[0]] if row[0] in range(len(TIME_TYPES)) else str(row[0])
+        if kind not in TIME_TYPES:
+            raise _NoValueError(f"the tag {entry.tag} goes by '{kind}', not by run, lumi or time")
+        return kind
 
     def intervals(self, entry: Entry) -> list[Interval]:
         """Return the intervals of an entry, in order.
@@ -150,7 +153,7 @@ class ConditionsIndex:
             (entry.tag,),
         )
         # Of two that begin at the same time the one inserted last counts.
-        begins = {int(since): str(payload) for since, payload in rows}
+        begins = {_whole(since): str(payload) for since, payload in rows}
         ends = [*list(begins)[1:], entry.until + 1]
         return [
             Interval(since, end - 1, payload)
@@ -180,9 +183,21 @@ class ConditionsIndex:
         )
 
 
+class _NoValueError(Exception):
+    """A database holds something that no conditions database holds there."""
+
+
+def _whole(value: object) -> int:
+    """Return a number of a run, a block or a time."""
+    try:
+        return int(str(value))
+    except ValueError as error:
+        raise _NoValueError(f"'{value}' stands where a run or time should") from error
+
+
 def _end(value: object) -> int:
     """Return an end of validity; none, 0 and -1 all stand for "open"."""
-    number = int(str(value)) if value is not None else 0
+    number = _whole(value) if value is not None else 0
     return number if 0 < number < FOREVER else FOREVER
 
 
@@ -196,7 +211,7 @@ def open_index(path: Path) -> Iterator[ConditionsIndex]:
             yield ConditionsIndex(connection, path)
         finally:
             connection.close()
-    except sqlite3.Error as error:
+    except (sqlite3.Error, _NoValueError) as error:
         raise SpecificationError(
             f"{path.name} cannot be read as a conditions database: {error}", place=str(path)
         ) from error

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from reprun import data
+from reprun.conditions.changes import keep_tables
 from reprun.conditions.snapshot import Snapshot
 from reprun.errors import InputsGoneError, IntegrityError, SpecificationError
 from reprun.progress import Progress
@@ -33,20 +34,73 @@ def prepare(
     Raises InputsGoneError and IntegrityError as `data.resolve` does, and when a CVMFS
     repository is not mounted here or stands at another revision than the pinned one.
     """
-    mounts = []
-    for directory, snapshot in snapshots.items():
-        if snapshot.kind == "cvmfs":
-            check_revision(snapshot)
-            mounts.append(ConditionsMount(Path(snapshot.source or ""), snapshot.mount))
-        elif snapshot.files:
-            home = run_directory / "conditions" / snapshot.name
-            files = data.resolve(snapshot.dataset(), directory, store, progress)
+    for together in by_mount(snapshots).values():
+        files: dict[str, data.ResolvedFile] = {}
+        for directory, snapshot in together:
+            if snapshot.kind == "cvmfs":
+                check_revision(snapshot)
+            elif snapshot.files:
+                found = data.resolve(snapshot.dataset(), directory, store, progress)
+                files |= {file.path: file for file in found}
+                lies = {each.path: each.local or store.blob_path(each.digest) for each in found}
+                keep_tables(snapshot, lies, store)
+        if files:
+            home = _home(together, run_directory)
             with storage_errors(home):
                 home.mkdir(parents=True, exist_ok=True)
-                _clear(home, {file.path for file in files})
-                data.stage({file.path: file for file in files}, home, store)
-            mounts.append(ConditionsMount(home, snapshot.mount))
+                _clear(home, set(files))
+                data.stage(files, home, store)
+    return mounts_of(snapshots, run_directory)
+
+
+def mounts_of(
+    snapshots: Mapping[Path, Snapshot], run_directory: Path
+) -> tuple[ConditionsMount, ...]:
+    """Return which directory is seen where; nothing needs to lie there yet."""
+    mounts = []
+    for target, together in by_mount(snapshots).items():
+        _, first = together[0]
+        live = first.kind == "cvmfs"
+        source = Path(first.source or "") if live else _home(together, run_directory)
+        mounts.append(ConditionsMount(source, target))
     return tuple(mounts)
+
+
+def _home(together: Sequence[tuple[Path, Snapshot]], run_directory: Path) -> Path:
+    names = "+".join(snapshot.name for _, snapshot in together)
+    return run_directory / "conditions" / names
+
+
+def by_mount(snapshots: Mapping[Path, Snapshot]) -> dict[str, list[tuple[Path, Snapshot]]]:
+    """Return the snapshots by the path at which jobs see them.
+
+    Several may share one, as the global tags of data and of simulation do that CMS keeps in
+    one repository: their files are then laid out together. Raises SpecificationError where one
+    would hide what another brings.
+    """
+    found: dict[str, list[tuple[Path, Snapshot]]] = {}
+    for directory, snapshot in snapshots.items():
+        if snapshot.kind == "cvmfs" or snapshot.files:
+            found.setdefault(snapshot.mount, []).append((directory, snapshot))
+    for target, together in found.items():
+        names = " and ".join(snapshot.name for _, snapshot in together)
+        others = [other for other in found if PurePosixPath(other).is_relative_to(target)]
+        if len(others) > 1:
+            inner = next(other for other in others if other != target)
+            raise SpecificationError(
+                f"the conditions {found[inner][0][1].name} ({inner}) lie below those of {names} "
+                f"({target}): one mount would hide the other",
+                place=str(together[0][0]),
+            )
+        paths = [file.path for _, snapshot in together for file in snapshot.files]
+        twice = sorted({path for path in paths if paths.count(path) > 1})
+        live = any(snapshot.kind == "cvmfs" for _, snapshot in together)
+        if twice or (live and len(together) > 1):
+            what = f"both bring {twice[0]} to" if twice else "cannot both be mounted at"
+            raise SpecificationError(
+                f"the conditions {names} {what} {target}", place=str(together[-1][0])
+            )
+    return found
 
 
 def _clear(home: Path, wanted: set[str]) -> None:

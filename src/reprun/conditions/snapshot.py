@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
@@ -10,8 +9,9 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from reprun.digests import canonical_json, sha256_bytes
-from reprun.documents import Document, Name, validated
+from reprun.documents import Document, Name, read_document, validated
 from reprun.errors import SpecificationError, did_you_mean
+from reprun.faults import ROOT_HASH
 from reprun.manifest import DataFile, Dataset
 
 DOCUMENT = "snapshot.toml"
@@ -34,25 +34,40 @@ class Snapshot(Document):
     """The whole of `snapshot.toml`."""
 
     schema_version: Literal[1]
+    """The version of this format."""
     name: Name
+    """The snapshot's name, that of its directory."""
     kind: Kind
+    """What it is: `sqlite-snapshot` (a CMS database), `cvmfs` (a mounted repository),
+    `frontier` (a server), `correctionlib`, `lumi-json` (validated runs), `table` (numbers
+    by row)."""
     title: str
+    """One line on what it is."""
     experiment: str | None = None
+    """CMS, ATLAS, LHCb …"""
     record: str | None = None
+    """Number of the record on the CERN Open Data portal, in quotes."""
     doi: str | None = None
+    """DOI."""
     licence: str | None = None
+    """Licence, as SPDX writes it."""
     acknowledgement: str | None = None
+    """The text of thanks its owners ask for."""
     global_tag: str | None = None
     """As CMSSW configurations write it, with or without `::All`."""
     mount: Annotated[str, AfterValidator(_mount_point)]
     """Where every job finds it, read-only: for CMS the path its configurations expect."""
     files: tuple[DataFile, ...] = ()
+    """The files, each with its sha256. The first is the index, mask, table or document; of
+    the old CMS schema those of the payloads follow."""
     key: str | None = None
     """Of a table: the column whose value names a row."""
     source: str | None = None
     """Of a CVMFS repository: where this machine has mounted it."""
     revision: Annotated[int, Field(ge=0)] | None = None
-    root_hash: Annotated[str, Field(pattern=r"^[0-9a-f]{40,64}$")] | None = None
+    """Of a CVMFS repository: the pinned revision (`attr -g revision`)."""
+    root_hash: Annotated[str, Field(pattern=ROOT_HASH)] | None = None
+    """Of a CVMFS repository: the hash of the pinned root catalogue (`attr -g root_hash`)."""
     servlet: str | None = None
     """Of Frontier: the address jobs ask; nothing there is locked."""
 
@@ -102,13 +117,8 @@ class Snapshot(Document):
 def load_snapshot(directory: Path) -> Snapshot:
     """Read the snapshot of a directory; raises SpecificationError with file and field."""
     path = directory / DOCUMENT
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecificationError(f"cannot read {path.name}: {error}", place=str(path)) from error
-    except tomllib.TOMLDecodeError as error:
-        raise SpecificationError(f"not valid TOML: {error}", place=str(path)) from error
-    snapshot = validated(Snapshot, document, path, {})
+    document, lines = read_document(path)
+    snapshot = validated(Snapshot, document, path, lines)
     if snapshot.name != directory.name:
         raise SpecificationError(
             f"the snapshot in {directory.name}/ calls itself '{snapshot.name}'", place=str(path)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from pydantic import ValidationError
 
 from reprun import keeping
 from reprun.data import files as data_files
 from reprun.data import transfer
 from reprun.digests import adler32_file, sha256_file, short
 from reprun.errors import IntegrityError, SpecificationError
+from reprun.faults import MEANING_OF_PATTERN, NAME, faults_of
 from reprun.manifest import DataFile, Dataset, load_manifest
 from reprun.progress import Progress
 from reprun.project import Project
-from reprun.spec import Analysis, load_analysis, manifest_of
+from reprun.spec import DOCUMENT, Analysis, load_analysis, manifest_of
 from reprun.store import Store
 
 LOCK = "analysis.lock"
@@ -69,8 +73,11 @@ def fetch(
         dataset = load_manifest(manifest)
     with keeping.hold(store, [file.digest for file in dataset.files]):
         data_files.resolve(dataset, directory, store, progress, parallel=parallel)
-        if (directory / LOCK).is_file():
-            keeping.register(store, directory / LOCK)
+        # A collection that is asked for in another project keeps these files too.
+        named_by = (directory / LOCK, directory / DOCUMENT, manifest_of(directory, label))
+        for document in named_by:
+            if document is not None and document.is_file():
+                keeping.register(store, document)
     return Fetched(label, len(dataset.files), dataset.size, pinned)
 
 
@@ -103,7 +110,8 @@ def add(
     described = []
     for path in files:
         if not path.is_file():
-            raise SpecificationError(f"there is no file {path}", place=str(path))
+            what = "is a directory, name its files" if path.is_dir() else "does not exist"
+            raise SpecificationError(f"there is no file {path}: it {what}", place=str(path))
         digest = sha256_file(path)
         store.add_file(path, expected=digest)
         store.note_origin(digest, path.resolve().as_uri())
@@ -119,7 +127,23 @@ def add(
     for name in names:
         if names.count(name) > 1:
             raise SpecificationError(f"two files are called {name}; rename one of them")
-    return Dataset.model_validate({"title": title, **about, "files": described})
+    try:
+        return Dataset.model_validate({"title": title, **about, "files": described})
+    except ValidationError as error:
+        raise SpecificationError(
+            f"these files make no dataset: {faults_of(error, Dataset)[0]}",
+            hint="rename the file, then type the same command again",
+        ) from error
+
+
+def manifest_path(directory: Path, name: str) -> Path:
+    """Return where the manifest of a new dataset goes; refuse what is no name of one."""
+    if re.fullmatch(NAME, name) is None:
+        raise SpecificationError(
+            f"a dataset cannot be called '{name}': {MEANING_OF_PATTERN[NAME]}",
+            hint="reprun data add ANALYSIS NAME FILE   # e.g. muons-2012",
+        )
+    return directory / "data" / f"{name}.yaml"
 
 
 def documents_of(project: Project) -> list[Path]:

@@ -16,7 +16,9 @@ from typing import Any
 import requests
 from pydantic import ValidationError
 
+from reprun.data.sources import innermost_reason
 from reprun.errors import InputsGoneError, SpecificationError
+from reprun.faults import faults_of
 from reprun.manifest import Dataset
 
 PORTAL = "https://opendata.cern.ch"
@@ -27,6 +29,10 @@ SECONDS = 30
 def record_from_portal(number: int) -> dict[str, Any]:
     """Ask the portal (`REPRUN_PORTAL`, else CERN's) for a record."""
     portal = os.environ.get("REPRUN_PORTAL", PORTAL).rstrip("/")
+    if not portal.startswith(("https://", "http://")):
+        raise SpecificationError(
+            f"REPRUN_PORTAL is {portal!r}, no http(s) address", hint="unset REPRUN_PORTAL"
+        )
     url = f"{portal}/api/records/{number}"
     try:
         with requests.get(url, timeout=SECONDS) as answer:
@@ -38,7 +44,7 @@ def record_from_portal(number: int) -> dict[str, Any]:
             document = answer.json()
     except requests.RequestException as error:
         raise InputsGoneError(
-            f"the portal does not answer: {error}",
+            f"the portal does not answer: {innermost_reason(error)}",
             place=url,
             hint=f"reprun data import-record FILE   # the JSON of {url}, saved elsewhere",
         ) from error
@@ -54,7 +60,12 @@ def record_from_file(path: Path, number: int | None = None) -> dict[str, Any]:
             f"not valid JSON: {error.msg}", place=f"{path}:{error.lineno}"
         ) from error
     except (OSError, UnicodeDecodeError) as error:
-        raise SpecificationError(f"cannot read {path.name}: {error}", place=str(path)) from error
+        reason = getattr(error, "strerror", None) or error
+        raise SpecificationError(
+            f"cannot read the record in {path.name}: {reason}",
+            place=str(path),
+            hint="reprun data import-record RECORD   # its number on the portal, or a file",
+        ) from error
     return choose_record(document, str(path), number)
 
 
@@ -76,7 +87,7 @@ def choose_record(document: Any, place: str, number: int | None = None) -> dict[
 
 def int_of(text: str) -> int | None:
     """Return a record number, None for what is none."""
-    return int(text) if text.isdigit() else None
+    return int(text) if text.isascii() and text.isdigit() else None
 
 
 def files_of(record: dict[str, Any]) -> list[tuple[str, int, str]]:
@@ -127,10 +138,9 @@ def dataset_of(record: dict[str, Any], place: str = "") -> Dataset:
     try:
         return Dataset.model_validate(document)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        field = ".".join(map(str, first["loc"]))
+        first = faults_of(error, Dataset)[0]
         raise SpecificationError(
-            f"record {number} makes no manifest: {field}: {first['msg']}", place=place
+            f"record {number} makes no manifest: {first}", place=place
         ) from error
 
 

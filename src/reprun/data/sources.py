@@ -82,7 +82,7 @@ def opened(source: str, offset: int, size: int, session: requests.Session) -> It
     elif scheme in ("", "file"):
         manager = _file(source, offset)
     elif scheme == "root":
-        manager = _root(source)
+        manager = _root(source, offset, size)
     else:
         raise SourceRefusedError(f"no client for {scheme}:// here")
     with manager as found:
@@ -98,7 +98,7 @@ def _file(source: str, offset: int) -> Iterator[Opened]:
             stream.seek(offset)
             yield Opened(offset, _read(stream))
     except OSError as error:
-        raise SourceRefusedError(str(error)) from error
+        raise SourceRefusedError(error.strerror or str(error)) from error
 
 
 def _read(stream: IO[bytes]) -> Iterator[bytes]:
@@ -126,7 +126,7 @@ def _http(source: str, offset: int, size: int, session: requests.Session) -> Ite
     except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
         raise SourceRefusedError(str(error)) from error
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-        raise SourceFailedError(_reason(error)) from error
+        raise SourceFailedError(innermost_reason(error)) from error
 
 
 def _start_of(answer: requests.Response, offset: int, size: int) -> int:
@@ -147,7 +147,7 @@ def _body(answer: requests.Response) -> Iterator[bytes]:
         yield chunk
 
 
-def _reason(error: BaseException) -> str:
+def innermost_reason(error: BaseException) -> str:
     """Return the innermost cause in one line: urllib3 wraps it three times."""
     while inner := error.__cause__ or error.__context__:
         error = inner
@@ -158,14 +158,25 @@ def _reason(error: BaseException) -> str:
 
 
 @contextmanager
-def _root(source: str) -> Iterator[Opened]:
-    """Stream a file through `xrdcp`, which reconnects by itself but starts at the first byte."""
-    program = shutil.which("xrdcp")
+def _root(source: str, offset: int, size: int) -> Iterator[Opened]:
+    """Stream a file through XRootD's own programs, which reconnect by themselves.
+
+    `xrdcp` starts at the first byte. What is left of a file after a cut is what `xrdfs tail`
+    gives: its last `size - offset` bytes, if the server's file has the size it should have.
+    If it has another one the bytes do not fit and the checksum says so.
+    """
+    program, rest = shutil.which("xrdcp"), shutil.which("xrdfs")
     if program is None:
         raise SourceRefusedError("no client for root:// here: apt-get install xrootd-client")
+    command = [program, "--nopbar", "--silent", source, "-"]
+    start = offset if rest is not None else 0
+    if rest is not None and offset:
+        parts = urllib.parse.urlsplit(source)
+        path = "/" + parts.path.lstrip("/") + (f"?{parts.query}" if parts.query else "")
+        command = [rest, f"root://{parts.netloc}/", "tail", "-c", str(size - offset), path]
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(
-            (program, "--nopbar", "--silent", source, "-"),
+            command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=said,
@@ -175,7 +186,7 @@ def _root(source: str) -> Iterator[Opened]:
         assert process.stdout is not None
         try:
             with process.stdout as stream:
-                yield Opened(0, _output(stream, process, said))
+                yield Opened(start, _output(stream, process, said, size - start))
         finally:
             with suppress(ProcessLookupError):
                 process.kill()
@@ -183,13 +194,18 @@ def _root(source: str) -> Iterator[Opened]:
 
 
 def _output(
-    stream: IO[bytes], process: subprocess.Popen[bytes], said: IO[bytes]
+    stream: IO[bytes], process: subprocess.Popen[bytes], said: IO[bytes], expected: int
 ) -> Iterator[bytes]:
-    yield from _read(stream)
+    arrived = 0
+    for chunk in _read(stream):
+        arrived += len(chunk)
+        yield chunk
     if process.wait() == 0:
+        if arrived < expected:  # no cut: that is all the server has
+            raise SourceRefusedError(f"{arrived} bytes arrived, expected {expected}")
         return
     said.seek(0)
-    lines = said.read().decode(errors="replace").split("\n")
+    lines = said.read().decode(errors="replace").replace("\0", "").split("\n")
     reason = next((line.strip() for line in lines[::-1] if line.strip()), "xrdcp failed")
     if "Server responded with an error" in reason or "Invalid" in reason:
         raise SourceRefusedError(reason)

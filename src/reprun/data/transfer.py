@@ -125,7 +125,7 @@ class _Transfer:
 
     def _from(self, source: str, part: PartialFile) -> str:
         """Take the file from one source, again and again as long as more of it arrives."""
-        failures, most = 0, part.size
+        failures, most, anew = 0, part.size, False
         while True:
             resumed = part.size > 0
             try:
@@ -141,9 +141,10 @@ class _Transfer:
                 self._cancel.wait(pause * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
             except IntegrityError:
                 self._restart(part)
-                if not resumed:
+                if not resumed or anew:
                     raise
-                most = 0  # the first part may have been another source's fault
+                # The first part may have been another source's fault: once more, from the start.
+                most, anew = 0, True
 
     def _pull(self, source: str, part: PartialFile) -> None:
         with opened(source, part.size, self._file.size, self._session) as found:

@@ -28,6 +28,9 @@ ULIMIT_FILES = 4096
 SHM_BYTES = 64 * MIB
 OWNER_LABEL = "io.reprun.owner"
 
+USUAL_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""Where programs are looked for in an image that does not say; Docker's default."""
+
 FIXED_ENVIRONMENT: Mapping[str, str] = {
     "HOME": "/tmp",
     "HOSTNAME": HOSTNAME,
@@ -139,4 +142,4 @@ class ContainerEngine(Protocol):
 
 def environment_of(job: ContainerJob) -> dict[str, str]:
     """Return the whole environment of a job: the image's, the fixed one, the job's own."""
-    return {**job.image.environment, **FIXED_ENVIRONMENT, **job.environment}
+    return {"PATH": USUAL_PATH, **job.image.environment, **FIXED_ENVIRONMENT, **job.environment}

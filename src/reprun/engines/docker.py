@@ -176,7 +176,8 @@ class DockerEngine:
                 return self._follow(container, job, stdout, stderr, cancel)
             finally:
                 with suppress(docker.errors.NotFound):
-                    container.remove(force=True)
+                    # With the volumes that the image of somebody else may declare.
+                    container.remove(force=True, v=True)
 
     def _create(self, job: ContainerJob) -> Container:
         limits = job.limits
@@ -259,7 +260,7 @@ class DockerEngine:
             for container in found:
                 if owner.is_gone(container.labels[OWNER_LABEL]):
                     with suppress(docker.errors.NotFound):
-                        container.remove(force=True)
+                        container.remove(force=True, v=True)
                     swept.append(str(container.name))
         return swept
 

@@ -130,6 +130,8 @@ class WheelMember:
 
     name: str
     executable: bool
+    set_id_bits: int
+    """What the zip asks for and no image gets."""
     sha256: str
     size: int
 
@@ -189,6 +191,7 @@ class WheelArchive:
                 WheelMember(
                     info.filename,
                     bool(unix_mode & 0o111),
+                    unix_mode & (stat.S_ISUID | stat.S_ISGID),
                     _hex_of(row[0].removeprefix("sha256="), self.archive),
                     info.file_size,
                 )

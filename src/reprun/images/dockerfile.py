@@ -36,12 +36,19 @@ def dockerfile(definition: Definition, image: Image) -> str:
     return "\n".join(lines) + "\n"
 
 
+def check_context(directory: Path) -> None:
+    """Raise StorageError where `write_context` would meet somebody else's files."""
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise StorageError(
+            f"{directory} is not an empty directory",
+            place=str(directory),
+            hint="give a new directory",
+        )
+
+
 def write_context(definition: Definition, image: Image, store: Store, directory: Path) -> None:
     """Fill a directory for `docker build`: the Dockerfile and the layers it adds."""
-    if directory.exists() and any(directory.iterdir()):
-        raise StorageError(
-            f"{directory} is not empty", place=str(directory), hint="give a new directory"
-        )
+    check_context(directory)
     for number, layer in enumerate(image.layers, start=1):
         store.place(layer.digest, directory / layer_file(number, layer.comment))
     write_atomically(directory / "Dockerfile", dockerfile(definition, image).encode())

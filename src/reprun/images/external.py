@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from reprun.errors import SpecificationError
+from reprun.errors import ImageNotHereError, SpecificationError
 from reprun.images.definition import TomlReader
 from reprun.images.lockfiles import checked_digest, layer_lines, read_layers, write_lock
 from reprun.images.model import Image, Layer
@@ -116,7 +116,7 @@ def read_external_lock(external: External) -> ExternalLock:
     try:
         document = tomllib.loads(place.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise SpecificationError(
+        raise ImageNotHereError(
             f"image '{external.name}' is external and no digest is known for it yet "
             f"({external.reason}); it is never run by its tag",
             place=str(external.place),
@@ -144,7 +144,7 @@ def locked_external(external: External) -> Image:
     """Return the image; raise SpecificationError when it was never pinned or never brought."""
     lock = read_external_lock(external)
     if lock.manifest is None:
-        raise SpecificationError(
+        raise ImageNotHereError(
             f"image '{external.name}' is pinned, but what it is made of is not known before it "
             "has been brought here once",
             place=str(external.lock_place),

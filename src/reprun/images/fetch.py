@@ -32,6 +32,7 @@ from reprun.images.definition import Definition
 from reprun.images.lockfiles import DebEntry, WheelEntry
 from reprun.progress import Progress, Task
 from reprun.store import Store
+from reprun.wording import count_of
 
 CONNECTIONS = 8
 PIPS = 3
@@ -98,17 +99,20 @@ def system_debian_mirrors() -> tuple[str, ...]:
     return tuple(found)
 
 
-def fetch(definition: Definition, store: Store, progress: Progress, sources: Sources) -> None:
-    """Put every locked file of an image into the store.
+def fetch(
+    definition: Definition, store: Store, progress: Progress, sources: Sources
+) -> tuple[Locked, ...]:
+    """Put every locked file of an image into the store; return those that were not there.
 
-    What is there already is not fetched again, so an interrupted fetch goes on where it was.
+    What is there already is not fetched again, so an interrupted fetch goes on where it was. A
+    file whose bytes have changed in the store is set aside, said, and fetched like a missing one.
     Raises InputsGoneError that lists what no source has, and IntegrityError when the sources
     have only other bytes under a locked name.
     """
     locked: list[Locked] = [*definition.debs, *definition.wheels]
-    missing = [entry for entry in locked if not store.has(entry.digest)]
+    missing = [entry for entry in locked if not _is_there(entry, store, progress)]
     if not missing:
-        return
+        return ()
     fetcher = _Fetcher(store, sources)
     total = sum(entry.size for entry in missing)
     with progress.task(f"fetching {definition.name}", total) as task:
@@ -126,6 +130,21 @@ def fetch(definition: Definition, store: Store, progress: Progress, sources: Sou
     gone = [entry for entry in missing if not store.has(entry.digest)]
     if gone:
         raise _gone(definition, gone, sources, fetcher.wrong)
+    return tuple(missing)
+
+
+def _is_there(entry: Locked, store: Store, progress: Progress) -> bool:
+    if not store.has(entry.digest):
+        return False
+    try:
+        store.verified(entry.digest)
+    except IntegrityError:
+        aside = store.quarantine(entry.digest)
+        progress.say(
+            f"{entry.filename} had other bytes in the store: set aside as {aside}, fetched anew"
+        )
+        return False
+    return True
 
 
 class _Fetcher:
@@ -305,14 +324,14 @@ def _gone(
     if no_debian:
         return InputsGoneError(
             f"image '{definition.name}': this system's apt knows no Debian mirror, and no mirror "
-            f"of REPRUN_MIRRORS has these {len(gone)} locked files: {names}",
+            f"of REPRUN_MIRRORS has {count_of(len(gone), 'locked file')}: {names}",
             place=str(definition.directory),
             hint="export REPRUN_DEBIAN_MIRROR=URL   # of a Debian archive: what precedes pool/; "
             f"or: reprun images pull {definition.name} --from HOST/REPOSITORY",
         )
     return InputsGoneError(
-        f"image '{definition.name}': no source has these {len(gone)} locked files any more: "
-        f"{names}",
+        f"image '{definition.name}': no source has "
+        f"{count_of(len(gone), 'locked file')} any more: {names}",
         place=str(definition.directory),
         hint="export REPRUN_MIRRORS=DIRECTORY   # a store or directory that holds them; or lock "
         f"anew: reprun images lock {definition.name}",

@@ -16,16 +16,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from reprun.digests import CHUNK, PREFIX, sha256_bytes, short
+from reprun.digests import PREFIX, sha256_bytes, short
 from reprun.errors import IntegrityError, SpecificationError
 from reprun.images import layout
+from reprun.images.compression import write_plain
 from reprun.images.model import Image, Layer
 from reprun.progress import Progress, Task
-from reprun.store import IncomingFile, Store
+from reprun.store import Store
 
-GZIP_MAGIC = b"\x1f\x8b"
-ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 DEEPEST_INDEX = 3
+SAVE_HINT = "docker save IMAGE -o FILE   # writes a file that can be imported"
 
 Opener = Callable[[], AbstractContextManager[IO[bytes]]]
 
@@ -62,7 +62,7 @@ def import_image(name: str, path: Path, store: Store, progress: Progress) -> Imp
             raise SpecificationError(
                 "this is neither an OCI layout (index.json) nor a docker-archive (manifest.json)",
                 place=str(path),
-                hint="docker save IMAGE -o FILE   # writes one that is",
+                hint=SAVE_HINT,
             )
         with progress.task(f"importing {name}", None) as task:
             return take(name, config, layers, store, task, source_manifest=source)
@@ -132,36 +132,13 @@ def _checked(digest: Any) -> str:
 
 def _take_layer(diff_id: str, what: str, opener: Opener, store: Store, task: Task) -> None:
     with opener() as stream, store.incoming() as incoming:
-        _write_plain(stream, incoming, what, task)
+        write_plain(stream, incoming, store, what, task)
         if incoming.digest != diff_id:
             raise IntegrityError(
                 f"{what} has other bytes than its config says: "
                 f"{short(incoming.digest)}, expected {short(diff_id)}"
             )
         store.commit(incoming, expected=diff_id)
-
-
-def _write_plain(stream: IO[bytes], incoming: IncomingFile, what: str, task: Task) -> None:
-    """Copy a layer, uncompressing it on the way."""
-    chunk = stream.read(CHUNK)
-    if chunk.startswith(ZSTD_MAGIC):
-        raise SpecificationError(
-            f"{what} is compressed with zstd, which Python before 3.14 does not read",
-            hint="skopeo copy --dest-compress-format gzip …   # or: docker save",
-        )
-    plain = zlib.decompressobj(31) if chunk.startswith(GZIP_MAGIC) else None
-    while chunk:
-        task.advance(len(chunk))
-        try:
-            incoming.write(plain.decompress(chunk) if plain else chunk)
-            while plain is not None and plain.eof and plain.unused_data:
-                rest, plain = plain.unused_data, zlib.decompressobj(31)
-                incoming.write(plain.decompress(rest))
-        except zlib.error as error:
-            raise IntegrityError(f"{what} cannot be uncompressed: {error}") from error
-        chunk = stream.read(CHUNK)
-    if plain is not None and not plain.eof:
-        raise IntegrityError(f"{what} is cut short")
 
 
 # -- the two forms -------------------------------------------------------------------------
@@ -263,17 +240,32 @@ def _parse(data: bytes, what: str, path: Path) -> dict[str, Any]:
 @contextmanager
 def _files(path: Path) -> Iterator[_Files]:
     if not path.exists():
-        raise SpecificationError("there is no such file or directory", place=str(path))
+        raise SpecificationError(
+            "there is no such file or directory", place=str(path), hint=SAVE_HINT
+        )
     try:
         if path.is_dir():
             yield _Directory(path)
         else:
-            with tarfile.open(path) as tar:
+            with _open_tar(path) as tar:
                 yield _Tar(tar)
     except (tarfile.TarError, EOFError, zlib.error) as error:
         raise IntegrityError(f"the archive cannot be read: {error}", place=str(path)) from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise IntegrityError(f"the archive is malformed: {error!r}", place=str(path)) from error
+
+
+def _open_tar(path: Path) -> tarfile.TarFile:
+    try:
+        return tarfile.open(path)
+    except tarfile.ReadError as error:  # it begins like no tar and like no compressed one
+        raise SpecificationError(
+            "this is no tar archive", place=str(path), hint=SAVE_HINT
+        ) from error
+    except OSError as error:
+        raise SpecificationError(
+            f"the archive cannot be opened: {error.strerror or error}", place=str(path)
+        ) from error
 
 
 class _Directory:

@@ -107,7 +107,7 @@ def verify_stored(image: Image, store: Store) -> None:
             raise StorageError(
                 f"image '{image.name}' is not complete in the store: its {what} is missing",
                 place=error.place,
-                hint=f"reprun images build {image.name}",
+                hint=f"reprun images build {image.name}   # an external one: reprun images pull",
             ) from error
         except IntegrityError as error:
             raise IntegrityError(

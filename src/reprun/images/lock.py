@@ -28,6 +28,7 @@ from reprun.images.lockfiles import (
 )
 from reprun.images.model import Image
 from reprun.images.resolve import resolve_debs, resolve_wheels
+from reprun.images.sbom import SBOM_NAME, sbom
 from reprun.images.sealed import check, locked, read_listing
 from reprun.images.tree import tree_digest
 from reprun.images.unpack import unpacked_root
@@ -44,7 +45,7 @@ def lock(
     *,
     image_only: bool = False,
 ) -> Built:
-    """Resolve an image's wishes anew, build it, and write its locks and Dockerfile.
+    """Resolve an image's wishes anew, build it, and write its locks, Dockerfile and SBOM.
 
     With `image_only` the packages and wheels stay as they are locked. The locks are written
     when everything has succeeded: image.lock last, so that a kill in between is noticed.
@@ -64,6 +65,7 @@ def lock(
         fetch(definition, store, progress, sources)
         built = build(definition, store, progress)
     write_lock(definition.directory / "Dockerfile", dockerfile(definition, built.image))
+    write_lock(definition.directory / SBOM_NAME, sbom(definition, built.image).decode())
     write_lock(definition.image_lock, image_lock_text(_still_published(built.lock, definition)))
     return built
 

@@ -20,6 +20,9 @@ from reprun.images.licences import UNKNOWN_WHEEL_LICENCE
 from reprun.images.lockfiles import UNKNOWN_LICENCE, DebEntry, WheelEntry
 from reprun.images.model import Image
 
+SBOM_NAME = "sbom.cdx.json"
+"""What it is called beside the locks, where `images lock` writes it."""
+
 NAMESPACE = uuid.UUID("7c3f6c4e-6d0e-5f5c-9a86-2f4f3f4f6a10")
 """Of the serial numbers: UUID version 5 of an image ID in this namespace."""
 

@@ -34,7 +34,14 @@ def with_table(text: str, catalogue: Catalogue, place: Path) -> str:
 
 def write_table(catalogue: Catalogue, place: Path) -> None:
     """Bring the table in a document up to date."""
-    text = with_table(place.read_text(encoding="utf-8"), catalogue, place)
+    try:
+        before = place.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecificationError(
+            f"the document cannot be read: {getattr(error, 'strerror', None) or error}",
+            place=str(place),
+        ) from error
+    text = with_table(before, catalogue, place)
     write_atomically(place, text.encode())
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from reprun.digests import short
-from reprun.errors import IntegrityError, SpecificationError
+from reprun.errors import InputsGoneError, IntegrityError, SpecificationError
 from reprun.images.catalogue import Catalogue
 from reprun.images.external import (
     External,
@@ -38,7 +38,14 @@ def pin(name: str, catalogue: Catalogue) -> ExternalLock:
     external = catalogue.external(name)
     where = parse_reference(external.repository)
     registry = Registry(where)
-    manifest = _for_this_machine(registry.resolve(external.tag), registry)
+    try:
+        manifest = _for_this_machine(registry.resolve(external.tag), registry)
+    except InputsGoneError as error:
+        raise InputsGoneError(
+            f"{error.message}; image '{name}' stays without a digest",
+            place=str(external.place),
+            hint=f"reprun images import {name} FILE   # a docker-archive or OCI layout of it",
+        ) from error
     config_digest = str(manifest.document()["config"]["digest"])
     facts = config_facts(registry.small_blob(config_digest), name)
     if facts.architecture != external.needs.architecture:
@@ -146,6 +153,10 @@ def export_file(image: Image, store: Store, path: Path) -> None:
     """Write an image as one tar that `docker load`, `podman` and `skopeo` take."""
     if path.exists():
         raise SpecificationError(f"{path} exists already", place=str(path), hint="name a new file")
+    if not path.parent.is_dir():
+        raise SpecificationError(
+            f"there is no directory {path.parent}", place=str(path), hint=f"mkdir -p {path.parent}"
+        )
     temporary = path.with_name(f".{path.name}.part")
     with storage_errors(path.parent):
         try:

@@ -10,23 +10,21 @@ Nothing is ever written through a hard link: files are only made anew and linked
 
 from __future__ import annotations
 
-import hashlib
 import os
-import tarfile
-from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable
+from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
-from typing import IO
 
-from reprun.digests import CHUNK, PREFIX, short
+from reprun.digests import PREFIX, short
 from reprun.errors import IntegrityError
+from reprun.images.extract import WHITEOUT, extract
 from reprun.images.layout import verify_stored
 from reprun.images.model import Image, Layer
 from reprun.images.sealed import EPOCH_NS, arriving, check, locked, read_listing, seal, seal_fits
-from reprun.images.tree import Kind, Listed, inner_path
+from reprun.images.tree import Kind, Listed
 from reprun.store import Store, storage_errors
 
-WHITEOUT = ".wh."
+WORKERS = min(4, max(2, os.cpu_count() or 1))
 OPAQUE = ".wh..wh..opq"
 
 
@@ -45,126 +43,38 @@ def unpacked_root(image: Image, store: Store) -> Path:
         if place.is_dir():
             check(place, f"image '{image.name}'", home)
             return place / "root"
-        with ThreadPoolExecutor(2) as pool:
-            layers = list(pool.map(lambda layer: _layer(layer, image, store, home), image.layers))
+        with ThreadPoolExecutor(WORKERS) as pool:
+            layers = [_layer(layer, image, store, home, pool) for layer in image.layers]
         with arriving(place, home) as partial:
             _merge(layers, partial)
     return place / "root"
 
 
-def _layer(layer: Layer, image: Image, store: Store, home: Path) -> Path:
+def _layer(layer: Layer, image: Image, store: Store, home: Path, pool: Executor) -> Path:
     place = home / "layers" / layer.digest.removeprefix(PREFIX)
     if place.is_dir():
         if not seal_fits(place):
             check(place, f"layer '{layer.comment}' of image '{image.name}'", home)
         return place
+    # From its first byte to its last, beside the copying: a stamp would not show rot that kept
+    # the time. What was copied is thrown away when the bytes turn out to be wrong.
+    verified = pool.submit(store.verify, layer.digest)
     try:
-        # From its first byte to its last: a stamp would not show rot that kept the time.
-        blob = store.verify(layer.digest)
+        with arriving(place, home) as partial:
+            try:
+                extract(store.blob_path(layer.digest), partial, f"layer '{layer.comment}'", pool)
+            finally:
+                verified.result()  # says more than any other complaint about the same bytes
     except IntegrityError as error:
+        if verified.exception() is None:
+            raise
         raise IntegrityError(
             f"image '{image.name}' has changed in the store: its layer '{layer.comment}' "
             f"({short(layer.digest)}…) has other bytes now",
             place=error.place,
             hint=error.hint,
         ) from error
-    with arriving(place, home) as partial:
-        _extract(blob, partial, f"layer '{layer.comment}'")
     return place
-
-
-def _extract(blob: Path, partial: Path, name: str) -> None:
-    """Unpack one layer; whiteouts are only listed, for the merge to honour."""
-    root = partial / "root"
-    entries: dict[str, Listed] = {}
-    hidden: list[str] = []
-    try:
-        with tarfile.open(blob, mode="r:") as tar:
-            for member in tar:
-                path = inner_path(member.name, archive=name)
-                base = path.rpartition("/")[2]
-                if base.startswith(WHITEOUT):
-                    hidden.append(path)
-                elif member.isdev() and path.startswith("dev/"):
-                    continue  # engines give every container a /dev of its own
-                elif path:
-                    _parents(root, path, entries, name)
-                    entries[path] = _place(root / path, member, tar, entries, name)
-    except tarfile.TarError as error:
-        raise IntegrityError(f"{name} cannot be unpacked: {error}", place=str(blob)) from error
-    seal(partial, entries, hidden)
-
-
-def _parents(root: Path, path: str, entries: dict[str, Listed], name: str) -> None:
-    parent = path.rpartition("/")[0]
-    missing = []
-    while parent and parent not in entries:
-        missing.append(parent)
-        parent = parent.rpartition("/")[0]
-    if parent and entries[parent].kind is not Kind.DIRECTORY:
-        raise IntegrityError(f"{name} puts {path} below {parent}, which is no directory")
-    for each in reversed(missing):
-        (root / each).mkdir()
-        entries[each] = Listed(Kind.DIRECTORY, 0o755, "")
-
-
-def _place(
-    target: Path,
-    member: tarfile.TarInfo,
-    tar: tarfile.TarFile,
-    entries: Mapping[str, Listed],
-    name: str,
-) -> Listed:
-    path = inner_path(member.name, archive=name)
-    present = entries.get(path)
-    mode = member.mode & 0o1777
-    if present is not None and not (present.kind is Kind.DIRECTORY and member.isdir()):
-        raise IntegrityError(f"{name} holds {path} twice")
-    if member.isdir():
-        target.mkdir(exist_ok=True)
-        return Listed(Kind.DIRECTORY, mode, "")
-    if member.issym():
-        target.symlink_to(member.linkname)
-        os.utime(target, ns=EPOCH_NS, follow_symlinks=False)
-        return Listed(Kind.SYMLINK, 0o777, member.linkname)
-    if member.islnk():
-        source = inner_path(member.linkname, archive=name)
-        linked = entries.get(source)
-        if linked is None or linked.kind is not Kind.FILE:
-            raise IntegrityError(f"{name} has a hard link out of the tree: {path} -> {source}")
-        root = target.parents[path.count("/")]
-        target.hardlink_to(root / source)
-        return linked
-    if not member.isfile():
-        raise IntegrityError(f"{name} has a member that is no file, directory or link: {path}")
-    stream = tar.extractfile(member)
-    assert stream is not None, "a regular file has contents"
-    return _copy(stream, target, member.size, mode, f"{name}: {path}")
-
-
-def _copy(stream: IO[bytes], target: Path, size: int, mode: int, what: str) -> Listed:
-    sha256 = hashlib.sha256()
-    left = size
-    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        while left:
-            chunk = stream.read(min(CHUNK, left))
-            if not chunk:
-                raise IntegrityError(f"{what} is cut short")
-            sha256.update(chunk)
-            _write_all(descriptor, chunk)
-            left -= len(chunk)
-        os.fchmod(descriptor, mode)
-        os.utime(descriptor, ns=EPOCH_NS)
-    finally:
-        os.close(descriptor)
-    return Listed(Kind.FILE, mode, sha256.hexdigest())
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
 
 
 def _merge(layers: Iterable[Path], partial: Path) -> None:

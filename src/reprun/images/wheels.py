@@ -115,7 +115,7 @@ def _add_member(
         content = tree.spool.add(read)
     archive.check(member, content.sha256)
     path, is_script = _destination(name, archive, target)
-    mode = 0o755 if member.executable or is_script else 0o644
+    mode = (0o755 if member.executable or is_script else 0o644) | member.set_id_bits
     if is_script:
         tree.spool.flush()
         data = b"".join(tree.spool.chunks(content))

@@ -17,29 +17,29 @@ def render_junit(report: Report) -> str:
     numbers = {"tests": total, "failures": failed, "errors": 0, "skipped": len(report.ignored)}
     attributes = {name: str(number) for name, number in numbers.items()}
     root = ET.Element("testsuites", {"name": "reprun", **attributes})
-    suite = ET.SubElement(root, "testsuite", {"name": _clean(report.analysis.name), **attributes})
+    suite = ET.SubElement(root, "testsuite", {"name": clean(report.analysis.name), **attributes})
     properties = ET.SubElement(suite, "properties")
     for name, value in (("verdict", report.sentence), ("generator", report.generator)):
-        ET.SubElement(properties, "property", {"name": name, "value": _clean(value)})
+        ET.SubElement(properties, "property", {"name": name, "value": clean(value)})
     for item in report.items:
         case = ET.SubElement(suite, "testcase", _case(report, item.name))
         if not item.passes:
-            message = {"message": _clean(item.sentence), "type": item.verdict}
-            ET.SubElement(case, "failure", message).text = _clean(_details(item))
+            message = {"message": clean(item.sentence), "type": item.verdict}
+            ET.SubElement(case, "failure", message).text = clean(_details(item))
         else:
-            ET.SubElement(case, "system-out").text = _clean(f"{item.verdict}: {item.sentence}")
+            ET.SubElement(case, "system-out").text = clean(f"{item.verdict}: {item.sentence}")
     for one in report.ignored:
         case = ET.SubElement(suite, "testcase", _case(report, one.name))
-        ET.SubElement(case, "skipped", {"message": _clean(f"ignored: {one.reason}")})
+        ET.SubElement(case, "skipped", {"message": clean(f"ignored: {one.reason}")})
     if report.notes or report.causes:
         lines = [f"cause: {cause}" for cause in report.causes] + list(report.notes)
-        ET.SubElement(suite, "system-out").text = _clean("\n".join(lines))
+        ET.SubElement(suite, "system-out").text = clean("\n".join(lines))
     ET.indent(root, " ")
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, "unicode") + "\n"
 
 
 def _case(report: Report, name: str) -> dict[str, str]:
-    return {"classname": _clean(report.analysis.name), "name": _clean(name), "time": "0"}
+    return {"classname": clean(report.analysis.name), "name": clean(name), "time": "0"}
 
 
 def _details(item: ReportItem) -> str:
@@ -54,6 +54,6 @@ def _details(item: ReportItem) -> str:
     return "\n".join(lines)
 
 
-def _clean(text: str) -> str:
+def clean(text: str) -> str:
     """Return text without the characters that XML 1.0 has no place for."""
     return _NOT_XML.sub("�", text)

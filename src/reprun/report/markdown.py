@@ -14,16 +14,16 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~!&])")
 def render_markdown(report: Report) -> str:
     """Return the verdict, a table of what failed, the bins of the worst and what was left out."""
     mark = "✅" if report.reproduced else "❌"
-    lines = [f"## {mark} {_text(report.analysis.title)}", "", f"**{_text(report.sentence)}**", ""]
+    lines = [f"## {mark} {plain(report.analysis.title)}", "", f"**{plain(report.sentence)}**", ""]
     counts = [f"{number} {verdict}" for verdict, number in report.counts.items()]
     lines += [" · ".join(counts), ""]
-    lines += [f"- cause: {_text(cause)}" for cause in report.causes]
+    lines += [f"- cause: {plain(cause)}" for cause in report.causes]
     lines += [""] if report.causes else []
     failed = [item for item in report.items if not item.passes]
     if failed:
         lines += ["| object | verdict | why |", "|---|---|---|"]
         lines += [
-            f"| {_text(item.name)} | {item.verdict} | {_text(item.sentence)} |"
+            f"| {plain(item.name)} | {item.verdict} | {plain(item.sentence)} |"
             for item in failed[:MOST_FAILURES]
         ]
         if len(failed) > MOST_FAILURES:
@@ -34,32 +34,32 @@ def render_markdown(report: Report) -> str:
     if report.ignored:
         lines += ["| ignored | reason | until |", "|---|---|---|"]
         lines += [
-            f"| {_text(one.name)} | {_text(one.reason)} | {one.expires or 'no date'} |"
+            f"| {plain(one.name)} | {plain(one.reason)} | {one.expires or 'no date'} |"
             for one in report.ignored
         ]
         lines += [""]
-    lines += [f"- {_text(note)}" for note in report.notes]
+    lines += [f"- {plain(note)}" for note in report.notes]
     return "\n".join(lines).rstrip() + "\n"
 
 
 def _explained(item: ReportItem) -> list[str]:
     if not (item.differences or item.needed):
         return []
-    lines = [f"<details><summary>{_text(item.name)}</summary>", ""]
+    lines = [f"<details><summary>{plain(item.name)}</summary>", ""]
     if item.differences:
         lines += ["| bin | run | reference | ratio | pull |", "|---|---:|---:|---:|---:|"]
         lines += [
-            f"| {_text(one.label)} | {shown(one.monitored, 9)} | {shown(one.reference, 9)} "
+            f"| {plain(one.label)} | {shown(one.monitored, 9)} | {shown(one.reference, 9)} "
             f"| {shown(one.ratio)} | {shown(one.pull, 3)} |"
             for one in item.differences
         ]
         lines += [""]
-    lines += [f"{'✓' if one.passed else '✗'} {one.name}: {_text(one.sentence)}  "
+    lines += [f"{'✓' if one.passed else '✗'} {one.name}: {plain(one.sentence)}  "
               for one in item.checks]  # fmt: skip
-    lines += ["", f"To pass: {_text(item.needed)}"] if item.needed else []
+    lines += ["", f"To pass: {plain(item.needed)}"] if item.needed else []
     return [*lines, "", "</details>", ""]
 
 
-def _text(text: str) -> str:
+def plain(text: str) -> str:
     """Return text in which nothing is markup: names come from files, not from us."""
     return _SPECIAL.sub(r"\\\1", " ".join(text.split()))

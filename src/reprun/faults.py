@@ -1,0 +1,186 @@
+"""What is wrong with a document, in sentences of its reader instead of those of a library."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from reprun.errors import did_you_mean
+
+Location = tuple[str | int, ...]
+
+SHA256 = r"^(sha256:)?[0-9a-f]{64}$"
+ADLER32 = r"^[0-9a-f]{8}$"
+NAME = r"^[a-z0-9][a-z0-9._-]*$"
+ROOT_HASH = r"^[0-9a-f]{40,64}$"
+
+MEANING_OF_PATTERN = {
+    SHA256: "must be a sha256, 64 digits of 0-9 and a-f",
+    ADLER32: "must be an adler32, 8 digits of 0-9 and a-f",
+    NAME: "must be a name of small letters, digits, '.', '_' and '-', the first a letter or digit",
+    ROOT_HASH: "must be a hash of 40 to 64 digits of 0-9 and a-f",
+}
+
+EXPECTED = {
+    "string_type": "a text",
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "finite_number": "a finite number",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "tuple_type": "a list",
+    "list_type": "a list",
+    "dict_type": "a mapping of names to values",
+    "mapping_type": "a mapping of names to values",
+    "model_type": "a mapping of fields to values",
+    "model_attributes_type": "a mapping of fields to values",
+    "date_type": "a date like 2026-12-31",
+    "date_from_datetime_parsing": "a date like 2026-12-31",
+    "date_from_datetime_inexact": "a date like 2026-12-31",
+    "date_parsing": "a date like 2026-12-31",
+}
+BOUNDS = {
+    "greater_than": ("gt", "greater than"),
+    "greater_than_equal": ("ge", "at least"),
+    "less_than": ("lt", "less than"),
+    "less_than_equal": ("le", "at most"),
+}
+ALTERNATIVES = ("str", "int", "float", "constrained-float", "bool")
+"""What pydantic appends to the place of a value that may be of several types."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One fault: where in the document, and what."""
+
+    location: Location
+    sentence: str
+
+    def __str__(self) -> str:
+        """Name the field and what is wrong with it."""
+        field = ".".join(map(str, self.location)) or "document"
+        return f"{field}: {self.sentence}"
+
+
+def faults_of(error: ValidationError, model: type[BaseModel]) -> list[Fault]:
+    """Return the faults of a document in the order to mend them, one for each place.
+
+    A misspelt field is unknown under its own name and missing under the right one, so
+    unknown ones come first.
+    """
+    found: dict[Location, Fault] = {}
+    details = error.errors(include_url=False)
+    for each in sorted(details, key=lambda each: each["type"] != "extra_forbidden"):
+        location = tuple(each["loc"])
+        if len(location) > 1 and location[-1] in ALTERNATIVES:
+            location = location[:-1]
+            sentence = f"must be a text, a number, true or false, {_is(each['input'])}"
+        else:
+            sentence = _sentence(each["type"], each, location, model)
+        found.setdefault(location, Fault(location, sentence))
+    # A list whose only entry has a fault counts as empty: that is no fault of its own.
+    empty = {tuple(each["loc"]) for each in details if each["type"] == "too_short"}
+    return [
+        fault
+        for place, fault in found.items()
+        if place not in empty
+        or not any(other[: len(place)] == place for other in found if other != place)
+    ]
+
+
+def _sentence(kind: str, fault: Any, location: Location, model: type[BaseModel]) -> str:
+    given, context = fault["input"], fault.get("ctx", {})
+    match kind:
+        case "extra_forbidden":
+            near = did_you_mean(str(location[-1]), fields_at(model, location[:-1]))
+            said = f"unknown field.{near}"
+        case "missing":
+            said = "this field is missing"
+        case "value_error" | "assertion_error":
+            said = str(context["error"])
+        case "literal_error":
+            allowed = str(context["expected"])
+            known = allowed.replace("'", "").replace(" or ", ", ").split(", ")
+            said = f"must be {allowed}, {_is(given)}.{did_you_mean(str(given), known)}"
+        case "string_pattern_mismatch" if context["pattern"] in MEANING_OF_PATTERN:
+            said = f"{MEANING_OF_PATTERN[context['pattern']]}, {_is(given)}"
+        case "string_too_long":
+            said = f"must be of {context['max_length']} letters at most, has {len(given)}"
+        case "string_too_short":
+            said = "must not be empty"
+        case "too_short":
+            least = _entries(context["min_length"])
+            said = f"must have at least {least}, has {_entries(len(given))}"
+        case _ if kind in BOUNDS:
+            name, words = BOUNDS[kind]
+            said = f"must be {words} {context[name]}, {_is(given)}"
+        case _ if kind in EXPECTED:
+            said = f"must be {EXPECTED[kind]}, {_is(given)}{_advice(kind, given)}"
+        case _:
+            said = str(fault["msg"])
+    return said
+
+
+def _is(value: Any) -> str:
+    """Say what stands there instead."""
+    match value:
+        case None:
+            said = "empty"
+        case bool():
+            said = str(value).lower()
+        case int() | float():
+            said = f"the number {value}"
+        case str():
+            said = repr(_shortened(value))
+        case dict():
+            said = "a mapping"
+        case list() | tuple():
+            said = "a list"
+        case _:
+            said = _shortened(str(value))
+    return f"is {said}"
+
+
+def _advice(kind: str, value: Any) -> str:
+    """Say how to write it, where YAML took it for something else."""
+    if kind == "string_type" and value is not None and not isinstance(value, (dict, list)):
+        return ": put it into quotes"
+    if kind in ("tuple_type", "list_type") and isinstance(value, str):
+        return f": write [{_shortened(value)}]"
+    return ""
+
+
+def _shortened(text: str, most: int = 40) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def _entries(number: int) -> str:
+    return f"{number} entr{'y' if number == 1 else 'ies'}" if number else "none"
+
+
+def fields_at(model: type[BaseModel], location: Sequence[str | int]) -> list[str]:
+    """Return the field names of the model that a location inside a document belongs to."""
+    current: Any = model
+    for part in location:
+        fields = getattr(current, "model_fields", {})
+        annotation = fields[part].annotation if part in fields else None
+        models = [
+            item
+            for item in _types_in(annotation)
+            if isinstance(item, type) and issubclass(item, BaseModel)
+        ]
+        if models:
+            current = models[0]
+    return list(getattr(current, "model_fields", {}))
+
+
+def _types_in(annotation: Any) -> Iterable[Any]:
+    yield annotation
+    for item in getattr(annotation, "__args__", ()):
+        yield from _types_in(item)

@@ -1,0 +1,119 @@
+"""A Snakefile as text: its rules and their directives, each with file and line.
+
+Snakemake itself keeps no line of a directive; a finding without one is hard to act on. This
+reads only what stands in the text: rules made in loops or by modules are not seen.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+_RULE = re.compile(r"^(?P<indent>[ \t]*)(?:rule|checkpoint)(?:[ \t]+(?P<name>\w+))?[ \t]*:")
+_DIRECTIVE = re.compile(r"^(?P<indent>[ \t]+)(?P<name>[a-z_]+)[ \t]*:(?P<rest>.*)$")
+_INCLUDE = re.compile(r"""^[ \t]*include[ \t]*:[ \t]*(?P<quote>["'])(?P<path>[^"']+)(?P=quote)""")
+_QUOTES = re.compile(r"'''|\"\"\"")
+
+
+@dataclass(frozen=True, slots=True)
+class Directive:
+    """One directive of a rule: where it stands and the text after its colon."""
+
+    line: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class RuleText:
+    """One rule as it is written."""
+
+    name: str
+    file: Path
+    line: int
+    directives: Mapping[str, Directive] = field(default_factory=dict)
+
+    def line_of(self, directive: str) -> int:
+        """Return the line of a directive, or of the rule where it has none of that name."""
+        found = self.directives.get(directive)
+        return found.line if found else self.line
+
+
+@dataclass(frozen=True, slots=True)
+class SnakefileText:
+    """A Snakefile with what it includes by a literal name."""
+
+    files: tuple[Path, ...]
+    rules: tuple[RuleText, ...]
+
+    def rule(self, name: str) -> RuleText | None:
+        """Return the rule of that name, if it stands in the text."""
+        return next((rule for rule in self.rules if rule.name == name), None)
+
+    def lines(self) -> Iterator[tuple[Path, int, str]]:
+        """Yield file, line number and text of every line that is no comment."""
+        for file in self.files:
+            text = file.read_text(encoding="utf-8", errors="replace")
+            for number, line in enumerate(text.splitlines(), 1):
+                if not line.lstrip().startswith("#"):
+                    yield file, number, line
+
+
+def read_snakefile(path: Path) -> SnakefileText:
+    """Read a Snakefile and what it includes; an include that does not exist is left out."""
+    files: list[Path] = []
+    rules: list[RuleText] = []
+    waiting = [path]
+    while waiting:
+        file = waiting.pop(0)
+        if file in files or not file.is_file():
+            continue
+        files.append(file)
+        text = file.read_text(encoding="utf-8", errors="replace")
+        rules += _rules(file, text)
+        included = filter(None, map(_INCLUDE.match, text.splitlines()))
+        waiting += [file.parent / found["path"] for found in included]
+    return SnakefileText(tuple(files), tuple(rules))
+
+
+def _rules(file: Path, text: str) -> Iterator[RuleText]:
+    """Yield the rules of a file. What stands in a string of several lines is no directive."""
+    name, line_of_rule, indent = "", 0, -1
+    level: int | None = None
+    directives: dict[str, Directive] = {}
+    current: str | None = None
+    quoted = False
+    for number, line in enumerate(text.splitlines(), 1):
+        began_quoted = quoted
+        if len(_QUOTES.findall(line)) % 2:
+            quoted = not quoted
+        if began_quoted:
+            if current is not None:
+                old = directives[current]
+                directives[current] = Directive(old.line, f"{old.text}\n{line}")
+            continue
+        bare = line.strip()
+        if not bare or bare.startswith("#"):
+            continue
+        depth = len(line) - len(line.lstrip())
+        if name and depth <= indent:
+            yield RuleText(name, file, line_of_rule, directives)
+            name, current = "", None
+        if start := _RULE.match(line):
+            name = start["name"] or f"at line {number}"
+            line_of_rule, indent, level = number, len(start["indent"]), None
+            directives, current = {}, None
+            continue
+        if not name:
+            continue
+        found = _DIRECTIVE.match(line)
+        if found and (level is None or depth == level):
+            level = depth
+            current = found["name"]
+            directives[current] = Directive(number, found["rest"])
+        elif current is not None:
+            old = directives[current]
+            directives[current] = Directive(old.line, f"{old.text}\n{line}")
+    if name:
+        yield RuleText(name, file, line_of_rule, directives)

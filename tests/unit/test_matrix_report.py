@@ -1,0 +1,85 @@
+"""The matrix as people and CI see it: nothing that did not run is green."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from reprun.matrix import exit_code
+from reprun.report.matrix import (
+    CellReport,
+    MatrixReport,
+    matrix_html,
+    matrix_json,
+    matrix_junit,
+    matrix_markdown,
+    matrix_sentence,
+    matrix_text,
+)
+
+
+def cell(state: Any, name: str = "a", **fields: Any) -> CellReport:
+    codes = {"reproduced": 0, "not reproduced": 1, "failed": 4, "not run": 3}
+    given: dict[str, Any] = {
+        "variant": "columnar",
+        "image": "columnar",
+        "sentence": f"{state}: so <it> is",
+    }
+    given["exit_code"] = codes[state]
+    return CellReport(analysis=name, state=state, **(given | fields))
+
+
+def matrix(*cells: CellReport) -> MatrixReport:
+    return MatrixReport(
+        generator="reprun",
+        started=dt.datetime(2026, 11, 22, tzinfo=dt.UTC),
+        wall_seconds=1.0,
+        sentence=matrix_sentence(cells),
+        cells=cells,
+    )
+
+
+def test_exit_codes() -> None:
+    good, bad = cell("reproduced"), cell("not reproduced")
+    failed, absent = cell("failed"), cell("not run")
+    assert exit_code(matrix(good, absent)) == 0
+    assert exit_code(matrix(good, bad, absent)) == 1
+    assert exit_code(matrix(good, bad, failed)) == 4
+    assert exit_code(matrix(failed, cell("failed", exit_code=6))) == 6
+    assert exit_code(matrix(absent)) == 5
+    assert exit_code(matrix()) == 5
+
+
+def test_sentences() -> None:
+    good, bad = cell("reproduced", "good"), cell("not reproduced", "bad")
+    absent = cell("not run", "far")
+    assert matrix(good).sentence == "reproduced: 1 cell"
+    assert matrix(good, absent).sentence == "reproduced: 1 cell; 1 not run (far/columnar)"
+    assert matrix(good, bad).sentence == "not reproduced: 1 of 2 cells (bad/columnar)"
+    assert matrix(absent).sentence == "no cell could run; 1 not run (far/columnar)"
+
+
+def test_only_what_is_reproduced_is_green() -> None:
+    absent = matrix(cell("not run", hint="do <this>"))
+    assert '<header class="bad">' in matrix_html(absent)
+    assert matrix_markdown(absent).startswith("## ❌")
+    both = matrix(cell("reproduced", report="../a/report.html"), cell("not run", "b"))
+    page = matrix_html(both)
+    assert '<header class="good">' in page
+    assert page.count("s-reproduced") == page.count(".s-reproduced") + 1
+    assert 'href="../a/report.html"' in page
+    assert '<span class="cell s-not-run">' in page
+    for state in ("failed", "not reproduced"):
+        spoiled = matrix(cell("reproduced"), cell(state, "b"))
+        assert '<header class="bad">' in matrix_html(spoiled)
+        assert matrix_markdown(spoiled).startswith("## ❌")
+
+
+def test_text_of_others_is_no_markup() -> None:
+    found = matrix(cell("failed", hint="do <this>", title="<b>", sentence="one\ntwo \x1b[1m"))
+    page = matrix_html(found)
+    assert "do &lt;this&gt;" in page
+    assert "<b>" not in page
+    assert "one …" in matrix_text(found, 100)
+    assert "\x1b" not in matrix_junit(found)
+    assert MatrixReport.model_validate_json(matrix_json(found)) == found

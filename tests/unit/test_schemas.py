@@ -1,0 +1,57 @@
+"""Published schemas and the page of fields are what the models say today."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from reprun.schemas import MODELS, descriptions, documents, models_in, page, schema_of
+from tests.unit.test_spec import GOOD
+
+ROOT = Path(__file__).resolve().parents[2]
+MADE = documents()
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_what_is_published_is_of_today(name: str) -> None:
+    assert (ROOT / "docs" / name).read_text(encoding="utf-8") == MADE[name], "type: tools/schemas"
+
+
+@pytest.mark.parametrize("name", ["analysis", "manifest", "snapshot"])
+def test_every_field_has_a_meaning(name: str) -> None:
+    for model in models_in(MODELS[name][0]):
+        assert set(descriptions(model)) >= set(model.model_fields), model.__name__
+        for field in model.model_fields:
+            assert f"| `{field}` | " in page()
+
+
+def valid(name: str, document: Any) -> bool:
+    schema = schema_of(name)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    return bool(jsonschema.Draft202012Validator(schema).is_valid(document))
+
+
+def test_the_schema_of_an_analysis() -> None:
+    real = yaml.safe_load((ROOT / "examples/cms-h4l/analysis.yaml").read_text())
+    assert valid("analysis", real)
+    assert valid("analysis", yaml.safe_load(GOOD))
+    assert not valid("analysis", real | {"titel": "x"})
+    assert not valid("analysis", real | {"dphep_level": 2})
+    assert not valid("analysis", real | {"datasets": {"a": 3}})
+
+
+def test_the_schema_of_a_manifest() -> None:
+    for path in (ROOT / "examples").glob("*/data/*.yaml"):
+        assert valid("manifest", yaml.safe_load(path.read_text())), path
+    assert not valid("manifest", {"title": "x", "files": []})
+
+
+def test_the_schemas_are_json() -> None:
+    for name, text in MADE.items():
+        if name.endswith(".json"):
+            assert json.loads(text)["properties"]
