@@ -69,6 +69,7 @@ schemas: setup
 benchmark: setup-test
 	@.venv/bin/python benchmarks/run.py
 	@.venv/bin/python benchmarks/data.py
+	@.venv/bin/python benchmarks/compare.py --histcmp build/histcmp
 
 .PHONY: benchmark-dimuon
 benchmark-dimuon: setup-test

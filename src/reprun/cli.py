@@ -269,7 +269,7 @@ def compare(
     if calibrate is not None:
         print(calibrate_files(files, calibrate, output_format), end="")
         return
-    report = compare_files(files, html=html)
+    report = compare_files(files, html=html, draw=output_format == "json")
     if output_format == "text":
         from reprun.screens import print_report  # noqa: PLC0415
 

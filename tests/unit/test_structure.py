@@ -40,6 +40,7 @@ FLOW = (
     "reprun.histograms",
     "reprun.reference",
     "reprun.compare",
+    "reprun.drift",
     "reprun.report",
     "reprun.schemas",
     "reprun.judge",
