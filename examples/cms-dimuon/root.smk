@@ -36,6 +36,7 @@ rule fill:
         config["image"]
     resources:
         mem_mb=2000,
+        kubernetes_memory_limit="2000Mi",
     shell:
         "{params.root} 'code/root/fill.C+(\"{params.dataset}\", \"{input.events}\","
         " {params.max_events}, {params.fraction}, \"{output.histograms}\", \"{output.cutflow}\")'"
@@ -55,6 +56,7 @@ rule fit:
         config["image"]
     resources:
         mem_mb=2000,
+        kubernetes_memory_limit="2000Mi",
     shell:
         "{params.root} 'code/root/fit.C(\"{input.histograms}\", \"{output.values}\", \"{output.errors}\")'"
 
@@ -76,6 +78,7 @@ rule plot:
         config["image"]
     resources:
         mem_mb=2000,
+        kubernetes_memory_limit="2000Mi",
     shell:
         "{params.root} 'code/root/plot.C(\"{params.dataset}\", \"{input.histograms}\","
         " \"{input.cutflow}\", \"{input.values}\", \"{input.errors}\", \"{output}\")'"
