@@ -15,6 +15,7 @@ help:
 	@echo "make lint       ruff and mypy"
 	@echo "make schemas    docs/schemas and docs/analysis-yaml.md from the models"
 	@echo "make benchmark  print speeds as ratios (docs: benchmarks/README.md)"
+	@echo "make benchmark-dimuon  event loops on 5 million events (some minutes)"
 	@echo "make clean      remove the environment and build products, not the store"
 
 .PHONY: setup
@@ -70,6 +71,10 @@ benchmark: setup-test
 	@.venv/bin/python benchmarks/matrix.py
 	@.venv/bin/python benchmarks/data.py
 	@.venv/bin/python benchmarks/compare.py --histcmp build/histcmp
+
+.PHONY: benchmark-dimuon
+benchmark-dimuon: setup-test
+	@.venv/bin/python benchmarks/dimuon.py
 
 .PHONY: clean
 clean:
