@@ -16,6 +16,7 @@ help:
 	@echo "make tutorial   the answers in docs/tutorial.md, from its commands: look at the difference"
 	@echo "make schemas    docs/schemas and docs/analysis-yaml.md from the models"
 	@echo "make benchmark  print speeds as ratios (docs: benchmarks/README.md)"
+	@echo "make benchmark-dimuon  event loops on 5 million events (some minutes)"
 	@echo "make clean      remove the environment and build products, not the store"
 
 .PHONY: setup
@@ -72,8 +73,13 @@ tutorial: setup-test
 .PHONY: benchmark
 benchmark: setup-test
 	@.venv/bin/python benchmarks/run.py
+	@.venv/bin/python benchmarks/matrix.py
 	@.venv/bin/python benchmarks/data.py
 	@.venv/bin/python benchmarks/compare.py --histcmp build/histcmp
+
+.PHONY: benchmark-dimuon
+benchmark-dimuon: setup-test
+	@.venv/bin/python benchmarks/dimuon.py
 
 .PHONY: clean
 clean:
