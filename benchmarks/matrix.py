@@ -33,10 +33,8 @@ def main() -> None:
     for cell in cells:
         steps = cell["step_seconds"]
         if isinstance(steps, float):
-            ratio = steps / CELL_SECONDS
-            print(
-                f"{cell['analysis']}/{cell['variant']}: {steps:.1f} s of steps, {ratio:.2f} of the limit"
-            )
+            part = f"{steps / CELL_SECONDS:.2f} of the limit"
+            print(f"{cell['analysis']}/{cell['variant']}: {steps:.1f} s of steps, {part}")
     states = ", ".join(f"{n} {state}" for state, n in Counter(c["state"] for c in cells).items())
     print(f"matrix: {seconds:.1f} s, {seconds / TARGET_SECONDS:.2f} of the limit ({states})")
 

@@ -48,6 +48,8 @@ FLOW = (
     "reprun.reana",
     "reprun.matrix",
     "reprun.blessing",
+    "reprun.author",
+    "reprun.citing",
     "reprun.console",
     "reprun.screens",
     "reprun.screens_author",
