@@ -27,7 +27,7 @@ from tests.http_server import Server, misbehaving_server
 
 ROOT = Path(__file__).resolve().parents[1]
 DAEMON_SECONDS = 60
-SHARED = ("blobs", "holds", "incoming", "roots", "stamps", "unpacked")
+SHARED = ("blobs", "holds", "incoming", "reana-client", "roots", "stamps", "unpacked")
 
 
 @pytest.fixture(scope="session")
