@@ -134,6 +134,7 @@ def validate(_token: str, directory: str) -> Any:
     try:
         path = "reana.yaml"
         specification = load_reana_spec(path, directory)
+        _refuse_functions(specification)
         found = validate_reana_yaml(specification)
         if found:
             raise ValueError(f"REANA's validation warns: {json.dumps(found)}")
@@ -144,6 +145,19 @@ def validate(_token: str, directory: str) -> Any:
         os.chdir(before)
         shutil.rmtree(Path(directory, ".snakemake"), ignore_errors=True)
     return json.loads(json.dumps(specification, sort_keys=True))
+
+
+def _refuse_functions(specification: Any) -> None:
+    """Name what the client could not send: it gives every named value of a rule to JSON."""
+    for step in specification["workflow"]["specification"].get("steps", []):
+        for part in ("inputs", "outputs", "params"):
+            for name, value in step[part].items():
+                if callable(value):
+                    raise TypeError(
+                        f"rule {step['name']}: `{name}` among its {part} is a function, which "
+                        "reana-client cannot send; write the files in its place, or an input "
+                        "function without a name"
+                    )
 
 
 def about(token: str) -> Any:
