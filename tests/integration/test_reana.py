@@ -19,7 +19,13 @@ import pytest
 
 from reprun.backends.planned import plan_steps
 from reprun.cell import RunRequest, load_cell
-from reprun.errors import EngineError, IntegrityError, SpecificationError, StepFailedError
+from reprun.errors import (
+    EngineError,
+    IntegrityError,
+    InterruptedRunError,
+    SpecificationError,
+    StepFailedError,
+)
 from reprun.images.catalogue import Catalogue
 from reprun.images.model import Image
 from reprun.lock import write_lock
@@ -355,9 +361,19 @@ def test_the_second_step_fails_and_the_end_of_its_log_is_shown(site: Site) -> No
     assert len(site.server.workflows) == 2
 
 
+class _CtrlC(Silent):
+    """Progress at which somebody types Ctrl-C when the workflow waits."""
+
+    def say(self, message: str) -> None:
+        if message.endswith(" is pending"):
+            raise InterruptedRunError("interrupted")
+
+
 def test_following_that_was_cut_off_goes_on(site: Site) -> None:
     site.server.hold.clear()
-    assert isinstance(site.submit(follow=False), Submission)
+    with pytest.raises(InterruptedRunError, match=r"goes on on http") as interrupted:
+        submit(site.request, site.remote, site.store, _CtrlC())
+    assert "reprun submit mini --follow" in str(interrupted.value.hint)
     state = read_submission(site.run_directory)
     assert state is not None
     assert state.phase == "started"

@@ -83,7 +83,13 @@ def _described(error: BaseException) -> dict[str, Any]:
 
 
 def _said(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"
+    """Return what an error says; bravado's own say nothing, but what they were raised from does."""
+    known: BaseException | None = error
+    while known is not None:
+        if str(known):
+            return f"{type(known).__name__}: {known}"
+        known = known.__cause__ or known.__context__
+    return f"{type(error).__name__}: the server does not answer"
 
 
 def _http(status: int, text: str, headers: Any) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from reprun.digests import short
 from reprun.errors import (
     EngineError,
     IntegrityError,
+    InterruptedRunError,
     OutputMissingError,
     SpecificationError,
     StepFailedError,
@@ -148,7 +149,13 @@ def submit(
             _start(keeper, client, progress)
             if not request.follow:
                 return keeper.submission
-            _follow(keeper, client, remote, progress)
+            try:
+                _follow(keeper, client, remote, progress)
+            except (KeyboardInterrupt, InterruptedRunError) as error:
+                raise InterruptedRunError(
+                    f"interrupted; {keeper.submission.label} goes on on {remote.address}",
+                    hint=f"reprun submit {cell.analysis.name} --follow   # goes on following",
+                ) from error
             return _fetch_and_judge(keeper, cell, client, progress)
 
 
