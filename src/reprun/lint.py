@@ -145,7 +145,8 @@ def _of_the_document(cell: Cell) -> Iterator[Finding]:
                 f"the exception for '{rule.match}' expired on {rule.expires}",
                 "remove it, or give a new date and say why in `reason`",
             )
-    if not cell.analysis.citations:
+    named = [dataset.doi or dataset.record for dataset in cell.analysis.datasets.values()]
+    if not cell.analysis.citations and not any(named):
         yield Finding(
             "warning",
             path,
