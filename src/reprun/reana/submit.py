@@ -140,6 +140,9 @@ def submit(
                 exported, specification = prepare_export(
                     cell, directory, request.registry, request.images, store, progress
                 )
+                if submission is not None and submission.images != exported.images:
+                    progress.say(f"{submission.label} was made for other images; submitting anew")
+                    submission = None
             if submission is None:
                 assert exported is not None
                 submission = _begin(cell, exported, remote, version)
@@ -164,6 +167,13 @@ def finish(request: RunRequest, remote: Remote, store: Store, progress: Progress
     cell = remote_cell(request, store)
     with alone(cell.run_directory), connected(remote, store, progress) as client:
         submission = submission_of(cell, remote)
+        if submission.inputs != cell.plan.inputs.digest:
+            # The record would name inputs that the cluster never saw.
+            raise SpecificationError(
+                f"{submission.label} was submitted with other inputs than those of now",
+                place=str(cell.run_directory),
+                hint=f"reprun submit {cell.analysis.name} --follow   # with the options of then",
+            )
         keeper = _Keeper(submission, cell.run_directory)
         status = str(client.status(submission.remote)["status"])
         if status not in ENDED:
