@@ -306,7 +306,10 @@ def bless(
         analysis, variant, dataset, tier, results, reason=reason, author=author
     ):
         print(name)
-    print(f"blessed and locked; now: reprun run {analysis}")
+    which = f" --variant {variant}" if variant else ""
+    which += f" --data {dataset}" if dataset else ""
+    which += f" {tier.option}" if tier else ""
+    print(f"blessed and locked; now: reprun run {analysis}{which}")
 
 
 @app.command()
