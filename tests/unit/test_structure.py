@@ -44,6 +44,7 @@ FLOW = (
     "reprun.schemas",
     "reprun.judge",
     "reprun.run",
+    "reprun.reana_project",
     "reprun.matrix",
     "reprun.blessing",
     "reprun.console",
@@ -56,6 +57,7 @@ FLOW = (
     "reprun.cli_data",
     "reprun.cli_conditions",
     "reprun.cli_author",
+    "reprun.cli_reana_project",
     "reprun.cli",
     "reprun.__main__",
     "snakemake_executor_plugin_reprun",
@@ -69,6 +71,7 @@ TALKING = {
     "reprun.cli_data",
     "reprun.cli_conditions",
     "reprun.cli_author",
+    "reprun.cli_reana_project",
     "reprun.cli",
     "reprun.__main__",
 }
