@@ -83,7 +83,7 @@ def reader() -> str:
     if not interpreter:
         return "reprun's own reader"
     done = subprocess.run(
-        [interpreter, "-c", "import reana_commons as r; print(r.__version__)"],
+        [interpreter, "-I", "-c", "import reana_commons as r; print(r.__version__)"],
         capture_output=True,
         text=True,
         check=False,
@@ -163,7 +163,8 @@ def _by_reana(feature: Feature, run: Evidence, interpreter: str) -> Iterator[Jud
         asked, told = Path(home) / "asked.json", Path(home) / "told.json"
         asked.write_text(json.dumps(evidence_document(run)), encoding="utf-8")
         done = subprocess.run(
-            [interpreter, str(BRIDGE), str(feature.path), str(asked), str(told)],
+            # Isolated: no module beside the bridge may pass for one of the parser's.
+            [interpreter, "-I", str(BRIDGE), str(feature.path), str(asked), str(told)],
             capture_output=True,
             text=True,
             check=False,
