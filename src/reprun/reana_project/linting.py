@@ -158,9 +158,9 @@ def _of_the_jobs(
     made = {output for step in steps for output in step.outputs}
     for step in steps:
         rule = text.rule(step.rule)
-        wanted = [("input", name) for name in step.inputs]
-        wanted += [("shell", word) for word in _words(step.command)]
-        for directive, name in dict.fromkeys(wanted):
+        wanted = {name: "shell" for name in _words(step.command)}
+        wanted |= dict.fromkeys(step.inputs, "input")
+        for name, directive in wanted.items():
             if name in there and name not in declared and name not in made:
                 file, line = (rule.file, rule.line_of(directive)) if rule else (snakefile, 1)
                 yield _undeclared(file, line, f"rule {step.rule}", name, step.rule)
