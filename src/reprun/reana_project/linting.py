@@ -158,7 +158,7 @@ def _of_the_jobs(
     made = {output for step in steps for output in step.outputs}
     for step in steps:
         rule = text.rule(step.rule)
-        wanted = {name: "shell" for name in _words(step.command)}
+        wanted = dict.fromkeys(_words(step.command), "shell")
         wanted |= dict.fromkeys(step.inputs, "input")
         for name, directive in wanted.items():
             if name in there and name not in declared and name not in made:
