@@ -38,7 +38,7 @@ def run_project(
     from reprun.reana_project.report import render_text  # noqa: PLC0415
     from reprun.reana_project.running import ProjectRequest  # noqa: PLC0415
     from reprun.reana_project.running import run_project as run  # noqa: PLC0415
-    from reprun.record import REPORT_JSON  # noqa: PLC0415
+    from reprun.record import REPORT_HTML  # noqa: PLC0415
     from reprun.store import Store  # noqa: PLC0415
 
     request = ProjectRequest(
@@ -54,5 +54,5 @@ def run_project(
     if output_format == "json":
         print(outcome.report.model_dump_json(indent=1))
     else:
-        print(render_text(outcome.report, outcome.directory / REPORT_JSON), end="")
+        print(render_text(outcome.report, outcome.directory / REPORT_HTML), end="")
     raise typer.Exit(0 if outcome.report.passed else 1)

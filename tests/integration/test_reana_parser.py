@@ -5,14 +5,21 @@ The parser is installed from PyPI in a Python of its own: it wants jsonschema < 
 
 from __future__ import annotations
 
+import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import jsonschema
 import pytest
+import yaml
 
+from reprun.errors import SpecificationError
 from reprun.reana_project.acceptance import VARIABLE, by_us, judge_features, reader
 from reprun.reana_project.gherkin import read_feature
+from reprun.reana_project.specification import read_project
 from tests.integration.shell import ROOT
 from tests.reana_evidence import evidence
 
@@ -92,3 +99,51 @@ def test_a_python_without_the_parser_is_refused(monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(Exception, match="has no reana-commons") as caught:
         reader()
     assert "pip install" in str(caught.value.hint)  # type: ignore[attr-defined]
+
+
+def schema_of(interpreter: Path) -> dict[str, Any]:
+    [path] = interpreter.parents[1].glob("lib/*/site-packages/reana_commons/validation/schemas/*")
+    schema: dict[str, Any] = json.loads(path.read_text())
+    return schema
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "good"),
+    [
+        ("", "", True),
+        ("kubernetes_uid: 1000", "kubernetes_uid: many", False),
+        ("kubernetes_uid: 1000", "kubernetes_cpu_limit: 500m", True),
+        ("kubernetes_uid: 1000", "unpacked_img: true", True),
+        ("kubernetes_uid: 1000", "compute_backend: laptop", False),
+        ("kubernetes_uid: 1000", "compute_backend: slurmcern", True),
+        ("kubernetes_uid: 1000", "color: green", False),
+        ("version: 0.9.0", "metadata: {title: old}", False),
+        ("version: 0.9.0", "workspace: {retention_days: {'**': 3}}", True),
+        ("type: serial", "type: shell", False),
+        ("  files:\n    - tests/fit.feature", "  - tests/fit.feature", False),
+        ("  parameters:\n", "  options: {}\n  parameters:\n", True),
+    ],
+)
+def test_reanas_schema_takes_and_refuses_the_same_documents(
+    interpreter: Path, tmp_path: Path, old: str, new: str, good: bool
+) -> None:
+    project = tmp_path / "project"
+    shutil.copytree(ROOT / "tests" / "data" / "reana" / "serial-root", project)
+    path = project / "reana.yaml"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1) if old else text)
+    validator = jsonschema.Draft7Validator(schema_of(interpreter))
+    assert validator.is_valid(yaml.safe_load(path.read_text())) == good
+    if good:
+        assert read_project(path).type == "serial"
+    else:
+        with pytest.raises(SpecificationError):
+            read_project(path)
+
+
+@pytest.mark.parametrize("name", ["serial-root/reana", "tracks/reana-snakemake", "notebook/reana"])
+def test_our_projects_are_good_to_reanas_schema(interpreter: Path, name: str) -> None:
+    path = ROOT / "tests" / "data" / "reana" / f"{name}.yaml"
+    document = yaml.safe_load(path.read_text())
+    jsonschema.Draft7Validator(schema_of(interpreter)).validate(document)

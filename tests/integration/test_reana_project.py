@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from reprun.backends.planned import plan_steps
 from reprun.images.catalogue import Catalogue
 from reprun.images.ensure import ensure
 from reprun.progress import Silent
@@ -94,6 +96,11 @@ def test_a_serial_project_with_root_macros(work: Shell, catalogue: Catalogue, st
     assert [step["rule"] for step in record["steps"]] == ["toys", "toys", "fit"]
     assert {step["memory_limit_bytes"] for step in record["steps"]} == {2 << 30}
     assert "kubernetes_uid 1000 is ignored" in done.stdout
+    page = (work.directory / "results" / "serial-root" / "reana" / "report.html").read_text()
+    assert "Twice as many events" in page
+    assert "was replaced by root-6.40" in page
+    assert "<script" not in page
+    assert not re.search(r"(?:src|href)=\"(?!data:)", page)
 
 
 def test_a_snakemake_project_with_configfile_and_includes(work: Shell) -> None:
@@ -223,3 +230,25 @@ def test_files_that_would_not_be_uploaded_are_found(work: Shell) -> None:
         (("select.smk", 2), "code/select_tracks.py"),
         (("summary.smk", 2), "code/summary.py"),
     }
+
+
+def test_limits_that_rules_give_for_reana(tmp_path: Path) -> None:
+    def rule(name: str, resources: str) -> str:
+        return (
+            f'rule {name}:\n    output: "{name}"\n    container: "columnar"\n'
+            f'    resources: {resources}\n    shell: "touch {{output}}"\n'
+        )
+
+    (tmp_path / "Snakefile").write_text(
+        'rule all:\n    input: "a", "b", "c", "d"\n'
+        + rule("a", 'kubernetes_memory_limit="1Gi", kubernetes_job_timeout=90')
+        + rule("b", 'mem_mb=100, kubernetes_memory_limit="1Gi", runtime=5')
+        + rule("c", "threads=1")
+        + rule("d", 'kubernetes_memory_limit="lots"')
+    )
+    planned = plan_steps(tmp_path, "Snakefile", ["Snakefile"], [], {}, [])
+    steps = {step.rule: step for step in planned}
+    assert (steps["a"].memory_mb, steps["a"].minutes) == (1024, 1.5)
+    assert (steps["b"].memory_mb, steps["b"].minutes) == (100, 5)
+    assert (steps["c"].memory_mb, steps["c"].minutes) == (None, None)
+    assert "'lots' is no amount of memory" in (steps["d"].fault or "")

@@ -26,6 +26,7 @@ from reprun.reana_project.acceptance import Judged, judge_features, reader, refu
 from reprun.reana_project.evidence import Evidence, job_of
 from reprun.reana_project.gherkin import Feature, read_feature
 from reprun.reana_project.images import parse_image_map
+from reprun.reana_project.page import render_page
 from reprun.reana_project.parameters import as_scalars, parameters_for
 from reprun.reana_project.report import ProjectReport, make_report
 from reprun.reana_project.specification import ReanaProject, read_project
@@ -42,6 +43,7 @@ from reprun.reana_project.workflows import (
 )
 from reprun.record import (
     RECORD,
+    REPORT_HTML,
     REPORT_JSON,
     EngineRecord,
     ImageRecord,
@@ -96,7 +98,7 @@ def run_project(request: ProjectRequest, store: Store, progress: Progress) -> Pr
     parameters = parameters_for(project, request.parameters)
     images = parse_image_map(request.image_map)
     with alone(run_directory):
-        for stale in (RECORD, REPORT_JSON):
+        for stale in (RECORD, REPORT_JSON, REPORT_HTML):
             (run_directory / stale).unlink(missing_ok=True)
         workspace = run_directory / "workspace"
         staged = stage(project, workspace)
@@ -138,6 +140,8 @@ def run_project(request: ProjectRequest, store: Store, progress: Progress) -> Pr
         )
         place = run_directory / REPORT_JSON
         write_atomically(place, (report.model_dump_json(indent=1) + "\n").encode())
+        page = render_page(report, workspace)
+        write_atomically(run_directory / REPORT_HTML, page.encode())
     _raise_what_failed(report, record, run_directory)
     return ProjectOutcome(report, record, run_directory)
 
