@@ -13,8 +13,10 @@ help:
 	@echo "make images-everywhere  build columnar under Python 3.11, 3.12 and 3.13, as two users;"
 	@echo "                name them with PYTHONS='…', other images with IMAGES='…'"
 	@echo "make lint       ruff and mypy"
+	@echo "make tutorial   the answers in docs/tutorial.md, from its commands: look at the difference"
 	@echo "make schemas    docs/schemas and docs/analysis-yaml.md from the models"
 	@echo "make benchmark  print speeds as ratios (docs: benchmarks/README.md)"
+	@echo "make benchmark-dimuon  event loops on 5 million events (some minutes)"
 	@echo "make clean      remove the environment and build products, not the store"
 
 .PHONY: setup
@@ -64,10 +66,20 @@ lint: setup-test
 schemas: setup
 	@.venv/bin/python tools/schemas
 
+.PHONY: tutorial
+tutorial: setup-test
+	@.venv/bin/python -m tests.integration.tutorial "$$(mktemp -d)"
+
 .PHONY: benchmark
 benchmark: setup-test
 	@.venv/bin/python benchmarks/run.py
+	@.venv/bin/python benchmarks/matrix.py
 	@.venv/bin/python benchmarks/data.py
+	@.venv/bin/python benchmarks/compare.py --histcmp build/histcmp
+
+.PHONY: benchmark-dimuon
+benchmark-dimuon: setup-test
+	@.venv/bin/python benchmarks/dimuon.py
 
 .PHONY: clean
 clean:

@@ -11,9 +11,9 @@ from reprun.histograms import read_all
 from reprun.images.catalogue import Catalogue
 from reprun.lock import compute_lock, write_lock
 from reprun.project import Project
-from reprun.record import read_record
+from reprun.record import RunRecord, read_record
 from reprun.reference import bless
-from reprun.spec import Tier, load_analysis
+from reprun.spec import Analysis, Tier, load_analysis
 
 
 def bless_last_run(
@@ -28,7 +28,8 @@ def bless_last_run(
 ) -> list[str]:
     """Write the last run's objects as reference and lock them; return the paths written.
 
-    Raises SpecificationError when there is no finished run, or no reason or author.
+    Raises SpecificationError when there is no finished run, or none with the parameters of
+    analysis.yaml, or no reason or author.
     """
     project = Project.find()
     directory = project.analysis_directory(name)
@@ -42,6 +43,7 @@ def bless_last_run(
             place=str(run_directory),
             hint=f"reprun run {analysis.name}",
         )
+    _refuse_other_parameters(analysis, record, tier)
     if not reason.strip():
         raise SpecificationError(
             "a reference needs a reason", hint=f'reprun bless {name} --reason "…"'
@@ -60,6 +62,23 @@ def bless_last_run(
     written = bless(reference, objects, record, reason=reason.strip(), author=who)
     write_lock(compute_lock(analysis, directory, Catalogue(project.images)), directory)
     return [str(reference / file) for file in written]
+
+
+def _refuse_other_parameters(analysis: Analysis, record: RunRecord, tier: Tier | None) -> None:
+    """Refuse a run with `-p`: no plain run would repeat it, and of seeds none would need to."""
+    _, variant = analysis.variant(record.variant)
+    declared = {**analysis.parameters, **variant.parameters}
+    if tier is not None:
+        declared[tier.parameter] = tier.value
+    ran = record.inputs.parameters
+    for name, value in declared.items():
+        if name in ran and ran[name] != value:
+            raise SpecificationError(
+                f"the last run of {analysis.name} had {name}={ran[name]}, analysis.yaml says "
+                f"{value}: a reference is what a run without -p repeats",
+                hint=f"reprun run {analysis.name}{f' {tier.option}' if tier else ''}"
+                f"   # or write {name}: {ran[name]} into analysis.yaml",
+            )
 
 
 def _git_user() -> str:

@@ -309,7 +309,7 @@ def compare(
     if calibrate is not None:
         print(calibrate_files(files, calibrate, output_format), end="")
         return
-    report = compare_files(files, html=html)
+    report = compare_files(files, html=html, draw=output_format == "json")
     if output_format == "text":
         from reprun.screens import print_report  # noqa: PLC0415
 
@@ -390,13 +390,23 @@ def list_analyses(
 
 
 @app.command()
-def show(analysis: AnalysisArgument) -> None:
+def show(
+    analysis: AnalysisArgument,
+    results: ResultsOption = Path("results"),
+    output_format: FormatOption = "text",
+) -> None:
     """Show an analysis: variants, datasets, outputs, how each object is compared."""
     from reprun.project import Project  # noqa: PLC0415
-    from reprun.screens import print_analysis  # noqa: PLC0415
+    from reprun.screens import analysis_document, print_analysis  # noqa: PLC0415
     from reprun.spec import load_analysis  # noqa: PLC0415
 
-    print_analysis(load_analysis(Project.find().analysis_directory(analysis)))
+    directory = Project.find().analysis_directory(analysis)
+    loaded = load_analysis(directory)
+    if output_format == "json":
+        document = analysis_document(loaded, directory, results)
+        print(json.dumps(document, indent=1, ensure_ascii=False))
+    else:
+        print_analysis(loaded)
 
 
 @app.command()

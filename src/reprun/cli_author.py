@@ -1,10 +1,10 @@
-"""The commands of those who write an analysis: plan, lint."""
+"""The commands of those who write an analysis: new, plan, lint, cite."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -58,6 +58,89 @@ def plan(
     raise typer.Exit(2 if faulty else 0)
 
 
+def new(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What the analysis is called.")],
+    source: Annotated[
+        Path,
+        typer.Option("--from", metavar="FILE", help="ROOT file (histograms or a tree) or CSV."),
+    ],
+    column: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Draw this one (again for more). Default: the first 6."),
+    ] = None,
+    tree: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Default: the tree with most events.")
+    ] = None,
+    title: Annotated[str | None, typer.Option(help="One line on what it is.")] = None,
+    experiment: Annotated[
+        str | None, typer.Option(help="CMS, ATLAS …; plots are in its style.")
+    ] = None,
+    record: Annotated[str | None, typer.Option(help="Record of the data on the portal.")] = None,
+    doi: Annotated[str | None, typer.Option(help="DOI of the data.")] = None,
+    licence: Annotated[str | None, typer.Option(help="Licence of the data (SPDX).")] = None,
+    directory: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Make it in DIR/NAME. Default: the project's examples/."),
+    ] = None,
+    output_format: FormatOption = "text",
+) -> None:
+    """Write an analysis of a file of events or histograms that runs at once."""
+    from reprun.author import Request, known_experiment, new_analysis  # noqa: PLC0415
+
+    created = new_analysis(
+        Request(
+            name=name,
+            source=source,
+            directory=directory,
+            title=title,
+            experiment=known_experiment(experiment) if experiment else None,
+            columns=tuple(column or ()),
+            tree=tree,
+            record=record,
+            doi=doi,
+            licence=licence,
+        )
+    )
+    if output_format == "json":
+        found = created.survey
+        document = {
+            "schema_version": 1,
+            "directory": str(created.directory),
+            "files": list(created.files),
+            "kind": found.kind,
+            "drawn": [each.name for each in found.columns or found.spectra],
+            "left_out": dict(found.left_out),
+            "copied": created.copied,
+        }
+        print(json.dumps(document, indent=1, ensure_ascii=False))
+    else:
+        from reprun.screens_author import print_created  # noqa: PLC0415
+
+        print_created(created)
+
+
+def cite(
+    analysis: AnalysisArgument,
+    variant: VariantOption = None,
+    output_format: Annotated[
+        Literal["text", "bibtex", "json"],
+        typer.Option("--format", help="How the result is printed."),
+    ] = "text",
+) -> None:
+    """Print what to cite: the data, the software, acknowledgements and a disclaimer."""
+    from reprun import citing  # noqa: PLC0415
+
+    found = citing.cite(analysis, variant)
+    if output_format == "json":
+        print(json.dumps(citing.document(found), indent=1, ensure_ascii=False))
+    elif output_format == "bibtex":
+        print(citing.bibtex(found), end="")
+    else:
+        from reprun.screens_author import print_citing  # noqa: PLC0415
+
+        print_citing(found)
+
+
 def lint(
     analysis: AnalysisArgument,
     variant: VariantOption = None,
@@ -102,5 +185,7 @@ def _findings_of_variants(analysis: str, variant: str | None, dataset: str | Non
 
 def add_commands(app: typer.Typer) -> None:
     """Add the commands to the program."""
+    app.command()(new)
     app.command()(plan)
     app.command()(lint)
+    app.command()(cite)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from reprun.compare import compare
+from reprun.compare import Comparison, Words, compare
 from reprun.compare.calibrate import calibrate
 from reprun.compare.select import refuse_nothing, renamed, selected
 from reprun.conditions.changes import changes
 from reprun.conditions.snapshot import Snapshot
 from reprun.digests import sha256_file
+from reprun.drift import FirstDrift, first_drift
 from reprun.errors import NothingToCompareError, SpecificationError
-from reprun.histograms import Objects, Table, read_all
+from reprun.histograms import Source, Table, open_objects, read_all
+from reprun.histograms.files import file_of
 from reprun.record import JUDGED_BY, REPORT_HTML, REPORT_JSON, RunRecord
 from reprun.reference import Blessing, causes, load_reference, read_blessing
 from reprun.report import (
@@ -74,7 +77,7 @@ def judge(outputs: Outputs, record: RunRecord) -> Report:
     comparison = compare(
         monitored, reference, outputs.analysis.compare, today, shared_events=shared
     )
-    changed = causes(blessing, record.inputs, outputs.reference)
+    changed = causes(blessing, record.variant, record.inputs, outputs.reference)
     if blessing is not None and outputs.store is not None:
         then, now = blessing.inputs.conditions, record.inputs.conditions
         since = f"since the reference was blessed on {blessing.date}, "
@@ -84,6 +87,7 @@ def judge(outputs: Outputs, record: RunRecord) -> Report:
         _analysis_info(outputs, record),
         # Where the numbers agree all the same, what changed is worth knowing but no cause.
         causes=() if comparison.reproduced else changed,
+        first_drift=_first_drift(outputs, record, comparison),
         tables=[table_to_show(found) for found in monitored.values() if isinstance(found, Table)],
         plots=[
             Plot(path=str((outputs.workspace / path).relative_to(outputs.run_directory)))
@@ -125,26 +129,38 @@ class Files:
     shared_events: bool = False
 
 
-def read_files(files: Files) -> tuple[Objects, Objects]:
-    """Read both files, rename and select.
+def read_files(files: Files) -> tuple[Source, Source]:
+    """Open both files, rename and select.
 
     Raises NothingToCompareError if a glob matches nothing on either side.
     """
-    # One root for each, so that objects of two files are matched by their own names.
-    monitored = read_all([files.monitored], files.monitored.parent)
-    reference = renamed(read_all([files.reference], files.reference.parent), files.maps)
+    monitored = open_objects(files.monitored)
+    reference = renamed(open_objects(files.reference), files.maps)
+    names = list(monitored.names), list(reference.names)
+    # A table is called by its file; of two files that hold one each, which is meant is plain.
+    if names == ([files.monitored.stem], [files.reference.stem]):
+        reference = reference.taking({files.monitored.stem: files.reference.stem})
     refuse_nothing(files.match, monitored, reference)
     return selected(monitored, files.match), selected(reference, files.match)
 
 
-def compare_files(files: Files, *, html: Path | None = None) -> Report:
-    """Compare two files on their own; with `html`, also write the page there."""
+def compare_files(files: Files, *, html: Path | None = None, draw: bool = False) -> Report:
+    """Compare two files on their own; with `html`, also write the page there.
+
+    `draw` keeps the numbers of plots in the report, which the page needs anyway.
+    """
     monitored, reference = read_files(files)
     today = dt.datetime.now(dt.UTC).date()
+    names = names_apart(files.monitored, files.reference)
     comparison = compare(
-        monitored, reference, files.rules, today, shared_events=files.shared_events
+        monitored,
+        reference,
+        files.rules,
+        today,
+        shared_events=files.shared_events,
+        words=Words.of_files(*names),
+        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1,
     )
-    names = files.monitored.name, files.reference.name
     report = build_report(
         comparison,
         AnalysisInfo(name=names[0], title=f"{names[0]} against {names[1]}"),
@@ -154,10 +170,28 @@ def compare_files(files: Files, *, html: Path | None = None) -> Report:
             "reference": str(files.reference),
             "reference sha256": sha256_file(files.reference),
         },
+        notes=_strangers(monitored, reference),
+        draw=draw or html is not None,
     )
     if html is not None:
         write_atomically(html, render_html(report).encode())
     return report
+
+
+def _strangers(monitored: Source, reference: Source) -> list[str]:
+    if set(monitored.names) & set(reference.names):
+        return []
+    return ["the files have no name in common; --map OLD=NEW says which objects belong together"]
+
+
+def names_apart(one: Path, other: Path) -> tuple[str, str]:
+    """Return what two files are called: their names, with directories where those are equal."""
+    parts = one.parts, other.parts
+    for size in range(1, max(map(len, parts)) + 1):
+        names = ["/".join(each[-size:]) for each in parts]
+        if names[0] != names[1]:
+            return names[0], names[1]
+    return one.name, f"{other.name} (again)"
 
 
 def calibrate_files(files: Files, toys: int, output_format: str) -> str:
@@ -166,8 +200,21 @@ def calibrate_files(files: Files, toys: int, output_format: str) -> str:
         raise SpecificationError("a calibration is printed as text or json")
     _, reference = read_files(files)
     today = dt.datetime.now(dt.UTC).date()
-    found = calibrate(reference, files.rules, today, toys)
+    found = calibrate(reference.only(reference.names), files.rules, today, toys)
     return calibration_text(found) if output_format == "text" else calibration_json(found)
+
+
+def _first_drift(outputs: Outputs, record: RunRecord, comparison: Comparison) -> FirstDrift | None:
+    """Return where the drift begins, by the files of what failed and the steps that made them."""
+    declared = outputs.analysis.outputs
+    files = [outputs.workspace / path for path in (*declared.histograms, *declared.tables)]
+    passes: dict[str, bool] = {}
+    for item in comparison.items:
+        path = file_of(item.name, files, outputs.workspace)
+        if path is not None:
+            name = path.relative_to(outputs.workspace).as_posix()
+            passes[name] = item.verdict.passes and passes.get(name, True)
+    return first_drift(record.steps, passes)
 
 
 def _which(outputs: Outputs, record: RunRecord) -> str:

@@ -11,6 +11,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -127,7 +128,10 @@ def _keep_what_is_no_reference(old: Path, fresh: Path) -> None:
 
 
 def _write_objects(directory: Path, objects: Objects) -> list[str]:
-    histograms = [found for found in objects.values() if isinstance(found, Histogram)]
+    # By the names they go by among all files: in two files there may be one `m4l` each.
+    histograms = [
+        replace(found, name=name) for name, found in objects.items() if isinstance(found, Histogram)
+    ]
     tables = {name: found for name, found in objects.items() if isinstance(found, Table)}
     written = []
     if histograms:
@@ -139,15 +143,21 @@ def _write_objects(directory: Path, objects: Objects) -> list[str]:
     return written
 
 
-def causes(blessing: Blessing | None, inputs: Inputs, directory: Path) -> list[str]:
+def causes(blessing: Blessing | None, variant: str, inputs: Inputs, directory: Path) -> list[str]:
     """Return what differs between a run and the run that was blessed, one sentence each.
 
-    These are candidates for the cause of a drift, not yet a proof.
+    These are candidates for the cause of a drift, not yet a proof. Another variant is meant to
+    have another image: that is one sentence, unless the blessed image itself is another now.
     """
     if blessing is None:
         return ["nobody blessed this reference: what it was made from is not known"]
     since = f"since the reference was blessed on {blessing.date}"
-    found = [f"{since}, {what}" for what in _differences(blessing.inputs, inputs)]
+    then = blessing.inputs
+    found = []
+    if blessing.variant != variant:
+        found.append(f"the reference was blessed from the variant {blessing.variant}")
+        then = then.model_copy(update={"images": inputs.images})
+    found += [f"{since}, {what}" for what in _differences(then, inputs)]
     for name, digest in blessing.files.items():
         path = directory / name
         now = sha256_file(path) if path.is_file() else None

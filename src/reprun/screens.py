@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import errno
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -21,6 +23,7 @@ from reprun.record import RECORD, REPORT_HTML, REPORT_JSON, read_record
 from reprun.report.model import Report, read_report
 from reprun.spec import Analysis, load_analysis
 from reprun.store import Store
+from reprun.wording import count_of
 
 if TYPE_CHECKING:
     from reprun.report.matrix import MatrixReport
@@ -87,16 +90,64 @@ def _shown(path: Path) -> str:
     return relative if not relative.startswith("..") else str(path)
 
 
-def listed(results: Path) -> list[dict[str, str]]:
-    """Return one row for each analysis: name, title, experiment, variants, last verdict."""
+@dataclass(frozen=True, slots=True)
+class LastRun:
+    """What came of a variant's last run here."""
+
+    verdict: str
+    cell: str
+    """Its directory below results/<analysis>; empty where it did not run."""
+    tier: str | None = None
+    finished: dt.datetime | None = None
+
+    @property
+    def brief(self) -> str:
+        """The verdict, and the part of the events that it holds for."""
+        return f"{self.verdict} ({self.tier})" if self.tier else self.verdict
+
+    def __str__(self) -> str:
+        """Return the verdict with the cell that it is of."""
+        return f"{self.verdict} ({self.cell})" if self.cell else self.verdict
+
+
+def last_runs(analysis: Analysis, results: Path) -> dict[str, LastRun]:
+    """Return what came of the last run here of each variant, on whichever data."""
+    found = {name: LastRun("not run here", "") for name in analysis.variants}
+    for path in sorted((results / analysis.name).glob(f"*/{RECORD}")):
+        record = read_record(path.parent)
+        if record is None or record.variant not in found:
+            continue
+        before = found[record.variant].finished
+        if before is None or record.finished > before:
+            verdict = _verdict(path.parent) if record.status == "finished" else record.status
+            found[record.variant] = LastRun(verdict, path.parent.name, record.tier, record.finished)
+    return found
+
+
+def _verdict(run_directory: Path) -> str:
+    path = run_directory / REPORT_JSON
+    try:
+        return read_report(path.read_text(encoding="utf-8"), str(path)).status
+    except (OSError, OutputMissingError):
+        return "no reference"
+
+
+def listed(results: Path) -> list[dict[str, Any]]:
+    """Return one row for each analysis: name, title, experiment, variants, last verdicts.
+
+    `verdict` is that of the last run of all, `verdicts` has one for each variant.
+    """
     project = Project.find()
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name in project.analysis_names():
         try:
             analysis = load_analysis(project.analyses / name)
         except ReprunError as error:
             rows.append({"name": name, "title": error.message, "verdict": "cannot be read"})
             continue
+        runs = last_runs(analysis, results)
+        ran = [run for run in runs.values() if run.finished is not None]
+        last = max(ran, key=lambda run: str(run.finished), default=LastRun("not run here", ""))
         rows.append(
             {
                 "name": name,
@@ -105,42 +156,40 @@ def listed(results: Path) -> list[dict[str, str]]:
                 "level": analysis.dphep_level,
                 "variants": ", ".join(analysis.variants),
                 "datasets": ", ".join(analysis.datasets),
-                "verdict": _last_verdict(results / name),
+                "verdict": str(last),
+                "verdicts": {variant: run.brief for variant, run in runs.items()},
             }
         )
     return rows
 
 
-def _last_verdict(directory: Path) -> str:
-    reports = sorted(
-        directory.glob(f"*/{REPORT_JSON}"), key=lambda path: path.stat().st_mtime, reverse=True
-    )
-    unfinished = [
-        (record, path.parent)
-        for path in directory.glob(f"*/{RECORD}")
-        if (record := read_record(path.parent)) is not None and record.status != "finished"
-    ]
-    if unfinished:
-        record, where = max(unfinished, key=lambda pair: pair[0].finished)
-        return f"{record.status} ({where.name})"
-    for path in reports:
-        try:
-            report = read_report(path.read_text(encoding="utf-8"), str(path))
-        except OutputMissingError:
-            continue
-        return f"{report.status} ({path.parent.name})"
-    return "not run here"
-
-
-def print_list(rows: Sequence[Mapping[str, str]]) -> None:
-    """Print the rows of `listed`."""
-    grid = Table(box=SIMPLE_HEAD, show_edge=False)
-    columns = ("name", "title", "experiment", "level", "variants", "verdict")
-    for column in columns:
-        grid.add_column(column, overflow="fold")
+def print_list(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print the rows of `listed`, one line for each variant."""
+    if not rows:
+        output_console().print("no analysis yet; try: reprun new NAME --from FILE")
+        return
+    grid = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for column, width in (("name", 16), ("title", 30), ("experiment", 10), ("level", 5)):
+        grid.add_column(column, overflow="fold", max_width=width)
+    grid.add_column("variant", overflow="fold", max_width=14)
+    grid.add_column("last verdict here", overflow="fold")
     for row in rows:
-        grid.add_row(*(Text(row.get(column, "")) for column in columns))
+        verdicts = row.get("verdicts") or {"": row["verdict"]}
+        facts = [str(row.get(key, "")) for key in ("name", "title", "experiment", "level")]
+        # One grid row for each variant would tear the title apart: lines within one row instead.
+        told = (*facts, "\n".join(verdicts), "\n".join(map(str, verdicts.values())))
+        grid.add_row(*(Text(each) for each in told))
     output_console().print(grid)
+
+
+def analysis_document(analysis: Analysis, directory: Path, results: Path) -> dict[str, Any]:
+    """Return an analysis as JSON has it: analysis.yaml with its manifests, and its verdicts."""
+    runs = last_runs(analysis, results)
+    return {
+        **analysis.model_dump(mode="json", exclude_none=True),
+        "directory": str(directory),
+        "verdicts": {variant: run.brief for variant, run in runs.items()},
+    }
 
 
 def print_analysis(analysis: Analysis) -> None:
@@ -152,7 +201,8 @@ def print_analysis(analysis: Analysis) -> None:
         "experiment": f"{analysis.experiment}, DPHEP level {analysis.dphep_level}",
         "variants": ", ".join(f"{n} (image {v.image})" for n, v in analysis.variants.items()),
         "datasets": ", ".join(
-            f"{name} ({len(dataset.files)} files)" for name, dataset in analysis.datasets.items()
+            f"{name} ({count_of(len(dataset.files), 'file')})"
+            for name, dataset in analysis.datasets.items()
         ),
         "parameters": ", ".join(f"{n}={v}" for n, v in analysis.parameters.items()),
         "outputs": ", ".join(analysis.outputs.all),

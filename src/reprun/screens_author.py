@@ -8,11 +8,16 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
+from reprun.author import Created
+from reprun.citing import Citing, sentence
 from reprun.engines.base import MIB
 from reprun.lint import Finding
 from reprun.planning import AnalysisPlan, StepPlan
-from reprun.screens import output_console
+from reprun.screens import MIN_WIDTH, output_console
 from reprun.wording import count_of
+
+MOST_NAMES = 8
+MOST_REASONS = 8
 
 
 def print_plan(plan: AnalysisPlan) -> None:
@@ -77,6 +82,79 @@ def _print_step(number: int, one: StepPlan, plan: AnalysisPlan) -> None:
 
 def _field(label: str, text: str) -> None:
     output_console().print(Text.assemble((f"   {label:8} ", "dim"), text), soft_wrap=True)
+
+
+def print_created(created: Created) -> None:
+    """Print what was made of a file, what of it was left out, and what to type next."""
+    console = output_console()
+    found = created.survey
+    where = os.path.relpath(created.directory)
+    console.print(Text(f"{where}: {_found(created)}"), soft_wrap=True)
+    for name in created.files:
+        console.print(Text(f"   {name}"), soft_wrap=True)
+    drawn = [each.name for each in found.columns or found.spectra]
+    console.print(Text(f"drawn: {', '.join(drawn)}"))
+    by_reason: dict[str, list[str]] = {}
+    for name, why in found.left_out.items():
+        by_reason.setdefault(why, []).append(name)
+    for why, names in list(by_reason.items())[:MOST_REASONS]:
+        more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+        console.print(Text(f"left out, {why}: {', '.join(names[:MOST_NAMES])}{more}", style="dim"))
+    rest = sum(len(names) for names in list(by_reason.values())[MOST_REASONS:])
+    if rest:
+        console.print(Text(f"left out for other reasons: {rest}", style="dim"))
+    if not created.copied:
+        console.print(Text("the data stay where they are; the manifest has their address"))
+    console.print(Text(f"next: reprun lock {created.target} && reprun run {created.target}"))
+
+
+def _found(created: Created) -> str:
+    found = created.survey
+    if found.kind == "tree":
+        return f"tree {found.tree} with {found.entries:,} events"
+    if found.kind == "table":
+        return f"a table; ranges are from its first {found.entries:,} rows"
+    return f"{len(found.spectra)} histograms"
+
+
+def print_citing(citing: Citing) -> None:
+    """Print what to cite for people to read; `--format bibtex` is for TeX."""
+    console = output_console()
+    console.print(Text(f"{citing.analysis.title}: what to cite", style="bold"))
+    used = f"variant {citing.variant}, image {', '.join(citing.images)}"
+    for label, several in (
+        ("data, and what the analysis names", citing.data),
+        (f"software ({used})", citing.software),
+    ):
+        console.print()
+        console.print(Text(label, style="bold"))
+        for each in several:
+            _paragraph(sentence(each), " • ")
+        if not several:
+            console.print(Text(" none"))
+    if citing.uncited:
+        console.print(Text(f" no citation known: {', '.join(citing.uncited)}", style="dim"))
+    if citing.acknowledgements:
+        console.print()
+        console.print(Text("acknowledgements", style="bold"))
+        for thanks in citing.acknowledgements:
+            _paragraph(thanks, " ")
+    console.print()
+    console.print(Text("disclaimer", style="bold"))
+    _paragraph(citing.disclaimer, " ")
+
+
+def _paragraph(text: str, start: str) -> None:
+    # By hand: rich pads each line with blanks, which whoever copies the text would copy too.
+    for line in textwrap.wrap(
+        text,
+        MIN_WIDTH,
+        initial_indent=start,
+        subsequent_indent=" " * len(start),
+        break_long_words=False,
+        break_on_hyphens=False,
+    ):
+        output_console().print(Text(line), soft_wrap=True)
 
 
 def print_findings(findings: Sequence[Finding]) -> None:

@@ -158,6 +158,22 @@ class Citation(Document):
 
     title: str
     """What is cited."""
+    kind: Literal["dataset", "software", "article"] = "dataset"
+    """What it is: a dataset, a program or an article."""
+    authors: tuple[str, ...] = ()
+    """`Surname, Given` each, `others` at the end for et al.; a collaboration as it is called."""
+    year: Annotated[int, Field(ge=1900, le=2100)] | None = None
+    """The year it was published."""
+    journal: str | None = None
+    """The journal of an article."""
+    volume: str | None = None
+    """Its volume."""
+    number: str | None = None
+    """Its number within the volume."""
+    pages: str | None = None
+    """Its pages, or the number of the article."""
+    version: str | None = None
+    """The version of a program that was used."""
     doi: str | None = None
     """Its DOI."""
     record: str | None = None

@@ -7,10 +7,15 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from reprun.report import render_html
+from reprun.compare import compare
+from reprun.histograms import Axis, Histogram, Objects
+from reprun.report import AnalysisInfo, build_report, render_html
 from tests.sample_report import PIXEL, sample
+from tests.unit.test_drawing import profile
+from tests.unit.test_sampled import TODAY
 
 FLAGS = (
     "--headless",
@@ -59,6 +64,22 @@ def test_every_plot_is_drawn_and_nothing_is_logged(tmp_path: Path) -> None:
     assert "NaN" not in "".join(re.findall(r"<svg.*?</svg>", dom, re.DOTALL))
     assert "Infinity" not in "".join(re.findall(r"<svg.*?</svg>", dom, re.DOTALL))
     assert "14 of 14 shown" in dom
+
+
+def test_maps_and_points_are_drawn(tmp_path: Path) -> None:
+    axis = Axis.regular(2, 0.0, 10.0)
+    plane = [Histogram("plane", (axis, axis), np.full((4, 4), float(n))) for n in (1, 2)]
+    sides = [Objects({"mean": profile(n), "plane": plane[n]}) for n in (0, 1)]
+    comparison = compare(sides[0], sides[1], [], TODAY)
+    page = tmp_path / "report.html"
+    page.write_text(render_html(build_report(comparison, AnalysisInfo(name="n", title="t"))))
+    dom, console = dumped(page, tmp_path / "profile")
+    assert console == []
+    assert dom.count('<div class="plot">') == 4
+    # Contents and pulls of the plane, as pictures that lie in the page.
+    assert dom.count('href="data:image/png;base64,') == 2
+    assert "mean and its error" in dom
+    assert "NaN" not in "".join(re.findall(r"<svg.*?</svg>", dom, re.DOTALL))
 
 
 def test_filters_and_scales_answer_the_reader(tmp_path: Path) -> None:

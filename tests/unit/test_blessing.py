@@ -70,6 +70,17 @@ def test_a_run_that_did_not_finish_is_refused(directory: Path, status: str | Non
     assert not (directory / "reference").exists()
 
 
+def test_a_run_with_other_parameters_is_refused(directory: Path) -> None:
+    """With another seed for reference, every plain run would be excused by statistics."""
+    run_directory = directory.parents[2] / "results" / "demo" / "columnar"
+    other = builders.inputs(parameters={"bins": 11})
+    write_record(builders.record(inputs=other), run_directory)
+    with pytest.raises(SpecificationError, match=r"had bins=11, analysis\.yaml says 10") as error:
+        bless(directory)
+    assert str(error.value.hint).startswith("reprun run demo   # or write bins: 11")
+    assert not (directory / "reference").exists()
+
+
 @pytest.mark.parametrize("reason", ["", " \n"])
 def test_no_reason(directory: Path, reason: str) -> None:
     with pytest.raises(SpecificationError, match="needs a reason"):

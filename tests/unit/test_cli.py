@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 import signal
@@ -18,6 +19,7 @@ from reprun import __version__, cli, cli_options, errors, run
 from reprun.cell import RunRequest
 from reprun.errors import ReprunError, SpecificationError
 from reprun.spec import Tier
+from tests.unit import builders
 
 HEAVY = ("numpy", "uproot", "snakemake", "docker", "matplotlib", "scipy", "jinja2")
 GOOD = "bin,value\na,1\nb,2\n"
@@ -104,7 +106,18 @@ def test_asking_imports_nothing_heavy(arguments: list[str]) -> None:
 def test_help_names_every_command_and_the_exit_codes(reprun: Reprun) -> None:
     answer = reprun("--help")
     assert answer.code == 0
-    for command in ("run", "compare", "bless", "lock", "list", "show", "doctor", "images"):
+    for command in (
+        "new",
+        "cite",
+        "run",
+        "compare",
+        "bless",
+        "lock",
+        "list",
+        "show",
+        "doctor",
+        "images",
+    ):
         assert f"\n  {command} " in answer.out
     assert "Exit codes: 0 reproduced" in answer.out
 
@@ -341,3 +354,54 @@ def test_a_reader_that_goes_away_is_no_verdict(arguments: list[str]) -> None:
             check=False,
         )
     assert (answer.returncode, answer.stderr) == (141, "")
+
+
+def test_show_for_machines(reprun: Reprun, tmp_path: Path) -> None:
+    shown = json.loads(
+        reprun("show", "cms-h4l", "--format", "json", "--results", str(tmp_path)).out
+    )
+    assert shown["name"] == "cms-h4l"
+    assert shown["datasets"]["embedded"]["files"][0]["path"] == "data/candidates.csv"
+    assert set(shown["verdicts"]) == set(shown["variants"])
+
+
+def test_list_has_a_verdict_for_each_variant(
+    reprun: Reprun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    example = tmp_path / "examples" / "demo"
+    example.mkdir(parents=True)
+    (tmp_path / "images").mkdir()
+    monkeypatch.setenv("REPRUN_PROJECT", str(tmp_path))
+    (example / "analysis.yaml").write_text(
+        "schema_version: 1\nname: demo\ntitle: " + "long words of a title " * 6 + "\n"
+        "experiment: CMS\ndphep_level: '2'\noutputs: {tables: [t.csv]}\n"
+        "variants: {columnar: {image: columnar}, root-6.40: {image: root}, other: {image: o}}\n"
+        "compare: [{match: '*', kind: count}]\n"
+    )
+    results = tmp_path / "results"
+    for number, (cell, variant, status, tier) in enumerate(
+        (
+            ("columnar.small", "columnar", "failed", None),
+            ("columnar.large", "columnar", "finished", None),
+            ("root-6.40.small.max-events-9", "root-6.40", "interrupted", "max-events-9"),
+        )
+    ):
+        record = builders.record(
+            variant=variant,
+            status=status,
+            tier=tier,
+            finished=builders.NOON + dt.timedelta(minutes=number),
+        )
+        (results / "demo" / cell).mkdir(parents=True)
+        (results / "demo" / cell / "record.json").write_text(record.model_dump_json())
+    (row,) = json.loads(reprun("list", "--results", str(results), "--format", "json").out)
+    assert row["verdicts"] == {
+        "columnar": "no reference",  # the last of two runs ended well, and nothing judged it
+        "root-6.40": "interrupted (max-events-9)",
+        "other": "not run here",
+    }
+    assert row["verdict"] == "interrupted (root-6.40.small.max-events-9)"
+    lines = reprun("list", "--results", str(results)).out.splitlines()
+    assert max(map(len, lines)) <= 100
+    for told in ("no reference", "interrupted (max-events-9)", "not run here"):
+        assert any(told in line for line in lines)

@@ -222,6 +222,14 @@ def test_every_mutation_has_its_verdict(name: str) -> None:
     assert words in item.sentence
 
 
+def test_entries_within_the_tolerance_are_not_called_absent() -> None:
+    """ROOT and numpy sum weights in another order: both sides store a number, not the same."""
+    scaled = histogram(entries=1e5 * (1 + 1e-15))
+    (item,) = run(scaled, histogram(), rule("float", relative=1e-12, reason="sums")).items
+    assert item.verdict is V.EQUAL
+    assert item.sentence.endswith("all the same; entries differ, by no more than 1e-12 relative")
+
+
 def test_missing_and_extra() -> None:
     comparison = run({"a": histogram(), "new": histogram()}, {"a": histogram(), "z": histogram()})
     assert {item.name: item.verdict for item in comparison.items} == {
@@ -363,7 +371,8 @@ class TestPolicy:
         assert one(near, histogram(), rule(), loose).verdict is V.CHANGED
 
     def test_without_a_rule_exactly_and_said_so(self) -> None:
-        item = one(histogram(), histogram())
+        assert one(histogram(), histogram()).notes == ()
+        item = one(histogram(), histogram(), rule(match="b"))
         assert item.rule is None
         assert "no rule matches this name: compared exactly" in item.notes
 
@@ -409,7 +418,7 @@ class TestPolicy:
 
 class TestNothing:
     def test_an_empty_side(self) -> None:
-        with pytest.raises(NothingToCompareError, match="the run made no histogram"):
+        with pytest.raises(NothingToCompareError, match="the run holds no histogram"):
             run({}, histogram())
         with pytest.raises(NothingToCompareError, match="the reference holds no histogram"):
             run(histogram(), {})
@@ -424,7 +433,7 @@ class TestNothing:
             run(empty, empty)
         item = run({"a": histogram(), "e": empty}, {"a": histogram(), "e": empty}).items[1]
         assert item.verdict is V.IDENTICAL
-        assert "empty on both sides: this agreement has no power" in item.notes
+        assert "empty in the run and in the reference: this agreement has no power" in item.notes
 
     def test_what_cannot_be_read_never_passes(self) -> None:
         monitored = Objects({"h": histogram()}, {"p": "TProfile"}, {"t": "TTree"})

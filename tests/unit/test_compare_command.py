@@ -16,6 +16,7 @@ from reprun.compare.rules import one_rule, parse_maps, parse_rule, read_rules
 from reprun.compare.select import renamed, selected
 from reprun.errors import NothingToCompareError, ReprunError, SpecificationError
 from reprun.histograms import Axis, Histogram, Objects, write_histograms
+from reprun.judge import names_apart
 from reprun.report import render_junit, render_markdown
 from tests.sample_report import NASTY, sample
 from tests.unit.test_sampled import TODAY, A, B, rule
@@ -110,12 +111,55 @@ def test_a_policy_without_rules_is_refused(tmp_path: Path) -> None:
             read_rules(path)
 
 
+def test_two_tables_need_no_common_name(tmp_path: Path) -> None:
+    old, new = tmp_path / "old.csv", tmp_path / "new.csv"
+    old.write_text("cut,n\nall,10\nmass,4\n")
+    new.write_text("cut,n\nall,10\nmass,5\n")
+    text = call(str(new), str(old)).stdout
+    assert "new row 'mass', column 'n' is 5, reference 4" in text
+    assert "the files differ: 1 of 1 object changed" in text
+    assert call(str(new), str(tmp_path / "new.csv")).exit_code == 0
+
+
+def test_sentences_speak_of_the_files(files: tuple[str, str], tmp_path: Path) -> None:
+    one, other = files
+    assert "the files agree: 2 objects, all identical" in call(one, one).stdout
+    part = tmp_path / "part.json"
+    write_histograms(part, [named("muon/pt")])
+    text = call(one, str(part)).stdout
+    assert "muon/eta is in a.json only" in text
+    assert "the files differ: 1 of 2 objects extra" in text
+    assert "is in a.json only" in call(str(part), one).stdout
+    stranger = tmp_path / "strange.json"
+    write_histograms(stranger, [named("x"), named("y")])
+    assert "the files have no name in common; --map" in call(one, str(stranger)).stdout
+    for text in (call(one, str(part)).stdout, call(one, other).stdout):
+        assert "bless" not in text
+        assert "the run" not in text
+        assert "reproduced" not in text
+
+
+def test_files_of_one_name_are_told_apart() -> None:
+    assert names_apart(Path("new/h.root"), Path("old/h.root")) == ("new/h.root", "old/h.root")
+    assert names_apart(Path("a.root"), Path("b.root")) == ("a.root", "b.root")
+    assert names_apart(Path("a.root"), Path("a.root")) == ("a.root", "a.root (again)")
+
+
+def test_a_directory_and_a_table_of_words_are_refused(tmp_path: Path) -> None:
+    assert "is a directory" in str(refused(str(tmp_path), str(tmp_path)))
+    table = tmp_path / "t.csv"
+    table.write_text("a,b\nx,word\n")
+    error = refused(str(table), str(table))
+    assert error.exit_code == 4
+    assert "first column" in str(error.hint)
+
+
 def test_names_are_mapped_and_selected() -> None:
     objects = Objects({name: named(name) for name in ("old/pt", "old/eta", "m")}, {"old/p": "TF1"})
     after = renamed(objects, [("old/*", "new/*"), ("m", "mass")])
-    assert sorted([*after, *after.unsupported]) == ["mass", "new/eta", "new/p", "new/pt"]
-    assert sorted(selected(after, ["new/*t*"])) == ["new/eta", "new/pt"]
-    assert selected(after, ["new/p"]).unsupported == {"new/p": "TF1"}
+    assert sorted(after.names) == ["mass", "new/eta", "new/p", "new/pt"]
+    assert sorted(selected(after, ["new/*t*"]).names) == ["new/eta", "new/pt"]
+    assert selected(after, ["new/p"]).only(["new/p"]).unsupported == {"new/p": "TF1"}
     for old, new, words in (
         ("old/px", "x", "Did you mean 'old/p"),
         ("old/*", "x", "on both sides"),

@@ -128,6 +128,18 @@ def test_the_snakefile_declares_every_staged_file(analysis: Analysis) -> None:
     assert all(f'"{sample}"' in snakefile for sample in samples)
 
 
+@pytest.mark.parametrize("name", ["Snakefile.root", "Snakefile.legacy"])
+def test_the_snakefiles_of_other_software_declare_their_own_code(name: str) -> None:
+    snakefile = (EXAMPLE / name).read_text(encoding="utf-8")
+    home = EXAMPLE / "code" / name.partition(".")[2]
+    files = [path.name for path in home.iterdir() if path.is_file()]
+    assert len(files) >= 4
+    for file in files:
+        assert f'"code/{home.name}/{file}"' in snakefile
+    others = snakefile.replace(f"code/{home.name}/", "")
+    assert "code/" not in others, "a variant shares nothing with the first"
+
+
 def test_the_tables_name_the_files_they_come_from(analysis: Analysis) -> None:
     digests = {
         f"# {file.digest.removeprefix('sha256:')}  {file.mirror_path.removeprefix('cms-h4l/')}"

@@ -30,6 +30,7 @@ from reprun.histograms import (
     write_histograms,
     write_table,
 )
+from reprun.histograms.files import file_of
 from reprun.histograms.uhi import read_uhi
 from tests.real_data import real_file
 
@@ -408,6 +409,29 @@ class TestSeveralFiles:
         write_histograms(tmp_path / "sub/a.json", [line("x")])
         same = read_all([tmp_path / "a.json", tmp_path / "sub/a.json"], tmp_path)
         assert sorted(same) == ["a/x", "sub/a/x"]
+
+    def test_every_name_leads_back_to_its_file(self, tmp_path: Path) -> None:
+        names = ("a.json", "b.json", "sub/b.json", "a/x.json")
+        files = [tmp_path / name for name in (*names, "yields.csv")]
+        for file in files[:-1]:
+            file.parent.mkdir(exist_ok=True)
+            write_histograms(file, [line("x"), line("x/y")])
+        files[-1].write_text("c,x\na,1\n")
+        expected = {
+            "a/x": "a.json",
+            "a/x/y": "a.json",
+            "sub/b/x": "sub/b.json",
+            "b/x": "b.json",
+            "x/x/y": "a/x.json",
+            "yields": "yields.csv",
+        }
+        assert expected.keys() <= read_all(files, tmp_path).keys()
+        for name, made_by in expected.items():
+            assert file_of(name, files, tmp_path) == tmp_path / made_by
+        # What a run did not make is looked for where it would stand.
+        assert file_of("sub/b/new", files, tmp_path) == tmp_path / "sub/b.json"
+        assert file_of("new", [files[0], files[-1]], tmp_path) == files[0]
+        assert file_of("gone/x", files, tmp_path) is None
 
     def test_nothing_is_an_error_of_its_own(self, tmp_path: Path) -> None:
         with uproot.recreate(tmp_path / "a.root") as file:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import re
+import mmap
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +20,7 @@ from reprun.histograms import (
     Table,
     content_hash,
     hash_of_objects,
+    open_objects,
     read_objects,
     root_files,
     write_hepdata,
@@ -27,6 +28,7 @@ from reprun.histograms import (
     write_table,
 )
 from reprun.histograms.model import Storage
+from reprun.histograms.root_keys import ForeignError
 from tests.real_data import real_file, shared_data
 from tests.unit.test_sampled import TODAY
 
@@ -76,28 +78,62 @@ class TestRoot:
     def test_what_is_not_supported_is_named(self) -> None:
         assert read_objects(SAMPLE).unsupported == {"curve": "TF1", "polygons": "TH2Poly"}
 
+    def test_profiles_of_more_axes(self) -> None:
+        objects = read_objects(SAMPLE.with_name("root_profiles.root"))
+        plane, cube = table(objects, "plane"), table(objects, "cube")
+        assert (plane.class_name, cube.class_name) == ("TProfile2D", "TProfile3D")
+        at = plane.rows.index("bin 1 [0, 1), bin 1 [0, 1)")
+        assert plane.columns == ("sumw", "sumw2", "sumwy", "sumwy2")
+        assert plane.values[at].tolist() == [2, 2, 10, 52]
+        assert plane.values[plane.rows.index("overflow, bin 3 [2, 3)")].tolist() == [1, 1, 3, 9]
+        at = cube.rows.index("bin 1 [0, 1), bin 2 [1, 2), bin 1 [0, 1)")
+        assert cube.values[at].tolist() == [2, 16, 130]
+        assert objects.unsupported == {
+            "stack": "THStack", "graphs": "TMultiGraph", "surface": "TGraph2D",
+        }  # fmt: skip
+
     def test_direct_decoder_and_uproot_agree(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        paths = [SAMPLE, real_file("DoubleMu12.root"), real_file("HZZ11.root")]
-        for path in paths:
-            direct, rest = root_files._directly(path)
-            assert direct
-            assert rest is not None
+        for path in (SAMPLE, real_file("DoubleMu12.root"), real_file("HZZ11.root")):
+            direct = root_files.read_root(path)
             with monkeypatch.context() as patch:
-                patch.setattr(root_files, "_directly", lambda _: ({}, None))
-                if path is SAMPLE:
-                    # uproot cannot read an efficiency with beta parameters at all.
-                    patch.setattr(root_files, "_PHYSICS", re.compile("^(TH|TGraph)"))
+                patch.setattr(root_files, "_directly", lambda *_: None)
                 general = root_files.read_root(path)
-            for name, thing in direct.items():
-                if name in general:
-                    assert content_hash(thing) == content_hash(general[name]), name
-                    assert thing.title == general[name].title
+            assert len(general) > 3
+            for name, thing in general.items():
+                assert content_hash(thing) == content_hash(direct[name]), name
+                assert thing.title == direct[name].title
+            # uproot cannot read an efficiency with beta parameters at all.
             assert set(direct) - set(general) <= {"sub/efficiency"}
 
+    def test_a_file_whose_keys_only_uproot_knows(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        whole = root_files.read_root(SAMPLE)
+
+        def foreign(_: object) -> dict[str, object]:
+            raise ForeignError
+
+        monkeypatch.setattr(root_files, "newest_keys", foreign)
+        found = root_files.read_root(SAMPLE)
+        assert set(found) == set(whole) - {"sub/efficiency"}
+        assert found.skipped == whole.skipped
+
+    def test_objects_are_read_when_asked_for(self) -> None:
+        source = open_objects(SAMPLE)
+        whole = read_objects(SAMPLE)
+        assert set(source.names) == {*whole, *whole.unsupported}
+        part = source.only(["graph", "curve", "nowhere"])
+        assert (set(part), dict(part.unsupported)) == ({"graph"}, {"curve": "TF1"})
+        (name,) = source.taking({"new": "graph"}).only(["new"])
+        assert name == "new"
+
     def test_labels_go_to_uproot(self) -> None:
-        _, rest = root_files._directly(SAMPLE)
-        assert rest is not None
-        assert "sub/labelled" in rest
+        source = root_files.open_root(SAMPLE)
+        assert isinstance(source, root_files.RootSource)
+        with (
+            SAMPLE.open("rb") as stream,
+            mmap.mmap(stream.fileno(), 0, prot=mmap.PROT_READ) as data,
+        ):
+            key = source.keys["sub/labelled"]
+            assert root_files._directly("sub/labelled", key, data) is None
         found = read_objects(SAMPLE)["sub/labelled"]
         assert isinstance(found, Histogram)
         assert found.axes[0].labels == ("all", "trigger")
@@ -185,6 +221,23 @@ END YODA_COUNTER_V3
 """
 
 
+YODA1_PLANE = """BEGIN YODA_HISTO2D_V2 /plane
+Type: Histo2D
+---
+# ID ID sumw sumw2 sumwx sumwx2 sumwy sumwy2 sumwxy numEntries
+Total Total 4.5 6 0 0 0 0 0 4
+# xlow xhigh ylow yhigh sumw sumw2 sumwx sumwx2 sumwy sumwy2 sumwxy numEntries
+0 1 0 2 1 1 0 0 0 0 0 1
+1 2 0 2 2 4 0 0 0 0 0 2
+END YODA_HISTO2D_V2
+BEGIN YODA_PROFILE2D_V2 /mean
+Type: Profile2D
+---
+0 1 0 2 2 2 0 0 0 0 8 34 2
+END YODA_PROFILE2D_V2
+"""
+
+
 class TestYoda:
     def test_version_2(self, tmp_path: Path) -> None:
         path = tmp_path / "a.yoda"
@@ -198,6 +251,25 @@ class TestYoda:
         assert table(objects, "p").values[1].tolist() == [2, 2, 8, 34]
         assert table(objects, "n").values.tolist() == [[5, 25, 1]]
         assert objects.unsupported == {"masked": "YODA Histo2D: masked bins"}
+
+    def test_two_axes_of_version_1(self, tmp_path: Path) -> None:
+        path = tmp_path / "a.yoda"
+        path.write_text(YODA1_PLANE)
+        objects = read_objects(path)
+        found = objects["plane"]
+        assert isinstance(found, Histogram)
+        assert found.values[1:3, 1:2].tolist() == [[1], [2]]
+        assert np.asarray(found.sumw2)[2, 1] == 4
+        # The totals hold 1.5 that lies in no bin.
+        assert found.values[-1, -1] == 1.5
+        assert found.values.sum() == 4.5
+        assert found.entries == 4
+        profile = table(objects, "mean")
+        assert profile.values[profile.rows.index("bin 1 [0, 1), bin 1 [0, 2)")].tolist() == [
+            2, 2, 8, 34,
+        ]  # fmt: skip
+        path.write_text(YODA1_PLANE.replace("1 2 0 2 2 4", "1 2 0 3 2 4"))
+        assert read_objects(path).unsupported == {"plane": "YODA Histo2D: bins that form no grid"}
 
     def test_version_1_round_trip(self, tmp_path: Path) -> None:
         axis = Axis(np.array([0, 0.1, 0.7, 2]))

@@ -51,6 +51,13 @@ def test_a_reference_comes_back_as_it_was_blessed(tmp_path: Path) -> None:
     assert directory.stat().st_mode & 0o777 == 0o755
 
 
+def test_two_files_may_hold_one_name(tmp_path: Path) -> None:
+    """Objects of several files go by `file/name`: so they must stand in the reference."""
+    objects = Objects({"made/m4l": HISTOGRAM, "seen/m4l": HISTOGRAM})
+    blessed(tmp_path / "reference", objects)
+    assert set(load_reference(tmp_path / "reference")) == {"made/m4l", "seen/m4l"}
+
+
 def test_who_blessed_it_and_from_what(directory: Path) -> None:
     found = blessing(directory)
     assert (found.reason, found.author, str(found.date)) == (
@@ -113,13 +120,13 @@ def test_a_blessing_that_cannot_be_read(directory: Path, text: str) -> None:
 def test_nobody_blessed_it(directory: Path) -> None:
     (directory / "blessed.json").unlink()
     assert read_blessing(directory) is None
-    assert causes(None, builders.inputs(), directory) == [
+    assert causes(None, "columnar", builders.inputs(), directory) == [
         "nobody blessed this reference: what it was made from is not known"
     ]
 
 
 def test_nothing_differs(directory: Path) -> None:
-    assert causes(blessing(directory), builders.inputs(), directory) == []
+    assert causes(blessing(directory), "columnar", builders.inputs(), directory) == []
 
 
 CODE = dict(builders.inputs().code)
@@ -154,8 +161,15 @@ CAUSES: dict[str, tuple[dict[str, Any], str]] = {
 @pytest.mark.parametrize("kind", CAUSES)
 def test_every_cause_is_named_alone(kind: str, directory: Path) -> None:
     changes, said = CAUSES[kind]
-    found = causes(blessing(directory), builders.inputs(**changes), directory)
+    found = causes(blessing(directory), "columnar", builders.inputs(**changes), directory)
     assert found == [f"since the reference was blessed on 2026-03-01, {said}"]
+
+
+def test_another_variant_is_one_cause_and_its_image_none(directory: Path) -> None:
+    inputs = builders.inputs(images={"root-6.40": digest("f")})
+    assert causes(blessing(directory), "root", inputs, directory) == [
+        "the reference was blessed from the variant columnar"
+    ]
 
 
 def test_an_edited_and_a_removed_reference_file_are_causes(directory: Path) -> None:
@@ -163,7 +177,7 @@ def test_an_edited_and_a_removed_reference_file_are_causes(directory: Path) -> N
     text = json.loads((directory / "histograms.json").read_text())
     (directory / "histograms.json").write_text(json.dumps(text))
     (directory / "yields.csv").unlink()
-    assert causes(who, builders.inputs(), directory) == [
+    assert causes(who, "columnar", builders.inputs(), directory) == [
         "reference: histograms.json was edited after it was blessed on 2026-03-01",
         "reference: yields.csv was removed after it was blessed on 2026-03-01",
     ]

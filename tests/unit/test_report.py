@@ -8,12 +8,14 @@ import time
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from xml.etree import ElementTree as ET  # reads only what we wrote
 
 import numpy as np
 import pytest
 from rich.console import Console
 
 from reprun.compare import Comparison, Verdict
+from reprun.drift import FirstDrift
 from reprun.errors import OutputMissingError
 from reprun.histograms import Axis, Histogram
 from reprun.report import (
@@ -23,12 +25,14 @@ from reprun.report import (
     read_pictures,
     read_report,
     render_html,
+    render_junit,
+    render_markdown,
     render_text,
     renderable,
     report_json,
     report_schema,
 )
-from reprun.report.build import _panel
+from reprun.report.drawing import _projection
 from tests.sample_report import NASTY, PIXEL, every_verdict, sample
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "schemas" / "report.json"
@@ -84,8 +88,10 @@ class TestDocument:
         document = json.loads(report_json(sample()))
         assert document["schema_version"] == 1
         assert set(document) == {
-            "schema_version", "generator", "analysis", "status", "sentence", "counts", "causes",
-            "items", "ignored", "notes", "tables", "plots", "steps", "provenance", "citations",
+            "schema_version", "generator", "analysis", "status", "sentence", "sides", "counts",
+            "causes", "first_drift", "items", "ignored", "notes", "tables", "plots", "steps",
+            "provenance",
+            "citations",
         }  # fmt: skip
         assert set(document["items"][0]) == {
             "name", "title", "class_name", "verdict", "passes", "sentence", "kind", "rule",
@@ -124,14 +130,14 @@ class TestDocument:
     def test_two_axes_are_projected_with_all_flow(self) -> None:
         axes = Axis.regular(2, 0, 2), Axis.regular(1, 0, 1)
         thing = Histogram("h", axes, np.arange(12.0).reshape(4, 3))
-        panel = _panel(thing, None, thing, 0, same=False, apart=False)
+        panel = _projection(thing, None, thing, 0, same=False, apart=False)
         assert panel.monitored == (12.0, 21.0)
         assert panel.monitored_flow == (3.0, 30.0)
 
     def test_fine_axes_are_merged_for_drawing_without_losing_a_count(self) -> None:
         axis = Axis.regular(2500, 0, 2500)
         thing = Histogram("h", (axis,), np.ones(2502), sumw2=np.ones(2502) * 4)
-        panel = _panel(thing, None, thing, 0, same=False, apart=False)
+        panel = _projection(thing, None, thing, 0, same=False, apart=False)
         assert panel.monitored is not None
         assert panel.monitored_errors is not None
         assert sum(panel.monitored) == 2500
@@ -139,6 +145,33 @@ class TestDocument:
         assert panel.axis.edges is not None
         assert panel.axis.edges[-1] == 2500
         assert len(panel.axis.edges) == len(panel.monitored) + 1 == panel.axis.bins + 1
+
+
+def test_every_form_of_a_report_names_the_first_drift() -> None:
+    """Rules, wildcards and paths come from the analysis: nothing in them is markup."""
+    sentence = "step smear x=<b> (results/smeared.root); before it generate agrees"
+    drift = FirstDrift("smear x=<b>", ("results/smeared.root",), sentence)
+    report = build_report(every_verdict(), AnalysisInfo(name="a", title="A"), first_drift=drift)
+    assert f"first drift: {sentence}" in render_text(report, width=120)
+    assert "- first drift: step smear x=\\<b\\>" in render_markdown(report)
+    assert f"first drift: {sentence}" in str(
+        ET.fromstring(render_junit(report)).findtext("testsuite/system-out")
+    )
+    page = _Page(render_html(report))
+    assert sentence in page.text
+    assert json.loads(report_json(report))["first_drift"] == {
+        "step": "smear x=<b>",
+        "outputs": ["results/smeared.root"],
+        "sentence": sentence,
+    }
+
+
+def test_without_a_drift_no_form_speaks_of_one() -> None:
+    report = build_report(every_verdict(), AnalysisInfo(name="a", title="A"))
+    for text in (render_text(report), render_markdown(report), render_junit(report)):
+        assert "drift" not in text
+    assert "First drift" not in render_html(report)
+    assert json.loads(report_json(report))["first_drift"] is None
 
 
 class TestText:

@@ -9,6 +9,7 @@ from reprun.compare.verdict import (
     Item,
     Numbers,
     Verdict,
+    Words,
 )
 
 __all__ = [
@@ -19,5 +20,6 @@ __all__ = [
     "Item",
     "Numbers",
     "Verdict",
+    "Words",
     "compare",
 ]

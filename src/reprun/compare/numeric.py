@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -19,6 +19,9 @@ from reprun.histograms import DataObject, Floats, Histogram
 
 SHOWN = 5
 """How many differing bins are shown."""
+
+AT_A_TIME = 1 << 16
+"""Bins looked at in one go."""
 
 LARGEST_PULL = 5.0
 LARGEST_CHI2_SIGMA = 3.0
@@ -52,46 +55,128 @@ class Tolerance:
         return " or ".join(texts) or "nothing"
 
 
+@dataclass(slots=True)
+class _Extremes:
+    """What is gathered over all parts of two objects."""
+
+    differing: int = 0
+    beyond: int = 0
+    absolute: float = 0.0
+    relative: float = 0.0
+    ulp: float = 0.0
+    pull: float = 0.0
+    first_differing: list[int] = field(default_factory=list)
+    first_beyond: list[int] = field(default_factory=list)
+    chi2: float = 0.0
+    ndf: int = 0
+    total: float = 0.0
+    variance: float = 0.0
+    largest_pull: float = 0.0
+    finite_alike: bool = True
+
+
 # Overflow, 0/0 and inf - inf are answered by IEEE 754's infinities and NaN, on purpose.
 @np.errstate(over="ignore", invalid="ignore", divide="ignore")
 def numeric_difference(
-    monitored: DataObject, reference: DataObject, tolerance: Tolerance
+    monitored: DataObject, reference: DataObject, tolerance: Tolerance, shown: int = SHOWN
 ) -> Numbers:
-    """Measure two objects that `structure_difference` found comparable."""
+    """Measure two objects that `structure_difference` found comparable.
+
+    Large ones part by part: what fits a processor's cache is several times faster and needs
+    no second copy of ten million bins. At most `shown` bins are described.
+    """
     one, other = monitored.values.ravel(), reference.values.ravel()
-    apart = _differ(one, other)
-    signed_errors: tuple[Floats, Floats] | None = None
-    stored = [getattr(thing, "sumw2", None) for thing in (monitored, reference)]
-    if stored[0] is not None and stored[1] is not None:
-        signed_errors = _signed_root(stored[0]), _signed_root(stored[1])
-        apart |= _differ(*signed_errors)
-    places = np.flatnonzero(apart)
-    a, b = one[places], other[places]
-    fine = tolerance.allows(a, b) | (np.isnan(a) & np.isnan(b))
-    if signed_errors is not None:
-        ea, eb = (errors[places] for errors in signed_errors)
-        fine &= tolerance.allows(ea, eb) | (np.isnan(ea) & np.isnan(eb))
-    beyond = places[~fine]
-    deltas = _deltas([(a, b)] if signed_errors is None else [(a, b), (ea, eb)])
+    binned = isinstance(monitored, Histogram) and isinstance(reference, Histogram)
+    sumw2 = [getattr(thing, "sumw2", None) for thing in (monitored, reference)]
+    flat = [None if stored is None else stored.ravel() for stored in sumw2]
     single = isinstance(monitored, Histogram) and monitored.storage == "float32"
-    pulls = _pulls(monitored, reference, places)
-    largest = None
-    if pulls is not None:
-        largest = float(pulls[np.argmax(np.abs(pulls))]) if pulls.size else 0.0
+    found = _Extremes()
+    for start in range(0, one.size, AT_A_TIME):
+        part = slice(start, start + AT_A_TIME)
+        a, b = one[part], other[part]
+        stored = [None if each is None else each[part] for each in flat]
+        _gather(found, start, (a, b), (stored[0], stored[1]), tolerance, single, binned, shown)
+    numbers_empty = monitored.is_empty == reference.is_empty
+    places = (found.first_beyond or found.first_differing)[:shown]
     return Numbers(
         bins=one.size,
-        differing=int(places.size),
-        beyond=int(beyond.size),
-        max_ulp=float(_ulps(a, b, np.float32 if single else np.float64).max(initial=0.0)),
-        max_relative=deltas[1],
-        max_absolute=deltas[0],
-        max_pull=largest,
-        within_statistics=_within_statistics(monitored, reference),
-        first=tuple(
-            _describe(monitored, reference, int(place))
-            for place in (beyond if beyond.size else places)[:SHOWN]
-        ),
+        differing=found.differing,
+        beyond=found.beyond,
+        max_ulp=found.ulp,
+        max_relative=found.relative,
+        max_absolute=found.absolute,
+        max_pull=found.pull if binned else None,
+        within_statistics=_within_statistics(found, binned) and (numbers_empty or not binned),
+        first=tuple(_describe(monitored, reference, place) for place in places),
     )
+
+
+def _gather(
+    found: _Extremes,
+    start: int,
+    contents: tuple[Floats, Floats],
+    sumw2: tuple[Floats | None, Floats | None],
+    tolerance: Tolerance,
+    single: bool,
+    binned: bool,
+    shown: int,
+) -> None:
+    one, other = contents
+    if binned:
+        variance = np.abs(one if sumw2[0] is None else sumw2[0])
+        variance = variance + np.abs(other if sumw2[1] is None else sumw2[1])
+        delta = one - other
+        pulls = np.where(delta == 0, 0.0, delta / np.sqrt(variance))
+        pulls[np.isnan(pulls)] = np.inf
+    _spread(found, one, other, (delta, variance, pulls) if binned else None)
+    apart = _differ(one, other)
+    errors: tuple[Floats, Floats] | None = None
+    if sumw2[0] is not None and sumw2[1] is not None:
+        errors = _signed_root(sumw2[0]), _signed_root(sumw2[1])
+        apart |= _differ(*errors)
+    places = np.flatnonzero(apart)
+    if not places.size:
+        return
+    a, b = one[places], other[places]
+    fine = tolerance.allows(a, b) | (np.isnan(a) & np.isnan(b))
+    pairs = [(a, b)]
+    if errors is not None:
+        ea, eb = errors[0][places], errors[1][places]
+        fine &= tolerance.allows(ea, eb) | (np.isnan(ea) & np.isnan(eb))
+        pairs.append((ea, eb))
+    beyond = places[~fine]
+    found.differing += int(places.size)
+    found.beyond += int(beyond.size)
+    if len(found.first_differing) < shown:
+        found.first_differing += (places[:shown] + start).tolist()
+    if len(found.first_beyond) < shown:
+        found.first_beyond += (beyond[:shown] + start).tolist()
+    absolute, relative = _deltas(pairs)
+    found.absolute = max(found.absolute, absolute)
+    found.relative = max(found.relative, relative)
+    ulps = _ulps(a, b, np.float32 if single else np.float64)
+    found.ulp = max(found.ulp, float(ulps.max(initial=0.0)))
+    if binned:
+        here = pulls[places]
+        largest = float(here[np.argmax(np.abs(here))])
+        if abs(largest) > abs(found.pull):
+            found.pull = largest
+
+
+def _spread(
+    found: _Extremes, one: Floats, other: Floats, parts: tuple[Floats, Floats, Floats] | None
+) -> None:
+    """Add what says whether independent samples of one law might differ as much."""
+    finite = np.isfinite(one)
+    found.finite_alike &= np.array_equal(finite, np.isfinite(other))
+    if parts is None or not found.finite_alike:
+        return
+    delta, variance, pulls = parts if finite.all() else (each[finite] for each in parts)
+    found.chi2 += float((pulls * pulls).sum())
+    found.ndf += int(np.count_nonzero(variance))
+    found.total += float(delta.sum())
+    found.variance += float(variance.sum())
+    found.largest_pull = max(found.largest_pull, float(np.abs(pulls).max(initial=0.0)))
 
 
 def _differ(one: Floats, other: Floats) -> Flags:
@@ -137,50 +222,24 @@ def _ulps(one: Floats, other: Floats, precision: type[np.float32 | np.float64]) 
     return np.asarray(np.where(np.isnan(one) != np.isnan(other), np.inf, np.maximum(steps, 0.0)))
 
 
-def _pulls(monitored: DataObject, reference: DataObject, places: Any) -> Floats | None:
-    """Return (a - b) / sqrt(var a + var b) at flat `places`; infinite where both errors are 0."""
-    if not (isinstance(monitored, Histogram) and isinstance(reference, Histogram)):
-        return None
-    variance = _variances_at(monitored, places) + _variances_at(reference, places)
-    delta = (monitored.values.ravel()[places]) - (reference.values.ravel()[places])
-    pulls = np.where(delta == 0, 0.0, delta / np.sqrt(variance))
-    return np.asarray(np.nan_to_num(pulls, nan=np.inf, posinf=np.inf, neginf=-np.inf))
-
-
-def _variances_at(thing: Histogram, places: Any) -> Floats:
-    stored = thing.values if thing.sumw2 is None else thing.sumw2
-    return np.asarray(np.abs(stored.ravel()[places]))
-
-
-def _within_statistics(monitored: DataObject, reference: DataObject) -> bool:
+def _within_statistics(found: _Extremes, binned: bool) -> bool:
     """Say whether two independent samples of one law might differ as much.
 
     It only chooses between the words `changed` and `different`; neither passes. True if no
     bin pulls by more than 5, the totals by no more than 3 and the un-normalised chi2 over all
     bins with an error lies within 3 standard deviations, by the cube-root approximation of
-    E. B. Wilson and M. M. Hilferty, PNAS 17 (1931) 684, eq. (6). False if only one of the two
-    is empty. For a table, which has no errors, true as long as every number is finite.
+    E. B. Wilson and M. M. Hilferty, PNAS 17 (1931) 684. For a table, which has no errors,
+    true as long as every number is finite.
     """
-    one, other = monitored.values.ravel(), reference.values.ravel()
-    finite = np.isfinite(one)
-    if not np.array_equal(finite, np.isfinite(other)):
+    if not found.finite_alike:
         return False
-    if not (isinstance(monitored, Histogram) and isinstance(reference, Histogram)):
+    if not binned or not found.ndf:
         return True
-    usable = np.flatnonzero(finite)
-    pulls = _pulls(monitored, reference, usable)
-    variance = (monitored.variances.ravel() + reference.variances.ravel())[usable]
-    ndf = int(np.count_nonzero(variance))
-    if pulls is None or not ndf:
-        return True
-    total = float((one[usable] - other[usable]).sum())
-    width = 2.0 / (9.0 * ndf)
-    chi2 = float((pulls * pulls).sum())
-    sigma = (math.cbrt(chi2 / ndf) - (1.0 - width)) / math.sqrt(width)
+    width = 2.0 / (9.0 * found.ndf)
+    sigma = (math.cbrt(found.chi2 / found.ndf) - (1.0 - width)) / math.sqrt(width)
     return (
-        monitored.is_empty == reference.is_empty
-        and float(np.abs(pulls).max()) <= LARGEST_PULL
-        and abs(total) <= LARGEST_TOTAL_PULL * math.sqrt(float(variance.sum()))
+        found.largest_pull <= LARGEST_PULL
+        and abs(found.total) <= LARGEST_TOTAL_PULL * math.sqrt(found.variance)
         and sigma <= LARGEST_CHI2_SIGMA
     )
 
@@ -204,7 +263,12 @@ def _describe(monitored: DataObject, reference: DataObject, flat: int) -> BinDif
             )
             for axis, index in zip(reference.axes, place, strict=True)
         )
-    pulls = _pulls(monitored, reference, np.array([flat]))
+    pull = None
+    if errors[0] is not None and errors[1] is not None:
+        # Python's own floats: this runs for each shown bin of each object.
+        spread = math.hypot(errors[0], errors[1])
+        pull = 0.0 if a == b else (a - b) / spread if spread else math.copysign(math.inf, a - b)
+        pull = math.inf if math.isnan(pull) else pull
     return BinDifference(
         place=place,
         label=reference.describe_bin(place),
@@ -214,5 +278,5 @@ def _describe(monitored: DataObject, reference: DataObject, flat: int) -> BinDif
         monitored_error=errors[0],
         reference_error=errors[1],
         ratio=a / b if b else math.nan,
-        pull=None if pulls is None else float(pulls[0]),
+        pull=pull,
     )

@@ -12,7 +12,7 @@ from reprun.compare.statistics import NoTestError, PValue, benjamini_hochberg, h
 from reprun.compare.statistics.samples import sample_of
 from reprun.compare.statistics.suite import Plan
 from reprun.compare.verdict import Check, Item, Verdict
-from reprun.histograms import DataObject, Floats, Histogram, Objects
+from reprun.histograms import DataObject, Floats, Histogram, Source
 from reprun.spec import ComparisonRule
 from reprun.wording import count_of
 
@@ -23,12 +23,20 @@ class Tested:
 
     p_values: tuple[PValue, ...] = ()
     why_none: str = ""
+    places: tuple[str, ...] = ()
+    """For each test the words for the bin that decides, if a single one does."""
 
 
 def apply_tests(
-    name: str, rule: ComparisonRule, one: DataObject, other: DataObject, objects: Sequence[Objects]
+    name: str,
+    rule: ComparisonRule,
+    one: DataObject,
+    other: DataObject,
+    sources: Sequence[Source],
+    *,
+    detailed: bool = True,
 ) -> Tested:
-    """Run the tests of a rule on two objects of one structure; `objects` hold covariances.
+    """Run the tests of a rule on two objects of one structure; `sources` hold covariances.
 
     Toys are seeded with the object's name, so that a verdict never depends on chance or on
     which other objects are compared.
@@ -38,75 +46,98 @@ def apply_tests(
             tests=rule.tests,
             toys=rule.toys,
             seed=zlib.crc32(name.encode()),
-            covariance=_covariance(rule, one, other, objects),
+            covariance=_covariance(rule, one, other, sources),
         )
-        return Tested(tuple(run_tests(one, other, plan)))
+        found = run_tests(one, other, plan)
     except NoTestError as reason:
         return Tested(why_none=str(reason))
+    if not detailed:
+        return Tested(tuple(PValue(each.test, each.p, each.statistic, "") for each in found))
+    return Tested(tuple(found), places=tuple(_place(each, other) for each in found))
 
 
-def judge_samples(
-    items: Sequence[Item], tested: Mapping[str, Tested], *, shared_events: bool
-) -> tuple[list[Item], list[str]]:
-    """Return the items with the verdicts of their tests, and notes on the whole family.
+def _place(found: PValue, thing: DataObject) -> str:
+    if found.place is None:
+        return ""
+    if isinstance(thing, Histogram) or found.test == "cells":
+        place = tuple(int(n) for n in np.unravel_index(found.place, thing.values.shape))
+        return thing.describe_bin(place)
+    return thing.rows[found.place]
 
-    All tests of all objects form one family. An object fails if one of its p-values, after
-    Holm's correction over the family, is not above the alpha of its rule: so the chance that
-    any object of a file fails although all agree is at most the largest alpha. A p-value of 0
-    fails like any other small one; where no test holds nothing passes. With `shared_events`
-    no object passes: both sides hold the same events, and independent fluctuations are no
-    excuse for a difference.
+
+class Family:
+    """All tests of all objects of one comparison, corrected together.
+
+    An object fails if one of its p-values, after Holm's correction over the family, is not
+    above the alpha of its rule: so the chance that any object of a file fails although all
+    agree is at most the largest alpha. A p-value of 0 fails like any other small one; where no
+    test holds nothing passes. With `shared_events` no object passes: both sides hold the same
+    events, and independent fluctuations are no excuse for a difference.
     """
-    family = [p for found in tested.values() for p in found.p_values]
-    adjusted = iter(holm([one.p for one in family]))
-    ordered = {name: [next(adjusted) for _ in found.p_values] for name, found in tested.items()}
-    smallest = {
-        name: min(1.0, len(found.p_values) * min(one.p for one in found.p_values))
-        for name, found in tested.items()
-        if found.p_values
-    }
-    q = dict(zip(smallest, benjamini_hochberg(list(smallest.values())), strict=True))
-    judged = []
-    for item in items:
-        found = tested.get(item.name)
-        if found is None or item.rule is None:
-            judged.append(item)
-        elif not found.p_values:
-            judged.append(_untested(item, found.why_none))
-        else:
-            judged.append(
-                _tested(item, item.rule, found, ordered[item.name], q[item.name], shared_events)
-            )
-    return judged, _family_notes(items, tested, family, ordered)
+
+    def __init__(self, tested: Mapping[str, Tested], *, shared_events: bool) -> None:
+        self.shared_events = shared_events
+        family = [one.p for found in tested.values() for one in found.p_values]
+        after = holm(family)
+        self.size = len(family)
+        self.objects = sum(bool(found.p_values) for found in tested.values())
+        self.smallest = float(after.min(initial=1.0))
+        self._adjusted: dict[str, Floats] = {}
+        at = 0
+        for name, found in tested.items():
+            self._adjusted[name] = after[at : at + len(found.p_values)]
+            at += len(found.p_values)
+        least = {
+            name: min(1.0, len(found.p_values) * min(one.p for one in found.p_values))
+            for name, found in tested.items()
+            if found.p_values
+        }
+        self._q = dict(zip(least, benjamini_hochberg(list(least.values())), strict=True))
+
+    def judge(self, item: Item, found: Tested) -> Item:
+        """Return an item with the verdict of its tests."""
+        if item.rule is None or not found.p_values:
+            return _untested(item, found.why_none)
+        adjusted = self._adjusted[item.name]
+        return _tested(item, item.rule, found, adjusted, self._q[item.name], self.shared_events)
+
+    def notes(self, items: Sequence[Item]) -> list[str]:
+        """Return what was held to agree and how sure the answer is."""
+        if not self.size:
+            return []
+        alphas = [item.rule.alpha for item in items if item.rule and item.name in self._adjusted]
+        note = (
+            f"{count_of(self.size, 'statistical test')} on {count_of(self.objects, 'object')} "
+            "judged as one family (Holm): if all agree, one or more fail with a chance of at "
+            f"most {max(alphas):g}; smallest adjusted p {self.smallest:.3g}"
+        )
+        return [note]
 
 
 def _tested(
     item: Item,
     rule: ComparisonRule,
     found: Tested,
-    adjusted: Sequence[float],
+    adjusted: Floats,
     q: float,
     shared_events: bool,
 ) -> Item:
-    checks = [
-        Check(
-            one.test,
-            passed=after > rule.alpha,
-            sentence=_sentence(item, one, after),
-            figures={"p": one.p, "adjusted": float(after), "q": float(q)}
-            | {"statistic": one.statistic}
-            | ({} if one.ndf is None else {"ndf": one.ndf}),
-        )
-        for one, after in zip(found.p_values, adjusted, strict=True)
-    ]
     least = int(np.argmin([one.p for one in found.p_values]))
     worst, after = found.p_values[least], float(adjusted[least])
+    failed = [
+        one.test
+        for one, held in zip(found.p_values, adjusted, strict=True)
+        if not held > rule.alpha
+    ]
+    count = len(found.p_values)
+    checks = _checks(rule, found, adjusted, q) if item.detailed else ()
     kept = tuple(check for check in item.checks if check.name != "numbers")
     all_checks = (*kept, *checks)
-    if after <= rule.alpha:
-        failed = [check.name for check in checks if not check.passed]
-        headline = f"fails the {worst.test} test: {_sentence(item, worst, after)}"
-        more = f"; {len(failed)} of {count_of(len(checks), 'test')} fail ({', '.join(failed)})"
+    if failed:
+        text = f"p = {worst.p:.3g} ({after:.3g} after Holm)"
+        text = _sentence(found, least, after) if item.detailed else text
+        headline = f"fails the {worst.test} test: {text}"
+        more = f"; {len(failed)} of {count_of(count, 'test')} fail ({', '.join(failed)})"
         return replace(
             item, verdict=Verdict.DIFFERENT, headline=headline,
             sentence=headline + more, checks=all_checks,
@@ -123,8 +154,22 @@ def _tested(
         )  # fmt: skip
     return replace(
         item, verdict=Verdict.COMPATIBLE, headline="", checks=all_checks, needed="",
-        sentence=f"{count_of(len(checks), 'test')}, {size}, alpha {rule.alpha:g}",
+        sentence=f"{count_of(count, 'test')}, {size}, alpha {rule.alpha:g}",
     )  # fmt: skip
+
+
+def _checks(rule: ComparisonRule, found: Tested, adjusted: Floats, q: float) -> tuple[Check, ...]:
+    return tuple(
+        Check(
+            one.test,
+            passed=bool(after > rule.alpha),
+            sentence=_sentence(found, index, float(after)),
+            figures={"p": one.p, "adjusted": float(after), "q": float(q)}
+            | {"statistic": one.statistic}
+            | ({} if one.ndf is None else {"ndf": one.ndf}),
+        )
+        for index, (one, after) in enumerate(zip(found.p_values, adjusted, strict=True))
+    )
 
 
 def _untested(item: Item, why: str) -> Item:
@@ -132,26 +177,18 @@ def _untested(item: Item, why: str) -> Item:
     return replace(
         item,
         sentence=f"{item.sentence}; no statistical test holds: {why}",
-        checks=(*item.checks, check),
+        checks=(*item.checks, check) if item.detailed else (),
         needed=f"a test must hold, and none does ({why}): store sumw2, or compare as float",
     )
 
 
-def _sentence(item: Item, one: PValue, adjusted: float) -> str:
-    thing = item.reference
-    where = ""
-    if one.place is not None and thing is not None:
-        shape = thing.values.shape
-        if isinstance(thing, Histogram) or one.test == "cells":
-            place = tuple(int(n) for n in np.unravel_index(one.place, shape))
-            where = f" at {thing.describe_bin(place)}"
-        else:
-            where = f" at {thing.rows[one.place]}"
-    return f"{one}{where} ({adjusted:.3g} after Holm)"
+def _sentence(found: Tested, index: int, adjusted: float) -> str:
+    where = f" at {found.places[index]}" if found.places and found.places[index] else ""
+    return f"{found.p_values[index]}{where} ({adjusted:.3g} after Holm)"
 
 
 def _covariance(
-    rule: ComparisonRule, one: DataObject, other: DataObject, objects: Sequence[Objects]
+    rule: ComparisonRule, one: DataObject, other: DataObject, sources: Sequence[Source]
 ) -> Floats | None:
     """Return the covariance of the difference: the sum of the matrices that both sides hold.
 
@@ -161,7 +198,8 @@ def _covariance(
         return None
     if not (isinstance(one, Histogram) and isinstance(other, Histogram) and len(one.axes) == 1):
         raise NoTestError("a covariance matrix needs a histogram of one axis")
-    matrices = [found for held in objects if (found := held.get(rule.covariance)) is not None]
+    held = [source.only([rule.covariance]) for source in sources]
+    matrices = [found for side in held if (found := side.get(rule.covariance)) is not None]
     bins = one.axes[0].bins
     if not matrices:
         raise NoTestError(f"there is no covariance matrix '{rule.covariance}'")
@@ -178,22 +216,3 @@ def _covariance(
             for flow in (0, -1):
                 total[flow, flow] += sample.variances[flow]
     return total
-
-
-def _family_notes(
-    items: Sequence[Item],
-    tested: Mapping[str, Tested],
-    family: Sequence[PValue],
-    adjusted: Mapping[str, Sequence[float]],
-) -> list[str]:
-    if not family:
-        return []
-    alphas = [item.rule.alpha for item in items if item.rule and item.name in tested]
-    least = min(float(p) for values in adjusted.values() for p in values)
-    objects = count_of(sum(bool(found.p_values) for found in tested.values()), "object")
-    note = (
-        f"{count_of(len(family), 'statistical test')} on {objects} judged as one family (Holm): "
-        f"if all agree, one or more fail with a chance of at most "
-        f"{max(alphas):g}; smallest adjusted p {least:.3g}"
-    )
-    return [note]

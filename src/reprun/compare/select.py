@@ -2,34 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
-from typing import TypeVar
 
 from reprun.errors import NothingToCompareError, SpecificationError, did_you_mean
-from reprun.histograms import Objects
-
-T = TypeVar("T")
+from reprun.histograms import Source
 
 
-def selected(objects: Objects, globs: Sequence[str]) -> Objects:
+def selected(source: Source, globs: Sequence[str]) -> Source:
     """Return the objects whose name matches one of the globs; all if there is no glob."""
     if not globs:
-        return objects
-
-    def kept(mapping: Mapping[str, T]) -> dict[str, T]:
-        return {
-            name: value
-            for name, value in mapping.items()
-            if any(fnmatchcase(name, glob) for glob in globs)
-        }
-
-    return Objects(kept(objects.by_name), kept(objects.unsupported), kept(objects.skipped))
+        return source
+    names = (*source.names, *source.skipped)
+    kept = [name for name in names if any(fnmatchcase(name, glob) for glob in globs)]
+    return source.taking({name: name for name in kept})
 
 
-def refuse_nothing(globs: Sequence[str], *sides: Objects) -> None:
+def refuse_nothing(globs: Sequence[str], *sides: Source) -> None:
     """Raise NothingToCompareError for a glob that matches no object on either side."""
-    names = {name for side in sides for name in (*side.by_name, *side.unsupported)}
+    names = {name for side in sides for name in side.names}
     for glob in globs:
         if not any(fnmatchcase(name, glob) for name in names):
             raise NothingToCompareError(
@@ -38,14 +29,16 @@ def refuse_nothing(globs: Sequence[str], *sides: Objects) -> None:
             )
 
 
-def renamed(objects: Objects, maps: Sequence[tuple[str, str]]) -> Objects:
-    """Return the reference's objects under the names that the run gives them.
+def renamed(source: Source, maps: Sequence[tuple[str, str]]) -> Source:
+    """Return the reference's objects under the names that the other file gives them.
 
     Each map is (old, new); with one `*` in both, what it matches is carried over. The first
     map that fits counts. Raises SpecificationError if a map fits no object or two objects
     would have one name.
     """
-    names = (*objects.by_name, *objects.unsupported, *objects.skipped)
+    if not maps:
+        return source
+    names = (*source.names, *source.skipped)
     fitting: dict[str, str] = {}
     for old, new in maps:
         if old.count("*") != new.count("*") or old.count("*") > 1:
@@ -57,15 +50,15 @@ def renamed(objects: Objects, maps: Sequence[tuple[str, str]]) -> Objects:
             )
         for name in found:
             fitting.setdefault(name, _carried(name, old, new))
-    after = [fitting.get(name, name) for name in names]
-    twice = next((name for name in after if after.count(name) > 1), None) if fitting else None
-    if twice is not None:
-        raise SpecificationError(f"--map: two objects of the reference would be called '{twice}'")
-
-    def moved(mapping: Mapping[str, T]) -> dict[str, T]:
-        return {fitting.get(name, name): value for name, value in mapping.items()}
-
-    return Objects(moved(objects.by_name), moved(objects.unsupported), moved(objects.skipped))
+    moved: dict[str, str] = {}
+    for name in names:
+        after = fitting.get(name, name)
+        if after in moved:
+            raise SpecificationError(
+                f"--map: two objects of the reference would be called '{after}'"
+            )
+        moved[after] = name
+    return source.taking(moved)
 
 
 def _fits(name: str, pattern: str) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from reprun.histograms import DataObject
+from reprun.histograms import DataObject, Objects, Source, Table
 from reprun.spec import ComparisonRule
 from reprun.wording import count_of
 
@@ -96,6 +96,59 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
+class About:
+    """What an object is, without its numbers: millions of them need not be kept."""
+
+    title: str = ""
+    class_name: str = ""
+    size: int = 0
+    """Bins with flow, or cells."""
+    table: bool = False
+    reference_empty: bool = False
+
+    @classmethod
+    def of(cls, monitored: DataObject | None, reference: DataObject | None) -> About:
+        """Describe the object of one side, the first if both have it."""
+        thing = monitored if monitored is not None else reference
+        if thing is None:
+            return cls()
+        empty = reference is not None and reference.is_empty
+        table = isinstance(thing, Table)
+        return cls(thing.title, thing.class_name, thing.values.size, table, empty)
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What the two sides are called, so that each sentence is about what the reader has."""
+
+    monitored: str = "the run"
+    reference: str = "the reference"
+    passed: str = "reproduced"
+    failed: str = "not reproduced"
+    missing: str = "is in the reference, but the run did not make it"
+    extra: str = "is not in the reference"
+    extra_hint: str = "bless it, or ignore it by a rule that says why"
+
+    @classmethod
+    def of_files(cls, monitored: str, reference: str) -> Words:
+        """Return the words for two files that are held against each other on their own."""
+        return cls(
+            monitored,
+            reference,
+            "the files agree",
+            "the files differ",
+            f"is in {reference} only",
+            f"is in {monitored} only",
+            "if that is meant, ignore it by a rule with a reason",
+        )
+
+    @property
+    def headings(self) -> tuple[str, str]:
+        """The two names as headings of columns."""
+        return self.monitored.removeprefix("the "), self.reference.removeprefix("the ")
+
+
+@dataclass(frozen=True, slots=True)
 class Item:
     """The verdict on one object, and why."""
 
@@ -106,8 +159,7 @@ class Item:
     sentence: str
     kind: str
     rule: ComparisonRule | None
-    monitored: DataObject | None = None
-    reference: DataObject | None = None
+    about: About
     monitored_hash: str | None = None
     reference_hash: str | None = None
     numbers: Numbers | None = None
@@ -115,6 +167,8 @@ class Item:
     notes: tuple[str, ...] = ()
     needed: str = ""
     """What would have to be true for this object to pass; empty where it does."""
+    detailed: bool = True
+    """Whether checks and differing bins are held; of many thousand objects only the first are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +187,9 @@ class Comparison:
     items: tuple[Item, ...]
     ignored: tuple[Ignored, ...] = ()
     notes: tuple[str, ...] = ()
+    words: Words = Words()
+    sides: tuple[Source, Source] = (Objects(), Objects())
+    """Where the objects can be read again, to draw them."""
 
     @property
     def reproduced(self) -> bool:
@@ -153,8 +210,12 @@ class Comparison:
     @property
     def failures(self) -> tuple[Item, ...]:
         """The items that do not pass, worst first, then by name."""
-        failed = [item for item in self.items if not item.verdict.passes]
-        return tuple(sorted(failed, key=lambda item: (-item.verdict.severity, item.name)))
+        return tuple(item for item in self.ranked if not item.verdict.passes)
+
+    @property
+    def ranked(self) -> tuple[Item, ...]:
+        """All items, those that do not pass first, the worst at the top, then by name."""
+        return tuple(sorted(self.items, key=rank))
 
     @property
     def sentence(self) -> str:
@@ -162,16 +223,16 @@ class Comparison:
         total = count_of(len(self.items), "object")
         left_out = f"; {len(self.ignored)} ignored" if self.ignored else ""
         if self.reproduced:
-            return f"reproduced: {total}, {self._passes()}{left_out}"
+            return f"{self.words.passed}: {total}, {self._passes()}{left_out}"
         failed = self.failures
         kinds: Counter[Verdict] = Counter(item.verdict for item in failed)
         example = f"{failed[0].name} {failed[0].headline}"
         share = f"{len(failed):,} of {total}"
         if len(kinds) > 1:
             named = ", ".join(f"{number} {verdict}" for verdict, number in kinds.items())
-            return f"not reproduced: {share} failed ({named}); {example}{left_out}"
+            return f"{self.words.failed}: {share} failed ({named}); {example}{left_out}"
         lead = ": " if len(failed) == 1 else "; first "
-        return f"not reproduced: {share} {failed[0].verdict}{lead}{example}{left_out}"
+        return f"{self.words.failed}: {share} {failed[0].verdict}{lead}{example}{left_out}"
 
     def _passes(self) -> str:
         counts = self.counts
@@ -190,3 +251,8 @@ class Comparison:
         texts = [f"{relative:g}"] if relative else []
         texts += [f"{absolute:g} absolute"] if absolute else []
         return " or ".join(texts) or "rounding of the edges"
+
+
+def rank(item: Item) -> tuple[bool, int, str]:
+    """Return the place of an item among others: failures first, worst first, then by name."""
+    return item.verdict.passes, -item.verdict.severity, item.name

@@ -2,6 +2,7 @@
 
 from reprun.histograms.canonical import content_hash, hash_of_objects
 from reprun.histograms.files import (
+    open_objects,
     read_all,
     read_objects,
     readable,
@@ -15,6 +16,7 @@ from reprun.histograms.model import (
     Floats,
     Histogram,
     Objects,
+    Source,
     Storage,
     Table,
     number,
@@ -29,11 +31,13 @@ __all__ = [
     "Floats",
     "Histogram",
     "Objects",
+    "Source",
     "Storage",
     "Table",
     "content_hash",
     "hash_of_objects",
     "number",
+    "open_objects",
     "read_all",
     "read_objects",
     "readable",

@@ -14,7 +14,7 @@ chosen by the processor. A NaN never equals a number.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -23,31 +23,31 @@ from reprun.histograms.model import DataObject, Floats, Histogram, Table
 
 CANONICAL_VERSION = 1
 """Raise it when the canonical form changes: every hash changes with it."""
+AT_A_TIME = 1 << 16
+"""Numbers held in a second form at a time: what fits a processor's cache is much faster."""
 
 
-def canonical_bytes(values: Floats) -> bytes:
-    """Return little-endian float64 in C order, with -0.0 as 0.0 and one NaN."""
-    # Adding 0.0 turns -0.0 into 0.0 and leaves every other number as it is.
-    array = np.ascontiguousarray(values, dtype="<f8") + 0.0
-    missing = np.isnan(array)
-    if missing.any():
-        array[missing] = np.nan
-    return array.tobytes()
+def canonical_bytes(values: Floats) -> Iterator[bytes]:
+    """Yield little-endian float64 in C order, with -0.0 as 0.0 and one NaN, part by part."""
+    flat = np.ascontiguousarray(values, dtype="<f8").ravel()
+    for start in range(0, flat.size, AT_A_TIME):
+        # Adding 0.0 turns -0.0 into 0.0 and leaves every other number as it is.
+        array = flat[start : start + AT_A_TIME] + 0.0
+        missing = np.isnan(array)
+        if missing.any():
+            array[missing] = np.nan
+        yield array.tobytes()
 
 
 def content_hash(thing: DataObject) -> str:
     """Return `sha256:<hex>` of the canonical form of a histogram or table."""
     digest = hashlib.sha256(canonical_json(_header(thing)))
-    if isinstance(thing, Histogram):
-        for axis in thing.axes:
-            digest.update(canonical_bytes(axis.edges))
-        digest.update(canonical_bytes(thing.values))
-        if thing.sumw2 is not None:
-            digest.update(canonical_bytes(thing.sumw2))
-    else:
-        for axis in thing.axes:
-            digest.update(canonical_bytes(axis.edges))
-        digest.update(canonical_bytes(thing.values))
+    arrays = [*(axis.edges for axis in thing.axes), thing.values]
+    if isinstance(thing, Histogram) and thing.sumw2 is not None:
+        arrays.append(thing.sumw2)
+    for array in arrays:
+        for part in canonical_bytes(array):
+            digest.update(part)
     return PREFIX + digest.hexdigest()
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from reprun.errors import NothingToCompareError, OutputMissingError, StorageError
 from reprun.histograms.hepdata import read_hepdata
-from reprun.histograms.model import DataObject, Histogram, Objects, Table
-from reprun.histograms.root_files import read_root
+from reprun.histograms.model import DataObject, Histogram, Objects, Source, Table
+from reprun.histograms.root_files import open_root, read_root
 from reprun.histograms.root_writer import write_root
 from reprun.histograms.tables import read_table, table_text
 from reprun.histograms.uhi import read_uhi, uhi_text
@@ -20,6 +20,11 @@ TABLE_SUFFIXES = frozenset({".csv"})
 
 
 def _root(path: Path) -> Objects:
+    _check_root(path)
+    return read_root(path)
+
+
+def _check_root(path: Path) -> None:
     # uproot takes any text for a path or URL and reads what it can of a file that was cut
     # off, so the header is checked first: "root", version, fBEGIN, fEND (8 bytes in large
     # files), https://root.cern.ch/doc/master/classTFile.html
@@ -39,7 +44,6 @@ def _root(path: Path) -> Objects:
         raise OutputMissingError(
             f"{path.name} is not a readable ROOT file: {what}", place=str(path)
         )
-    return read_root(path)
 
 
 def _uhi(path: Path) -> Objects:
@@ -89,6 +93,8 @@ def read_objects(path: Path) -> Objects:
     OutputMissingError if the file is missing, truncated or of no known kind.
     """
     reader = _READERS.get(path.suffix.lower())
+    if path.is_dir():
+        raise OutputMissingError(f"{path.name} is a directory, not a file", place=str(path))
     if reader is None:
         known = ", ".join(sorted(_READERS))
         raise OutputMissingError(
@@ -98,6 +104,21 @@ def read_objects(path: Path) -> Objects:
     if not path.is_file():
         raise OutputMissingError(f"{path.name} does not exist", place=str(path))
     return reader(path)
+
+
+def open_objects(path: Path) -> Source:
+    """Return what one file holds; ROOT files are decoded only as far as it is asked for.
+
+    Raises what `read_objects` does, and NothingToCompareError if there is no histogram and no
+    table in the file.
+    """
+    if path.suffix.lower() != ".root" or not path.is_file():
+        return read_all([path], path.parent)
+    _check_root(path)
+    source = open_root(path)
+    if not source.names:
+        raise NothingToCompareError(_nothing([path], {}, source.skipped))
+    return source
 
 
 def read_all(paths: Iterable[Path], root: Path) -> Objects:
@@ -132,6 +153,26 @@ def read_all(paths: Iterable[Path], root: Path) -> Objects:
     if not found:
         raise NothingToCompareError(_nothing(files, unsupported, skipped))
     return Objects(found, unsupported, skipped)
+
+
+def file_of(name: str, paths: Iterable[Path], root: Path) -> Path | None:
+    """Return the file that `read_all` has an object of this name from, or would have.
+
+    None for a name that none of the files can hold.
+    """
+    files = list(paths)
+    tables = {path.stem: path for path in files if path.suffix.lower() in TABLE_SUFFIXES}
+    if name in tables:
+        return tables[name]
+    others = [path for path in files if path.suffix.lower() not in TABLE_SUFFIXES]
+    if len(others) == 1:
+        return others[0]
+    fitting = {
+        prefix: path
+        for path, prefix in _prefixes(others, root).items()
+        if name.startswith(f"{prefix}/")
+    }
+    return fitting[max(fitting, key=len)] if fitting else None
 
 
 def write_histograms(path: Path, histograms: Iterable[Histogram]) -> None:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -229,6 +229,27 @@ class Objects(Mapping[str, DataObject]):
     def __len__(self) -> int:
         return len(self.by_name)
 
+    @property
+    def names(self) -> Collection[str]:
+        """The names of all results, those included that cannot be read."""
+        return {**self.by_name, **self.unsupported}.keys()
+
+    def only(self, names: Iterable[str]) -> Objects:
+        """Return what is here of some names; what is skipped is left out."""
+        wanted = list(names)
+        return Objects(
+            {name: self.by_name[name] for name in wanted if name in self.by_name},
+            {name: self.unsupported[name] for name in wanted if name in self.unsupported},
+        )
+
+    def taking(self, names: Mapping[str, str]) -> Objects:
+        """Return the objects of some names under new ones; `names` maps new to old."""
+        return Objects(
+            {new: self.by_name[old] for new, old in names.items() if old in self.by_name},
+            {new: self.unsupported[old] for new, old in names.items() if old in self.unsupported},
+            {new: self.skipped[old] for new, old in names.items() if old in self.skipped},
+        )
+
     def prefixed(self, prefix: str) -> Objects:
         """Return the same objects with `prefix/` before every name."""
 
@@ -240,6 +261,28 @@ class Objects(Mapping[str, DataObject]):
             renamed(self.unsupported),
             renamed(self.skipped),
         )
+
+
+class Source(Protocol):
+    """Objects by name that may be read only when they are asked for; `Objects` is one."""
+
+    @property
+    def names(self) -> Collection[str]:
+        """The names of all results, those included that cannot be read."""
+        ...
+
+    @property
+    def skipped(self) -> Mapping[str, str]:
+        """What is no physics result, with its class."""
+        ...
+
+    def only(self, names: Iterable[str]) -> Objects:
+        """Read what is there of some names, in one go."""
+        ...
+
+    def taking(self, names: Mapping[str, str]) -> Source:
+        """Return the objects of some names under new ones; `names` maps new to old."""
+        ...
 
 
 def number(value: float) -> int | float:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import struct
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,6 @@ from reprun.histograms.model import (
     LARGEST_EXACT_COUNT,
     STORAGE_LETTERS,
     Axis,
-    Floats,
     Histogram,
     Table,
     regular_edges,
@@ -81,7 +81,7 @@ def _histogram(name: str, rank: int, letter: str, data: bytes) -> Histogram:
     shape = tuple(axis.bins + 2 for axis in axes)
     if at != end or cells != len(values) or cells != int(np.prod(shape)):
         raise ForeignError("the sizes do not fit")
-    if letter == "L" and np.abs(values).max() >= LARGEST_EXACT_COUNT:
+    if letter == "L" and np.abs(values.astype(np.float64)).max() >= LARGEST_EXACT_COUNT:
         raise ForeignError("counts of 2^53 and more")
     return Histogram(
         name,
@@ -94,7 +94,7 @@ def _histogram(name: str, rank: int, letter: str, data: bytes) -> Histogram:
     )
 
 
-def _shaped(flat: Floats, shape: tuple[int, ...]) -> Floats:
+def _shaped(flat: Any, shape: tuple[int, ...]) -> Any:
     return flat.reshape(shape[::-1]).T if len(shape) > 1 else flat
 
 
@@ -135,10 +135,11 @@ def _axis(data: bytes, at: int) -> tuple[Axis, int]:
     return Axis(regular_edges(bins, lower, upper), "regular", None, title), end
 
 
-def _array(data: bytes, at: int, kind: str) -> tuple[Floats, int]:
+def _array(data: bytes, at: int, kind: str) -> tuple[Any, int]:
+    """Return the numbers as they lie in the file; the histogram makes float64 of them, once."""
     (size,) = struct.unpack_from(">i", data, at)
     found = np.frombuffer(data, kind, size, at + 4)
-    return found.astype(np.float64), at + 4 + found.nbytes
+    return found, at + 4 + found.nbytes
 
 
 def efficiency(name: str, data: bytes) -> Table:

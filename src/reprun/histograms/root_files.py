@@ -11,9 +11,10 @@ import mmap
 import re
 import struct
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -27,13 +28,16 @@ from reprun.histograms.model import (
     Floats,
     Histogram,
     Objects,
+    Source,
     Table,
     regular_edges,
 )
 from reprun.histograms.root_direct import decoded, efficiency
-from reprun.histograms.root_keys import ForeignError, newest_keys, object_bytes
+from reprun.histograms.root_keys import ForeignError, Key, newest_keys, object_bytes
 
 _HISTOGRAM = re.compile(r"^TH([123])([CSILFD])$")
+T = TypeVar("T")
+EFFICIENCY = "TEfficiency"
 _PHYSICS = re.compile(r"^(TH|TProfile|TEfficiency|TGraph|TMultiGraph|TSpline|TF[123]$|TRatio)")
 """Classes that hold results: what of them cannot be compared is reported, object by object."""
 
@@ -48,34 +52,129 @@ def read_root(path: Path) -> Objects:
     Of several cycles of one name the newest counts, as in ROOT. Raises OutputMissingError if
     the file or an object in it cannot be read.
     """
-    found, rest = _directly(path)
-    if rest is not None and not rest:
-        return Objects(found)
+    source = open_root(path)
+    if isinstance(source, Objects):
+        return source
+    found = source.only(source.names)
+    return Objects(found.by_name, found.unsupported, source.skipped)
+
+
+def open_root(path: Path) -> Source:
+    """Return what a ROOT file holds, decoded object by object when it is asked for.
+
+    So files of any number of objects take little memory. Raises OutputMissingError if the
+    file cannot be read; reading an object later raises it too.
+    """
+    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, prot=mmap.PROT_READ) as data:
+        # Whatever broken bytes lead to here, uproot looks at them again and says what is wrong.
+        try:
+            keys = newest_keys(data)
+        except (ForeignError, struct.error, IndexError, ValueError, UnicodeError):
+            return _by_uproot(path)
+    readable: dict[str, Key] = {}
+    unsupported: dict[str, str] = {}
+    skipped: dict[str, str] = {}
+    for name, key in keys.items():
+        class_name = key.class_name
+        if _HISTOGRAM.match(class_name) or class_name in _COMPOSITES or class_name == EFFICIENCY:
+            readable[name] = key
+        elif _PHYSICS.match(class_name):
+            unsupported[name] = class_name
+        elif not class_name.startswith("TDirectory"):
+            skipped[name] = class_name
+    return RootSource(path, readable, unsupported, skipped)
+
+
+@dataclass(frozen=True, slots=True)
+class RootSource:
+    """The objects of one ROOT file by name, not yet decoded."""
+
+    path: Path
+    keys: Mapping[str, Key]
+    unsupported: Mapping[str, str]
+    skipped: Mapping[str, str]
+
+    @property
+    def names(self) -> Collection[str]:
+        """The names of all results, those included that cannot be read."""
+        return {**self.keys, **self.unsupported}.keys()
+
+    def only(self, names: Iterable[str]) -> Objects:
+        """Decode the objects of some names; raises OutputMissingError for broken ones."""
+        found: dict[str, DataObject] = {}
+        unsupported: dict[str, str] = {}
+        rest: dict[str, Key] = {}
+        with (
+            self.path.open("rb") as stream,
+            mmap.mmap(stream.fileno(), 0, prot=mmap.PROT_READ) as data,
+        ):
+            for name in names:
+                if name in self.unsupported:
+                    unsupported[name] = self.unsupported[name]
+                elif (key := self.keys.get(name)) is not None:
+                    thing = _directly(name, key, data)
+                    if thing is None:
+                        rest[name] = key
+                    else:
+                        found[name] = thing
+        if rest:
+            left = _by_uproot(self.path, rest)
+            found |= left.by_name
+            unsupported |= left.unsupported
+        return Objects(found, unsupported)
+
+    def taking(self, names: Mapping[str, str]) -> RootSource:
+        """Return the objects of some names under new ones; `names` maps new to old."""
+
+        def moved(mapping: Mapping[str, T]) -> dict[str, T]:
+            return {new: mapping[old] for new, old in names.items() if old in mapping}
+
+        return RootSource(self.path, moved(self.keys), moved(self.unsupported), moved(self.skipped))
+
+
+def _directly(name: str, key: Key, data: mmap.mmap) -> DataObject | None:
+    """Return what the direct decoder makes of an object, None if it does not know it."""
+    try:
+        if _HISTOGRAM.match(key.class_name):
+            return decoded(name, key.class_name, object_bytes(data, key))
+        if key.class_name == EFFICIENCY:
+            return efficiency(name, object_bytes(data, key))
+    except (ForeignError, zlib.error, lzma.LZMAError, RuntimeError, struct.error):
+        return None
+    return None
+
+
+def _by_uproot(path: Path, wanted: Mapping[str, Key] | None = None) -> Objects:
+    """Read some objects, or all of a file whose keys the direct reader does not know."""
     import uproot  # noqa: PLC0415 - 0.2 s that most files need not pay
 
+    found: dict[str, DataObject] = {}
     unsupported: dict[str, str] = {}
     skipped: dict[str, str] = {}
     name = ""
     try:
         with uproot.open(path) as file:
-            for name, class_name, key in _newest_keys(file):
+            listed = (
+                _newest_keys(file)
+                if wanted is None
+                else (
+                    (name, key.class_name, f"{key.path};{key.cycle}")
+                    for name, key in wanted.items()
+                )
+            )
+            for name, class_name, key in listed:
                 matched = _HISTOGRAM.match(class_name)
-                if name in found:
-                    continue
-                if matched:
-                    try:
+                try:
+                    if matched:
                         found[name] = _histogram(name, matched.group(2), file[key])
-                    except _UnsupportedError as reason:
-                        unsupported[name] = f"{class_name}: {reason}"
-                elif class_name in _COMPOSITES:
-                    try:
+                    elif class_name in _COMPOSITES:
                         found[name] = _COMPOSITES[class_name](name, file[key])
-                    except _UnsupportedError as reason:
-                        unsupported[name] = f"{class_name}: {reason}"
-                elif _PHYSICS.match(class_name):
-                    unsupported[name] = class_name
-                elif not class_name.startswith("TDirectory"):
-                    skipped[name] = class_name
+                    elif _PHYSICS.match(class_name):
+                        unsupported[name] = class_name
+                    elif not class_name.startswith("TDirectory"):
+                        skipped[name] = class_name
+                except _UnsupportedError as reason:
+                    unsupported[name] = f"{class_name}: {reason}"
     # Broken bytes lead uproot into whatever they decode to: zlib.error, struct.error,
     # IndexError, KeyError, AssertionError and more. All of them mean the same to the user.
     except Exception as error:
@@ -85,31 +184,6 @@ def read_root(path: Path) -> Objects:
             place=str(path),
         ) from error
     return Objects(found, unsupported, skipped)
-
-
-def _directly(path: Path) -> tuple[dict[str, DataObject], set[str] | None]:
-    """Return what the direct decoder reads, and the names it leaves; None if it knows none."""
-    found: dict[str, DataObject] = {}
-    rest: set[str] = set()
-    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, prot=mmap.PROT_READ) as data:
-        # Whatever broken bytes lead to here, uproot looks at them again and says what is wrong.
-        try:
-            keys = newest_keys(data)
-        except (ForeignError, struct.error, IndexError, ValueError, UnicodeError):
-            return {}, None
-        for name, key in keys.items():
-            if key.class_name.startswith("TDirectory"):
-                continue
-            try:
-                if _HISTOGRAM.match(key.class_name):
-                    found[name] = decoded(name, key.class_name, object_bytes(data, key))
-                elif key.class_name == "TEfficiency":
-                    found[name] = efficiency(name, object_bytes(data, key))
-                else:
-                    rest.add(name)
-            except (ForeignError, zlib.error, lzma.LZMAError, RuntimeError, struct.error):
-                rest.add(name)
-    return found, rest
 
 
 def _first_line(error: BaseException) -> str:
@@ -155,8 +229,10 @@ def _histogram(name: str, letter: str, model: Any) -> Histogram:
 
 def _profile(name: str, model: Any) -> Table:
     members = model.all_members
-    axes = (_axis(members["fXaxis"]),)
-    shape = (axes[0].bins + 2,)
+    class_name = type(model).__name__.split("_")[1]
+    rank = int(class_name[8]) if len(class_name) > 8 else 1
+    axes = tuple(_axis(members[f"f{letter}axis"]) for letter in "XYZ"[:rank])
+    shape = tuple(axis.bins + 2 for axis in axes)
     fills = members["fBinEntries"], members["fBinSumw2"]
     columns = {"sumw": _array(np.asarray(fills[0]), shape)}
     if len(fills[1]):
@@ -164,7 +240,7 @@ def _profile(name: str, model: Any) -> Table:
     columns["sumwy"] = _array(_contents(model), shape)
     columns["sumwy2"] = _array(np.asarray(members["fSumw2"]), shape)
     return binned_table(
-        name, "TProfile", axes, columns,
+        name, class_name, axes, columns,
         entries=float(members["fEntries"]), title=str(members["fTitle"]),
     )  # fmt: skip
 
@@ -186,6 +262,8 @@ def _graph(name: str, model: Any) -> Table:
 
 _COMPOSITES: Mapping[str, Callable[[str, Any], Table]] = {
     "TProfile": _profile,
+    "TProfile2D": _profile,
+    "TProfile3D": _profile,
     "TGraph": _graph,
     "TGraphErrors": _graph,
     "TGraphAsymmErrors": _graph,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import lzma
 import mmap
 import struct
+import sys
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -104,7 +105,14 @@ def _directory(data: Bytes, at: int, path: str, depth: int) -> Iterator[Key]:
         (start,) = struct.unpack_from(">q" if version > LARGE else ">i", data, at + 18)
         class_name, names = text_at(data, names)
         name, names = text_at(data, names)
-        key = Key(path + name, class_name, cycle, start + key_length, size - key_length, length)
+        key = Key(
+            path + name,
+            sys.intern(class_name),
+            cycle,
+            start + key_length,
+            size - key_length,
+            length,
+        )
         yield key
         if class_name in ("TDirectory", "TDirectoryFile"):
             yield from _directory(data, key.start, f"{key.path}/", depth + 1)

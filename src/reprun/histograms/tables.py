@@ -114,7 +114,11 @@ def _cell(path: Path, cell: str, column: str, place: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise _fault(path, f"'{text}' in column '{column}' is not a number", place) from None
+        raise OutputMissingError(
+            f"{path.name} is not a readable table: '{text}' in column '{column}' is not a number",
+            place=place,
+            hint="a table has the name of each row in its first column, and numbers in all others",
+        ) from None
 
 
 def _fault(path: Path, what: str, place: str) -> OutputMissingError:

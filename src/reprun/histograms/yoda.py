@@ -20,6 +20,7 @@ from reprun.histograms.composites import GRAPH_COLUMNS, binned_table, points_tab
 from reprun.histograms.model import Axis, DataObject, Floats, Histogram, Objects, Table
 
 _BEGIN = re.compile(r"^BEGIN YODA_(\w+?)(?:<([\w,]*)>)?(?:_V(\d+))? +(\S.*?)\s*$")
+ROUNDING = 1e-9
 SCATTERS = {
     "SCATTER1D": ("x", "x error low", "x error high"),
     "SCATTER2D": ("x", "x error low", "x error high", "y", "y error low", "y error high"),
@@ -149,7 +150,7 @@ def _axes(block: _Block) -> tuple[tuple[Axis, ...], Floats]:
 def _old_axes(block: _Block) -> tuple[tuple[Axis, ...], Floats]:
     """Return axes and rows with flow of YODA 1; gaps between bins cannot be represented."""
     if block.kind.endswith("2D"):
-        raise _UnsupportedError("two axes of YODA 1, which keeps no flow bins")
+        return _old_plane(block)
     flow = {row[0]: _numbers([row[2:]]) for row in block.rows if row[0][0].isalpha()}
     table = _numbers([row for row in block.rows if not row[0][0].isalpha()])
     if not len(table):
@@ -159,6 +160,39 @@ def _old_axes(block: _Block) -> tuple[tuple[Axis, ...], Floats]:
         raise _UnsupportedError("gaps between bins")
     axis = Axis(np.append(low, high[-1]))
     return (axis,), np.vstack((flow["Underflow"], table[:, 2:], flow["Overflow"]))
+
+
+def _old_plane(block: _Block) -> tuple[tuple[Axis, ...], Floats]:
+    """Return two axes and rows with flow of YODA 1.
+
+    It keeps no flow bins but the totals: what lies outside of the bins goes into the last
+    corner, so that it is compared too.
+    """
+    listed = [row for row in block.rows if not row[0][0].isalpha()]
+    widths = {"HISTO2D": 8, "PROFILE2D": 9}
+    table = _numbers(listed)
+    if not len(table) or table.shape[1] != 4 + widths[block.kind]:
+        raise _UnsupportedError(f"{table.shape[-1] if len(table) else 0} columns of numbers")
+    axes = []
+    for low, high in (table[:, 0:2].T, table[:, 2:4].T):
+        lows, highs = np.unique(low), np.unique(high)
+        if not np.array_equal(lows[1:], highs[:-1]):
+            raise _UnsupportedError("bins that form no grid")
+        axes.append(Axis(np.append(lows, highs[-1])))
+    shape = axes[0].bins, axes[1].bins
+    places = [np.searchsorted(axis.edges, table[:, 2 * n]) + 1 for n, axis in enumerate(axes)]
+    if len(table) != shape[0] * shape[1] or len(set(zip(*places, strict=True))) != len(table):
+        raise _UnsupportedError("bins that form no grid")
+    cube = np.zeros((shape[0] + 2, shape[1] + 2, table.shape[1] - 4))
+    cube[places[0], places[1]] = table[:, 4:]
+    total = next((_numbers([row[2:]])[0] for row in block.rows if row[0] == "Total"), None)
+    if total is not None and len(total) == cube.shape[2]:
+        outside = total - table[:, 4:].sum(axis=0)
+        # Sums in another order differ in rounding; that is no entry.
+        outside[np.abs(outside) <= ROUNDING * np.abs(total)] = 0.0
+        cube[-1, -1] = outside
+    rows = cube.transpose(1, 0, 2).reshape(-1, cube.shape[2])
+    return tuple(axes), rows
 
 
 def _scatter(name: str, block: _Block) -> Table:

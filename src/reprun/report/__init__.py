@@ -10,7 +10,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from reprun.report.build import build_report, table_to_show
+    from reprun.report.build import build_report
+    from reprun.report.drawing import table_to_show
     from reprun.report.html import read_pictures, render_html
     from reprun.report.junit import render_junit
     from reprun.report.markdown import render_markdown
@@ -43,7 +44,7 @@ _MODULES = {
     "renderable": "text",
     "report_json": "model",
     "report_schema": "model",
-    "table_to_show": "build",
+    "table_to_show": "drawing",
     "write_schema": "model",
 }
 

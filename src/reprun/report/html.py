@@ -19,7 +19,7 @@ from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 from pydantic import JsonValue
 
-from reprun.report.model import Number, Panel, Report, shown
+from reprun.report.model import Number, Panel, PlotAxis, Report, brief, shown
 
 FILE_NAME = "report.html"
 MEDIA_TYPES: Mapping[str, str] = {
@@ -31,6 +31,8 @@ MEDIA_TYPES: Mapping[str, str] = {
 }
 MOST_OPEN = 8
 """How many failing objects stand open at first."""
+MOST_LISTED = 2000
+"""How many objects a page lists, the worst first; a browser opens more only slowly."""
 _NOT_NUMBERS = re.compile(r"-?(?:nan|inf)")
 
 
@@ -47,6 +49,8 @@ def render_html(report: Report, pictures: Mapping[str, bytes] | None = None) -> 
         pictures=dict(_data_uris(pictures or {})),
         provenance=list(_flat(dict(report.provenance))),
         longest_step=max((step.wall_seconds for step in report.steps), default=0.0) or 1.0,
+        items=report.items[:MOST_LISTED],
+        unlisted=len(report.items) - len(report.items[:MOST_LISTED]),
         most_open=MOST_OPEN,
     )
 
@@ -67,6 +71,7 @@ def _template() -> Template:
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["shown"] = shown
+    environment.filters["brief"] = brief
     environment.filters["rough"] = lambda value: "-" if value is None else f"{value:.3g}"
     environment.filters["slug"] = lambda text: text.replace(" ", "-")
     return environment.from_string(_part("report.html.j2"))
@@ -98,7 +103,7 @@ def _payload(report: Report) -> Markup:
     """
     items = ",".join(
         f"[{','.join(_drawing(panel, item.kind == 'sampled') for panel in item.panels)}]"
-        for item in report.items
+        for item in report.items[:MOST_LISTED]
     )
     text = f"[{items}]"
     for character in "<>&\u2028\u2029":
@@ -109,15 +114,18 @@ def _payload(report: Report) -> Markup:
 def _drawing(panel: Panel, sampled: bool) -> str:
     axis = panel.axis
     fields = {
+        "k": json.dumps({"histogram": "", "points": "p", "map": "m"}[panel.kind]),
         "t": json.dumps(panel.title),
         "x": json.dumps(axis.title),
         "n": json.dumps(panel.note),
-        "b": json.dumps([axis.bins, axis.lower, axis.upper]),
-        "e": _numbers(axis.edges),
-        "l": json.dumps(axis.labels),
+        **_bin_fields(axis),
         "s": json.dumps(panel.same),
         # Of independent samples every bin differs: only large pulls are marked.
         "d": "3" if sampled else "null",
+        "y": "null" if panel.y_axis is None else _bins(panel.y_axis),
+        "xs": _numbers(panel.x),
+        "ml": _numbers(panel.monitored_errors_low),
+        "rl": _numbers(panel.reference_errors_low),
         "m": _numbers(panel.monitored),
         "me": _numbers(panel.monitored_errors),
         "mf": _numbers(panel.monitored_flow),
@@ -128,6 +136,19 @@ def _drawing(panel: Panel, sampled: bool) -> str:
     }
     kept = (f'"{key}":{text}' for key, text in fields.items() if text not in ("null", '""'))
     return f"{{{','.join(kept)}}}"
+
+
+def _bin_fields(axis: PlotAxis) -> dict[str, str]:
+    return {
+        "b": json.dumps([axis.bins, axis.lower, axis.upper]),
+        "e": _numbers(axis.edges),
+        "l": json.dumps(axis.labels),
+    }
+
+
+def _bins(axis: PlotAxis) -> str:
+    fields = {"x": json.dumps(axis.title), **_bin_fields(axis)}
+    return "{" + ",".join(f'"{key}":{text}' for key, text in fields.items()) + "}"
 
 
 def _numbers(values: tuple[Number, ...] | None) -> str:

@@ -31,8 +31,8 @@ def render_junit(report: Report) -> str:
     for one in report.ignored:
         case = ET.SubElement(suite, "testcase", _case(report, one.name))
         ET.SubElement(case, "skipped", {"message": clean(f"ignored: {one.reason}")})
-    if report.notes or report.causes:
-        lines = [f"cause: {cause}" for cause in report.causes] + list(report.notes)
+    drift = [f"first drift: {report.first_drift.sentence}"] if report.first_drift else []
+    if lines := [*drift, *(f"cause: {cause}" for cause in report.causes), *report.notes]:
         ET.SubElement(suite, "system-out").text = clean("\n".join(lines))
     ET.indent(root, " ")
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, "unicode") + "\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from reprun.report.model import Report, ReportItem, shown
+from reprun.report.model import Report, ReportItem, brief, shown
 
 MOST_FAILURES = 50
 MOST_EXPLAINED = 5
@@ -17,8 +17,10 @@ def render_markdown(report: Report) -> str:
     lines = [f"## {mark} {plain(report.analysis.title)}", "", f"**{plain(report.sentence)}**", ""]
     counts = [f"{number} {verdict}" for verdict, number in report.counts.items()]
     lines += [" · ".join(counts), ""]
+    drift = report.first_drift
+    lines += [f"- first drift: {plain(drift.sentence)}"] if drift else []
     lines += [f"- cause: {plain(cause)}" for cause in report.causes]
-    lines += [""] if report.causes else []
+    lines += [""] if drift or report.causes else []
     failed = [item for item in report.items if not item.passes]
     if failed:
         lines += ["| object | verdict | why |", "|---|---|---|"]
@@ -30,7 +32,7 @@ def render_markdown(report: Report) -> str:
             lines += ["", f"… and {len(failed) - MOST_FAILURES:,} more"]
         lines += [""]
         for item in failed[:MOST_EXPLAINED]:
-            lines += _explained(item)
+            lines += _explained(item, report.sides)
     if report.ignored:
         lines += ["| ignored | reason | until |", "|---|---|---|"]
         lines += [
@@ -42,12 +44,15 @@ def render_markdown(report: Report) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _explained(item: ReportItem) -> list[str]:
+def _explained(item: ReportItem, sides: tuple[str, str]) -> list[str]:
     if not (item.differences or item.needed):
         return []
     lines = [f"<details><summary>{plain(item.name)}</summary>", ""]
     if item.differences:
-        lines += ["| bin | run | reference | ratio | pull |", "|---|---:|---:|---:|---:|"]
+        lines += [
+            f"| bin | {plain(brief(sides[0]))} | {plain(brief(sides[1]))} | ratio | pull |",
+            "|---|---:|---:|---:|---:|",
+        ]
         lines += [
             f"| {plain(one.label)} | {shown(one.monitored, 9)} | {shown(one.reference, 9)} "
             f"| {shown(one.ratio)} | {shown(one.pull, 3)} |"

@@ -61,16 +61,25 @@ class Panel(_Document):
     If `same`, the reference holds the numbers of `monitored` and they are not repeated. A side
     that is null was not there or cannot be drawn on these axes. Errors that are null are
     sqrt(|contents|). `pulls` is null unless both sides are given.
+
+    A `histogram` has bins along `axis`. `points` (profiles, efficiencies, graphs) have errors
+    upwards and, if given apart, downwards, and lie at `x` or in the middle of the bins. A `map`
+    has bins along both axes, y running fastest; of a reference beside a run it holds the pulls.
     """
 
+    kind: Literal["histogram", "points", "map"] = "histogram"
     title: str
     axis: PlotAxis
+    y_axis: PlotAxis | None = None
+    x: Numbers | None = None
     same: bool = False
     monitored: Numbers | None
     monitored_errors: Numbers | None = None
+    monitored_errors_low: Numbers | None = None
     monitored_flow: tuple[Number, Number] | None = None
     reference: Numbers | None = None
     reference_errors: Numbers | None = None
+    reference_errors_low: Numbers | None = None
     reference_flow: tuple[Number, Number] | None = None
     pulls: Numbers | None = None
     note: str = ""
@@ -175,6 +184,14 @@ class Plot(_Document):
     caption: str = ""
 
 
+class FirstDrift(_Document):
+    """The earliest step of the workflow with an output that does not pass."""
+
+    step: str
+    outputs: tuple[str, ...]
+    sentence: str
+
+
 class Report(_Document):
     """Everything one comparison found, for people, for machines and for later runs."""
 
@@ -183,10 +200,14 @@ class Report(_Document):
     analysis: AnalysisInfo
     status: Literal["reproduced", "not reproduced"]
     sentence: str
+    sides: tuple[str, str] = ("run", "reference")
+    """What the two sides are called in headings."""
     counts: Mapping[str, int]
     """Objects by verdict, best verdict first."""
     causes: tuple[str, ...] = ()
     """What differs from the run that was blessed or from the last good one."""
+    first_drift: FirstDrift | None = None
+    """Null where everything passes or the workflow has one step."""
     items: Annotated[tuple[ReportItem, ...], Field(min_length=1)]
     """Those that do not pass come first, the worst at the top."""
     ignored: tuple[IgnoredItem, ...] = ()
@@ -233,6 +254,14 @@ def shown(value: str | float | None, digits: int = 6) -> str:
     if math.isfinite(value) and float(value).is_integer() and abs(value) < 1e15:
         return f"{value:.0f}"
     return f"{value:.{digits}g}"
+
+
+LONGEST_HEADING = 24
+
+
+def brief(name: str) -> str:
+    """Return the name of a side short enough for a heading: its end, which tells files apart."""
+    return name if len(name) <= LONGEST_HEADING else f"…{name[1 - LONGEST_HEADING :]}"
 
 
 def write_schema(path: Path) -> None:

@@ -1,6 +1,7 @@
 "use strict";
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
+  const { run: RUN, reference: REFERENCE } = document.body.dataset;
   const items = [...document.querySelectorAll(".item")];
   document.documentElement.classList.add("js");
 
@@ -60,16 +61,19 @@
 
   function draw(p, log) {
     const edges = edgesOf(p), m = p.m, r = referenceOf(p);
+    const dots = p.k === "p";
     const me = errorsOf(m, p.me), re = p.s ? me : errorsOf(r, p.re);
+    const ml = p.ml || me, rl = p.s ? ml : p.rl || re;
     const lo = edges[0], hi = edges[edges.length - 1];
     const X = (x) => L + ((x - lo) / (hi - lo)) * (W - L - R);
     const xTicks = p.l ? [] : niceTicks(lo, hi, 8).filter((t) => t >= lo && t <= hi);
     const both = m && r;
     const tops = [], finite = [];
-    for (const [v, e] of [[m, me], [r, re]]) if (v) v.forEach((x, i) => {
-      if (x !== null) { finite.push(x); tops.push(x + (e[i] || 0)); }
+    for (const [v, e, l] of [[m, me, ml], [r, re, rl]]) if (v) v.forEach((x, i) => {
+      if (x !== null) { finite.push(x); tops.push(x + (e[i] || 0)); if (dots) tops.push(x - (l[i] || 0)); }
     });
-    let low = Math.min(0, ...minMax(finite)), high = Math.max(0, ...minMax(tops));
+    // Contents stand on zero; a mean or a share need not.
+    let [low, high] = dots && tops.length ? minMax(tops) : [Math.min(0, ...minMax(finite)), Math.max(0, ...minMax(tops))];
     const positive = finite.filter((x) => x > 0);
     log = log && positive.length > 0;
     if (log) {
@@ -80,7 +84,7 @@
       if (high === low) high = low + 1;
       const span = high - low;
       high += span * 0.16;
-      if (low < 0) low -= span * 0.08;
+      if (low < 0 || dots) low -= span * 0.08;
     }
     const floor = TOP + H1;
     const Y = log
@@ -91,13 +95,14 @@
 
     const hot = new Set();
     if (p.p) p.p.forEach((v, i) => { if (v === null || Math.abs(v) > (p.d || 0)) hot.add(i); });
-    if (hot.size && hot.size <= 60) for (const i of hot)
+    if (hot.size && hot.size <= 60 && hot.size <= edges.length / 3) for (const i of hot)
       svg += `<rect class="mark-bin" x="${f(X(edges[i]))}" y="${TOP}" width="${f(X(edges[i + 1]) - X(edges[i]))}" height="${H1}"/>`;
-    if (r) {
+    if (r && dots) svg += boxes(edges, r, re, rl, X, Y);
+    else if (r) {
       svg += `<path class="area" d="${stepPath(edges, r, X, Y, base)}"/>`;
       svg += `<path class="refline" d="${stepPath(edges, r, X, Y, null)}"/>`;
     }
-    if (m) svg += points(edges, m, me, X, Y, hot, log);
+    if (m) svg += points(edges, m, me, ml, X, Y, hot, log, p.xs);
     svg += frame(TOP, H1, xTicks, X);
     if (log) {
       const ticks = [];
@@ -115,11 +120,11 @@
       svg += yLabels(ticks, Y, (t) => String(Number((t / 10 ** k).toPrecision(6))).replace("-", "−"));
       if (k) svg += `<text x="${L}" y="${TOP - 8}" class="dim">×${power(k)}</text>`;
     }
-    svg += legend(p, m, r);
+    svg += legend(p, m, r, dots);
 
     let top = floor + GAP, bottom = floor;
     if (both) {
-      svg += ratio(edges, m, me, r, re, X, top, hot, xTicks);
+      svg += ratio(edges, m, me, r, re, X, top, hot, xTicks, p.xs);
       bottom = top + H2;
       if (p.p) {
         top = bottom + GAP;
@@ -139,6 +144,70 @@
     return `<svg viewBox="0 0 ${W} ${bottom + 42}" role="img" aria-label="${escaped(p.t || "histogram")}">${svg}</svg>`;
   }
 
+  // Two axes: contents as a map, and beside it the pulls where both sides are there and differ.
+  function drawMap(p, log) {
+    const xs = edgesOf(p), ys = edgesOf(p.y), nx = xs.length - 1, ny = ys.length - 1;
+    const panes = [[p.m || p.r, p.m ? (p.s ? `${RUN} = ${REFERENCE}` : RUN) : REFERENCE, false]];
+    if (p.p) panes.push([p.p, "pull", true]);
+    const gap = 96, width = panes.length > 1 ? (W - L - R - gap - 40) / 2 : W - L - R - 60, height = 250;
+    let svg = "";
+    panes.forEach(([values, name, signed], k) => {
+      const left = L + k * (width + gap);
+      const X = (x) => left + ((x - xs[0]) / (xs[nx] - xs[0])) * width;
+      const Y = (y) => TOP + height - ((y - ys[0]) / (ys[ny] - ys[0])) * height;
+      const finite = values.filter((v) => v !== null);
+      let [low, high] = finite.length ? minMax(finite) : [0, 1];
+      if (signed) { high = Math.max(1, -low, high); low = -high; }
+      const positive = finite.filter((v) => v > 0);
+      const logs = log && !signed && positive.length;
+      if (logs) low = minMax(positive)[0];
+      const share = (v) => (high === low ? 0.5 : logs ? (v > 0 ? Math.log(v / low) / Math.log(high / low || 2) : 0) : (v - low) / (high - low));
+      svg += picture(xs, ys, values, X, Y, left, width, height, share, signed);
+      svg += `<rect class="frame" x="${f(left)}" y="${TOP}" width="${f(width)}" height="${height}"/>`;
+      for (const t of p.l ? [] : niceTicks(xs[0], xs[nx], 4)) svg += `<text x="${f(X(t))}" y="${TOP + height + 16}" text-anchor="middle">${short(t)}</text>`;
+      for (const t of p.y.l ? [] : niceTicks(ys[0], ys[ny], 5)) svg += `<text x="${f(left - 6)}" y="${f(Y(t) + 4)}" text-anchor="end">${short(t)}</text>`;
+      for (const [labels, edges, along] of [[p.l, xs, true], [p.y.l, ys, false]]) if (labels) {
+        const skip = Math.ceil(labels.length / (along ? 7 : 14));
+        labels.forEach((label, i) => { if (i % skip === 0) {
+          const at = (edges[i] + edges[i + 1]) / 2;
+          svg += along ? `<text x="${f(X(at))}" y="${TOP + height + 16}" text-anchor="middle">${escaped(label)}</text>` : `<text x="${f(left - 6)}" y="${f(Y(at) + 4)}" text-anchor="end">${escaped(label)}</text>`;
+        } });
+      }
+      svg += `<text x="${f(left)}" y="${TOP - 9}">${escaped(name)}</text>`;
+      svg += `<text class="dim" x="${f(left + width)}" y="${TOP + height + 34}" text-anchor="end">${escaped(p.x || "x")}</text>`;
+      svg += `<text class="dim" text-anchor="middle" transform="translate(${f(left - 42)} ${TOP + height / 2}) rotate(-90)">${escaped(p.y.x || "y")}</text>`;
+      const steps = 24, bar = left + width + 8;
+      for (let i = 0; i < steps; i++) svg += `<rect x="${f(bar)}" y="${f(TOP + height - ((i + 1) * height) / steps)}" width="9" height="${f(height / steps + 0.5)}" fill="${colour((i + 0.5) / steps, signed)}"/>`;
+      svg += `<text x="${f(bar + 12)}" y="${TOP + 10}">${short(Number(high.toPrecision(3)))}</text><text x="${f(bar + 12)}" y="${TOP + height}">${short(Number(low.toPrecision(3)))}</text>`;
+    });
+    if (p.n) svg += `<text class="dim" x="${L}" y="${TOP + height + 34}">${escaped(p.n)}</text>`;
+    return `<svg viewBox="0 0 ${W} ${TOP + height + 42}" role="img" aria-label="${escaped(p.t || "map")}">${svg}</svg>`;
+  }
+
+  function picture(xs, ys, values, X, Y, left, width, height, share, signed) {
+    const canvas = document.createElement("canvas"), scale = 2, ny = ys.length - 1;
+    canvas.width = width * scale;
+    canvas.height = height * scale;
+    const pen = canvas.getContext("2d");
+    values.forEach((v, i) => {
+      // Nothing there is left blank; no pull is no colour.
+      if (v === 0 && !signed) return;
+      const a = Math.floor(i / ny), b = i % ny;
+      const x = Math.round((X(xs[a]) - left) * scale), y = Math.round((Y(ys[b + 1]) - TOP) * scale);
+      pen.fillStyle = v === null ? "#888" : colour(share(v), signed);
+      pen.fillRect(x, y, Math.round((X(xs[a + 1]) - left) * scale) - x, Math.round((Y(ys[b]) - TOP) * scale) - y);
+    });
+    return `<image x="${f(left)}" y="${TOP}" width="${f(width)}" height="${height}" href="${canvas.toDataURL()}"/>`;
+  }
+
+  // Both scales read without green and red: light to dark blue, and blue over grey to orange.
+  function colour(t, signed) {
+    const stops = signed ? [[33, 102, 172], [146, 190, 220], [240, 240, 240], [244, 170, 110], [178, 60, 20]]
+      : [[225, 234, 244], [158, 196, 226], [88, 148, 200], [34, 92, 156], [8, 40, 92]];
+    const at = Math.max(0, Math.min(1, t)) * (stops.length - 1), i = Math.min(stops.length - 2, Math.floor(at));
+    return `rgb(${stops[i].map((c, k) => Math.round(c + (stops[i + 1][k] - c) * (at - i))).join(",")})`;
+  }
+
   function minMax(values) {
     let low = Infinity, high = -Infinity;
     for (const v of values) { if (v < low) low = v; if (v > high) high = v; }
@@ -152,15 +221,27 @@
     return "10" + (k < 0 ? "⁻" : "") + [...String(Math.abs(k))].map((d) => digits[d]).join("");
   }
 
-  function points(edges, m, me, X, Y, hot, log) {
+  // A reference of points: a band of its errors and a line, as wide as the column of the point.
+  function boxes(edges, r, re, rl, X, Y) {
+    let band = "", line = "";
+    r.forEach((v, i) => {
+      if (v === null) return;
+      const a = f(X(edges[i])), b = f(X(edges[i + 1]));
+      band += `M${a} ${f(Y(v + (re[i] || 0)))}H${b}V${f(Y(v - (rl[i] || 0)))}H${a}Z`;
+      line += `M${a} ${f(Y(v))}H${b}`;
+    });
+    return `<path class="band" d="${band}"/><path class="refline" d="${line}"/>`;
+  }
+
+  function points(edges, m, me, ml, X, Y, hot, log, xs) {
     const radius = m.length > 150 ? 1.3 : m.length > 60 ? 2 : 2.7;
     let bars = "", hotBars = "", dots = "";
     m.forEach((v, i) => {
       if (v === null || (log && v <= 0)) return;
-      if (v === 0 && !me[i] && !hot.has(i)) return;
-      const x = f((X(edges[i]) + X(edges[i + 1])) / 2);
-      if (me[i]) {
-        const bar = `M${x} ${f(Y(v + me[i]))}V${f(Y(v - me[i]))}`;
+      if (v === 0 && !me[i] && !hot.has(i) && !xs) return;
+      const x = f(xs ? X(xs[i]) : (X(edges[i]) + X(edges[i + 1])) / 2);
+      if (me[i] || ml[i]) {
+        const bar = `M${x} ${f(Y(v + (me[i] || 0)))}V${f(Y(v - (ml[i] || 0)))}`;
         if (hot.has(i)) hotBars += bar; else bars += bar;
       }
       dots += `<circle class="runpt${hot.has(i) ? " hot" : ""}" cx="${x}" cy="${f(Y(v))}" r="${radius}"/>`;
@@ -168,18 +249,18 @@
     return `<path class="runbar" d="${bars}"/><path class="runbar hotbar" d="${hotBars}"/>${dots}`;
   }
 
-  function legend(p, m, r) {
+  function legend(p, m, r, dots) {
     let x = L, out = "";
     const y = TOP - 9;
-    const entry = (sign, text) => { out += sign(x) + `<text x="${x + 26}" y="${y}">${text}</text>`; x += 40 + text.length * 6.6; };
+    const entry = (sign, text) => { out += sign(x) + `<text x="${x + 26}" y="${y}">${escaped(text)}</text>`; x += 40 + text.length * 6.6; };
     x = L + 60;
-    if (m) entry((a) => `<path class="runbar" d="M${a + 10} ${y - 11}v14"/><circle class="runpt" cx="${a + 10}" cy="${y - 4}" r="2.7"/>`, "this run");
-    if (r) entry((a) => `<rect class="area" x="${a}" y="${y - 10}" width="20" height="11"/><path class="refline" d="M${a} ${y - 10}h20"/>`, p.s ? "reference (identical)" : "reference");
-    if (p.n) out += `<text class="dim" x="${L + 8}" y="${TOP + 16}">${escaped(p.n)}</text>`;
+    if (m) entry((a) => `<path class="runbar" d="M${a + 10} ${y - 11}v14"/><circle class="runpt" cx="${a + 10}" cy="${y - 4}" r="2.7"/>`, RUN === "run" ? "this run" : RUN);
+    if (r) entry((a) => `<rect class="area" x="${a}" y="${y - 10}" width="20" height="11"/><path class="refline" d="M${a} ${y - 10}h20"/>`, p.s ? `${REFERENCE} (identical)` : REFERENCE);
+    if (p.n) out += `<text class="dim" x="${L + 8}" y="${TOP + (dots ? H1 - 8 : 16)}">${escaped(p.n)}</text>`;
     return out;
   }
 
-  function ratio(edges, m, me, r, re, X, top, hot, xTicks) {
+  function ratio(edges, m, me, r, re, X, top, hot, xTicks, xs) {
     let spread = 0.02;
     const values = m.map((v, i) => (v === null || !r[i] ? null : v / r[i]));
     values.forEach((v) => { if (v !== null) spread = Math.max(spread, Math.min(1, Math.abs(v - 1) * 1.25)); });
@@ -192,7 +273,7 @@
       if (v === null) return;
       const e = re[i] ? re[i] / Math.abs(r[i]) : 0;
       if (e) band += `M${f(X(edges[i]))} ${f(Y(1 + e))}H${f(X(edges[i + 1]))}V${f(Y(1 - e))}H${f(X(edges[i]))}Z`;
-      const x = f((X(edges[i]) + X(edges[i + 1])) / 2);
+      const x = f(xs ? X(xs[i]) : (X(edges[i]) + X(edges[i + 1])) / 2);
       const bar = `M${x} ${f(Y(v + errors[i]))}V${f(Y(v - errors[i]))}`;
       if (hot.has(i)) hotBars += bar; else bars += bar;
       dots += `<circle class="runpt${hot.has(i) ? " hot" : ""}" cx="${x}" cy="${f(Y(v))}" r="${m.length > 150 ? 1.2 : 2}"/>`;
@@ -231,7 +312,7 @@
     const side = (name, k) => {
       const a = p.mf ? p.mf[k] : undefined, b = p.s ? a : p.rf ? p.rf[k] : undefined;
       if (a === undefined) return b ? `${name} ${short(b)}` : "";
-      if (b !== undefined && a !== b) return `${name} ${short(a)}, reference ${short(b)}`;
+      if (b !== undefined && a !== b) return `${name} ${short(a)}, ${REFERENCE} ${short(b)}`;
       return a ? `${name} ${short(a)}` : "";
     };
     return [side("underflow", 0), side("overflow", 1)].filter(Boolean).join(" · ");
@@ -242,7 +323,7 @@
     const value = (name, v, e, i) => (v ? `\n${name} ${short(v[i])}${e && e[i] ? ` ± ${short(Number(e[i].toPrecision(3)))}` : ""}` : "");
     for (let i = 0; i + 1 < edges.length; i++) {
       const where = p.l ? p.l[i] : `[${short(edges[i])}, ${short(edges[i + 1])})`;
-      const text = `bin ${i + 1} ${where}` + value("run", m, me, i) + value("reference", r, re, i) + (p.p && p.p[i] ? `\npull ${short(Number(p.p[i].toPrecision(3)))}` : "");
+      const text = `bin ${i + 1} ${where}` + value(RUN, m, me, i) + value(REFERENCE, r, re, i) + (p.p && p.p[i] ? `\npull ${short(Number(p.p[i].toPrecision(3)))}` : "");
       out += `<rect class="probe" x="${f(X(edges[i]))}" y="${top}" width="${f(X(edges[i + 1]) - X(edges[i]))}" height="${height}"><title>${escaped(text)}</title></rect>`;
     }
     return out;
@@ -267,7 +348,7 @@
     holder.className = "plot";
     let log = allLog;
     const paint = () => {
-      holder.innerHTML = draw(panel, log);
+      holder.innerHTML = panel.k === "m" ? drawMap(panel, log) : draw(panel, log);
       const button = document.createElement("button");
       button.type = "button";
       button.className = "scale";
@@ -288,7 +369,8 @@
   const visible = new IntersectionObserver((entries) => {
     for (const entry of entries) if (entry.isIntersecting) {
       const item = entry.target, panels = data[item.dataset.i], place = item.querySelector(".spark");
-      if (panels.length && !place.childElementCount) place.innerHTML = spark(panels[0]);
+      const line = panels.find((panel) => panel.k !== "m");
+      if (line && !place.childElementCount) place.innerHTML = spark(line);
       if (item.open) fill(item);
     }
   }, { rootMargin: "600px" });

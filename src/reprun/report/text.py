@@ -12,7 +12,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from reprun.report.model import Report, ReportItem, ReportTable, shown
+from reprun.report.model import Report, ReportItem, ReportTable, brief, shown
 from reprun.wording import count_of
 
 MOST_FAILURES = 20
@@ -46,11 +46,13 @@ def renderable(
             parts.append(Text(f"  … and {len(listed) - MOST_FAILURES} more", style="dim"))
     failed = [item for item in report.items if not item.passes and item.differences]
     for item in failed[:MOST_EXPLAINED]:
-        parts.append(_differences(item))
+        parts.append(_differences(item, report.sides))
         if item.needed:
             parts.append(_line("to pass", item.needed, "dim"))
     if verbose and report.steps:
         parts.append(_steps(report))
+    if report.first_drift:
+        parts.append(_line("first drift", report.first_drift.sentence, "bold yellow"))
     parts += [_line("cause", cause, "bold yellow") for cause in report.causes]
     parts += [_line("ignored", f"{one.name}: {one.reason}", "dim") for one in report.ignored]
     parts += [_line("note", note, "dim") for note in report.notes]
@@ -80,12 +82,14 @@ def _seen(text: str) -> str:
 
 def _heading(report: Report) -> Text:
     about = report.analysis
-    parts = [about.name]
+    # Two files on their own have no other name than the title.
+    parts = [about.name] if about.name not in about.title else []
     parts += [f"variant {about.variant}"] if about.variant else []
     parts += [f"image {about.image}"] if about.image else []
     parts += [f"data {about.dataset}"] if about.dataset else []
     parts += [about.tier] if about.tier else []
-    return Text.assemble((_seen(about.title), "bold"), "\n", (_seen(" · ".join(parts)), "dim"))
+    under = ("\n" + _seen(" · ".join(parts)), "dim") if parts else ""
+    return Text.assemble((_seen(about.title), "bold"), under)
 
 
 def _verdict(report: Report) -> Text:
@@ -126,7 +130,7 @@ def _objects(items: Sequence[ReportItem]) -> RenderableType:
     return Padding(grid, (1, 0, 0, 0))
 
 
-def _differences(item: ReportItem) -> RenderableType:
+def _differences(item: ReportItem, sides: tuple[str, str]) -> RenderableType:
     count = item.beyond or item.differing
     first = f"the first {len(item.differences)} of " if count > len(item.differences) else ""
     grid = Table(
@@ -136,8 +140,9 @@ def _differences(item: ReportItem) -> RenderableType:
         show_edge=False,
     )
     grid.add_column("bin")
-    for heading in ("run", "± ", "reference", "± ", "ratio", "pull"):
-        grid.add_column(heading, justify="right")
+    first, second = (_seen(brief(side)) for side in sides)
+    for heading in (first, "± ", second, "± ", "ratio", "pull"):
+        grid.add_column(Text(heading), justify="right")
     for one in item.differences:
         numbers = (
             one.monitored,

@@ -5,8 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from reprun.histograms import Floats, Histogram
+
+AT_A_TIME = 1 << 16
+"""Bins looked at in one go; see the same name in merging."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +24,8 @@ class Sample:
 
     def __post_init__(self) -> None:
         counted = (
-            (self.contents is self.variances or np.array_equal(self.contents, self.variances))
-            and bool((self.contents >= 0).all())
-            and np.array_equal(self.contents, np.floor(self.contents))
-        )
+            self.contents is self.variances or np.array_equal(self.contents, self.variances)
+        ) and _whole(self.contents)
         object.__setattr__(self, "counted", counted)
 
     @property
@@ -42,15 +44,25 @@ class Sample:
         spread = float(self.variances.sum())
         return self.total**2 / spread if spread else 0.0
 
-    def merged(self, groups: Floats) -> Sample:
+    def merged(self, groups: NDArray[np.int32]) -> Sample:
         """Return the sample with the bins of each group added up; group -1 is left out."""
-        kept = groups >= 0
-        index = groups[kept].astype(np.intp)
-        size = int(index.max()) + 1 if index.size else 0
-        return Sample(
-            np.bincount(index, self.contents[kept], size).astype(np.float64),
-            np.bincount(index, self.variances[kept], size).astype(np.float64),
-        )
+        size = int(groups.max(initial=-1)) + 1
+        contents = np.zeros(size)
+        variances = contents if self.variances is self.contents else np.zeros(size)
+        for start in range(0, len(groups), AT_A_TIME):
+            part = slice(start, start + AT_A_TIME)
+            kept = np.flatnonzero(groups[part] >= 0)
+            index = groups[part][kept].astype(np.intp)
+            np.add.at(contents, index, self.contents[part][kept])
+            if variances is not contents:
+                np.add.at(variances, index, self.variances[part][kept])
+        return Sample(contents, variances)
+
+
+def _whole(contents: Floats) -> bool:
+    """Say whether all contents are whole numbers and none is negative."""
+    parts = (contents[n : n + AT_A_TIME] for n in range(0, len(contents), AT_A_TIME))
+    return all((part >= 0).all() and (part == np.floor(part)).all() for part in parts)
 
 
 def sample_of(histogram: Histogram) -> Sample | None:

@@ -1,0 +1,271 @@
+"""One object of both sides: structure, then content hash, then numbers, then tests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from reprun.compare.numeric import SHOWN, Tolerance, numeric_difference
+from reprun.compare.policy import DEFAULT_KIND, Policy
+from reprun.compare.sampled import Tested, apply_tests
+from reprun.compare.structure import edges_differ_in_rounding, structure_difference
+from reprun.compare.verdict import (
+    About,
+    BinDifference,
+    Check,
+    Item,
+    Numbers,
+    Verdict,
+    Words,
+)
+from reprun.histograms import DataObject, Histogram, Source, Table, content_hash
+from reprun.spec import ComparisonRule
+from reprun.wording import count_of
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The verdict on one object before the tests of all objects are weighed together."""
+
+    item: Item
+    tested: Tested | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """Two sides and what they are judged by."""
+
+    monitored: Source
+    reference: Source
+    policy: Policy
+    words: Words
+    detailed: bool = True
+    """Whether every figure is kept, or only what the verdict needs."""
+
+    def judge(self, names: list[str]) -> list[Judged]:
+        """Read and judge the objects of some names; none of their arrays is kept."""
+        sides = self.monitored.only(names), self.reference.only(names)
+        unreadable = {**sides[1].unsupported, **sides[0].unsupported}
+        return [
+            self._judge_one(name, sides[0].get(name), sides[1].get(name), unreadable.get(name))
+            for name in names
+        ]
+
+    def _judge_one(
+        self, name: str, one: DataObject | None, other: DataObject | None, unreadable: str | None
+    ) -> Judged:
+        rule = self.policy.rule_for(name)
+        tested: Tested | None = None
+        if unreadable is not None:
+            item = _unsupported(name, rule, unreadable)
+        elif one is None or other is None:
+            item = _unpaired(name, rule, one, other, self.words)
+        else:
+            item = _pair(name, rule, one, other, detailed=self.detailed)
+            if rule and rule.kind == "sampled" and item.numbers and not item.verdict.passes:
+                sources = self.monitored, self.reference
+                tested = apply_tests(name, rule, one, other, sources, detailed=self.detailed)
+        return Judged(self._with_notes(item, one, other), tested)
+
+    def _with_notes(self, item: Item, one: DataObject | None, other: DataObject | None) -> Item:
+        notes: list[str] = []
+        if item.rule is None and self.policy.rules:
+            notes.append("no rule matches this name: compared exactly")
+        if expired := self.policy.expired_for(item.name):
+            notes.append(
+                f"the rule '{expired.match}' ({expired.kind}) expired on {expired.expires}: "
+                "not applied"
+            )
+        sides = (self.words.monitored, one), (self.words.reference, other)
+        for side, thing in sides:
+            if thing is None:
+                continue
+            if broken := int(np.count_nonzero(~np.isfinite(thing.values))):
+                what = count_of(broken, "number")
+                notes.append(f"{what} in {side} not finite (NaN or infinite)")
+            stored = thing.sumw2 if isinstance(thing, Histogram) else None
+            if stored is not None and (stored < 0).any():
+                notes.append(f"negative sumw2 in {side}")
+        return replace(item, notes=(*item.notes, *notes)) if notes else item
+
+
+def _pair(
+    name: str,
+    rule: ComparisonRule | None,
+    one: DataObject,
+    other: DataObject,
+    *,
+    detailed: bool = True,
+) -> Item:
+    kind = rule.kind if rule else DEFAULT_KIND
+    about = About.of(one, other)
+    hashes = content_hash(one), content_hash(other)
+    if hashes[0] == hashes[1]:
+        hashes = hashes[0], hashes[0]
+
+    def item(
+        verdict: Verdict, headline: str, sentence: str, *checks: Check,
+        numbers: Numbers | None, needed: str = "",
+    ) -> Item:  # fmt: skip
+        return Item(
+            name, verdict, headline, sentence, kind, rule, about, *hashes, numbers,
+            checks if detailed else (), needed=needed, detailed=detailed,
+        )  # fmt: skip
+
+    structure = structure_difference(one, other)
+    if structure is not None:
+        check = Check("structure", passed=False, sentence=structure)
+        return item(
+            Verdict.NOT_COMPARABLE, structure, structure, check, numbers=None,
+            needed="class, axes, labels, flow bins and stored sumw2 must agree",
+        )  # fmt: skip
+    agreeing = "class, axes, flow bins, labels and stored sumw2"
+    agreeing = agreeing if isinstance(one, Histogram) else "rows and columns"
+    same = Check("structure", passed=True, sentence=f"{agreeing} agree")
+    if hashes[0] == hashes[1]:
+        check = Check("content hash", passed=True, sentence="the content hashes are equal")
+        sentence = f"{_extent(one)}, all the same"
+        return item(Verdict.IDENTICAL, "", sentence, same, check, numbers=None)
+    hashed = Check("content hash", passed=False, sentence="the content hashes differ")
+    tolerance = Tolerance(rule.relative, rule.absolute) if rule else Tolerance()
+    numbers = numeric_difference(one, other, tolerance, SHOWN if detailed else 1)
+    entries = _entries_difference(one, other, tolerance)
+    passed = not numbers.beyond and entries is None
+    if passed:
+        verdict, headline = Verdict.EQUAL, ""
+        sentence = _equal_sentence(one, other, numbers, tolerance)
+    else:
+        usual = Verdict.CHANGED if numbers.within_statistics else Verdict.DIFFERENT
+        verdict = usual if numbers.beyond else Verdict.CHANGED
+        headline = _bin_sentence(numbers.first[0]) if numbers.beyond else str(entries)
+        sentence = headline + _extent_of_difference(one, numbers, tolerance)
+        if numbers.beyond and entries is not None:
+            sentence += f"; {entries}"
+    figures = {
+        "max_ulp": numbers.max_ulp,
+        "max_relative": numbers.max_relative,
+        "max_absolute": numbers.max_absolute,
+    }
+    check = Check("numbers", passed=passed, sentence=sentence, figures=figures)
+    if not detailed:
+        numbers = replace(numbers, first=())
+    return item(
+        verdict, headline, sentence, same, hashed, check, numbers=numbers,
+        needed="" if passed else _needed(numbers, rule, entries),
+    )  # fmt: skip
+
+
+def _unpaired(
+    name: str,
+    rule: ComparisonRule | None,
+    one: DataObject | None,
+    other: DataObject | None,
+    words: Words,
+) -> Item:
+    kind = rule.kind if rule else DEFAULT_KIND
+    about = About.of(one, other)
+    if one is None:
+        assert other is not None
+        return Item(
+            name, Verdict.MISSING, words.missing, words.missing, kind, rule, about,
+            reference_hash=content_hash(other),
+        )  # fmt: skip
+    sentence = f"{words.extra}: {words.extra_hint}"
+    return Item(
+        name, Verdict.EXTRA, words.extra, sentence, kind, rule, about,
+        monitored_hash=content_hash(one),
+    )  # fmt: skip
+
+
+def _unsupported(name: str, rule: ComparisonRule | None, class_name: str) -> Item:
+    kind = rule.kind if rule else DEFAULT_KIND
+    headline = f"cannot be compared by this version ({class_name})"
+    sentence = f"{headline}: ignore it by a rule that says why"
+    return Item(name, Verdict.NOT_COMPARABLE, headline, sentence, kind, rule, About())
+
+
+def _extent(thing: DataObject) -> str:
+    if isinstance(thing, Histogram):
+        return f"{count_of(thing.values.size, 'bin')} with flow"
+    return count_of(thing.values.size, "number")
+
+
+def _needed(numbers: Numbers, rule: ComparisonRule | None, entries: str | None) -> str:
+    """Return what would have to be true for two objects of one structure to pass."""
+    if not numbers.beyond:
+        return f"the number of entries must agree ({entries})"
+    if not np.isfinite(numbers.max_relative):
+        return "no rule passes a number that is not finite on one side only"
+    needed = f"relative: {_rounded_up(numbers.max_relative)}, with a reason"
+    if rule is not None and rule.kind == "float":
+        return f"all numbers within the tolerance; it would take {needed}"
+    return f"all numbers equal; a rule of kind float would need {needed}"
+
+
+def _rounded_up(value: float) -> str:
+    """Return a number with two digits that is not below `value`."""
+    step = 10.0 ** (np.floor(np.log10(value)) - 1)
+    return f"{np.ceil(value / step * (1 - 1e-12)) * step:.2g}"
+
+
+def _entries_difference(one: DataObject, other: DataObject, tolerance: Tolerance) -> str | None:
+    """Return what is wrong with the number of fills; formats without one are not held to it."""
+    if not (isinstance(one, Histogram) and isinstance(other, Histogram)):
+        return None
+    if one.entries is None or other.entries is None:
+        return None
+    if tolerance.allows(np.array([one.entries]), np.array([other.entries])).all():
+        return None
+    a, b = _figures(one.entries, other.entries)
+    return f"has {a} entries, reference {b}"
+
+
+def _equal_sentence(
+    one: DataObject, other: DataObject, numbers: Numbers, tolerance: Tolerance
+) -> str:
+    if numbers.differing:
+        return (
+            f"{numbers.differing:,} of {_extent(one)} differ by at most "
+            f"{numbers.max_relative:.2g} relative; {tolerance} allowed"
+        )
+    if edges_differ_in_rounding(one, other):
+        return f"{_extent(one)}, all the same; edges differ in rounding"
+    if all(isinstance(thing, Histogram) and thing.entries is not None for thing in (one, other)):
+        return f"{_extent(one)}, all the same; entries differ, by no more than {tolerance}"
+    return f"{_extent(one)}, all the same; the number of entries is stored on one side only"
+
+
+def _extent_of_difference(thing: DataObject, numbers: Numbers, tolerance: Tolerance) -> str:
+    noun = "bin" if isinstance(thing, Histogram) else "number"
+    if not numbers.beyond:
+        return f"; the {noun}s agree"
+    differ = "differs" if numbers.beyond == 1 else "differ"
+    text = f"; {numbers.beyond:,} of {count_of(numbers.bins, noun)} {differ}"
+    if isinstance(thing, Table) and len(thing.rows) > 1:
+        row = numbers.first[0].place[0]
+        text += f", first in '{thing.rows[row]}' (row {row + 1} of {len(thing.rows)})"
+    if str(tolerance) != "nothing":
+        text += f" by more than {tolerance}"
+    text += f", at most {numbers.max_relative:.2g} relative"
+    return text + (f", largest pull {numbers.max_pull:+.2g}" if numbers.max_pull else "")
+
+
+def _bin_sentence(found: BinDifference) -> str:
+    if found.monitored == found.reference and found.monitored_error is not None:
+        assert found.reference_error is not None
+        a, b = _figures(found.monitored_error, found.reference_error)
+        return f"{found.label} has error {a}, reference {b}"
+    a, b = _figures(found.monitored, found.reference)
+    return f"{found.label} is {a}, reference {b}"
+
+
+def _figures(one: float, other: float) -> tuple[str, str]:
+    """Return two numbers with as few digits as tell them apart; counts in full."""
+    if one.is_integer() and other.is_integer() and max(abs(one), abs(other)) < 1e15:
+        return f"{one:.0f}", f"{other:.0f}"
+    for digits in (6, 9, 12, 15):
+        texts = f"{one:.{digits}g}", f"{other:.{digits}g}"
+        if texts[0] != texts[1]:
+            return texts
+    return f"{one:.17g}", f"{other:.17g}"

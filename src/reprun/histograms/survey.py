@@ -1,0 +1,451 @@
+"""What a file of events or histograms holds, as far as a first analysis of it needs to know."""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from reprun.errors import SpecificationError, did_you_mean
+from reprun.histograms.model import Floats
+
+SAMPLE = 100_000
+"""Events that are read to find the ranges of columns."""
+DELIMITERS = ",;\t|"
+IDENTIFIER = re.compile(
+    r"^((run|event|lumi|lumiblock|luminosityblock|entry|bx|bunchcrossing|(mc)?channel)"
+    r"_?(number|num|no|nr|id)?|index.*|id|#)$",
+    re.IGNORECASE,
+)
+"""Columns that number events: no histogram of them means anything."""
+MAX_WHOLE = 60
+"""Whole numbers over at most so many values get one bin each."""
+BINS = 50
+TREES = ("TTree", "ROOT::RNTuple")
+FIELD = re.compile(
+    r"^(?P<lists>std::(vector|array)<|ROOT::(VecOps::)?RVec<)?"
+    r"(std::)?(u?int(8|16|32|64)_t|float|double|bool)(,\d+)?>?$"
+)
+"""Types of an RNTuple's fields that are numbers or lists of numbers."""
+MISSING = ("", "na", "n/a", "nan", "null", "none")
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of numbers, with a binning that shows most of it."""
+
+    name: str
+    lists: bool
+    """Whether each event has a list of numbers rather than one."""
+    bins: int
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Spectrum:
+    """A one-dimensional histogram of a file."""
+
+    name: str
+    bins: int
+    merged: int
+    """How many bins may be merged into one so that some hundred stay."""
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What a file holds: events in a tree or a table, or histograms."""
+
+    kind: Literal["histograms", "tree", "table"]
+    entries: int
+    """Events; of a table only those that were read."""
+    left_out: Mapping[str, str]
+    """What is not used, by name, and why."""
+    columns: tuple[Column, ...] = ()
+    spectra: tuple[Spectrum, ...] = ()
+    tree: str = ""
+    delimiter: str = ","
+
+
+def survey(
+    path: Path, *, columns: Sequence[str] = (), tree: str | None = None, most: int = 6
+) -> Survey:
+    """Look into a file and choose at most `most` columns or histograms of it, or those named.
+
+    The content decides, not the name of the file. Raises SpecificationError for what holds
+    neither histograms nor columns of numbers, and says what it does hold.
+    """
+    if re.match(r"^[a-z]+:/", str(path)):
+        raise SpecificationError(
+            f"{path} is no file of this machine: fetch it first", hint="curl -LO URL"
+        )
+    if not path.exists():
+        near = [each.name for each in path.parent.iterdir()] if path.parent.is_dir() else []
+        raise SpecificationError(
+            f"there is no file {path}.{did_you_mean(path.name, near)}", hint=f"ls {path.parent}"
+        )
+    try:
+        if not path.is_file():
+            raise SpecificationError(
+                f"{path} is no file; an analysis starts from one file of events or histograms",
+                hint=f"ls {path}",
+            )
+        if path.stat().st_size == 0:
+            raise SpecificationError(f"{path} is empty", hint=f"ls -l {path}")
+        with path.open("rb") as file:
+            magic = file.read(4)
+    except OSError as error:
+        raise SpecificationError(
+            f"cannot read {path}: {error.strerror}", hint=f"ls -l {path}"
+        ) from error
+    if magic.startswith(b"\x1f\x8b"):
+        raise SpecificationError(
+            f"{path.name} is compressed; unpack it first", hint=f"gunzip --keep {path}"
+        )
+    if magic == b"root":
+        return _root_file(path, columns, tree, most)
+    if tree is not None:
+        raise SpecificationError(
+            f"--tree {tree}: {path.name} is no ROOT file", hint=f"reprun new NAME --from {path}"
+        )
+    return _table(path, columns, most)
+
+
+# -- choosing ---------------------------------------------------------------------------------
+
+
+def binning(values: Floats) -> tuple[int, float, float]:
+    """Return bins, low and high that show the central 99 % of values, on round numbers.
+
+    Whole numbers get bins of width one, centred on them, where that takes at most 60 bins.
+    """
+    low, high = float(values.min()), float(values.max())
+    if (
+        high - low < MAX_WHOLE
+        and max(abs(low), abs(high)) < 2**31
+        and bool((values == np.round(values)).all())
+    ):
+        return int(high - low) + 1, low - 0.5, high + 0.5
+    first, last = (float(q) for q in np.quantile(values, [0.005, 0.995]))
+    if not last > first:
+        first, last = low, high  # more than 99 % of the values are the same
+    width = _round_up((last - first) / BINS)
+    start, stop = math.floor(first / width), math.ceil(last / width)
+    if stop * width == last:
+        stop += 1  # the upper edge is open
+    return stop - start, _tidy(start * width), _tidy(stop * width)
+
+
+def _round_up(step: float) -> float:
+    """Return the next of 1, 2, 2.5 or 5 times a power of ten."""
+    power = 10.0 ** math.floor(math.log10(step))
+    return next(float(_tidy(n * power)) for n in (1, 2, 2.5, 5, 10) if n * power >= step * 0.999)
+
+
+def _tidy(value: float) -> float:
+    return float(f"{value:.15g}")
+
+
+def _chosen(
+    names: Sequence[str], wanted: Sequence[str], unusable: Mapping[str, str], path: Path
+) -> list[str]:
+    """Return the names asked for, or all that are usable."""
+    for name in wanted:
+        if name in unusable:
+            raise SpecificationError(
+                f"'{name}' cannot be drawn: {unusable[name]}",
+                hint=f"reprun new NAME --from {path}   # --column {_first(names)}",
+            )
+        if name not in names:
+            raise SpecificationError(
+                f"{path.name} has no '{name}'.{did_you_mean(name, names)} It has: {_some(names)}",
+                hint=f"reprun new NAME --from {path}   # --column {_first(names)}",
+            )
+    return list(dict.fromkeys(wanted)) if wanted else list(names)
+
+
+def _first(names: Sequence[str]) -> str:
+    return f"'{names[0]}'" if names else "is of no use here"
+
+
+def _some(names: Sequence[str], most: int = 8) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more if names else "nothing"
+
+
+def _reasons(left_out: Mapping[str, str], most: int = 6) -> str:
+    told = [f"{name} ({why})" for name, why in islice(left_out.items(), most)]
+    more = f" and {len(left_out) - most} more" if len(left_out) > most else ""
+    return "; ".join(told) + more
+
+
+def _why_not(name: str, values: Floats) -> str | None:
+    """Tell why a column makes no first histogram; None if it does."""
+    if IDENTIFIER.match(name):
+        return "numbers the events"
+    if not len(values):
+        return "holds no number in the events that were looked at"
+    low, middle, high = (float(q) for q in np.quantile(values, [0.005, 0.5, 0.995]))
+    if high - low <= 1e-3 * abs(middle) or low == high:
+        everywhere = "everywhere" if values.min() == values.max() else "almost everywhere"
+        return f"is {middle:.4g} {everywhere}"
+    return None
+
+
+def _pick(
+    read: Iterator[tuple[str, bool, Floats]], wanted: Sequence[str], most: int, left: dict[str, str]
+) -> tuple[Column, ...]:
+    """Return columns with their binning; what is asked for by name is taken as it is."""
+    picked: list[Column] = []
+    for name, lists, values in read:
+        finite = values[np.isfinite(values)]
+        why = _why_not(name, finite)
+        if wanted and why is not None and not len(finite):
+            raise SpecificationError(f"'{name}' {why}", hint="leave out its --column")
+        if not wanted and why is not None:
+            left[name] = why
+        elif wanted or len(picked) < most:
+            picked.append(Column(name, lists, *binning(finite)))
+        else:
+            left[name] = "not among the first"
+    return tuple(picked)
+
+
+# -- tables -----------------------------------------------------------------------------------
+
+
+def _table(path: Path, wanted: Sequence[str], most: int) -> Survey:
+    header, rows, delimiter = _read_table(path)
+    names = [name.strip() for name in header]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise SpecificationError(
+            f"{path.name} has two columns called '{twice}'; rename one in its first line",
+            place=f"{path}:1",
+            hint=f"head -1 {path}",
+        )
+    if all(_number(name) is not None for name in names):
+        raise SpecificationError(
+            f"{path.name} has numbers in its first line, where the names of columns belong",
+            place=f"{path}:1",
+            hint=f"(echo '{delimiter.join(f'x{n}' for n in range(len(names)))}'; cat {path})"
+            f" > named-{path.name}",
+        )
+    values: dict[str, Floats] = {}
+    left: dict[str, str] = {}
+    for index, name in enumerate(names):
+        if not name:
+            left[f"column {index + 1}"] = "has no name"
+            continue
+        numbers = [_number(row[index]) for row in rows]
+        if None in numbers:
+            left[name] = "text"
+        else:
+            values[name] = np.array(numbers, dtype=float)
+    chosen = _chosen(list(values), wanted, left, path)
+    columns = _pick(((name, False, values[name]) for name in chosen), wanted, most, left)
+    if not columns:
+        raise SpecificationError(
+            f"{path.name} has no column of numbers that could be drawn: {_reasons(left)}",
+            hint=f"head -3 {path}",
+        )
+    return Survey("table", len(rows), left, columns, delimiter=delimiter)
+
+
+def _read_table(path: Path) -> tuple[list[str], list[list[str]], str]:
+    """Return names, the first rows and the delimiter; lines that start with # are comments."""
+    at = 0
+
+    def told(file: Iterable[str]) -> Iterator[str]:
+        nonlocal at
+        for at, line in enumerate(file, 1):  # noqa: B007 - the line that a fault is in
+            if not line.startswith("#"):
+                yield line
+
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            lines = told(file)
+            first = next(lines, "")
+            delimiter = max(DELIMITERS, key=first.count)
+            reader = csv.reader(chain([first], lines), delimiter=delimiter, strict=True)
+            header = next(reader, [])
+            rows = []
+            for row in islice((row for row in reader if row), SAMPLE):
+                if len(row) != len(header):
+                    raise SpecificationError(
+                        f"line {at} of {path.name} has {len(row)} fields, its first line "
+                        f"names {len(header)} columns",
+                        place=f"{path}:{at}",
+                        hint=f"sed -n '{at}p' {path}",
+                    )
+                rows.append(row)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise SpecificationError(
+            f"{path.name} is neither a ROOT file nor a table in UTF-8 text: {error}",
+            place=str(path),
+            hint=f"file {path}",
+        ) from error
+    if not rows:
+        raise SpecificationError(
+            f"{path.name} has no row below the names of its columns", hint=f"head -3 {path}"
+        )
+    return header, rows, delimiter
+
+
+def _number(text: str) -> float | None:
+    """Return what a cell says: a number, NaN where it is empty, None where it is text."""
+    text = text.strip()
+    if text.lower() in MISSING:
+        return math.nan
+    try:
+        return None if "_" in text else float(text)
+    except ValueError:
+        return None
+
+
+# -- ROOT files -------------------------------------------------------------------------------
+
+
+def _root_file(path: Path, wanted: Sequence[str], tree: str | None, most: int) -> Survey:
+    import uproot  # noqa: PLC0415 - half a second, and tables do without
+
+    try:
+        with uproot.open(path) as file:
+            return _opened(path, file, wanted, tree, most)
+    except SpecificationError:
+        raise
+    except Exception as error:
+        said = str(error).strip().splitlines() or ["its bytes are broken"]
+        raise SpecificationError(
+            f"{path.name} cannot be read as a ROOT file: {said[0]}",
+            place=str(path),
+            hint=f"ls -l {path}   # is it complete?",
+        ) from error
+
+
+def _opened(path: Path, file: Any, wanted: Sequence[str], tree: str | None, most: int) -> Survey:
+    """Choose trees where there are any with events, else histograms."""
+    classes: dict[str, str] = file.classnames(recursive=True, cycle=False)
+    trees = {name: file[name] for name, kind in classes.items() if kind in TREES}
+    if tree is not None or any(each.num_entries for each in trees.values()):
+        return _tree(path, trees, classes, wanted, tree, most)
+    if trees and not any(kind.startswith("TH1") for kind in classes.values()):
+        raise SpecificationError(
+            f"{path.name} holds no event: its tree {next(iter(trees))} is empty"
+        )
+    return _histograms(path, file, classes, wanted, most)
+
+
+def _tree(
+    path: Path,
+    trees: Mapping[str, Any],
+    classes: Mapping[str, str],
+    wanted: Sequence[str],
+    named: str | None,
+    most: int,
+) -> Survey:
+    if named is not None and named not in trees:
+        raise SpecificationError(
+            f"{path.name} has no tree '{named}'.{did_you_mean(named, trees)} "
+            f"It has: {_some(list(trees))}",
+            hint=f"reprun new NAME --from {path}   # takes the tree with most events",
+        )
+    name = named or max(trees, key=lambda each: int(trees[each].num_entries))
+    tree = trees[name]
+    if not tree.num_entries:
+        raise SpecificationError(f"tree {name} of {path.name} holds no event")
+    left = {
+        other: f"a {kind} besides the tree {name}"
+        for other, kind in classes.items()
+        if other != name and kind != "TDirectory"
+    }
+    usable: dict[str, bool] = {}
+    for column, lists, why in _columns(tree):
+        if why is None:
+            usable[column] = lists
+        else:
+            left[column] = why
+    chosen = _chosen(list(usable), wanted, left, path)
+
+    def read() -> Iterator[tuple[str, bool, Floats]]:
+        enough = 0
+        for each in chosen:
+            if enough >= most and not wanted:
+                left[each] = "not among the first"
+                continue
+            if not wanted and tree[each].typename == "bool":
+                left[each] = "true or false"
+                continue
+            array = tree[each].array(library="np", entry_stop=SAMPLE)
+            parts = array if array.dtype == object else [array.ravel()]
+            flat = np.concatenate([np.empty(0), *parts]).astype(float)
+            enough += _why_not(each, flat[np.isfinite(flat)]) is None
+            yield each, usable[each], flat
+
+    columns = _pick(read(), wanted, most, left)
+    if not columns:
+        raise SpecificationError(
+            f"tree {name} of {path.name} has no branch of numbers that could be drawn: "
+            f"{_reasons(left)}"
+        )
+    return Survey("tree", int(tree.num_entries), left, columns, tree=name)
+
+
+def _columns(tree: Any) -> Iterator[tuple[str, bool, str | None]]:
+    """Yield the columns of a tree or RNTuple: name, whether of lists, why it is of no use."""
+    if not hasattr(tree, "branches"):
+        for field in tree.fields:
+            found = FIELD.match(field.typename)
+            lists = found is not None and found["lists"] is not None
+            yield field.name, lists, None if found else str(field.typename)
+        return
+    for branch in tree.branches:
+        outer = branch.interpretation
+        jagged = outer.__class__.__name__ == "AsJagged"
+        inner = outer.content if jagged else outer
+        if inner.__class__.__name__ == "AsDtype" and inner.to_dtype.base.kind in "biuf":
+            yield branch.name, jagged or bool(inner.inner_shape), None
+        else:
+            yield branch.name, jagged, str(branch.typename or "of an unknown type")
+
+
+def _histograms(
+    path: Path, file: Any, classes: Mapping[str, str], wanted: Sequence[str], most: int
+) -> Survey:
+    left: dict[str, str] = {}
+    found: dict[str, tuple[int, bool]] = {}
+    for name, kind in classes.items():
+        if kind.startswith("TH1"):
+            histogram = file[name]
+            if histogram.axis().labels() is not None:
+                left[name] = "its bins have names"
+            else:
+                contents = histogram.values()
+                found[name] = (len(contents), bool(contents.any()))
+        elif kind != "TDirectory":
+            left[name] = f"a {kind}"
+    names = _chosen(list(found), wanted, left, path)
+    if not names:
+        holds = _reasons(left) if left else "nothing"
+        raise SpecificationError(
+            f"{path.name} has neither a tree nor a one-dimensional histogram; it holds {holds}"
+        )
+    if not wanted:
+        left |= {name: "empty" for name in names if not found[name][1]}
+        filled = [name for name in names if found[name][1]] or names
+        left |= dict.fromkeys(filled[most:], "not among the first")
+        names = filled[:most]
+    spectra = tuple(Spectrum(name, found[name][0], _merged(found[name][0])) for name in names)
+    return Survey("histograms", 0, left, spectra=spectra)
+
+
+def _merged(bins: int) -> int:
+    """Return the smallest number of bins to merge that divides them into at most a hundred."""
+    return next((n for n in range(1, bins // 20 + 1) if bins % n == 0 and bins / n <= 100), 1)

@@ -1,0 +1,100 @@
+"""What is drawn of profiles, efficiencies, graphs and planes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from reprun.compare import compare
+from reprun.histograms import Axis, DataObject, Histogram, Objects, Table
+from reprun.histograms.composites import (
+    GRAPH_COLUMNS,
+    binned_table,
+    efficiency_table,
+    points_table,
+)
+from reprun.report import AnalysisInfo, build_report
+from reprun.report.model import Panel, brief
+from tests.unit.test_sampled import TODAY
+
+AXIS = Axis.regular(2, 0.0, 10.0, title="pT [GeV]")
+
+
+def panels(one: DataObject, other: DataObject) -> tuple[Panel, ...]:
+    comparison = compare(Objects({"a": one}), Objects({"a": other}), [], TODAY)
+    return build_report(comparison, AnalysisInfo(name="n", title="t")).items[0].panels
+
+
+def profile(shift: float = 0.0) -> Table:
+    fills, mean, spread = np.array([0, 4, 9, 0.0]), np.array([0, 5, 6 + shift, 0]), 4.0
+    columns = {"sumw": fills, "sumwy": fills * mean, "sumwy2": fills * (mean**2 + spread)}
+    return binned_table("a", "TProfile", (AXIS,), columns)
+
+
+def test_a_profile_shows_means_and_their_errors() -> None:
+    (panel,) = panels(profile(3.0), profile())
+    assert panel.kind == "points"
+    assert panel.monitored == (5.0, 9.0)
+    assert panel.reference == (5.0, 6.0)
+    assert panel.monitored_errors == pytest.approx((1.0, 2 / 3))
+    assert panel.pulls == pytest.approx((0.0, 3 / np.hypot(2 / 3, 2 / 3)))
+    (same,) = panels(profile(), profile())
+    assert (same.same, same.reference, same.pulls) == (True, None, None)
+
+
+def test_an_efficiency_shows_shares_with_asymmetric_errors() -> None:
+    total = Histogram("t", (AXIS,), np.array([0, 10, 10, 0.0]))
+    passed = Histogram("p", (AXIS,), np.array([0, 10, 5, 0.0]))
+    (panel,) = panels(efficiency_table("a", passed, total), efficiency_table("a", passed, total))
+    assert panel.monitored == (1.0, 0.5)
+    assert panel.monitored_errors is not None
+    assert panel.monitored_errors_low is not None
+    # Ten of ten: nothing above; below, the share of which all pass with 15.9 %.
+    assert panel.monitored_errors[0] == 0
+    assert panel.monitored_errors_low[0] == pytest.approx(1 - 0.15865525393145707**0.1)
+    assert panel.monitored_errors[1] == pytest.approx(panel.monitored_errors_low[1])
+
+
+def test_a_graph_shows_its_points_where_they_lie() -> None:
+    values = np.array([[4, 1, 0, 0, 0.1, 0.2], [1, 3, 0, 0, 0.3, 0.4]])
+    graph = points_table("a", "TGraphAsymmErrors", GRAPH_COLUMNS, values)
+    (panel,) = panels(graph, graph)
+    assert panel.x == (1.0, 4.0)
+    assert panel.monitored == (3.0, 1.0)
+    assert panel.monitored_errors == (0.4, 0.2)
+    assert panel.monitored_errors_low == (0.3, 0.1)
+    assert panel.axis.edges == (-0.5, 2.5, 5.5)
+    elsewhere = points_table("a", "TGraphAsymmErrors", GRAPH_COLUMNS, values + 1)
+    (apart,) = panels(graph, elsewhere)
+    assert (apart.reference, apart.pulls) == (None, None)
+    assert "points elsewhere" in apart.note
+
+
+def test_a_plane_is_a_map_and_two_projections() -> None:
+    values = np.ones((4, 5))
+    y_axis = Axis.regular(3, -1.0, 1.0)
+    changed = values.copy()
+    changed[1, 2] = 3
+    one, other = (Histogram("a", (AXIS, y_axis), array) for array in (changed, values))
+    shown, first, second = panels(one, other)
+    assert [each.kind for each in (shown, first, second)] == ["map", "histogram", "histogram"]
+    assert list(shown.monitored or ()) == [1, 3, 1, 1, 1, 1]
+    assert list(shown.pulls or ()) == [0, 1, 0, 0, 0, 0]
+    assert shown.y_axis is not None
+    assert shown.y_axis is not None
+    assert (shown.axis.bins, shown.y_axis.bins) == (2, 3)
+    assert first.monitored == (7, 5)
+
+
+def test_a_fine_plane_is_merged() -> None:
+    axis = Axis.regular(250, 0.0, 1.0)
+    thing = Histogram("a", (axis, AXIS), np.ones((252, 4)))
+    shown = panels(thing, thing)[0]
+    assert (shown.axis.bins, len(shown.monitored or ())) == (84, 168)
+    assert "3 by 1 bins merged" in shown.note
+
+
+def test_a_long_name_keeps_its_end() -> None:
+    assert brief("short.root") == "short.root"
+    long = brief("results/2026-11-22/build_4711.root")
+    assert (len(long), long[0], long[-15:]) == (24, "…", "build_4711.root")

@@ -1,0 +1,106 @@
+"""Very many objects: batches, several processes, and details of the worst alone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+import numpy as np
+import pytest
+
+from reprun.compare import Comparison, batches, compare, engine
+from reprun.errors import OutputMissingError
+from reprun.histograms import Axis, Histogram, Objects
+from reprun.report import AnalysisInfo, build_report, drawing, render_html
+from reprun.report import html as page
+from reprun.spec import ComparisonRule
+from tests.unit.test_sampled import TODAY
+
+AXIS = Axis.regular(5, 0.0, 1.0)
+SAMPLED = ComparisonRule(match="*", kind="sampled", reason="other seeds")
+NAMES = [f"h{number:03}" for number in range(300)]
+
+
+def side(seed: int, **changed: float) -> Objects:
+    rng = np.random.default_rng(seed)
+    found = {}
+    for name in NAMES:
+        values = rng.poisson(50.0, 7).astype(np.float64)
+        values[3] = changed.get(name, values[3])
+        found[name] = Histogram(name, (AXIS,), values)
+    return Objects(found)
+
+
+def run(cores: int = 1, **changed: float) -> Comparison:
+    return compare(side(1, **changed), side(2), [SAMPLED], TODAY, cores=cores)
+
+
+def verdicts(comparison: Comparison) -> list[tuple[str, str, str]]:
+    return [(item.name, item.verdict, item.sentence) for item in comparison.items]
+
+
+def test_verdicts_depend_neither_on_processes_nor_on_batches(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    alone = run(h007=500.0)
+    assert [item.name for item in alone.failures] == ["h007"]
+    assert verdicts(run(cores=2, h007=500.0)) == verdicts(alone)
+    monkeypatch.setattr(batches, "LARGEST_BATCH", 7)
+    assert verdicts(run(h007=500.0)) == verdicts(alone)
+
+
+def test_an_error_in_a_process_is_raised_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken(Objects):
+        def only(self, names: Iterable[str]) -> Objects:
+            wanted = list(names)
+            if "h123" in wanted:
+                raise OutputMissingError("h123 is broken")
+            return super().only(wanted)
+
+    with pytest.raises(OutputMissingError, match="h123 is broken"):
+        compare(Broken(side(1).by_name), side(2), [SAMPLED], TODAY, cores=2)
+
+
+def test_a_killed_process_costs_time_and_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = os.getpid()
+
+    class Killed(Objects):
+        def only(self, names: Iterable[str]) -> Objects:
+            if os.getpid() != here:
+                os._exit(9)
+            return super().only(names)
+
+    found = compare(Killed(side(1).by_name), side(2), [SAMPLED], TODAY, cores=2)
+    assert verdicts(found) == verdicts(run())
+
+
+def test_of_very_many_only_the_worst_keep_their_details(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = run(h007=500.0, h290=600.0)
+    monkeypatch.setattr(engine, "MOST_DETAILED", 10)
+    found = run(h007=500.0, h290=600.0)
+    assert verdicts(found) == verdicts(whole)
+    assert found.notes == whole.notes
+    detailed = [item for item in found.items if item.detailed]
+    assert len(detailed) == 10
+    by_name = {item.name: item for item in whole.items}
+    for item in detailed:
+        assert item == by_name[item.name]
+    assert {item.name for item in found.failures} <= {item.name for item in detailed}
+    slim = next(item for item in found.items if not item.detailed)
+    assert (slim.checks, slim.numbers and slim.numbers.first) == ((), ())
+
+
+def test_the_page_is_bounded_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drawing, "MOST_DRAWN", 20)
+    monkeypatch.setattr(page, "MOST_LISTED", 30)
+    comparison = run(h290=600.0)
+    report = build_report(comparison, AnalysisInfo(name="n", title="t"))
+    assert sum(bool(item.panels) for item in report.items) == 20
+    assert report.items[0].panels
+    assert "plots of 280 objects of 300 are left out" in report.notes[-1]
+    html = render_html(report)
+    assert html.count("<details") == 30
+    assert "270 more objects are not listed" in html
+    monkeypatch.setattr(drawing, "MOST_NUMBERS", 100)
+    few = build_report(comparison, AnalysisInfo(name="n", title="t"))
+    assert 0 < sum(bool(item.panels) for item in few.items) < 20
