@@ -153,8 +153,10 @@ def lint(
 
     found: list[Finding]
     if (project := project_file(analysis)) is not None:
+        from reprun.cli_reana_project import refuse_options  # noqa: PLC0415
         from reprun.reana_project.linting import lint_project  # noqa: PLC0415
 
+        refuse_options({"--variant": variant, "--data": dataset})
         found = lint_project(project)
     else:
         found = _findings_of_variants(analysis, variant, dataset)

@@ -155,6 +155,7 @@ def test_what_is_refused_before_anything_runs(work: Shell) -> None:
     assert "--image-map docker.io/jupyter/scipy-notebook:notebook-6.4.5=IMAGE" in said
     said = work.reprun("run", "notebook", NOTEBOOK, "--variant", "x", code=2).stderr
     assert "--variant is for analyses" in said
+    assert "--data is for analyses" in work.reprun("lint", "notebook", "--data", "x", code=2).stderr
     said = work.reprun("run", "cms-h4l", "--image-map", "a=b", code=2).stderr
     assert "--image-map is for REANA projects" in said
     edit(work.directory / "notebook/tests/counts.feature", "Feature:", "Featre:")
