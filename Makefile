@@ -33,7 +33,7 @@ h4l: setup
 
 .PHONY: test
 test: setup-test
-	@.venv/bin/python -m pytest
+	@.venv/bin/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 # The oldest Snakemake that pyproject.toml allows: its job class is no published interface.
 .PHONY: test-oldest

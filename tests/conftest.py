@@ -27,6 +27,7 @@ from tests.http_server import Server, misbehaving_server
 
 ROOT = Path(__file__).resolve().parents[1]
 DAEMON_SECONDS = 60
+SHARED = ("blobs", "holds", "incoming", "roots", "stamps", "unpacked")
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +40,18 @@ def catalogue() -> Catalogue:
 def store() -> Store:
     """A store that lives on between test runs, so that images are fetched once."""
     named = os.environ.get("REPRUN_TEST_STORE")
-    return Store(Path(named) if named else ROOT / "build" / "test-store")
+    shared = Path(named) if named else ROOT / "build" / "test-store"
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    if worker is None:
+        return Store(shared)
+    # Tests that run side by side share what is large and look for containers of their own alone.
+    own = shared.with_name(f"{shared.name}-{worker}")
+    own.mkdir(parents=True, exist_ok=True)
+    for name in SHARED:
+        (shared / name).mkdir(parents=True, exist_ok=True)
+        if not (own / name).is_symlink():
+            (own / name).symlink_to((shared / name).resolve())
+    return Store(own)
 
 
 @pytest.fixture(scope="session")

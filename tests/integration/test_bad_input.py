@@ -335,12 +335,12 @@ def test_compare_of_two_files(blessed: Shell) -> None:
     out = "results/tiny/columnar/workspace/out/h.json"
     reference = directory(blessed) / "reference" / "histograms.json"
     done = blessed.reprun("compare", out, str(reference), "--html", "page.html")
-    assert "reproduced: 1 object, identical" in done.stdout
+    assert "the files agree: 1 object, identical" in done.stdout
     assert "<html" in (blessed.directory / "page.html").read_text()
     text = reference.read_text().replace(" 2,", " 7,")
     blessed.write("changed.json", text)
     done = blessed.reprun("compare", out, "changed.json", code=1)
-    assert "not reproduced" in done.stdout
+    assert "the files differ" in done.stdout
     blessed.write("empty.json", "{}")
     blessed.reprun("compare", out, "empty.json", code=5)
     assert "no.json" in blessed.reprun("compare", out, "no.json", code=4).stderr

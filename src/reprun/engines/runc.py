@@ -96,7 +96,8 @@ class RuncEngine:
     def prepare(self, image: Image) -> None:
         """Unpack the image once; later only look whether it is still as it was unpacked."""
         with self._preparing:
-            self._roots[image.image_id] = unpacked_root(image, self._store)
+            # runc refuses a root below a link, and caches are often links to a larger disk.
+            self._roots[image.image_id] = unpacked_root(image, self._store).resolve()
             self._bytecode.setdefault(image.image_id, ())
             self._bytecode[image.image_id] = bytecode_mounts(image, self._store, self)
 
