@@ -45,6 +45,7 @@ FLOW = (
     "reprun.schemas",
     "reprun.judge",
     "reprun.run",
+    "reprun.reana_project",
     "reprun.matrix",
     "reprun.blessing",
     "reprun.author",
@@ -58,6 +59,7 @@ FLOW = (
     "reprun.cli_images",
     "reprun.cli_data",
     "reprun.cli_conditions",
+    "reprun.cli_reana_project",
     "reprun.cli_author",
     "reprun.cli",
     "reprun.__main__",
@@ -72,6 +74,7 @@ TALKING = {
     "reprun.cli_data",
     "reprun.cli_conditions",
     "reprun.cli_author",
+    "reprun.cli_reana_project",
     "reprun.cli",
     "reprun.__main__",
 }
