@@ -27,13 +27,15 @@ from reprun.cli_options import (
     Engine,
     FormatOption,
     FractionOption,
+    ImageMapOption,
     MaxEventsOption,
     ParameterOption,
     ResultsOption,
+    SkipScenarioOption,
     VariantOption,
     parameters_of,
 )
-from reprun.errors import InterruptedRunError, ReprunError
+from reprun.errors import InterruptedRunError, ReprunError, SpecificationError
 
 EXIT_CODES = """
 Exit codes: 0 reproduced · 1 not reproduced · 2 bad specification or usage · 3 engine or
@@ -123,9 +125,47 @@ def run(
             help="Where the image's locked packages are gone, build one like it and say so.",
         ),
     ] = False,
+    image_map: ImageMapOption = None,
+    skip_scenario: SkipScenarioOption = None,
     output_format: FormatOption = "text",
 ) -> None:
-    """Run an analysis in its image and tell whether it still gives its reference."""
+    """Run an analysis in its image and tell whether it still gives its reference.
+
+    A REANA project (its reana.yaml, or its directory) runs too: its outputs and its own tests
+    give the verdict.
+    """
+    from reprun.reana_project.specification import project_file  # noqa: PLC0415
+
+    if (project := project_file(analysis)) is not None:
+        from reprun.cli_reana_project import refuse_options, run_project  # noqa: PLC0415
+
+        refuse_options(
+            {
+                "--variant": variant,
+                "--data": dataset,
+                "--max-events": max_events,
+                "--fraction": fraction,
+                "--update-lock": update_lock,
+                "--allow-network": allow_network,
+                "--relock-images": relock_images,
+            }
+        )
+        run_project(
+            project,
+            image_map=image_map or [],
+            parameters=parameter or [],
+            skip_scenarios=skip_scenario or [],
+            engine=engine,
+            cores=cores,
+            results=results,
+            output_format=output_format,
+        )
+    for option, given in (("--image-map", image_map), ("--skip-scenario", skip_scenario)):
+        if given:
+            raise SpecificationError(
+                f"{option} is for REANA projects, and {analysis} is none",
+                hint="reprun run path/to/reana.yaml --image-map NAME=IMAGE",
+            )
     from reprun.cell import RunRequest  # noqa: PLC0415
     from reprun.console import progress_on_stderr  # noqa: PLC0415
     from reprun.run import run as run_analysis  # noqa: PLC0415
@@ -306,7 +346,10 @@ def bless(
         analysis, variant, dataset, tier, results, reason=reason, author=author
     ):
         print(name)
-    print(f"blessed and locked; now: reprun run {analysis}")
+    which = f" --variant {variant}" if variant else ""
+    which += f" --data {dataset}" if dataset else ""
+    which += f" {tier.option}" if tier else ""
+    print(f"blessed and locked; now: reprun run {analysis}{which}")
 
 
 @app.command()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -19,6 +19,9 @@ from reprun.cli_options import (
     VariantOption,
     parameters_of,
 )
+
+if TYPE_CHECKING:
+    from reprun.lint import Finding
 
 
 def plan(
@@ -145,8 +148,30 @@ def lint(
     output_format: FormatOption = "text",
 ) -> None:
     """Find what would not work elsewhere: on REANA, in Snakemake 7.32, in years."""
+    from reprun.lint import finding_document  # noqa: PLC0415
+    from reprun.reana_project.specification import project_file  # noqa: PLC0415
+
+    found: list[Finding]
+    if (project := project_file(analysis)) is not None:
+        from reprun.cli_reana_project import refuse_options  # noqa: PLC0415
+        from reprun.reana_project.linting import lint_project  # noqa: PLC0415
+
+        refuse_options({"--variant": variant, "--data": dataset})
+        found = lint_project(project)
+    else:
+        found = _findings_of_variants(analysis, variant, dataset)
+    if output_format == "json":
+        print(json.dumps([finding_document(one) for one in found], indent=1))
+    else:
+        from reprun.screens_author import print_findings  # noqa: PLC0415
+
+        print_findings(found)
+    raise typer.Exit(2 if any(one.level == "error" for one in found) else 0)
+
+
+def _findings_of_variants(analysis: str, variant: str | None, dataset: str | None) -> list[Finding]:
     from reprun.cell import RunRequest  # noqa: PLC0415
-    from reprun.lint import finding_document, in_order, lint_analysis  # noqa: PLC0415
+    from reprun.lint import in_order, lint_analysis  # noqa: PLC0415
     from reprun.project import Project  # noqa: PLC0415
     from reprun.spec import load_analysis  # noqa: PLC0415
 
@@ -157,14 +182,7 @@ def lint(
     for name in variants:
         request = RunRequest(analysis=analysis, variant=name, dataset=dataset)
         found += lint_analysis(request)
-    found = in_order(found)
-    if output_format == "json":
-        print(json.dumps([finding_document(one) for one in found], indent=1))
-    else:
-        from reprun.screens_author import print_findings  # noqa: PLC0415
-
-        print_findings(found)
-    raise typer.Exit(2 if any(one.level == "error" for one in found) else 0)
+    return in_order(found)
 
 
 def add_commands(app: typer.Typer) -> None:

@@ -40,6 +40,21 @@ ParameterOption = Annotated[
     typer.Option("--parameter", "-p", metavar="NAME=VALUE", help="Override a parameter."),
 ]
 
+ImageMapOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--image-map",
+        metavar="NAME=IMAGE|FILE",
+        help="Of a REANA project: run IMAGE of the catalogue in the place of NAME.",
+    ),
+]
+SkipScenarioOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--skip-scenario", metavar="GLOB", help="Of a REANA project: leave out a test, and say so."
+    ),
+]
+
 
 def parameters_of(given: list[str]) -> dict[str, str | int | float | bool]:
     """Return what `NAME=VALUE` texts say; a value is JSON where it can be, else text."""

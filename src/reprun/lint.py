@@ -13,11 +13,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from reprun.backends.planned import PlannedStep, plan_steps
 from reprun.cell import Cell, RunRequest, load_cell
-from reprun.documents import Scalar, read_document
+from reprun.documents import read_document
 from reprun.errors import SpecificationError
 from reprun.images.catalogue import Catalogue
 from reprun.snakefiles import RuleText, SnakefileText, read_snakefile
@@ -105,19 +105,23 @@ def lint_snakefile(
     *,
     known: Iterable[str],
     data: Iterable[str],
-    config: Mapping[str, Scalar],
+    config: Mapping[str, Any],
     targets: Iterable[str],
     catalogue: Catalogue | None,
+    directory: Path | None = None,
 ) -> list[Finding]:
     """Return what is wrong with a Snakefile and all it includes.
 
-    `known` are the files of its directory that travel with it, `data` its data files. With a
-    catalogue an image must be one of its; without, any image by digest will do.
+    `known` are the files of `directory` (the Snakefile's own) that travel with it, `data` its
+    data files. With a catalogue an image must be one of its; without, any image by digest will
+    do.
     """
     text = read_snakefile(snakefile)
     found = list(_of_the_text(text, catalogue))
     try:
-        steps = plan_steps(snakefile.parent, snakefile.name, known, data, config, targets)
+        base = directory or snakefile.parent
+        name = snakefile.relative_to(base).as_posix()
+        steps = plan_steps(base, name, known, data, config, targets)
     except SpecificationError as error:
         wrong = Finding("error", snakefile, 1, error.message, f"${{EDITOR:-vi}} {snakefile}")
         return [*found, wrong]
@@ -223,7 +227,7 @@ def _of_a_rule(rule: RuleText, catalogue: Catalogue | None) -> Iterator[Finding]
             'container: config["image"]',
         )
     if "container" in has and (literal := _LITERAL.match(has["container"].text)):
-        yield from _literal_image(
+        yield from image_findings(
             literal["value"], finding("error", "container", "", ""), catalogue
         )
     resources = has.get("resources")
@@ -238,7 +242,8 @@ def _of_a_rule(rule: RuleText, catalogue: Catalogue | None) -> Iterator[Finding]
         )
 
 
-def _literal_image(image: str, place: Finding, catalogue: Catalogue | None) -> Iterator[Finding]:
+def image_findings(image: str, place: Finding, catalogue: Catalogue | None) -> Iterator[Finding]:
+    """Yield what is wrong with how an image is named."""
     name = image.removeprefix("docker://")
     if "@sha256:" in name:
         return

@@ -69,7 +69,7 @@ class Tier:
         """Name it in a sentence."""
         if self.parameter == "max_events":
             return f"the first {self.value:,} events"
-        return f"{self.value:.6g} of the events"
+        return f"{100 * self.value:.6g} % of the events"
 
 
 def tier_of(max_events: int | None, fraction: float | None) -> Tier | None:

@@ -31,6 +31,7 @@ from snakemake_interface_executor_plugins.settings import (
 
 from reprun.backends.cells import CellWorkflow, read_cells
 from reprun.backends.events import EventWriter
+from reprun.backends.kubernetes import memory_mb
 from reprun.backends.planned import PlannedStep, write_plan
 from reprun.backends.steps import (
     DEFAULT_MEMORY_MB,
@@ -87,6 +88,13 @@ class ExecutorSettings(ExecutorSettingsBase):  # type: ignore[misc]
     network: bool = field(
         default=False, metadata={"help": "give the jobs the host's network: they are not hermetic"}
     )
+    image_map: Optional[str] = field(
+        default=None,
+        metadata={
+            "help": "JSON object: what runs in the place of images as rules name them, "
+            '"" for rules that name none'
+        },
+    )
     parent: Optional[int] = field(
         default=None, metadata={"help": "stop when this process is no longer the parent"}
     )
@@ -114,6 +122,7 @@ class Executor(RealExecutor):  # type: ignore[misc]
         self._cancelled = threading.Event()
         store = Store.default()
         self._images: dict[tuple[str, str], Image] = {}
+        self._image_map: dict[str, str] = json.loads(settings.image_map or "{}")
         cell = ""
         try:
             needed = [job for job in self.dag.needrun_jobs() if not job.is_norun]
@@ -121,7 +130,7 @@ class Executor(RealExecutor):  # type: ignore[misc]
                 for job in self.dag.jobs:
                     if not job.is_norun:
                         cell = self._cell(job).name
-                        check(job, self._cell(job))
+                        check(job, self._cell(job), self._image_of(job))
             for job in self.dag.jobs:
                 if not job.is_norun:
                     cell = self._cell(job).name
@@ -217,9 +226,14 @@ class Executor(RealExecutor):  # type: ignore[misc]
         """Wait for the threads."""
         self._pool.shutdown()
 
+    def _image_of(self, job: Any) -> str:
+        """Return what a job runs in: as its rule says, unless something takes its place."""
+        named = job.container_img_url or ""
+        return self._image_map.get(named, named).removeprefix("docker://")
+
     def _resolve_image(self, job: Any, store: Store) -> None:
         cell = self._cell(job)
-        reference = job.container_img_url.removeprefix("docker://")
+        reference = self._image_of(job)
         if (cell.name, reference) in self._images:
             return
         catalogue = Catalogue(cell.images)
@@ -243,7 +257,7 @@ class Executor(RealExecutor):  # type: ignore[misc]
             return
         cell = self._cell(job)
         runner = self._runners[cell.name]
-        _refuse(job, cell)  # a checkpoint may have added it to the plan since
+        _refuse(job, cell, self._image_of(job))  # a checkpoint may have added it to the plan since
         step = self._step(job, cell)
         self._events.started(cell.name, step.rule, step.label)
         record = runner.run(step)
@@ -258,22 +272,19 @@ class Executor(RealExecutor):  # type: ignore[misc]
             )
 
     def _step(self, job: Any, cell: CellWorkflow) -> Step:
-        resources = job.resources
-        memory = resources.get("mem_mb")
-        minutes = resources.get("runtime")
-        reference = job.container_img_url.removeprefix("docker://")
+        memory, minutes = _limits(job)
         return Step(
             rule=cell.own_rule(job.rule.name),
             job=job.jobid,
             command=cell.own_text(job.shellcmd),
-            image=self._images[cell.name, reference],
+            image=self._images[cell.name, self._image_of(job)],
             inputs=tuple(cell.own_path(str(path)) for path in job.input),
             outputs=tuple(cell.own_path(str(path)) for path in job.output),
             logs=tuple(cell.own_path(str(path)) for path in job.log),
             wildcards={key: str(value) for key, value in job.wildcards_dict.items()},
             threads=max(1, job.threads),
-            memory_mb=memory if isinstance(memory, int) else DEFAULT_MEMORY_MB,
-            minutes=minutes if isinstance(minutes, int | float) else None,
+            memory_mb=memory or DEFAULT_MEMORY_MB,
+            minutes=minutes,
             benchmark=cell.own_path(str(job.benchmark)) if job.benchmark else None,
             repetitions=job.benchmark_repeats or 1,
         )
@@ -297,15 +308,15 @@ class Executor(RealExecutor):  # type: ignore[misc]
 
 def _planned(job: Any) -> PlannedStep:
     """Return a job as it is planned, with what a run would refuse it for."""
-    resources = job.resources
-    memory, minutes = resources.get("mem_mb"), resources.get("runtime")
     alone = CellWorkflow(
         name="", prefix="", snakefile=Path(), config={}, targets=(), images=Path(), logs=Path()
     )
     fault = None
+    memory, minutes = None, None
     try:
+        memory, minutes = _limits(job)
         _refuse_streams(job, alone)
-        _refuse(job, alone)
+        _refuse(job, alone, job.container_img_url or "")
     except SpecificationError as error:
         fault = error.message
     return PlannedStep(
@@ -317,14 +328,30 @@ def _planned(job: Any) -> PlannedStep:
         outputs=tuple(map(str, job.output)),
         logs=tuple(map(str, job.log)),
         threads=max(1, job.threads),
-        memory_mb=memory if isinstance(memory, int) else None,
-        minutes=minutes if isinstance(minutes, int | float) else None,
+        memory_mb=memory,
+        minutes=minutes,
         benchmark=str(job.benchmark) if job.benchmark else None,
         fault=fault,
     )
 
 
-def _refuse_streams(job: Any, cell: CellWorkflow) -> None:
+def _limits(job: Any) -> tuple[int | None, float | None]:
+    """Return memory in MB and time in minutes as the rule gives them, here or for REANA.
+
+    Raises SpecificationError for an amount that nobody can read.
+    """
+    resources = job.resources
+    memory, minutes = resources.get("mem_mb"), resources.get("runtime")
+    for_reana = resources.get("kubernetes_memory_limit")
+    if not isinstance(memory, int):
+        memory = memory_mb(for_reana) if isinstance(for_reana, str) else None
+    seconds = resources.get("kubernetes_job_timeout")
+    if not isinstance(minutes, int | float):
+        minutes = seconds / 60 if isinstance(seconds, int | float) else None
+    return memory, minutes
+
+
+def _refuse_streams(job: Any, cell: CellWorkflow, image: str = "") -> None:
     """Refuse pipes first: Snakemake puts both of their ends into a group of its own."""
     if job.is_pipe or job.is_service:
         raise SpecificationError(
@@ -336,7 +363,7 @@ def _refuse_streams(job: Any, cell: CellWorkflow) -> None:
 INSTEAD = "put the code in a file, declare the file as input and call it from shell:"
 
 
-def _refuse(job: Any, cell: CellWorkflow) -> None:
+def _refuse(job: Any, cell: CellWorkflow, image: str) -> None:
     """Refuse a job that could not run the same way in a container here and on REANA."""
     name = cell.own_rule(job.rule.name)
     forms = {
@@ -362,7 +389,7 @@ def _refuse(job: Any, cell: CellWorkflow) -> None:
         raise SpecificationError(
             f"rule {name} uses `shadow:`; remove it, a job's scratch space is /tmp in its container"
         )
-    if not job.container_img_url:
+    if not image:
         raise SpecificationError(
             f"rule {name} has no `container:`, so it would run on the host; write "
             '`container: config["image"]`'
@@ -371,6 +398,7 @@ def _refuse(job: Any, cell: CellWorkflow) -> None:
         raise SpecificationError(f"rule {name} has an empty shell command")
     for path in (*job.input, *job.output, *job.log, *([job.benchmark] if job.benchmark else [])):
         path_in_workspace(cell.own_path(str(path)), name)
+    _limits(job)
 
 
 def _in_words(error: ReprunError) -> str:

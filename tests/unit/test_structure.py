@@ -46,6 +46,7 @@ FLOW = (
     "reprun.judge",
     "reprun.run",
     "reprun.reana",
+    "reprun.reana_project",
     "reprun.matrix",
     "reprun.blessing",
     "reprun.author",
@@ -59,6 +60,7 @@ FLOW = (
     "reprun.cli_images",
     "reprun.cli_data",
     "reprun.cli_conditions",
+    "reprun.cli_reana_project",
     "reprun.cli_author",
     "reprun.cli_reana",
     "reprun.cli",
@@ -75,6 +77,7 @@ TALKING = {
     "reprun.cli_conditions",
     "reprun.cli_author",
     "reprun.cli_reana",
+    "reprun.cli_reana_project",
     "reprun.cli",
     "reprun.__main__",
     # A program of its own, in another environment.
@@ -86,7 +89,7 @@ ONLY_IN = {
     "snakemake": "snakemake_executor_plugin_reprun",
     "typer": "reprun.cli",
     "reana_client": "reprun.reana.driver",
-    "reana_commons": "reprun.reana.driver",
+    "reana_commons": "reprun.reana",
 }
 
 

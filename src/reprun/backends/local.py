@@ -12,9 +12,10 @@ import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -42,7 +43,7 @@ class WorkflowRequest:
     snakefile: str
     images: Path
     """The catalogue in which every image of the workflow is locked."""
-    config: Mapping[str, str | int | float | bool]
+    config: Mapping[str, Any]
     targets: Sequence[str]
     engine: str
     cores: int
@@ -51,6 +52,8 @@ class WorkflowRequest:
     mounts: Sequence[tuple[Path, str]] = ()
     """Directories of this machine and where every step sees them, read-only."""
     network: bool = False
+    image_map: Mapping[str, str] = field(default_factory=dict)
+    """What runs in the place of images as the Snakefile names them; "" for rules that name none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,8 @@ def run_workflow(request: WorkflowRequest, progress: Progress) -> WorkflowOutcom
         own += ["--reprun-mounts", json.dumps(mounts)]
     if request.network:
         own.append("--reprun-network")
+    if request.image_map:
+        own += ["--reprun-image-map", json.dumps(dict(request.image_map))]
     if request.force_all:
         own.append("--forceall")
     elif request.force_rules:

@@ -12,11 +12,11 @@ import subprocess
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from reprun.backends.local import LOG, planning_error, snakemake_command
-from reprun.documents import Scalar
 
 
 class PlannedStep(BaseModel):
@@ -53,7 +53,7 @@ def plan_steps(
     snakefile: str,
     code: Iterable[str],
     data: Iterable[str],
-    config: Mapping[str, Scalar],
+    config: Mapping[str, Any],
     targets: Iterable[str],
 ) -> tuple[PlannedStep, ...]:
     """Return the steps that would run from nothing, in an order in which they can.

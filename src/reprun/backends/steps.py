@@ -56,10 +56,14 @@ class Step:
     logs: tuple[str, ...] = ()
     wildcards: Mapping[str, str] = field(default_factory=dict)
     threads: int = 1
+    cpus: float | None = None
+    """Where the limit on CPU time is not the number of threads."""
     memory_mb: int = DEFAULT_MEMORY_MB
     minutes: float | None = None
     benchmark: str | None = None
     repetitions: int = 1
+    strict: bool = True
+    """Whether the first command that fails ends it; REANA's serial commands are plain bash."""
 
     @property
     def label(self) -> str:
@@ -100,12 +104,12 @@ def container_of(
             own.append(Mount(workspace / path, f"{WORKSPACE}/{path}"))
     return ContainerJob(
         image=step.image,
-        argv=("bash", "-c", STRICT + step.command + LAST),
+        argv=("bash", "-c", (STRICT if step.strict else "") + step.command + LAST),
         mounts=[*own, *mounts],
         network=network,
         hidden=(f"{WORKSPACE}/{SNAKEMAKE_DIRECTORY}",),
         limits=Limits(
-            cpus=float(step.threads),
+            cpus=step.cpus or float(step.threads),
             memory_bytes=step.memory_mb * MIB,
             seconds=None if step.minutes is None else step.minutes * 60,
         ),
@@ -188,7 +192,7 @@ class StepRunner:
                 wall_seconds=result.wall_seconds,
                 cpu_seconds=result.cpu_seconds,
                 peak_memory_bytes=result.peak_memory_bytes,
-                cpus=float(step.threads),
+                cpus=step.cpus or float(step.threads),
                 memory_limit_bytes=step.memory_mb * MIB,
                 log=str(log),
                 last_lines=(),
