@@ -130,7 +130,7 @@ def load_cell(request: RunRequest, store: Store | None = None, *, to_run: bool =
         dataset=picked[1] if picked else None,
         catalogue=catalogue,
         images=images,
-        plan=_plan(analysis, lock, images, request),
+        plan=_plan(analysis, lock, images, snapshots, request),
         snapshots=snapshots,
         store=store,
         network=_network(analysis, variant, snapshots, request, to_run=to_run),
@@ -201,15 +201,24 @@ def with_images(cell: Cell, request: RunRequest, store: Store, progress: Progres
         cell,
         images=images,
         catalogue=made["image"].catalogue,
-        plan=_plan(cell.analysis, cell.lock, images, request),
+        plan=_plan(cell.analysis, cell.lock, images, cell.snapshots, request),
         deviations=tuple(others),
     )
 
 
+def conditions_entry(name: str) -> str:
+    """Return under which name the Snakefile's configuration tells where a snapshot lies."""
+    return f"conditions_{name}"
+
+
 def _plan(
-    analysis: Analysis, lock: AnalysisLock, images: Mapping[str, Image], request: RunRequest
+    analysis: Analysis,
+    lock: AnalysisLock,
+    images: Mapping[str, Image],
+    snapshots: Mapping[Path, Snapshot],
+    request: RunRequest,
 ) -> Plan:
-    return make_plan(
+    plan = make_plan(
         analysis,
         lock,
         images,
@@ -218,6 +227,8 @@ def _plan(
         parameters=request.parameters,
         tier=request.tier,
     )
+    places = {conditions_entry(one.name): one.mount for one in snapshots.values()}
+    return replace(plan, config={**plan.config, **places})
 
 
 def run_directory_of(

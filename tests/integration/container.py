@@ -21,7 +21,7 @@ def run_in(
     subprocess.run(["runc", "spec", *(["--rootless"] if ordinary else [])], cwd=bundle, check=True)
     place = bundle / "config.json"
     config = json.loads(place.read_text())
-    config["root"] = {"path": str(unpacked_root(image, store)), "readonly": True}
+    config["root"] = {"path": str(unpacked_root(image, store).resolve()), "readonly": True}
     config["process"] |= {
         "terminal": False,
         "args": list(argv),

@@ -24,7 +24,8 @@ def main() -> None:
     """Parse, look up, write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("events", type=Path, help="directory of the files of record 5200")
-    parser.add_argument("conditions", type=Path, help="where cms-validated-runs-<year> lie")
+    parser.add_argument("runs_2011", type=Path, help="where cms-validated-runs-2011 lies")
+    parser.add_argument("runs_2012", type=Path, help="where cms-validated-runs-2012 lies")
     parser.add_argument("candidates", type=Path, help="table of candidates to write")
     parser.add_argument("lists", type=Path, help="table of the lists to write")
     given = parser.parse_args()
@@ -32,7 +33,7 @@ def main() -> None:
     rows: list[list[object]] = []
     lists: list[list[object]] = []
     for year in candidates.YEARS:
-        validated = read_list(given.conditions / f"cms-validated-runs-{year}")
+        validated = read_list(given.runs_2011 if year == 2011 else given.runs_2012)
         all_runs: list[int] = []
         for channel in candidates.CHANNELS:
             columns = candidates.read_events(given.events, (channel, year))

@@ -145,16 +145,20 @@ def main() -> None:
     """Parse, generate, write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("process", choices=PROCESSES)
-    parser.add_argument("--events", type=int, required=True)
+    parser.add_argument(
+        "--events", nargs="+", required=True, metavar="PROCESS=N", help="of each process"
+    )
     parser.add_argument("--seed", type=int, required=True, help="1 or more")
     parser.add_argument("--higgs-mass", type=float, required=True, help="GeV")
     parser.add_argument("output", type=Path, help="events to write")
     parser.add_argument("plots", type=Path, help="ROOT file of histograms to write")
     given = parser.parse_args()
-    if given.seed < 1 or given.events < 1:
+    wanted = dict(text.split("=") for text in given.events)
+    number = int(wanted[given.process])
+    if given.seed < 1 or number < 1:
         parser.error("seed and events must be 1 or more")
 
-    events = generate(given.process, given.events, given.seed, given.higgs_mass)
+    events = generate(given.process, number, given.seed, given.higgs_mass)
     write_events(given.output, events)
     histograms.write(given.plots, control_plots(events))
 

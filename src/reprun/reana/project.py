@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import yaml
 
 from reprun import data
 from reprun.backends.planned import PlannedStep, plan_steps
-from reprun.cell import Cell
+from reprun.cell import Cell, conditions_entry
+from reprun.conditions.snapshot import Snapshot
 from reprun.errors import InputsGoneError, IntegrityError, SpecificationError
 from reprun.images.catalogue import Catalogue
 from reprun.images.external import read_external_lock
@@ -33,6 +34,7 @@ SPECIFICATION = "reana.yaml"
 WORKFLOW = "reana.smk"
 PARAMETERS = "reana-parameters.yaml"
 DIGESTS = "reana-digests.sha256"
+CONDITIONS = "conditions"
 DIGEST_RULE = "reprun_digests"
 _OWN = (SPECIFICATION, WORKFLOW, PARAMETERS, DIGESTS)
 _MEMORY = re.compile(r"\bmem_mb\s*=\s*(\d+)\b(?!\s*[*+/(-])")
@@ -77,6 +79,7 @@ def export(
         path: data.ResolvedFile(path, digest, cell.directory / path)
         for path, digest in cell.lock.code.items()
     }
+    files += tuple(_conditions(cell, store, progress))
     wanted |= {file.path: file for file in files}
     for name in _OWN:
         if name in wanted:
@@ -91,6 +94,8 @@ def export(
         config = dict(cell.plan.config)
         for entry, image in cell.images.items():
             config[entry] = f"docker://{references[image.name]}"
+        for snapshot in cell.snapshots.values():
+            config[conditions_entry(snapshot.name)] = f"{CONDITIONS}/{snapshot.name}"
         (directory / PARAMETERS).write_text(yaml.safe_dump(config), encoding="utf-8")
         workflow = workflow_text(cell.plan.snakefile, cell.plan.targets)
         (directory / WORKFLOW).write_text(workflow, encoding="utf-8")
@@ -250,11 +255,12 @@ def _refuse_what_cannot_travel(cell: Cell) -> None:
                 f"the conditions '{snapshot.name}' are revision {snapshot.revision} of "
                 f"{snapshot.mount}, and a cluster mounts whatever revision is there on the day"
             )
-        if snapshot.files:
+        if snapshot.files and (named := _mount_in_code(cell, snapshot)):
             raise SpecificationError(
-                f"the conditions '{snapshot.name}' are mounted at {snapshot.mount}, outside the "
-                "workspace, and a REANA job sees nothing but its image and the workspace",
-                hint="let the Snakefile take them as files of a dataset, if the code can",
+                f"{named} names {snapshot.mount}, where the conditions '{snapshot.name}' are "
+                "mounted here; a REANA job sees nothing but its image and the workspace",
+                place=str(cell.directory / named),
+                hint=f'config["{conditions_entry(snapshot.name)}"]   # where they lie, on both',
             )
     found = lint_snakefile(
         cell.directory / cell.plan.snakefile,
@@ -265,6 +271,28 @@ def _refuse_what_cannot_travel(cell: Cell) -> None:
         catalogue=cell.catalogue,
     )
     refuse(found, cell.analysis.name)
+
+
+def _mount_in_code(cell: Cell, snapshot: Snapshot) -> str | None:
+    """Return a file of the code that would look for a snapshot where no cluster has it.
+
+    A default for the entry itself does no harm: the exported parameters win over it.
+    """
+    default = f"{conditions_entry(snapshot.name)}:"
+    for path in cell.lock.code:
+        text = (cell.directory / path).read_text(encoding="utf-8", errors="replace")
+        lines = (line for line in text.splitlines() if not line.startswith(default))
+        if any(snapshot.mount in line for line in lines):
+            return path
+    return None
+
+
+def _conditions(cell: Cell, store: Store, progress: Progress) -> Iterator[data.ResolvedFile]:
+    """Yield the files of the snapshots, verified, where they lie in the exported workspace."""
+    for directory, snapshot in cell.snapshots.items():
+        if snapshot.files:
+            for file in data.resolve(snapshot.dataset(), directory, store, progress):
+                yield replace(file, path=f"{CONDITIONS}/{snapshot.name}/{file.path}")
 
 
 def refuse(findings: Sequence[Finding], analysis: str) -> None:
