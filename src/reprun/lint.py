@@ -41,6 +41,8 @@ NEWER = ("storage", "exists", "lookup", "branch", "update", "before_update")
 _NEWER = re.compile(rf"(?<![\w.\"'])({'|'.join(NEWER)})\s*(?:\(|:)")
 _STREAM = re.compile(r"(?<![\w.])(pipe|service)\s*\(")
 _LITERAL = re.compile(r"""^\s*(["'])(?P<value>[^"']+)\1\s*,?\s*(?:#.*)?$""")
+_FUNCTION = re.compile(r"^[ \t]*def[ \t]+(\w+)[ \t]*\(", re.MULTILINE)
+_NAMED = re.compile(r"(?<![\w.])(\w+)\s*=\s*(\w+)\b(?!\s*[(.\[])")
 _WORD = re.compile(r"[\w@%+=:.,/~-]+")
 _PLACES = ("/tmp", "/dev", "/proc", "/cvmfs", "/usr", "/bin", "/opt", "/etc", "/sys", "/code")
 
@@ -230,6 +232,14 @@ def _of_a_rule(rule: RuleText, catalogue: Catalogue | None) -> Iterator[Finding]
         yield from image_findings(
             literal["value"], finding("error", "container", "", ""), catalogue
         )
+    for part in ("input", "params"):
+        for name in _named_functions(rule, part):
+            yield finding(
+                "error",
+                part,
+                f"`{name}` among its {part} is a function, which reana-client cannot send",
+                "the value itself, or rules made in a loop; an input function without a name",
+            )
     resources = has.get("resources")
     if resources and "mem_mb" in resources.text and "kubernetes_memory_limit" not in resources.text:
         given = re.search(r"mem_mb\s*=\s*(\d+)", resources.text)
@@ -240,6 +250,16 @@ def _of_a_rule(rule: RuleText, catalogue: Catalogue | None) -> Iterator[Finding]
             "`mem_mb` sets no limit on REANA, where the server's default holds",
             f'resources: mem_mb={given[1] if given else "…"}, kubernetes_memory_limit="{limit}"',
         )
+
+
+def _named_functions(rule: RuleText, part: str) -> Iterator[str]:
+    """Yield the names among a rule's inputs or parameters whose values are functions."""
+    if part not in rule.directives:
+        return
+    defined = _FUNCTION.findall(rule.file.read_text(encoding="utf-8", errors="replace"))
+    for name, value in _NAMED.findall(rule.directives[part].text):
+        if value == "lambda" or value in defined:
+            yield name
 
 
 def image_findings(image: str, place: Finding, catalogue: Catalogue | None) -> Iterator[Finding]:

@@ -129,6 +129,25 @@ def test_what_is_no_shell_command_is_refused(project: Shell, form: str) -> None:
     assert f"`{form}:` does not run in the rule's container" in errors[0]["sentence"]
 
 
+def test_named_functions_are_found_and_others_are_not(project: Shell) -> None:
+    project.write(
+        "project/examples/wrong/Snakefile",
+        """
+        def count(wildcards):
+            return 1
+
+        rule a:
+            input: lambda wildcards: [], part="code/x.py"
+            output: "out/a.csv"
+            params: one=count, two=lambda wildcards: 2, three=count(None), four=4
+            container: config["image"]
+            shell: "cat {input.part} > {output}"
+        """,
+    )
+    told = [one["sentence"] for one in found_in(project) if "is a function" in one["sentence"]]
+    assert [sentence.split("`")[1] for sentence in told] == ["one", "two"]
+
+
 def test_a_snakefile_that_does_not_load_is_a_finding(project: Shell) -> None:
     project.write("project/examples/wrong/Snakefile", "rule all:\n    input: nonsense\n")
     assert any("nonsense" in one["sentence"] for one in found_in(project))
