@@ -232,12 +232,12 @@ def _of_a_rule(rule: RuleText, catalogue: Catalogue | None) -> Iterator[Finding]
         yield from image_findings(
             literal["value"], finding("error", "container", "", ""), catalogue
         )
-    for part in ("input", "params"):
+    for part, called in (("input", "inputs"), ("params", "params")):
         for name in _named_functions(rule, part):
             yield finding(
                 "error",
                 part,
-                f"`{name}` among its {part} is a function, which reana-client cannot send",
+                f"`{name}` among its {called} is a function, which reana-client cannot send",
                 "the value itself, or rules made in a loop; an input function without a name",
             )
     resources = has.get("resources")
