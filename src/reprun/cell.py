@@ -89,6 +89,11 @@ class Cell:
         plan = self.plan
         return self.directory / self.analysis.reference_of(plan.dataset, plan.tier)
 
+    @property
+    def data_paths(self) -> list[str]:
+        """Where the files of its dataset lie in the workspace."""
+        return [file.path for file in self.dataset.files] if self.dataset else []
+
     def data_digests(self) -> list[str]:
         """The files of the store that a run uses."""
         files = list(self.dataset.files) if self.dataset else []

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,6 +25,8 @@ from reprun.errors import SpecificationError
 
 if TYPE_CHECKING:
     from reprun.cell import Cell
+    from reprun.reana.client import Client
+    from reprun.reana.submission import Submission
     from reprun.reana.submit import Remote
     from reprun.run import RunOutcome
 
@@ -153,15 +157,10 @@ def status(
     output_format: FormatOption = "text",
 ) -> None:
     """Print what became of the submission, step by step."""
-    from reprun.console import progress_on_stderr  # noqa: PLC0415
     from reprun.reana.remote_record import jobs_of  # noqa: PLC0415
-    from reprun.reana.submit import connected, submission_of  # noqa: PLC0415
-    from reprun.store import Store  # noqa: PLC0415
 
     cell = _cell(analysis, variant, dataset, results)
-    remote = _remote(server, plain_http)
-    submission = submission_of(cell, remote)
-    with connected(remote, Store.default(), progress_on_stderr()) as client:
+    with _submitted(cell, _remote(server, plain_http)) as (submission, client):
         found = client.status(submission.remote)
         jobs = jobs_of(client.logs(submission.remote))
     if output_format == "json":
@@ -184,15 +183,10 @@ def logs(
     plain_http: PlainOption = False,
 ) -> None:
     """Print what the steps printed, and the workflow engine."""
-    from reprun.console import progress_on_stderr  # noqa: PLC0415
     from reprun.reana.remote_record import jobs_of  # noqa: PLC0415
-    from reprun.reana.submit import connected, submission_of  # noqa: PLC0415
-    from reprun.store import Store  # noqa: PLC0415
 
     cell = _cell(analysis, variant, dataset, results)
-    remote = _remote(server, plain_http)
-    submission = submission_of(cell, remote)
-    with connected(remote, Store.default(), progress_on_stderr()) as client:
+    with _submitted(cell, _remote(server, plain_http)) as (submission, client):
         found = client.logs(submission.remote)
     jobs = [job for job in jobs_of(found) if step in (None, job.name)]
     if step is not None and not jobs:
@@ -217,14 +211,8 @@ def stop(
     plain_http: PlainOption = False,
 ) -> None:
     """Stop the submission."""
-    from reprun.console import progress_on_stderr  # noqa: PLC0415
-    from reprun.reana.submit import connected, submission_of  # noqa: PLC0415
-    from reprun.store import Store  # noqa: PLC0415
-
     cell = _cell(analysis, variant, dataset, results)
-    remote = _remote(server, plain_http)
-    submission = submission_of(cell, remote)
-    with connected(remote, Store.default(), progress_on_stderr()) as client:
+    with _submitted(cell, _remote(server, plain_http)) as (submission, client):
         client.stop(submission.remote)
         found = client.status(submission.remote)
     print(f"{submission.label}: {found['status']}")
@@ -284,6 +272,18 @@ def _cell(analysis: str, variant: str | None, dataset: str | None, results: Path
 
     request = RunRequest(analysis=analysis, variant=variant, dataset=dataset, results=results)
     return remote_cell(request, Store.default())
+
+
+@contextmanager
+def _submitted(cell: Cell, remote: Remote) -> Iterator[tuple[Submission, Client]]:
+    """Yield what was submitted, and a client of the server it was submitted to."""
+    from reprun.console import progress_on_stderr  # noqa: PLC0415
+    from reprun.reana.submit import connected, submission_of  # noqa: PLC0415
+    from reprun.store import Store  # noqa: PLC0415
+
+    submission = submission_of(cell, remote)
+    with connected(remote, Store.default(), progress_on_stderr()) as client:
+        yield submission, client
 
 
 def _remote(server: str | None, plain_http: bool) -> Remote:

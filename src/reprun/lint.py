@@ -72,11 +72,10 @@ def lint_analysis(request: RunRequest) -> list[Finding]:
     cell = load_cell(replace(request, update_lock=True), to_run=False)
     snakefile = cell.directory / cell.plan.snakefile
     found = list(_of_the_document(cell))
-    data = [file.path for file in cell.dataset.files] if cell.dataset else []
     found += lint_snakefile(
         snakefile,
         known=cell.lock.code,
-        data=data,
+        data=cell.data_paths,
         config=cell.plan.config,
         targets=cell.plan.targets,
         catalogue=cell.catalogue,

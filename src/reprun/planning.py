@@ -41,13 +41,12 @@ def plan_analysis(request: RunRequest) -> AnalysisPlan:
     SpecificationError where analysis.yaml or the Snakefile is at fault.
     """
     cell = load_cell(replace(request, update_lock=True), to_run=False)
-    data = [file.path for file in cell.dataset.files] if cell.dataset else []
     try:
         steps = plan_steps(
             cell.directory,
             cell.plan.snakefile,
             cell.lock.code,
-            data,
+            cell.data_paths,
             cell.plan.config,
             cell.plan.targets,
         )

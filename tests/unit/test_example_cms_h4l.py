@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import importlib.util
-import os
 import shutil
 import subprocess
 import sys
@@ -20,10 +19,10 @@ from reprun.errors import SpecificationError
 from reprun.images.catalogue import Catalogue
 from reprun.lock import enforce_lock
 from reprun.spec import Analysis, load_analysis
+from tests.real_data import shared_data
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "examples" / "cms-h4l"
-ORIGINAL = ROOT.parent / "shared" / "data" / "cms-h4l"
 
 BINNINGS = {
     "7TeV": (51, 98.0, 608.0),
@@ -57,12 +56,7 @@ h4l = load(EXAMPLE / "code" / "h4l.py", "cms_h4l_code")
 @pytest.fixture
 def original() -> Path:
     """The original files, which are never part of the repository."""
-    if not (ORIGINAL / "histograms").is_dir():
-        message = f"the original H->4l files are not at {ORIGINAL}"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
-    return ORIGINAL
+    return shared_data() / "cms-h4l"
 
 
 @pytest.fixture(scope="module")

@@ -265,7 +265,7 @@ def _refuse_what_cannot_travel(cell: Cell) -> None:
     found = lint_snakefile(
         cell.directory / cell.plan.snakefile,
         known=cell.lock.code,
-        data=[file.path for file in cell.dataset.files] if cell.dataset else [],
+        data=cell.data_paths,
         config=cell.plan.config,
         targets=cell.plan.targets,
         catalogue=cell.catalogue,

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
-from importlib.resources import files
 from pathlib import Path, PurePosixPath
-
-from jinja2 import Environment, StrictUndefined
-from markupsafe import Markup
 
 from reprun.reana_project.report import ProjectReport
 from reprun.report.html import MEDIA_TYPES
+from reprun.report.page import own, template
 
 MOST_BYTES = 4_000_000
 """A picture above this is not put into the page."""
@@ -19,14 +16,9 @@ MOST_BYTES = 4_000_000
 
 def render_page(report: ProjectReport, workspace: Path) -> str:
     """Return the page, with the pictures among the outputs in it."""
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    template = files("reprun.reana_project").joinpath("page.html.j2").read_text(encoding="utf-8")
-    style = files("reprun.report").joinpath("report.css").read_text(encoding="utf-8")
-    return environment.from_string(template).render(
+    return template("page.html.j2", package="reprun.reana_project").render(
         report=report,
-        style=Markup(style),  # noqa: S704 - our own file
+        style=own("report.css"),
         pictures=dict(_pictures(report, workspace)),
     )
 

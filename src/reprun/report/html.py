@@ -12,14 +12,14 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from functools import cache
-from importlib.resources import files
 from pathlib import Path, PurePosixPath
 
-from jinja2 import Environment, StrictUndefined, Template
+from jinja2 import Template
 from markupsafe import Markup
 from pydantic import JsonValue
 
 from reprun.report.model import Number, Panel, PlotAxis, Report, brief, shown
+from reprun.report.page import own, template
 
 FILE_NAME = "report.html"
 MEDIA_TYPES: Mapping[str, str] = {
@@ -43,8 +43,8 @@ def render_html(report: Report, pictures: Mapping[str, bytes] | None = None) -> 
     """
     return _template().render(
         report=report,
-        style=Markup(_part("report.css")),  # noqa: S704 - our own file
-        script=Markup(_part("report.js")),  # noqa: S704 - our own file
+        style=own("report.css"),
+        script=own("report.js"),
         data=_payload(report),
         pictures=dict(_data_uris(pictures or {})),
         provenance=list(_flat(dict(report.provenance))),
@@ -61,20 +61,17 @@ def read_pictures(report: Report, root: Path) -> dict[str, bytes]:
     return {path: file.read_bytes() for path, file in found.items() if file.is_file()}
 
 
-def _part(name: str) -> str:
-    return files("reprun.report").joinpath(name).read_text(encoding="utf-8")
-
-
 @cache
 def _template() -> Template:
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    return template(
+        "report.html.j2",
+        filters={
+            "shown": shown,
+            "brief": brief,
+            "rough": lambda value: "-" if value is None else f"{value:.3g}",
+            "slug": lambda text: text.replace(" ", "-"),
+        },
     )
-    environment.filters["shown"] = shown
-    environment.filters["brief"] = brief
-    environment.filters["rough"] = lambda value: "-" if value is None else f"{value:.3g}"
-    environment.filters["slug"] = lambda text: text.replace(" ", "-")
-    return environment.from_string(_part("report.html.j2"))
 
 
 def _data_uris(pictures: Mapping[str, bytes]) -> Iterable[tuple[str, str]]:

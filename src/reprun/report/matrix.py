@@ -7,12 +7,10 @@ import io
 import re
 from collections.abc import Mapping
 from functools import cache
-from importlib.resources import files
 from typing import Literal
 from xml.etree import ElementTree as ET  # only writes
 
-from jinja2 import Environment, StrictUndefined, Template
-from markupsafe import Markup
+from jinja2 import Template
 from pydantic import BaseModel, ConfigDict
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
@@ -21,6 +19,7 @@ from rich.text import Text
 
 from reprun.report.junit import clean
 from reprun.report.markdown import plain
+from reprun.report.page import own, template
 from reprun.wording import count_of
 
 State = Literal["reproduced", "not reproduced", "failed", "not run"]
@@ -210,22 +209,12 @@ def matrix_html(matrix: MatrixReport) -> str:
     return _template().render(
         matrix=matrix,
         marks=MARKS,
-        style=Markup(  # noqa: S704 - our own files
-            _part("report.css") + _part("matrix.css")
-        ),
+        style=own("report.css", "matrix.css"),
         good=matrix.count("reproduced") > 0
         and all(cell.state in ("reproduced", "not run") for cell in matrix.cells),
     )
 
 
-def _part(name: str) -> str:
-    return files("reprun.report").joinpath(name).read_text(encoding="utf-8")
-
-
 @cache
 def _template() -> Template:
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["slug"] = lambda text: re.sub(r"\W+", "-", text)
-    return environment.from_string(_part("matrix.html.j2"))
+    return template("matrix.html.j2", filters={"slug": lambda text: re.sub(r"\W+", "-", text)})
