@@ -65,7 +65,7 @@ lint: setup-test
 
 .PHONY: schemas
 schemas: setup
-	@.venv/bin/python tools/schemas
+	@.venv/bin/python -m tools.schemas
 
 .PHONY: tutorial
 tutorial: setup-test

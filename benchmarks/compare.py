@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 
 from reprun.histograms import Axis, Histogram, write_histograms
-from reprun.histograms.root_keys import newest_keys, object_bytes
+from reprun.histograms.root.keys import newest_keys, object_bytes
 
 EVENTS = 2000
 REPRUN = (sys.executable, "-m", "reprun", "compare")

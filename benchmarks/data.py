@@ -17,12 +17,12 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from reprun import keeping
 from reprun.data import transfer
 from reprun.digests import sha256_bytes
-from reprun.manifest import DataFile, Dataset, load_manifest, manifest_text
+from reprun.documents.manifest import DataFile, Dataset, load_manifest, manifest_text
 from reprun.progress import Silent
-from reprun.store import Store
+from reprun.store import collection as keeping
+from reprun.store.store import Store
 
 FILES, MEGABYTES = 16, 64
 SMALL = 1000

@@ -18,12 +18,12 @@ from pathlib import Path
 
 from reprun.engines.base import MIB, ContainerEngine, ContainerJob, ContainerResult, Limits, Mount
 from reprun.engines.choose import make_engine
-from reprun.images.catalogue import Catalogue
+from reprun.images.catalogue.catalogue import Catalogue
 from reprun.images.ensure import ensure
 from reprun.images.model import Image
 from reprun.progress import Silent
 from reprun.project import Project
-from reprun.store import Store
+from reprun.store.store import Store
 
 ROOT = Path(__file__).parents[1]
 REAL = ROOT.parent / "shared/data/cms-dimuon/Run2012BC_DoubleMuParked_Muons_first100k.root"

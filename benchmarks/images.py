@@ -21,23 +21,23 @@ import tempfile
 import time
 from pathlib import Path
 
-from reprun.images.catalogue import Catalogue
-from reprun.images.dockerfile import write_context
+from reprun.images.archives.tarlayer import EPOCH
+from reprun.images.builder.dockerfile import write_context
+from reprun.images.catalogue.catalogue import Catalogue
 from reprun.images.ensure import ensure
 from reprun.images.model import Image
-from reprun.images.tarlayer import EPOCH
-from reprun.images.unpack import unpacked_root
+from reprun.images.rootfs.unpack import unpacked_root
 from reprun.progress import Silent
 from reprun.project import Project
-from reprun.store import Store
+from reprun.store.store import Store
 
 BUILD = """\
 import sys
 from pathlib import Path
-from reprun.images.build import build
-from reprun.images.catalogue import Catalogue
+from reprun.images.builder.build import build
+from reprun.images.catalogue.catalogue import Catalogue
 from reprun.progress import Silent
-from reprun.store import Store
+from reprun.store.store import Store
 
 build(Catalogue(Path(sys.argv[1])).definition(sys.argv[3]), Store(Path(sys.argv[2])), Silent())
 """

@@ -21,13 +21,13 @@ sys.path.insert(0, str(ROOT))
 from tests.reana_server import TOKEN, running_reana  # noqa: E402
 
 from reprun.digests import sha256_file  # noqa: E402
-from reprun.images.catalogue import Catalogue  # noqa: E402
+from reprun.images.catalogue.catalogue import Catalogue  # noqa: E402
 from reprun.images.ensure import ensure  # noqa: E402
 from reprun.progress import Silent  # noqa: E402
-from reprun.reana.access import Token  # noqa: E402
-from reprun.reana.client import Client  # noqa: E402
-from reprun.reana.environment import client_python  # noqa: E402
-from reprun.store import Store  # noqa: E402
+from reprun.reana.remote.access import Token  # noqa: E402
+from reprun.reana.remote.client import Client  # noqa: E402
+from reprun.reana.remote.environment import client_python  # noqa: E402
+from reprun.store.store import Store  # noqa: E402
 
 GIGABYTE = 1 << 30
 LIMIT_MB = 200

@@ -18,12 +18,12 @@ from pathlib import Path
 from reprun.engines.base import ContainerEngine, ContainerJob, Mount
 from reprun.engines.choose import ENGINES, make_engine
 from reprun.errors import EngineError
-from reprun.images.catalogue import Catalogue
+from reprun.images.catalogue.catalogue import Catalogue
 from reprun.images.ensure import ensure
 from reprun.images.model import Image
 from reprun.progress import Silent
 from reprun.project import Project
-from reprun.store import Store
+from reprun.store.store import Store
 
 STARTS = 15
 RUNS = 3

@@ -18,11 +18,11 @@ import pytest
 
 from reprun.engines.docker import DockerEngine
 from reprun.errors import EngineError
-from reprun.images.catalogue import Catalogue
+from reprun.images.catalogue.catalogue import Catalogue
 from reprun.images.ensure import ensure
 from reprun.images.model import Image
 from reprun.progress import Silent
-from reprun.store import Store
+from reprun.store.store import Store
 from tests.http_server import Server, misbehaving_server
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from reprun.images.build import build
-from reprun.images.catalogue import Catalogue
-from reprun.images.definition import Definition
-from reprun.images.lockfiles import (
+from reprun.images.builder.build import build
+from reprun.images.catalogue.catalogue import Catalogue
+from reprun.images.catalogue.definition import Definition
+from reprun.images.catalogue.lockfiles import (
     DebEntry,
     WheelEntry,
     debs_text,
@@ -22,7 +22,7 @@ from reprun.images.lockfiles import (
     wheels_text,
 )
 from reprun.progress import Silent
-from reprun.store import Store
+from reprun.store.store import Store
 
 IMAGE_TOML = """\
 name = "{name}"

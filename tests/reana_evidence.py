@@ -5,8 +5,8 @@ from __future__ import annotations
 import datetime as dt
 from pathlib import Path
 
-from reprun.reana_project.evidence import Evidence, Job
-from reprun.reana_project.specification import Files
+from reprun.reana.local.evidence import Evidence, Job
+from reprun.reana.local.specification import Files
 
 START = dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
 

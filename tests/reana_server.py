@@ -27,13 +27,13 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from jsonschema import Draft4Validator
 
-from reprun.backends.local import LOG, WorkflowRequest, run_workflow
+from reprun.documents.record import StepRecord
 from reprun.errors import InterruptedRunError
-from reprun.images.catalogue import Catalogue
+from reprun.images.catalogue.catalogue import Catalogue
 from reprun.progress import Silent
-from reprun.record import StepRecord
-from reprun.run import ready_engine
-from reprun.store import Store
+from reprun.runs.run import ready_engine
+from reprun.store.store import Store
+from reprun.workflow.snakemake import LOG, WorkflowRequest, run_workflow
 
 TOKEN = "t0ken+with/odd=characters"
 CHUNK = 1 << 20

@@ -8,6 +8,7 @@ import datetime
 import numpy as np
 
 from reprun.compare import Comparison, compare
+from reprun.documents.analysis import Citation, ComparisonRule
 from reprun.histograms import Axis, DataObject, Histogram, Objects, Table
 from reprun.report import (
     AnalysisInfo,
@@ -17,7 +18,6 @@ from reprun.report import (
     build_report,
     table_to_show,
 )
-from reprun.spec import Citation, ComparisonRule
 
 NASTY = "nasty</script><script>alert(1)</script><b>&\u2028"
 PIXEL = bytes.fromhex(

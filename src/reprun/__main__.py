@@ -12,7 +12,7 @@ def main() -> None:
 
         print(f"reprun {__version__}")
         return
-    from reprun.cli import main as run_cli  # noqa: PLC0415
+    from reprun.cli.main import main as run_cli  # noqa: PLC0415
 
     run_cli()
 

@@ -1,7 +1,7 @@
 """Every way reprun can fail, one class a kind, each with the exit code it ends with.
 
 The message says what is wrong; `place` says where (file, line, field); `hint` is the
-next command to type. Only `cli.py` prints them.
+next command to type. Only `cli` prints them.
 """
 
 from __future__ import annotations

@@ -29,11 +29,20 @@ from snakemake_interface_executor_plugins.settings import (
     ExecutorSettingsBase,
 )
 
-from reprun.backends.cells import CellWorkflow, read_cells
-from reprun.backends.events import EventWriter
-from reprun.backends.kubernetes import memory_mb
-from reprun.backends.planned import PlannedStep, write_plan
-from reprun.backends.steps import (
+from reprun.engines.base import Mount
+from reprun.engines.choose import choose_engine, make_engine
+from reprun.errors import OutputMissingError, ReprunError, SpecificationError
+from reprun.images.catalogue.catalogue import Catalogue
+from reprun.images.ensure import ensure
+from reprun.images.model import Image
+from reprun.progress import Silent
+from reprun.project import Project
+from reprun.store.store import Store
+from reprun.workflow.cells import CellWorkflow, read_cells
+from reprun.workflow.events import EventWriter
+from reprun.workflow.planned import PlannedStep, write_plan
+from reprun.workflow.resources import memory_mb
+from reprun.workflow.steps import (
     DEFAULT_MEMORY_MB,
     SNAKEMAKE_DIRECTORY,
     Step,
@@ -42,15 +51,6 @@ from reprun.backends.steps import (
     failure_of,
     path_in_workspace,
 )
-from reprun.engines.base import Mount
-from reprun.engines.choose import choose_engine, make_engine
-from reprun.errors import OutputMissingError, ReprunError, SpecificationError
-from reprun.images.catalogue import Catalogue
-from reprun.images.ensure import ensure
-from reprun.images.model import Image
-from reprun.progress import Silent
-from reprun.project import Project
-from reprun.store import Store
 
 PARENT_SECONDS = 0.5
 
@@ -106,7 +106,7 @@ common_settings = CommonSettings(
 
 
 class Executor(RealExecutor):  # type: ignore[misc]
-    """Runs jobs through `reprun.backends.steps` in a pool of threads."""
+    """Runs jobs through `reprun.workflow.steps` in a pool of threads."""
 
     def __post_init__(self) -> None:
         settings = self.workflow.executor_settings

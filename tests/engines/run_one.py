@@ -9,8 +9,8 @@ from pathlib import Path
 from reprun.engines.base import ContainerEngine, ContainerJob, Mount
 from reprun.engines.docker import DockerEngine
 from reprun.engines.runc import RuncEngine
-from reprun.images.catalogue import Catalogue
-from reprun.store import Store
+from reprun.images.catalogue.catalogue import Catalogue
+from reprun.store.store import Store
 
 
 def main() -> None:

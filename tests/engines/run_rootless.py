@@ -9,8 +9,8 @@ from pathlib import Path
 
 from reprun.engines.base import MIB, ContainerJob, Limits, Mount
 from reprun.engines.runc import RuncEngine
-from reprun.images.catalogue import Catalogue
-from reprun.store import Store
+from reprun.images.catalogue.catalogue import Catalogue
+from reprun.store.store import Store
 
 SCRIPTS = {
     "exit code": "exit 3",

@@ -12,9 +12,9 @@ from reprun.engines.base import ContainerEngine, ContainerJob
 from reprun.engines.docker import DockerEngine
 from reprun.engines.runc import RuncEngine
 from reprun.errors import IntegrityError
-from reprun.images.bytecode import compiled
 from reprun.images.model import Image
-from reprun.store import Store
+from reprun.images.rootfs.bytecode import compiled
+from reprun.store.store import Store
 
 
 def own_store(image: Image, store: Store, root: Path) -> Store:

@@ -29,7 +29,7 @@ from reprun.engines.docker import DockerEngine
 from reprun.engines.runc import RuncEngine
 from reprun.errors import EngineError, IntegrityError
 from reprun.images.model import Image
-from reprun.store import Store
+from reprun.store.store import Store
 from tests.engines.fake import FakeContainer, FakeEngine
 
 HERE = Path(__file__).parent

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from reprun.images.model import Image
-from reprun.store import Store
+from reprun.store.store import Store
 
 ROOT = Path(__file__).resolve().parents[2]
 USER = 65534

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from reprun.images.model import Image
-from reprun.store import Store
+from reprun.store.store import Store
 from tests.integration.shell import Shell
 
 

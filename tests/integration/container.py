@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from reprun.images.model import Image
-from reprun.images.unpack import unpacked_root
-from reprun.store import Store
+from reprun.images.rootfs.unpack import unpacked_root
+from reprun.store.store import Store
 
 
 def run_in(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from reprun.store import Store
+from reprun.store.store import Store
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 300

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from reprun.cli_images import app
-from reprun.images.catalogue import Catalogue
-from reprun.store import Store
+from reprun.cli.images import app
+from reprun.images.catalogue.catalogue import Catalogue
+from reprun.store.store import Store
 from tests.images_support import Kitchen, deb_bytes, external_toml, tiny
 from tests.integration.registry import running_registry
 

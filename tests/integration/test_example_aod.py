@@ -11,7 +11,7 @@ import pytest
 import uproot
 
 from reprun.images.model import Image
-from reprun.store import Store
+from reprun.store.store import Store
 from tests.integration.shell import ROOT, Shell
 from tests.real_data import shared_data
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from reprun.images.catalogue import Catalogue
+from reprun.documents.analysis import load_analysis
+from reprun.images.catalogue.catalogue import Catalogue
 from reprun.images.ensure import ensure
 from reprun.progress import Silent
-from reprun.spec import load_analysis
-from reprun.store import Store
+from reprun.store.store import Store
 from tests.integration.shell import ROOT, Shell
 from tests.real_data import shared_data
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from reprun.images.catalogue import Catalogue
+from reprun.images.catalogue.catalogue import Catalogue
 from reprun.images.ensure import ensure
 from reprun.progress import Silent
-from reprun.store import Store
+from reprun.store.store import Store
 from tests.integration.container import run_in
 from tests.integration.shell import ROOT, Shell
 

@@ -14,15 +14,15 @@ import pytest
 from reprun.engines.base import ContainerEngine, ContainerJob
 from reprun.engines.docker import DockerEngine
 from reprun.engines.runc import RuncEngine
+from reprun.images.archives.tree import RUNTIME_FILES, Kind, Listed, tree_digest
 from reprun.images.audit import rebuildable
-from reprun.images.catalogue import Catalogue
-from reprun.images.dockerfile import dockerfile, write_context
+from reprun.images.builder.dockerfile import dockerfile, write_context
+from reprun.images.catalogue.catalogue import Catalogue
 from reprun.images.ensure import ensure
 from reprun.images.lock import check_twice
 from reprun.images.model import Image
-from reprun.images.tree import RUNTIME_FILES, Kind, Listed, tree_digest
 from reprun.progress import Silent
-from reprun.store import Store
+from reprun.store.store import Store
 from tests.integration.container import run_in
 
 ROOT = Path(__file__).resolve().parents[2]

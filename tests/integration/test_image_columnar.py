@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from reprun.images.build import build
-from reprun.images.catalogue import Catalogue
+from reprun.images.builder.build import build
+from reprun.images.builder.fetch import Sources, fetch
+from reprun.images.builder.resolve import resolve_debs
+from reprun.images.catalogue.catalogue import Catalogue
 from reprun.images.ensure import ensure
-from reprun.images.fetch import Sources, fetch
 from reprun.images.lock import verify
 from reprun.images.model import Image
-from reprun.images.resolve import resolve_debs
-from reprun.images.unpack import unpacked_root
+from reprun.images.rootfs.unpack import unpacked_root
 from reprun.progress import Silent
-from reprun.store import Store
+from reprun.store.store import Store
 from tests.integration.container import run_in
 
 REPOSITORY = Path(__file__).resolve().parents[2]

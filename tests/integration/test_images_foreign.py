@@ -23,13 +23,13 @@ from reprun.digests import canonical_json
 from reprun.engines.base import ContainerEngine, ContainerJob
 from reprun.engines.docker import DockerEngine
 from reprun.engines.runc import RuncEngine
-from reprun.images.catalogue import Catalogue
+from reprun.images.catalogue.catalogue import Catalogue
 from reprun.images.ensure import ensure
-from reprun.images.layout import CONFIG_TYPE, LAYER_TYPE, MANIFEST_TYPE
 from reprun.images.model import Image
+from reprun.images.oci.layout import CONFIG_TYPE, LAYER_TYPE, MANIFEST_TYPE
 from reprun.images.transfer import import_file
 from reprun.progress import Silent
-from reprun.store import Store
+from reprun.store.store import Store
 from tests.images_support import external_toml, member
 
 SCRIPT = 'tool; echo "$GREETING"; echo "$PATH"; id -u; pwd; echo "$TZ"; touch /usr/x || echo sealed'

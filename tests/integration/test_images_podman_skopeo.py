@@ -16,13 +16,13 @@ import pytest
 from reprun.digests import PREFIX, sha256_bytes
 from reprun.engines.base import ContainerJob
 from reprun.engines.runc import RuncEngine
-from reprun.images.catalogue import Catalogue
+from reprun.images.catalogue.catalogue import Catalogue
 from reprun.images.ensure import ensure
 from reprun.images.lock import verify
 from reprun.images.model import Image
 from reprun.images.transfer import export_file, import_file
 from reprun.progress import Silent
-from reprun.store import Store
+from reprun.store.store import Store
 from tests.images_support import Kitchen, external_toml, tiny
 
 SECONDS = 120

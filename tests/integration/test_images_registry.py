@@ -12,16 +12,17 @@ import pytest
 
 from reprun.digests import sha256_bytes
 from reprun.errors import EngineError, InputsGoneError, IntegrityError, SpecificationError
-from reprun.images.catalogue import Catalogue
+from reprun.images.builder.fetch import Sources
+from reprun.images.catalogue.catalogue import Catalogue
 from reprun.images.ensure import ensure
-from reprun.images.fetch import Sources
-from reprun.images.layout import MANIFEST_TYPE, docker_archive, is_stored
 from reprun.images.lock import verify
 from reprun.images.model import Image
-from reprun.images.registry import Registry, parse_reference
+from reprun.images.oci.layout import MANIFEST_TYPE, docker_archive
+from reprun.images.oci.registry import Registry, parse_reference
+from reprun.images.stored import is_stored
 from reprun.images.transfer import import_file, pin, pull, push
 from reprun.progress import Silent
-from reprun.store import Store
+from reprun.store.store import Store
 from tests.images_support import Kitchen, external_toml, tiny
 from tests.integration.registry import running_registry
 

@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 
 from reprun.errors import InputsGoneError, SpecificationError
-from reprun.images.catalogue import Catalogue
+from reprun.images.builder.fetch import Sources, fetch
+from reprun.images.builder.resolve import resolve_debs
+from reprun.images.catalogue.catalogue import Catalogue
+from reprun.images.catalogue.lockfiles import debs_text, read_debs, wheels_text
 from reprun.images.ensure import ensure
-from reprun.images.fetch import Sources, fetch
 from reprun.images.lock import lock
-from reprun.images.lockfiles import debs_text, read_debs, wheels_text
 from reprun.images.relock import relock
-from reprun.images.resolve import resolve_debs
-from reprun.images.unpack import unpacked_root
+from reprun.images.rootfs.unpack import unpacked_root
 from reprun.progress import Silent
-from reprun.store import Store
+from reprun.store.store import Store
 from tests.images_support import IMAGE_TOML, tiny
 
 PACKAGES = '["base-files", "base-passwd", "dash", "tzdata"]'

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from reprun.lint import lint_snakefile
-from reprun.store import Store
+from reprun.authoring.lint import lint_snakefile
+from reprun.store.store import Store
 from tests.integration.shell import ROOT, Shell
 
 ANALYSIS = """\

@@ -14,7 +14,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from reprun.images.model import Image
-from reprun.store import Store
+from reprun.store.store import Store
 from tests.integration.shell import ROOT, Shell
 
 PATIENCE_SECONDS = 60

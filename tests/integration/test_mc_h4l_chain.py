@@ -12,11 +12,11 @@ import pytest
 
 from reprun.conditions.snapshot import load_snapshot
 from reprun.digests import sha256_file
-from reprun.images.catalogue import Catalogue
+from reprun.images.catalogue.catalogue import Catalogue
 from reprun.images.ensure import ensure
 from reprun.images.model import Image
 from reprun.progress import Silent
-from reprun.store import Store
+from reprun.store.store import Store
 from tests.integration.shell import ROOT, Shell
 
 NAME = "mc-h4l-chain"

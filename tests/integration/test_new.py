@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import uproot
 
-from reprun.author import Request, new_analysis
+from reprun.authoring.new import Request, new_analysis
 from reprun.images.model import Image
-from reprun.store import Store
+from reprun.store.store import Store
 from tests.integration.shell import ROOT, Shell
 from tests.real_data import real_file, shared_data
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from reprun.store import Store
+from reprun.store.store import Store
 from tests.integration.shell import ROOT, Shell
 
 ANALYSIS = """

@@ -7,7 +7,7 @@ import textwrap
 from pathlib import Path
 
 from reprun.images.model import Image
-from reprun.store import Store
+from reprun.store.store import Store
 from tests.integration.shell import ROOT, Shell
 
 BLOCK = re.compile(r"(?:^    .*\n|^\n(?=    ))+", re.MULTILINE)

@@ -18,8 +18,8 @@ from urllib.parse import quote
 import pytest
 import yaml
 
-from reprun.backends.planned import plan_steps
-from reprun.cell import RunRequest, load_cell
+from reprun.documents.analysis import load_analysis
+from reprun.documents.record import read_record
 from reprun.errors import (
     EngineError,
     IntegrityError,
@@ -27,23 +27,30 @@ from reprun.errors import (
     SpecificationError,
     StepFailedError,
 )
-from reprun.images.catalogue import Catalogue
+from reprun.images.catalogue.catalogue import Catalogue
 from reprun.images.model import Image
-from reprun.lock import write_lock
 from reprun.progress import Silent
 from reprun.project import Project
-from reprun.reana import client as client_module
-from reprun.reana.access import Token
-from reprun.reana.client import RemoteError
-from reprun.reana.environment import client_python
-from reprun.reana.project import DIGESTS
-from reprun.reana.submission import STATE, Submission, read_submission
-from reprun.reana.submit import Remote, SubmitRequest, connected, finish, prepare_export, submit
-from reprun.reana.submit import remote_cell as cell_of
-from reprun.record import read_record
-from reprun.run import RunOutcome
-from reprun.spec import load_analysis
-from reprun.store import Store
+from reprun.reana.remote import client as client_module
+from reprun.reana.remote.access import Token
+from reprun.reana.remote.client import RemoteError
+from reprun.reana.remote.environment import client_python
+from reprun.reana.remote.export import DIGESTS
+from reprun.reana.remote.submission import STATE, Submission, read_submission
+from reprun.reana.remote.submit import (
+    Remote,
+    SubmitRequest,
+    connected,
+    finish,
+    prepare_export,
+    submit,
+)
+from reprun.reana.remote.submit import remote_cell as cell_of
+from reprun.runs.cell import RunRequest, load_cell
+from reprun.runs.lock import write_lock
+from reprun.runs.run import RunOutcome
+from reprun.store.store import Store
+from reprun.workflow.planned import plan_steps
 from tests.integration.shell import ROOT, Shell
 from tests.real_data import shared_data
 from tests.reana_server import TOKEN, ReanaServer, running_reana

@@ -17,9 +17,9 @@ import pytest
 import yaml
 
 from reprun.errors import SpecificationError
-from reprun.reana_project.acceptance import VARIABLE, by_us, judge_features, reader
-from reprun.reana_project.gherkin import read_feature
-from reprun.reana_project.specification import read_project
+from reprun.reana.local.acceptance import VARIABLE, by_us, judge_features, reader
+from reprun.reana.local.gherkin import read_feature
+from reprun.reana.local.specification import read_project
 from tests.integration.shell import ROOT
 from tests.reana_evidence import evidence
 

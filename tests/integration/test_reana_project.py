@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from reprun.backends.planned import plan_steps
-from reprun.images.catalogue import Catalogue
+from reprun.images.catalogue.catalogue import Catalogue
 from reprun.images.ensure import ensure
 from reprun.progress import Silent
-from reprun.store import Store
+from reprun.store.store import Store
+from reprun.workflow.planned import plan_steps
 from tests.integration.shell import ROOT, Shell
 
 PROJECTS = ROOT / "tests" / "data" / "reana"

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from reprun.images.catalogue import Catalogue
+from reprun.images.catalogue.catalogue import Catalogue
 from reprun.images.ensure import ensure
 from reprun.images.model import Image
 from reprun.progress import Silent
-from reprun.store import Store
+from reprun.store.store import Store
 from tests.integration.tutorial import TUTORIAL, Command, blocks, commands, normal, perform
 
 MENTIONED = ("new", "lock", "plan", "run", "bless", "matrix", "cite", "compare", "list")

@@ -5,9 +5,8 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from reprun.images.model import Image, Layer
-from reprun.lock import AnalysisLock
-from reprun.record import (
+from reprun.documents.analysis import Analysis
+from reprun.documents.record import (
     EngineRecord,
     HostRecord,
     ImageRecord,
@@ -15,7 +14,8 @@ from reprun.record import (
     RunRecord,
     StepRecord,
 )
-from reprun.spec import Analysis
+from reprun.images.model import Image, Layer
+from reprun.runs.lock import AnalysisLock
 
 NOON = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
 

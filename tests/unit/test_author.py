@@ -13,11 +13,11 @@ import uproot
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from reprun import author
-from reprun.author import Request, known_experiment, new_analysis
+from reprun.authoring import new as author
+from reprun.authoring.new import Request, known_experiment, new_analysis
+from reprun.documents.analysis import load_analysis
 from reprun.errors import SpecificationError, StorageError
 from reprun.histograms.survey import BINS, binning, survey
-from reprun.spec import load_analysis
 from tests.real_data import real_file, shared_data
 
 TABLE = "event,mass,charge,kind\n1,1.5,1,a\n2,2.5,-1,b\n3,7.25,1,c\n"
@@ -294,8 +294,8 @@ def test_experiments() -> None:
 def test_the_command(project: Path, table: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from typer.testing import CliRunner  # noqa: PLC0415
 
-    from reprun.cli import app  # noqa: PLC0415
-    from reprun.cli_author import add_commands  # noqa: PLC0415
+    from reprun.cli.author import add_commands  # noqa: PLC0415
+    from reprun.cli.main import app  # noqa: PLC0415
 
     if not any(command.name == "new" for command in app.registered_commands):
         add_commands(app)

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from reprun.blessing import bless_last_run
+from reprun.documents.record import write_record
 from reprun.errors import SpecificationError
 from reprun.images.model import Image
-from reprun.lock import read_lock
-from reprun.record import write_record
-from reprun.reference import read_blessing
+from reprun.runs.blessing import bless_last_run
+from reprun.runs.lock import read_lock
+from reprun.runs.reference import read_blessing
 from tests.unit import builders
 from tests.unit.test_run import ANALYSIS
 
@@ -36,7 +36,7 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (run_directory / "workspace" / name).write_text("row,value\nx,10\n")
     write_record(builders.record(), run_directory)
     monkeypatch.setenv("REPRUN_PROJECT", str(tmp_path / "project"))
-    monkeypatch.setattr("reprun.images.catalogue.Catalogue.locked", locked)
+    monkeypatch.setattr("reprun.images.catalogue.catalogue.Catalogue.locked", locked)
     return directory
 
 

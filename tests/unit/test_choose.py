@@ -13,7 +13,7 @@ from reprun.engines.base import ContainerEngine, EngineStatus
 from reprun.engines.choose import ENGINES, EngineName, choose_engine, make_engine
 from reprun.engines.runc import RuncEngine
 from reprun.errors import EngineError, IntegrityError
-from reprun.store import Store
+from reprun.store.store import Store
 from tests.engines.fake import FakeEngine
 
 

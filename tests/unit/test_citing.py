@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reprun import citing
-from reprun.citing import Citing, bibtex, cite, document, programs, sentence, tex
+from reprun.authoring import cite as citing
+from reprun.authoring.cite import Citing, bibtex, cite, document, programs, sentence, tex
+from reprun.documents.analysis import Analysis, Citation
 from reprun.errors import SpecificationError
-from reprun.spec import Analysis, Citation
 from tests.unit import builders
 
 ENTRY = re.compile(r"@(?P<kind>[a-z]+)\{(?P<key>[A-Za-z0-9:.-]+),\n(?P<fields>(?:  .*\n)+)\}\n")

@@ -15,10 +15,13 @@ from typing import Any
 
 import pytest
 
-from reprun import __version__, cli, cli_options, errors, run
-from reprun.cell import RunRequest
+from reprun import __version__, errors
+from reprun.cli import main as cli
+from reprun.cli import options as cli_options
+from reprun.documents.analysis import Tier
 from reprun.errors import ReprunError, SpecificationError
-from reprun.spec import Tier
+from reprun.runs import run
+from reprun.runs.cell import RunRequest
 from tests.unit import builders
 
 HEAVY = ("numpy", "uproot", "snakemake", "docker", "matplotlib", "scipy", "jinja2")
@@ -328,7 +331,7 @@ def test_show(reprun: Reprun) -> None:
 def test_doctor_without_any_engine(
     reprun: Reprun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from reprun import screens  # noqa: PLC0415
+    from reprun.cli import screens  # noqa: PLC0415
 
     def none(*_: Any) -> None:
         raise errors.EngineError("not installed", hint="apt-get install it")

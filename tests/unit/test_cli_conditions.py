@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from reprun.cli_conditions import app
+from reprun.cli.conditions import app
 from reprun.digests import sha256_bytes, sha256_file
 from reprun.errors import InputsGoneError, IntegrityError, ReprunError, SpecificationError
 from tests.conditions_support import NEW_TAG, OLD_TAG, new_index, old_index

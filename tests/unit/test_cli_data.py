@@ -11,11 +11,11 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from reprun.cli_data import app
+from reprun.cli.data import app
 from reprun.digests import sha256_bytes
+from reprun.documents.manifest import load_manifest
 from reprun.errors import InputsGoneError, IntegrityError, ReprunError, SpecificationError
-from reprun.manifest import load_manifest
-from reprun.store import Store
+from reprun.store.store import Store
 from tests.unit import builders
 
 DATA = b"right bytes\n"

@@ -9,7 +9,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from reprun.cli_images import GROUPS, app
+from reprun.cli.images import GROUPS, app
 from reprun.errors import SpecificationError
 from tests.images_support import Kitchen, external_toml, tiny
 

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from reprun.compare import Comparison, Item, Verdict, compare
+from reprun.documents.analysis import ComparisonRule
 from reprun.errors import NothingToCompareError
 from reprun.histograms import Axis, DataObject, Histogram, Objects, Table, read_objects
-from reprun.spec import ComparisonRule
 from tests.real_data import real_file
 
 TODAY = datetime.date(2026, 3, 1)

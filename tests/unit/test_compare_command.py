@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from reprun.cli import app
+from reprun.cli.main import app
 from reprun.compare.calibrate import calibrate
 from reprun.compare.rules import one_rule, parse_maps, parse_rule, read_rules
 from reprun.compare.select import renamed, selected
 from reprun.errors import NothingToCompareError, ReprunError, SpecificationError
 from reprun.histograms import Axis, Histogram, Objects, write_histograms
-from reprun.judge import names_apart
 from reprun.report import render_junit, render_markdown
+from reprun.runs.compare_files import names_apart
 from tests.sample_report import NASTY, sample
 from tests.unit.test_sampled import TODAY, A, B, rule
 

@@ -21,7 +21,7 @@ from reprun.conditions.tables import changed_cells, read_table, sample_weight
 from reprun.digests import sha256_bytes
 from reprun.errors import InputsGoneError, IntegrityError, SpecificationError
 from reprun.progress import Silent
-from reprun.store import Store
+from reprun.store.store import Store
 from tests.conditions_support import NEW_TAG, OLD_TAG, new_index, old_index
 from tests.real_data import shared_data
 

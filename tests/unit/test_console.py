@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from reprun import console
-from reprun.console import Lines, Terminal, progress_on_stderr, show_error
+from reprun.cli import console
+from reprun.cli.console import Lines, Terminal, progress_on_stderr, show_error
 from reprun.errors import ReprunError
 from reprun.progress import Silent
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from reprun import store as store_module
 from reprun.data import ResolvedFile, check_committed, resolve, sources, stage, transfer
 from reprun.digests import sha256_bytes, sha256_file
+from reprun.documents.manifest import DataFile, Dataset
 from reprun.errors import InputsGoneError, IntegrityError, StorageError
-from reprun.manifest import DataFile, Dataset
 from reprun.progress import Silent
-from reprun.store import Store
+from reprun.store import store as store_module
+from reprun.store.store import Store
 from tests.http_server import DATA, DIGEST, Server
 
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reprun.drift import FirstDrift, first_drift
-from reprun.record import StepRecord
+from reprun.compare.drift import FirstDrift, first_drift
+from reprun.documents.record import StepRecord
 from tests.unit import builders
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from reprun.backends.events import EventReader, EventWriter, error_of
+from reprun.documents.record import StepRecord
 from reprun.errors import ReprunError
-from reprun.record import StepRecord
+from reprun.workflow.events import EventReader, EventWriter, error_of
 from tests.unit import builders
 
 

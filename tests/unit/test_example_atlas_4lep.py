@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import uproot
 
-from reprun.images.catalogue import Catalogue
-from reprun.lock import enforce_lock
-from reprun.spec import Analysis, load_analysis
+from reprun.documents.analysis import Analysis, load_analysis
+from reprun.images.catalogue.catalogue import Catalogue
+from reprun.runs.lock import enforce_lock
 from tests.example_code import EXAMPLES, load_code
 from tests.real_data import shared_data
 

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 
+from reprun.documents.analysis import Analysis, load_analysis, tier_of
 from reprun.histograms import Histogram, read_all
-from reprun.images.catalogue import Catalogue
-from reprun.lock import enforce_lock
-from reprun.spec import Analysis, load_analysis, tier_of
+from reprun.images.catalogue.catalogue import Catalogue
+from reprun.runs.lock import enforce_lock
 from tests.example_code import EXAMPLES, load_code
 from tests.real_data import shared_data
 

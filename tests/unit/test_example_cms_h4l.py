@@ -15,10 +15,10 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from reprun.documents.analysis import Analysis, load_analysis
 from reprun.errors import SpecificationError
-from reprun.images.catalogue import Catalogue
-from reprun.lock import enforce_lock
-from reprun.spec import Analysis, load_analysis
+from reprun.images.catalogue.catalogue import Catalogue
+from reprun.runs.lock import enforce_lock
 from tests.real_data import shared_data
 
 ROOT = Path(__file__).resolve().parents[2]

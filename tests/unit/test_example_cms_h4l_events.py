@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from reprun.documents.analysis import Analysis, load_analysis
 from reprun.histograms import Histogram, Objects, Table, read_objects
-from reprun.images.catalogue import Catalogue
-from reprun.lock import enforce_lock
-from reprun.reference import load_reference
-from reprun.spec import Analysis, load_analysis
+from reprun.images.catalogue.catalogue import Catalogue
+from reprun.runs.lock import enforce_lock
+from reprun.runs.reference import load_reference
 from tests.real_data import shared_data
 
 ROOT = Path(__file__).resolve().parents[2]

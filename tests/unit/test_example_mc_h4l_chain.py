@@ -18,9 +18,9 @@ from reprun.conditions.answers import in_force
 from reprun.conditions.lumi import read_mask
 from reprun.conditions.snapshot import load_snapshot
 from reprun.digests import sha256_file
-from reprun.images.catalogue import Catalogue
-from reprun.lock import enforce_lock
-from reprun.spec import load_analysis
+from reprun.documents.analysis import load_analysis
+from reprun.images.catalogue.catalogue import Catalogue
+from reprun.runs.lock import enforce_lock
 from tests.real_data import shared_data
 
 ROOT = Path(__file__).resolve().parents[2]

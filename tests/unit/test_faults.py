@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from reprun.conditions.snapshot import Snapshot
+from reprun.documents.analysis import Analysis, load_analysis
+from reprun.documents.faults import MEANING_OF_PATTERN
+from reprun.documents.manifest import load_manifest
 from reprun.errors import SpecificationError
-from reprun.faults import MEANING_OF_PATTERN
-from reprun.manifest import load_manifest
-from reprun.spec import Analysis, load_analysis
 from tests.unit.test_spec import GOOD
 
 HEAD = "title: A dataset\n"

@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reprun.errors import IntegrityError, ReprunError, SpecificationError
-from reprun.images.build import build
-from reprun.images.debian import is_left_out, merged_path
-from reprun.images.sealed import read_listing
-from reprun.images.tree import Kind, Listed, Spool, Tree, inner_path, tree_digest
-from reprun.images.unpack import unpacked_root
+from reprun.images.archives.tree import Kind, Listed, Spool, Tree, inner_path, tree_digest
+from reprun.images.builder.build import build
+from reprun.images.builder.debian import is_left_out, merged_path
+from reprun.images.rootfs.sealed import read_listing
+from reprun.images.rootfs.unpack import unpacked_root
 from reprun.progress import Silent
 from tests.images_support import (
     GREET,

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from reprun.images.build import build
-from reprun.images.licences import (
+from reprun.images.builder.build import build
+from reprun.images.builder.licences import (
     deb_licence,
     wheel_licence,
     with_deb_licences,
     with_wheel_licences,
 )
-from reprun.images.lockfiles import BASE
-from reprun.images.unpack import unpacked_root
+from reprun.images.catalogue.lockfiles import BASE
+from reprun.images.rootfs.unpack import unpacked_root
 from reprun.progress import Silent
 from tests.images_support import GREET, Kitchen, deb_bytes, kitchen, member, tiny, wheel_bytes
 

@@ -22,26 +22,27 @@ from hypothesis import strategies as st
 
 from reprun.digests import sha256_file
 from reprun.errors import InputsGoneError, IntegrityError, SpecificationError, StorageError
-from reprun.images.build import build
-from reprun.images.catalogue import Catalogue
-from reprun.images.dockerfile import dockerfile, write_context
+from reprun.images.archives.tarlayer import EPOCH, write_layer
+from reprun.images.archives.tree import Spool, Tree, listing, tree_digest
+from reprun.images.builder.build import build
+from reprun.images.builder.dockerfile import dockerfile, write_context
+from reprun.images.builder.fetch import Sources
+from reprun.images.builder.sbom import SBOM_NAME, sbom
+from reprun.images.catalogue.catalogue import Catalogue
 from reprun.images.ensure import differences
-from reprun.images.fetch import Sources
-from reprun.images.layout import docker_archive, verify_stored
 from reprun.images.lock import check_twice, lock, verify
-from reprun.images.sbom import SBOM_NAME, sbom
-from reprun.images.tarlayer import EPOCH, write_layer
-from reprun.images.tree import Spool, Tree, listing, tree_digest
+from reprun.images.oci.layout import docker_archive
+from reprun.images.stored import verify_stored
 from reprun.progress import Silent
 from tests.images_support import deb_bytes, kitchen, member, tiny, wheel_bytes
 
 SCRIPT = """\
 import sys
 from pathlib import Path
-from reprun.images.build import build
-from reprun.images.catalogue import Catalogue
+from reprun.images.builder.build import build
+from reprun.images.catalogue.catalogue import Catalogue
 from reprun.progress import Silent
-from reprun.store import Store
+from reprun.store.store import Store
 
 store, images, name = sys.argv[1:]
 built = build(Catalogue(Path(images)).definition(name), Store(Path(store)), Silent())
@@ -325,7 +326,7 @@ def test_checking_twice_finds_a_build_that_is_not_reproducible(
     catalogue = made.locked()
     assert check_twice("tiny", catalogue, made.store, Silent()).lock == catalogue.lock("tiny")
     epochs = iter(range(10**6))
-    from reprun.images import tarlayer  # noqa: PLC0415
+    from reprun.images.archives import tarlayer  # noqa: PLC0415
 
     original = tarlayer.header
 

@@ -9,13 +9,13 @@ import pytest
 from reprun.errors import InputsGoneError, IntegrityError, SpecificationError
 from reprun.images import ensure as ensure_module
 from reprun.images.audit import Outcome, audit, exit_code, rebuildable
-from reprun.images.catalogue import Catalogue
+from reprun.images.builder.fetch import Sources
+from reprun.images.catalogue.catalogue import Catalogue
 from reprun.images.ensure import ensure
-from reprun.images.fetch import Sources
-from reprun.images.layout import is_stored
+from reprun.images.stored import is_stored
 from reprun.images.table import BEGIN, END, table, with_table, write_table
 from reprun.progress import Silent
-from reprun.store import Store
+from reprun.store.store import Store
 from tests.images_support import deb_bytes, external_toml, member, tiny
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -132,7 +132,7 @@ def test_ensure_refuses_a_build_that_is_not_the_locked_image(tmp_path: Path) -> 
     text = text.replace(f"size = {catalogue.lock('tiny').layers[0].size}", "size = 1", 1)
     place.write_text(text)
     definition = catalogue.definition("tiny")
-    from reprun.images import layout  # noqa: PLC0415
+    from reprun.images.oci import layout  # noqa: PLC0415
 
     layers = catalogue.lock("tiny").layers
     config = layout.config_of(definition, layers)

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from reprun.images.catalogue import Catalogue
+from reprun.images.catalogue.catalogue import Catalogue
 from reprun.images.doctor import Finding, Host, Level, examine
+from reprun.images.rootfs.unpack import unpacked_root
 from reprun.images.transfer import export_file, import_file
-from reprun.images.unpack import unpacked_root
 from reprun.progress import Silent
-from reprun.store import Store
+from reprun.store.store import Store
 from tests.images_support import Kitchen, external_toml, tiny
 
 GOOD = Host(

@@ -17,17 +17,17 @@ from cyclonedx.validation.json import JsonStrictValidator
 
 from reprun.digests import PREFIX, sha256_bytes
 from reprun.errors import EngineError, IntegrityError, ReprunError, SpecificationError
-from reprun.images.build import build
-from reprun.images.catalogue import Catalogue
+from reprun.images.builder.build import build
+from reprun.images.builder.sbom import SBOM_NAME, sbom
+from reprun.images.catalogue.catalogue import Catalogue
 from reprun.images.differ import changes, contents
-from reprun.images.layout import docker_archive
+from reprun.images.oci.layout import docker_archive
 from reprun.images.prune import prune
-from reprun.images.sbom import SBOM_NAME, sbom
+from reprun.images.rootfs.unpack import unpacked_root
 from reprun.images.sign import sign, verify_signature
 from reprun.images.transfer import export_file, import_file
-from reprun.images.unpack import unpacked_root
 from reprun.progress import Silent
-from reprun.store import Store
+from reprun.store.store import Store
 from tests.images_support import Kitchen, deb_bytes, external_toml, member, tiny
 
 REPOSITORY = Path(__file__).resolve().parents[2]

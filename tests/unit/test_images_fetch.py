@@ -15,11 +15,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reprun.errors import EngineError, InputsGoneError, IntegrityError, SpecificationError
-from reprun.images import fetch as fetch_module
-from reprun.images.fetch import Sources, fetch, run_pip, split_mirrors, system_debian_mirrors
-from reprun.images.resolve import resolve_debs, resolve_wheels
+from reprun.images.builder import fetch as fetch_module
+from reprun.images.builder.fetch import (
+    Sources,
+    fetch,
+    run_pip,
+    split_mirrors,
+    system_debian_mirrors,
+)
+from reprun.images.builder.resolve import resolve_debs, resolve_wheels
 from reprun.progress import Silent
-from reprun.store import Store
+from reprun.store.store import Store
 from tests.images_support import GREET, Kitchen, tiny, wheel_bytes
 
 
@@ -235,7 +241,7 @@ def test_a_python_without_pip_is_told_so(tmp_path: Path, monkeypatch: pytest.Mon
     python = tmp_path / "python"
     python.write_text('#!/bin/sh\necho "$0: No module named pip" >&2\nexit 1\n')
     python.chmod(0o755)
-    monkeypatch.setattr("reprun.images.fetch.sys.executable", str(python))
+    monkeypatch.setattr("reprun.images.builder.fetch.sys.executable", str(python))
     with pytest.raises(SpecificationError, match="pip is needed") as caught:
         run_pip(["download"], tiny(tmp_path).definition())
     assert caught.value.hint == f"{python} -m ensurepip"
@@ -264,7 +270,7 @@ def test_joined_mirrors_are_split_again(mirrors: list[str]) -> None:
 def apt_says(monkeypatch: pytest.MonkeyPatch, text: str, os_id: str) -> None:
     """Let apt's index targets be `text` on a system of that id."""
     done = subprocess.CompletedProcess([], 0, stdout=text, stderr="")
-    monkeypatch.setattr("reprun.images.fetch.subprocess.run", lambda *_, **__: done)
+    monkeypatch.setattr("reprun.images.builder.fetch.subprocess.run", lambda *_, **__: done)
     monkeypatch.setattr(fetch_module, "_os_id", lambda: os_id)
 
 
@@ -295,14 +301,16 @@ def test_a_system_without_apt_has_no_debian_mirror(monkeypatch: pytest.MonkeyPat
 
 def test_locking_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     definition = tiny(tmp_path).definition()
-    monkeypatch.setattr("reprun.images.resolve.shutil.which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(
+        "reprun.images.builder.resolve.shutil.which", lambda name: f"/usr/bin/{name}"
+    )
     with pytest.raises(EngineError, match="public keys") as caught:
         resolve_debs(definition, Sources(debian=("x",)), Silent(), keyring=tmp_path / "none")
     assert caught.value.hint == "apt-get install debian-archive-keyring"
     (tmp_path / "keys").touch()
     with pytest.raises(InputsGoneError, match="no Debian mirror is known"):
         resolve_debs(definition, Sources(), Silent(), keyring=tmp_path / "keys")
-    monkeypatch.setattr("reprun.images.resolve.shutil.which", lambda name: None)
+    monkeypatch.setattr("reprun.images.builder.resolve.shutil.which", lambda name: None)
     with pytest.raises(EngineError, match="needs apt"):
         resolve_debs(definition, Sources(debian=("x",)), Silent())
     with pytest.raises(EngineError, match="needs uv") as caught:

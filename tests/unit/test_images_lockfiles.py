@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reprun.errors import SpecificationError
-from reprun.images.lockfiles import (
+from reprun.images.catalogue.lockfiles import (
     DebEntry,
     ImageLock,
     WheelEntry,

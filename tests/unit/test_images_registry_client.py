@@ -14,8 +14,8 @@ import pytest
 
 from reprun.digests import sha256_bytes
 from reprun.errors import EngineError, InputsGoneError, IntegrityError, SpecificationError
-from reprun.images.layout import MANIFEST_TYPE
-from reprun.images.registry import (
+from reprun.images.oci.layout import MANIFEST_TYPE
+from reprun.images.oci.registry import (
     LOGIN_VARIABLE,
     OLD_TYPES,
     Registry,

@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 
 from reprun.errors import IntegrityError, ReprunError, StorageError
-from reprun.images.build import build
+from reprun.images.builder.build import build
 from reprun.images.lock import verify
 from reprun.images.model import Image, Layer
-from reprun.images.sealed import check, read_listing, remove_tree, seal_fits
-from reprun.images.unpack import unpacked_root
+from reprun.images.rootfs.sealed import check, read_listing, remove_tree, seal_fits
+from reprun.images.rootfs.unpack import unpacked_root
 from reprun.progress import Silent
-from reprun.store import Store
+from reprun.store.store import Store
 from tests.images_support import member, tiny
 
 
@@ -47,8 +47,8 @@ def layered(tmp_path: Path, *layers: list[tuple[tarfile.TarInfo, bytes]]) -> tup
 def test_a_second_call_reads_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     image, store = built(tmp_path)
     root = unpacked_root(image, store)
-    monkeypatch.setattr("reprun.images.unpack.check", None)
-    monkeypatch.setattr("reprun.images.unpack.arriving", None)
+    monkeypatch.setattr("reprun.images.rootfs.unpack.check", None)
+    monkeypatch.setattr("reprun.images.rootfs.unpack.arriving", None)
     assert unpacked_root(image, store) == root
 
 
@@ -140,7 +140,7 @@ def test_a_disk_that_fails_in_the_middle_leaves_nothing(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr("reprun.images.extract._write_all", full)
+        patched.setattr("reprun.images.rootfs.extract._write_all", full)
         with pytest.raises(StorageError, match="disk is full"):
             unpacked_root(image, store)
     assert not list((store.root / "unpacked").glob("partial-*"))
@@ -152,9 +152,9 @@ def test_two_processes_unpack_one_image_at_once(tmp_path: Path) -> None:
     made = tiny(tmp_path)
     made.locked()
     script = (
-        "import sys; from pathlib import Path; from reprun.store import Store\n"
-        "from reprun.images.catalogue import Catalogue\n"
-        "from reprun.images.unpack import unpacked_root\n"
+        "import sys; from pathlib import Path; from reprun.store.store import Store\n"
+        "from reprun.images.catalogue.catalogue import Catalogue\n"
+        "from reprun.images.rootfs.unpack import unpacked_root\n"
         "image = Catalogue(Path(sys.argv[1])).locked('tiny')\n"
         "print(unpacked_root(image, Store(Path(sys.argv[2]))))\n"
     )

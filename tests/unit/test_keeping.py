@@ -12,9 +12,9 @@ import pytest
 
 from reprun.digests import sha256_bytes
 from reprun.errors import StorageError
-from reprun.keeping import collect, hold, register, stored, sweep, verify
 from reprun.progress import Silent
-from reprun.store import Store
+from reprun.store.collection import collect, hold, register, stored, sweep, verify
+from reprun.store.store import Store
 
 ONE, TWO = sha256_bytes(b"one"), sha256_bytes(b"two")
 
@@ -106,8 +106,8 @@ def test_a_killed_process_holds_nothing(own: Store) -> None:
     script = """
 import sys, time
 from pathlib import Path
-from reprun.keeping import hold
-from reprun.store import Store
+from reprun.store.collection import hold
+from reprun.store.store import Store
 with hold(Store(Path(sys.argv[1])), [sys.argv[2]]):
     print("held", flush=True)
     time.sleep(600)

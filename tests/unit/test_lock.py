@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 from reprun.conditions.answers import verified_files
 from reprun.conditions.snapshot import Snapshot, load_snapshot
 from reprun.digests import sha256_bytes
+from reprun.documents.analysis import Analysis
 from reprun.errors import IntegrityError, OutputMissingError, SpecificationError
-from reprun.images.catalogue import Catalogue
+from reprun.images.catalogue.catalogue import Catalogue
 from reprun.images.model import Image
-from reprun.lock import (
+from reprun.progress import Silent
+from reprun.runs.lock import (
     AnalysisLock,
     code_files,
     compute_lock,
@@ -25,9 +27,7 @@ from reprun.lock import (
     read_lock,
     write_lock,
 )
-from reprun.progress import Silent
-from reprun.spec import Analysis
-from reprun.store import Store
+from reprun.store.store import Store
 from tests.unit import builders
 from tests.unit.builders import digest
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from reprun.documents.manifest import Dataset, load_manifest, manifest_text, with_digests
 from reprun.errors import SpecificationError
-from reprun.manifest import Dataset, load_manifest, manifest_text, with_digests
 
 FILE: dict[str, Any] = {"path": "data/a.csv", "size": 3, "sha256": "a" * 64}
 HEAD = "title: A dataset\nfiles:\n"

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from reprun.compare import Comparison, batches, compare, engine
+from reprun.documents.analysis import ComparisonRule
 from reprun.errors import OutputMissingError
 from reprun.histograms import Axis, Histogram, Objects
 from reprun.report import AnalysisInfo, build_report, drawing, render_html
 from reprun.report import html as page
-from reprun.spec import ComparisonRule
 from tests.unit.test_sampled import TODAY
 
 AXIS = Axis.regular(5, 0.0, 1.0)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from reprun.matrix import exit_code
 from reprun.report.matrix import (
     CellReport,
     MatrixReport,
@@ -16,6 +15,7 @@ from reprun.report.matrix import (
     matrix_sentence,
     matrix_text,
 )
+from reprun.runs.matrix import exit_code
 
 
 def cell(state: Any, name: str = "a", **fields: Any) -> CellReport:

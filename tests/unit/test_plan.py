@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reprun.documents.analysis import tier_of
+from reprun.documents.record import Inputs
 from reprun.errors import SpecificationError
-from reprun.plan import Again, Plan, make_plan, what_to_run
-from reprun.record import Inputs
-from reprun.spec import tier_of
+from reprun.runs.plan import Again, Plan, make_plan, what_to_run
 from tests.unit import builders
 from tests.unit.builders import digest
 

@@ -22,13 +22,13 @@ from reprun.histograms import (
     hash_of_objects,
     open_objects,
     read_objects,
-    root_files,
     write_hepdata,
     write_histograms,
     write_table,
 )
 from reprun.histograms.model import Storage
-from reprun.histograms.root_keys import ForeignError
+from reprun.histograms.root import files as root_files
+from reprun.histograms.root.keys import ForeignError
 from tests.real_data import real_file, shared_data
 from tests.unit.test_sampled import TODAY
 

@@ -11,24 +11,24 @@ from pathlib import Path
 
 import pytest
 
+from reprun.authoring.lint import Finding
 from reprun.errors import EngineError, InputsGoneError, IntegrityError, SpecificationError
-from reprun.images import layout
-from reprun.images.catalogue import Catalogue
-from reprun.images.registry import Registry
-from reprun.lint import Finding
-from reprun.reana.access import VARIABLE, Token, take_token
-from reprun.reana.client import Client, RemoteError
-from reprun.reana.environment import BUILD_TOOLS, LOCK, build_lock
-from reprun.reana.project import (
+from reprun.images.catalogue.catalogue import Catalogue
+from reprun.images.oci import layout
+from reprun.images.oci.registry import Registry
+from reprun.reana.remote.access import VARIABLE, Token, take_token
+from reprun.reana.remote.client import Client, RemoteError
+from reprun.reana.remote.environment import BUILD_TOOLS, LOCK, build_lock
+from reprun.reana.remote.export import (
     add_memory_limits,
     image_references,
     read_digests,
     refuse,
     workflow_text,
 )
-from reprun.reana.remote_record import failed_job, jobs_of
-from reprun.reana.server import check_server, server_address
-from reprun.reana.submission import STATE, Submission, read_submission, write_submission
+from reprun.reana.remote.record import failed_job, jobs_of
+from reprun.reana.remote.server import check_server, server_address
+from reprun.reana.remote.submission import STATE, Submission, read_submission, write_submission
 from tests.http_server import Server
 
 SECRET = "a+b/c=d&e"

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from reprun.errors import SpecificationError
-from reprun.reana_project.acceptance import by_us, judge_features
-from reprun.reana_project.gherkin import read_feature
-from reprun.reana_project.sentences import SENTENCES, check_of
+from reprun.reana.local.acceptance import by_us, judge_features
+from reprun.reana.local.gherkin import read_feature
+from reprun.reana.local.sentences import SENTENCES, check_of
 from tests.reana_evidence import evidence
 
 DATA = Path(__file__).resolve().parents[1] / "data" / "reana"

@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from reprun.backends.kubernetes import cpus, memory_mb
 from reprun.errors import ImageNotHereError, SpecificationError
-from reprun.images.catalogue import Catalogue
-from reprun.reana_project.images import choose, normalised, parse_image_map
-from reprun.reana_project.linting import lint_project
-from reprun.reana_project.parameters import expanded, parameters_for
-from reprun.reana_project.specification import project_file, read_project
-from reprun.reana_project.staging import declared_files, stage
-from reprun.reana_project.workflows import prepare_serial, refuse_resources
+from reprun.images.catalogue.catalogue import Catalogue
+from reprun.reana.local.images import choose, normalised, parse_image_map
+from reprun.reana.local.lint import lint_project
+from reprun.reana.local.parameters import expanded, parameters_for
+from reprun.reana.local.specification import project_file, read_project
+from reprun.reana.local.staging import declared_files, stage
+from reprun.reana.local.workflows import prepare_serial, refuse_resources
+from reprun.workflow.resources import cpus, memory_mb
 
 SERIAL = """\
 version: "0.9"

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from reprun.record import Inputs, read_record, this_host, write_record
+from reprun.documents.record import Inputs, read_record, this_host, write_record
 from tests.unit import builders
 from tests.unit.builders import digest
 

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reprun import reference
 from reprun.errors import (
     NothingToCompareError,
     SpecificationError,
     StorageError,
 )
 from reprun.histograms import Axis, Histogram, Objects, Table, hash_of_objects
-from reprun.reference import Blessing, bless, causes, load_reference, read_blessing
+from reprun.runs import reference
+from reprun.runs.reference import Blessing, bless, causes, load_reference, read_blessing
 from tests.unit import builders
 from tests.unit.builders import digest
 

@@ -15,7 +15,7 @@ import pytest
 from rich.console import Console
 
 from reprun.compare import Comparison, Verdict
-from reprun.drift import FirstDrift
+from reprun.compare.drift import FirstDrift
 from reprun.errors import OutputMissingError
 from reprun.histograms import Axis, Histogram
 from reprun.report import (

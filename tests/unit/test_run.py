@@ -10,12 +10,8 @@ from typing import Any
 
 import pytest
 
-from reprun import cell as cell_module
-from reprun import run as run_module
-from reprun import workspace as workspace_module
-from reprun.backends.local import WorkflowOutcome, WorkflowRequest
-from reprun.blessing import bless_last_run
-from reprun.cell import RunRequest
+from reprun.documents.analysis import tier_of
+from reprun.documents.record import StepRecord, read_record
 from reprun.engines.base import EngineStatus
 from reprun.errors import (
     InputsGoneError,
@@ -24,15 +20,19 @@ from reprun.errors import (
     StepFailedError,
     StorageError,
 )
-from reprun.images.catalogue import Catalogue
+from reprun.images.catalogue.catalogue import Catalogue
 from reprun.images.differ import Change
 from reprun.images.model import Image
 from reprun.images.relock import Relocked
 from reprun.progress import Silent
-from reprun.record import StepRecord, read_record
-from reprun.run import run
-from reprun.spec import tier_of
-from reprun.store import Store
+from reprun.runs import cell as cell_module
+from reprun.runs import run as run_module
+from reprun.runs import workspace as workspace_module
+from reprun.runs.blessing import bless_last_run
+from reprun.runs.cell import RunRequest
+from reprun.runs.run import run
+from reprun.store.store import Store
+from reprun.workflow.snakemake import WorkflowOutcome, WorkflowRequest
 from tests.engines.fake import FakeEngine
 from tests.unit import builders
 
@@ -111,7 +111,7 @@ def start(
         engine = FakeEngine()
         return engine, engine.self_check()
 
-    monkeypatch.setattr("reprun.images.catalogue.Catalogue.locked", locked)
+    monkeypatch.setattr("reprun.images.catalogue.catalogue.Catalogue.locked", locked)
     for module in (cell_module, workspace_module):
         monkeypatch.setattr(module, "ensure", lambda image, *_: image)
     monkeypatch.setattr(cell_module, "is_stored", lambda *_: False)

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 from reprun.compare import Comparison, Item, Verdict, compare
+from reprun.documents.analysis import ComparisonRule
 from reprun.errors import NothingToCompareError
 from reprun.histograms import Axis, DataObject, Floats, Histogram, Objects, Table
-from reprun.spec import ComparisonRule
 from tests.null_toys import KINDS
 
 TODAY = datetime.date(2026, 3, 1)

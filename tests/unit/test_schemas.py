@@ -9,8 +9,8 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
+from tools.schemas import MODELS, descriptions, documents, models_in, page, schema_of
 
-from reprun.schemas import MODELS, descriptions, documents, models_in, page, schema_of
 from tests.unit.test_spec import GOOD
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -19,7 +19,7 @@ MADE = documents()
 
 @pytest.mark.parametrize("name", MADE)
 def test_what_is_published_is_of_today(name: str) -> None:
-    assert (ROOT / "docs" / name).read_text(encoding="utf-8") == MADE[name], "type: tools/schemas"
+    assert (ROOT / "docs" / name).read_text(encoding="utf-8") == MADE[name], "type: make schemas"
 
 
 @pytest.mark.parametrize("name", ["analysis", "manifest", "snapshot"])

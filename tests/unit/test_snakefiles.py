@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from reprun.snakefiles import read_snakefile
+from reprun.workflow.snakefiles import read_snakefile
 
 TEXT = '''\
 include: "more.smk"

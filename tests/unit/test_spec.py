@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reprun.documents.analysis import Analysis, load_analysis
 from reprun.errors import SpecificationError
-from reprun.spec import Analysis, load_analysis
 
 SHA = "ab" * 32
 GOOD = f"""\

@@ -12,7 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reprun.backends.steps import (
+from reprun.documents.record import StepRecord
+from reprun.engines.base import MIB, ContainerResult, Ending, Mount
+from reprun.errors import EngineError, SpecificationError, StorageError
+from reprun.workflow.steps import (
     BENCHMARK_HEADER,
     LAST,
     LAST_LINES,
@@ -24,9 +27,6 @@ from reprun.backends.steps import (
     failure_of,
     path_in_workspace,
 )
-from reprun.engines.base import MIB, ContainerResult, Ending, Mount
-from reprun.errors import EngineError, SpecificationError, StorageError
-from reprun.record import StepRecord
 from tests.engines.fake import FakeContainer, FakeEngine
 from tests.unit import builders
 

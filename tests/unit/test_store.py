@@ -18,10 +18,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reprun import store as store_module
 from reprun.digests import sha256_bytes, sha256_file
 from reprun.errors import IntegrityError, StorageError
-from reprun.store import FICLONE, Store, storage_errors, write_atomically
+from reprun.files import storage_errors, write_atomically
+from reprun.store import store as store_module
+from reprun.store.store import FICLONE, Store
 
 DATA = b"some bytes"
 DIGEST = sha256_bytes(DATA)
@@ -381,7 +382,7 @@ def test_a_read_only_store_can_be_read(sealed: Store, *, stamped: bool) -> None:
 COMMIT = """
 import sys
 from pathlib import Path
-from reprun.store import Store
+from reprun.store.store import Store
 store = Store(Path(sys.argv[1]))
 sys.stdin.readline()
 for number in range(40):
@@ -391,7 +392,7 @@ for number in range(40):
 HANG = """
 import sys, time
 from pathlib import Path
-from reprun.store import Store
+from reprun.store.store import Store
 with Store(Path(sys.argv[1])).incoming() as incoming:
     incoming.write(b"some bytes")
     incoming.flush()

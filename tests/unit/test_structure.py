@@ -3,94 +3,58 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
 
-# A module imports only from lines above its own, and from its own package.
+# The folders are the flow: a module imports only from lines above its own, and from its own folder.
+# The root of the package holds seven small modules that anything may use, and no other.
+ROOT = ("errors", "wording", "files", "digests", "progress", "project")
+FOLDERS = (
+    "histograms",
+    "store",
+    "documents",
+    "compare",
+    "data",
+    "images",
+    "conditions",
+    "report",
+    "engines",
+    "workflow",
+    "runs",
+    "authoring",
+    "reana",
+    "cli",
+)
 FLOW = (
     "reprun",
-    "reprun.errors",
-    "reprun.wording",
-    "reprun.digests",
-    "reprun.progress",
-    "reprun.store",
-    "reprun.keeping",
-    "reprun.project",
-    "reprun.faults",
-    "reprun.documents",
-    "reprun.manifest",
-    "reprun.spec",
-    "reprun.images",
-    "reprun.data",
-    "reprun.conditions",
-    "reprun.lock",
-    "reprun.record",
-    "reprun.plan",
-    "reprun.engines",
-    "reprun.backends",
-    "reprun.cell",
-    "reprun.planning",
-    "reprun.snakefiles",
-    "reprun.lint",
-    "reprun.workspace",
-    "reprun.histograms",
-    "reprun.reference",
-    "reprun.compare",
-    "reprun.drift",
-    "reprun.report",
-    "reprun.schemas",
-    "reprun.judge",
-    "reprun.run",
-    "reprun.reana",
-    "reprun.reana_project",
-    "reprun.matrix",
-    "reprun.blessing",
-    "reprun.author",
-    "reprun.citing",
-    "reprun.console",
-    "reprun.screens",
-    "reprun.screens_author",
-    "reprun.cli_options",
-    "reprun.cli_images_output",
-    "reprun.cli_exchange",
-    "reprun.cli_images",
-    "reprun.cli_data",
-    "reprun.cli_conditions",
-    "reprun.cli_reana_project",
-    "reprun.cli_author",
-    "reprun.cli_reana",
-    "reprun.cli",
+    *(f"reprun.{name}" for name in (*ROOT, *FOLDERS)),
     "reprun.__main__",
     "snakemake_executor_plugin_reprun",
 )
 
 # The plugin is a leaf inside Snakemake; only the command line prints and exits.
-TALKING = {
-    "reprun.console",
-    "reprun.screens",
-    "reprun.cli_images",
-    "reprun.cli_data",
-    "reprun.cli_conditions",
-    "reprun.cli_author",
-    "reprun.cli_reana",
-    "reprun.cli_reana_project",
-    "reprun.cli",
+TALKING = (
+    "reprun.cli.",
     "reprun.__main__",
     # A program of its own, in another environment.
-    "reprun.reana.driver",
-}
+    "reprun.reana.remote.driver",
+)
 ONLY_IN = {
     "uproot": "reprun.histograms.",
     "docker": "reprun.engines.docker",
     "snakemake": "snakemake_executor_plugin_reprun",
-    "typer": "reprun.cli",
-    "reana_client": "reprun.reana.driver",
+    "typer": "reprun.cli.",
+    "reana_client": "reprun.reana.remote.driver",
     "reana_commons": "reprun.reana",
 }
+
+# Programs that run under an interpreter of their own.
+APART = ("reprun.reana.remote.driver", "reprun.reana.local.bridge")
 
 
 def module_of(path: Path) -> str:
@@ -173,6 +137,33 @@ def talk(tree: ast.AST) -> list[int]:
     return lines
 
 
+def is_package(module: str) -> bool:
+    return (SOURCE / Path(*module.split(".")) / "__init__.py").is_file()
+
+
+def circle(folder: str, trees: Mapping[str, ast.AST]) -> list[str] | None:
+    """Return rooms of a folder that import each other in a circle, None if there are none.
+
+    A room is a module of the folder, or a folder in it with everything below.
+    """
+    depth = folder.count(".") + 2
+    graph: dict[str, set[str]] = {}
+    for module, tree in trees.items():
+        if module.startswith(f"{folder}."):
+            here = ".".join(module.split(".")[:depth])
+            there = {
+                ".".join(name.split(".")[:depth])
+                for name in imports(tree)
+                if name.startswith(f"{folder}.")
+            }
+            graph.setdefault(here, set()).update(there - {here})
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return None
+
+
 @pytest.mark.parametrize("module", TREES)
 def test_imports_follow_the_flow(module: str) -> None:
     assert backward(module, TREES[module]) == []
@@ -183,7 +174,7 @@ def test_libraries_are_used_in_their_place_alone(module: str) -> None:
     assert outsiders(module, TREES[module]) == []
 
 
-@pytest.mark.parametrize("module", sorted(TREES.keys() - TALKING))
+@pytest.mark.parametrize("module", [name for name in TREES if not name.startswith(TALKING)])
 def test_nothing_below_the_command_line_prints_or_exits(module: str) -> None:
     assert talk(TREES[module]) == []
 
@@ -193,13 +184,36 @@ def test_the_flow_names_every_module_once() -> None:
     assert {line_of(module) for module in TREES} == set(FLOW)
 
 
+def test_the_root_holds_no_module_but_those_that_anything_may_use() -> None:
+    found = {path.stem for path in (SOURCE / "reprun").glob("*.py")}
+    assert found == {"__init__", "__main__", *ROOT}
+
+
+@pytest.mark.parametrize("module", APART)
+def test_programs_of_another_environment_import_nothing_of_reprun(module: str) -> None:
+    assert [name for name in imports(TREES[module]) if name.startswith("reprun")] == []
+
+
+@pytest.mark.parametrize("folder", [name for name in TREES if is_package(name)])
+def test_no_circle_between_the_rooms_of_a_folder(folder: str) -> None:
+    assert circle(folder, TREES) is None
+
+
 def test_the_rules_can_be_broken() -> None:
     wrong = ast.parse(
-        "from reprun.run import run\nimport docker.errors\nimport uproot\n"
+        "from reprun.runs.run import run\nimport docker.errors\nimport uproot\n"
         "def f():\n    import snakemake.api\n    print(1)\n    raise SystemExit\n"
     )
-    assert backward("reprun.store", wrong) == ["reprun.run"]
-    assert outsiders("reprun.store", wrong) == ["docker.errors", "uproot", "snakemake.api"]
+    assert backward("reprun.store.store", wrong) == ["reprun.runs.run"]
+    assert outsiders("reprun.store.store", wrong) == ["docker.errors", "uproot", "snakemake.api"]
     assert talk(wrong) == [6, 7]
-    inner = ast.parse("from reprun.engines import docker\nfrom reprun import data\n")
-    assert backward("reprun.images.layout", inner) == ["reprun.engines.docker", "reprun.data"]
+    inner = ast.parse("from reprun.engines import docker\nfrom reprun import conditions\n")
+    assert backward("reprun.images.oci.layout", inner) == [
+        "reprun.engines.docker",
+        "reprun.conditions",
+    ]
+    round_trip = {
+        "reprun.runs.a": ast.parse("from reprun.runs.b.c import x"),
+        "reprun.runs.b.c": ast.parse("import reprun.runs.a"),
+    }
+    assert circle("reprun.runs", round_trip) is not None

@@ -16,10 +16,10 @@ import pytest
 
 from reprun.data import resolve, transfer
 from reprun.digests import adler32_file, sha256_bytes, sha256_file
+from reprun.documents.manifest import DataFile, Dataset
 from reprun.errors import InputsGoneError
-from reprun.manifest import DataFile, Dataset
 from reprun.progress import Silent, SilentTask, Task
-from reprun.store import Store
+from reprun.store.store import Store
 from tests.http_server import DATA, DIGEST, Server
 from tests.real_data import shared_data
 from tests.xrootd_server import asked, xrootd
@@ -193,9 +193,9 @@ import resource, sys
 from pathlib import Path
 from reprun.data import transfer
 from reprun.digests import sha256_file
-from reprun.manifest import DataFile
+from reprun.documents.manifest import DataFile
 from reprun.progress import Silent
-from reprun.store import Store
+from reprun.store.store import Store
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 big = Path(sys.argv[1])
 file = DataFile(path="big", size=300 << 20, sha256=sha256_file(big), uris=(big.as_uri(),))

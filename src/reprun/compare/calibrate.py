@@ -17,9 +17,9 @@ from reprun.compare.policy import Policy
 from reprun.compare.statistics import NoTestError, holm, run_tests
 from reprun.compare.statistics.samples import Sample, sample_of
 from reprun.compare.statistics.suite import Plan
+from reprun.documents.analysis import ComparisonRule
 from reprun.errors import NothingToCompareError
 from reprun.histograms import Floats, Histogram, Objects
-from reprun.spec import ComparisonRule
 
 POWER = 0.9
 STEPS = 7

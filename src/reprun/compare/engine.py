@@ -11,9 +11,9 @@ from reprun.compare.pair import Bench, Judged
 from reprun.compare.policy import Policy
 from reprun.compare.sampled import Family
 from reprun.compare.verdict import Comparison, Ignored, Item, Words, rank
+from reprun.documents.analysis import ComparisonRule
 from reprun.errors import NothingToCompareError
 from reprun.histograms import Source
-from reprun.spec import ComparisonRule
 from reprun.wording import count_of
 
 MOST_DETAILED = 2000

@@ -19,8 +19,8 @@ from reprun.compare.verdict import (
     Verdict,
     Words,
 )
+from reprun.documents.analysis import ComparisonRule
 from reprun.histograms import DataObject, Histogram, Source, Table, content_hash
-from reprun.spec import ComparisonRule
 from reprun.wording import count_of
 
 

@@ -6,7 +6,7 @@ import datetime
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 
-from reprun.spec import ComparisonRule
+from reprun.documents.analysis import ComparisonRule
 
 DEFAULT_KIND = "count"
 """How an object is compared that no rule names: exactly."""

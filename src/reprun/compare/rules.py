@@ -9,8 +9,8 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from reprun.documents.analysis import ComparisonRule
 from reprun.errors import SpecificationError, did_you_mean
-from reprun.spec import ComparisonRule
 
 GIVEN = "given on the command line"
 

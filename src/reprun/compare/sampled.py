@@ -12,8 +12,8 @@ from reprun.compare.statistics import NoTestError, PValue, benjamini_hochberg, h
 from reprun.compare.statistics.samples import sample_of
 from reprun.compare.statistics.suite import Plan
 from reprun.compare.verdict import Check, Item, Verdict
+from reprun.documents.analysis import ComparisonRule
 from reprun.histograms import DataObject, Floats, Histogram, Source
-from reprun.spec import ComparisonRule
 from reprun.wording import count_of
 
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from reprun.documents.analysis import ComparisonRule
 from reprun.histograms import DataObject, Objects, Source, Table
-from reprun.spec import ComparisonRule
 from reprun.wording import count_of
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from reprun import data, keeping
+from reprun import data
 from reprun.conditions.changes import keep_tables
 from reprun.conditions.compare import Files, corrections, index_of, time_text
 from reprun.conditions.databases import open_index
@@ -16,7 +16,8 @@ from reprun.conditions.snapshot import DOCUMENT, Snapshot
 from reprun.conditions.tables import read_table, sample_weight
 from reprun.errors import IntegrityError, ReprunError, SpecificationError, did_you_mean
 from reprun.progress import Progress
-from reprun.store import Store
+from reprun.store import collection as keeping
+from reprun.store.store import Store
 
 
 def verified_files(snapshot: Snapshot, directory: Path, store: Store, progress: Progress) -> Files:

@@ -9,7 +9,7 @@ from reprun.conditions.snapshot import DOCUMENT, Snapshot
 from reprun.conditions.tables import changed_cells, read_table
 from reprun.digests import short
 from reprun.errors import ReprunError
-from reprun.store import Store
+from reprun.store.store import Store
 
 SHOWN = 5
 

@@ -11,8 +11,9 @@ from reprun import data
 from reprun.conditions.changes import keep_tables
 from reprun.conditions.snapshot import Snapshot
 from reprun.errors import InputsGoneError, IntegrityError, SpecificationError
+from reprun.files import storage_errors
 from reprun.progress import Progress
-from reprun.store import Store, storage_errors
+from reprun.store.store import Store
 
 
 @dataclass(frozen=True, slots=True)

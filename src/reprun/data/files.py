@@ -14,10 +14,11 @@ from pathlib import Path
 
 from reprun.data import transfer
 from reprun.digests import sha256_file, short
+from reprun.documents.manifest import DataFile, Dataset, load_manifest, with_digests
 from reprun.errors import IntegrityError, SpecificationError
-from reprun.manifest import DataFile, Dataset, load_manifest, with_digests
+from reprun.files import write_atomically
 from reprun.progress import Progress
-from reprun.store import Store, write_atomically
+from reprun.store.store import Store
 
 
 @dataclass(frozen=True, slots=True)

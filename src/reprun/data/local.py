@@ -9,17 +9,17 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from reprun import keeping
 from reprun.data import files as data_files
 from reprun.data import transfer
 from reprun.digests import adler32_file, sha256_file, short
+from reprun.documents.analysis import DOCUMENT, Analysis, load_analysis, manifest_of
+from reprun.documents.faults import MEANING_OF_PATTERN, NAME, faults_of
+from reprun.documents.manifest import DataFile, Dataset, load_manifest
 from reprun.errors import IntegrityError, SpecificationError
-from reprun.faults import MEANING_OF_PATTERN, NAME, faults_of
-from reprun.manifest import DataFile, Dataset, load_manifest
 from reprun.progress import Progress
 from reprun.project import Project
-from reprun.spec import DOCUMENT, Analysis, load_analysis, manifest_of
-from reprun.store import Store
+from reprun.store import collection as keeping
+from reprun.store.store import Store
 
 LOCK = "analysis.lock"
 NAMING = ("*.yaml", "*.json", "*.toml", "*.lock")

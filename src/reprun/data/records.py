@@ -17,9 +17,9 @@ import requests
 from pydantic import ValidationError
 
 from reprun.data.sources import innermost_reason
+from reprun.documents.faults import faults_of
+from reprun.documents.manifest import Dataset
 from reprun.errors import InputsGoneError, SpecificationError
-from reprun.faults import faults_of
-from reprun.manifest import Dataset
 
 PORTAL = "https://opendata.cern.ch"
 ROOT_SERVER = "root://eospublic.cern.ch//eos/opendata/"

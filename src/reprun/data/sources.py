@@ -19,7 +19,7 @@ import requests
 import urllib3
 
 from reprun.digests import CHUNK
-from reprun.manifest import DataFile
+from reprun.documents.manifest import DataFile
 
 CONNECT_SECONDS = 20
 STALL_SECONDS = 60

@@ -18,10 +18,10 @@ from reprun.data.sources import (
     sources_of,
 )
 from reprun.digests import short
+from reprun.documents.manifest import DataFile
 from reprun.errors import InputsGoneError, IntegrityError
-from reprun.manifest import DataFile
 from reprun.progress import Progress, SilentTask, Task
-from reprun.store import PartialFile, Store
+from reprun.store.store import PartialFile, Store
 
 PARALLEL = 4
 ATTEMPTS = 3

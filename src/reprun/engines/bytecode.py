@@ -14,9 +14,9 @@ from reprun.engines.base import (
     Limits,
     Mount,
 )
-from reprun.images.bytecode import COMPILER, compiled
 from reprun.images.model import Image
-from reprun.store import Store
+from reprun.images.rootfs.bytecode import COMPILER, compiled
+from reprun.store.store import Store
 
 WORKERS = 2
 

@@ -6,7 +6,7 @@ from typing import Literal, assert_never
 
 from reprun.engines.base import ContainerEngine, EngineStatus
 from reprun.errors import EngineError
-from reprun.store import Store
+from reprun.store.store import Store
 
 EngineName = Literal["runc", "docker"]
 ENGINES: tuple[EngineName, ...] = ("runc", "docker")

@@ -34,9 +34,10 @@ from reprun.engines.base import (
 )
 from reprun.engines.bytecode import bytecode_mounts
 from reprun.errors import EngineError, IntegrityError
-from reprun.images.layout import docker_archive, verify_stored
 from reprun.images.model import Image
-from reprun.store import Store
+from reprun.images.oci.layout import docker_archive
+from reprun.images.stored import verify_stored
+from reprun.store.store import Store
 
 if TYPE_CHECKING:
     from docker.models.containers import Container

@@ -35,9 +35,10 @@ from reprun.engines.base import (
 from reprun.engines.bytecode import bytecode_mounts
 from reprun.engines.mountpoints import root_with
 from reprun.errors import EngineError
+from reprun.files import storage_errors
 from reprun.images.model import Image
-from reprun.images.unpack import unpacked_root
-from reprun.store import Store, storage_errors
+from reprun.images.rootfs.unpack import unpacked_root
+from reprun.store.store import Store
 
 POLL_SECONDS = 0.1
 KILL_SECONDS = 10.0

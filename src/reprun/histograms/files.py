@@ -10,8 +10,8 @@ from pathlib import Path
 from reprun.errors import NothingToCompareError, OutputMissingError, StorageError
 from reprun.histograms.hepdata import read_hepdata
 from reprun.histograms.model import DataObject, Histogram, Objects, Source, Table
-from reprun.histograms.root_files import open_root, read_root
-from reprun.histograms.root_writer import write_root
+from reprun.histograms.root.files import open_root, read_root
+from reprun.histograms.root.writer import write_root
 from reprun.histograms.tables import read_table, table_text
 from reprun.histograms.uhi import read_uhi, uhi_text
 from reprun.histograms.yoda import read_yoda, yoda_text

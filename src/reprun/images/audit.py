@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from reprun.errors import InputsGoneError, IntegrityError, ReprunError
-from reprun.images.catalogue import Catalogue
+from reprun.images.builder.fetch import Sources, fetch
+from reprun.images.catalogue.catalogue import Catalogue
 from reprun.images.ensure import compare
-from reprun.images.fetch import Sources, fetch
 from reprun.images.lock import check_twice
 from reprun.images.relock import relock
 from reprun.progress import Progress
-from reprun.store import Store
+from reprun.store.store import Store
 
 
 class Outcome(StrEnum):

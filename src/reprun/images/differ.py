@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from reprun.images.catalogue import Catalogue
+from reprun.images.archives.tree import Listed
+from reprun.images.catalogue.catalogue import Catalogue
 from reprun.images.model import Image
-from reprun.images.sealed import read_listing
-from reprun.images.tree import Listed
-from reprun.images.unpack import unpacked_root
-from reprun.store import Store
+from reprun.images.rootfs.sealed import read_listing
+from reprun.images.rootfs.unpack import unpacked_root
+from reprun.store.store import Store
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,11 +17,11 @@ from pathlib import Path
 
 from reprun.digests import PREFIX
 from reprun.errors import SpecificationError
-from reprun.images.catalogue import Catalogue
-from reprun.images.external import Needs
-from reprun.images.layout import is_stored
+from reprun.images.catalogue.catalogue import Catalogue
+from reprun.images.catalogue.external import Needs
 from reprun.images.model import Image
-from reprun.store import Store
+from reprun.images.stored import is_stored
+from reprun.store.store import Store
 
 MACHINES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 MB = 1_000_000

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from reprun.digests import short
 from reprun.errors import EngineError, InputsGoneError, IntegrityError
-from reprun.images.build import Built, build
-from reprun.images.catalogue import Catalogue
-from reprun.images.fetch import Sources, fetch
-from reprun.images.layout import is_stored, verify_stored
-from reprun.images.lockfiles import ImageLock
+from reprun.images.builder.build import Built, build
+from reprun.images.builder.fetch import Sources, fetch
+from reprun.images.catalogue.catalogue import Catalogue
+from reprun.images.catalogue.lockfiles import ImageLock
 from reprun.images.model import Image
+from reprun.images.stored import is_stored, verify_stored
 from reprun.images.transfer import pull
 from reprun.progress import Progress
-from reprun.store import Store
+from reprun.store.store import Store
 
 
 def ensure(

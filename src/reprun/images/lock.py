@@ -8,15 +8,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from reprun.errors import IntegrityError, SpecificationError
-from reprun.images.build import Built, build
-from reprun.images.catalogue import Catalogue
-from reprun.images.definition import Definition
-from reprun.images.dockerfile import dockerfile
-from reprun.images.ensure import differences
-from reprun.images.fetch import Sources, fetch
-from reprun.images.layout import verify_stored
-from reprun.images.licences import with_deb_licences, with_wheel_licences
-from reprun.images.lockfiles import (
+from reprun.images.archives.tree import tree_digest
+from reprun.images.builder.build import Built, build
+from reprun.images.builder.dockerfile import dockerfile
+from reprun.images.builder.fetch import Sources, fetch
+from reprun.images.builder.licences import with_deb_licences, with_wheel_licences
+from reprun.images.builder.resolve import resolve_debs, resolve_wheels
+from reprun.images.builder.sbom import SBOM_NAME, sbom
+from reprun.images.catalogue.catalogue import Catalogue
+from reprun.images.catalogue.definition import Definition
+from reprun.images.catalogue.lockfiles import (
     DebEntry,
     ImageLock,
     WheelEntry,
@@ -26,14 +27,13 @@ from reprun.images.lockfiles import (
     wheels_text,
     write_lock,
 )
+from reprun.images.ensure import differences
 from reprun.images.model import Image
-from reprun.images.resolve import resolve_debs, resolve_wheels
-from reprun.images.sbom import SBOM_NAME, sbom
-from reprun.images.sealed import check, locked, read_listing
-from reprun.images.tree import tree_digest
-from reprun.images.unpack import unpacked_root
+from reprun.images.rootfs.sealed import check, locked, read_listing
+from reprun.images.rootfs.unpack import unpacked_root
+from reprun.images.stored import verify_stored
 from reprun.progress import Progress
-from reprun.store import Store
+from reprun.store.store import Store
 
 
 def lock(

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from reprun.digests import PREFIX
 from reprun.errors import ReprunError
-from reprun.images.catalogue import Catalogue
-from reprun.images.sealed import locked, remove_tree
-from reprun.store import Store, storage_errors
+from reprun.files import storage_errors
+from reprun.images.catalogue.catalogue import Catalogue
+from reprun.images.rootfs.sealed import locked, remove_tree
+from reprun.store.store import Store
 
 
 @dataclass(frozen=True, slots=True)

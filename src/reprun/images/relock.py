@@ -12,17 +12,17 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from reprun.errors import InputsGoneError
-from reprun.images.build import build
-from reprun.images.catalogue import Catalogue
-from reprun.images.definition import Definition
+from reprun.images.builder.build import build
+from reprun.images.builder.fetch import Sources, fetch
+from reprun.images.builder.resolve import resolve_debs, resolve_wheels
+from reprun.images.catalogue.catalogue import Catalogue
+from reprun.images.catalogue.definition import Definition
+from reprun.images.catalogue.lockfiles import image_lock_text, write_lock
 from reprun.images.differ import Change, Contents, changes
-from reprun.images.fetch import Sources, fetch
 from reprun.images.lock import write_inputs
-from reprun.images.lockfiles import image_lock_text, write_lock
 from reprun.images.model import Image
-from reprun.images.resolve import resolve_debs, resolve_wheels
 from reprun.progress import Progress
-from reprun.store import Store
+from reprun.store.store import Store
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,10 @@ import tempfile
 from pathlib import Path
 
 from reprun.errors import EngineError, IntegrityError, SpecificationError
-from reprun.images.layout import verify_stored
+from reprun.files import write_atomically
 from reprun.images.model import Image
-from reprun.store import Store, write_atomically
+from reprun.images.stored import verify_stored
+from reprun.store.store import Store
 
 NAMESPACE = "reprun-image"
 WHO = "signer"

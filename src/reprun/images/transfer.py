@@ -7,14 +7,17 @@ from pathlib import Path
 
 from reprun.digests import short
 from reprun.errors import InputsGoneError, IntegrityError, SpecificationError
-from reprun.images.catalogue import Catalogue
-from reprun.images.external import (
+from reprun.files import storage_errors
+from reprun.images.catalogue.catalogue import Catalogue
+from reprun.images.catalogue.external import (
     External,
     ExternalLock,
     read_external_lock,
     write_external_lock,
 )
-from reprun.images.imported import (
+from reprun.images.catalogue.lockfiles import image_lock_text, write_lock
+from reprun.images.model import Image
+from reprun.images.oci.imported import (
     Imported,
     Opener,
     config_facts,
@@ -22,12 +25,11 @@ from reprun.images.imported import (
     is_for_linux_amd64,
     take,
 )
-from reprun.images.layout import MANIFEST_TYPE, docker_archive, verify_stored
-from reprun.images.lockfiles import image_lock_text, write_lock
-from reprun.images.model import Image
-from reprun.images.registry import Manifest, Reference, Registry, parse_reference
+from reprun.images.oci.layout import MANIFEST_TYPE, docker_archive
+from reprun.images.oci.registry import Manifest, Reference, Registry, parse_reference
+from reprun.images.stored import verify_stored
 from reprun.progress import Progress
-from reprun.store import Store, storage_errors
+from reprun.store.store import Store
 
 
 def pin(name: str, catalogue: Catalogue) -> ExternalLock:

@@ -10,7 +10,8 @@ from pydantic import JsonValue
 
 from reprun import __version__
 from reprun.compare import Comparison, Item
-from reprun.drift import FirstDrift as Drift
+from reprun.compare.drift import FirstDrift as Drift
+from reprun.documents.analysis import Citation, ComparisonRule
 from reprun.report.drawing import NOTHING, Drawing, drawn
 from reprun.report.model import (
     AnalysisInfo,
@@ -25,7 +26,6 @@ from reprun.report.model import (
     RuleUsed,
     StepUsage,
 )
-from reprun.spec import Citation, ComparisonRule
 
 
 def build_report(

@@ -11,8 +11,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, WithJsonSchema
 
+from reprun.documents.analysis import Citation
 from reprun.errors import OutputMissingError
-from reprun.spec import Citation
 
 FILE_NAME = "report.json"
 

@@ -1,0 +1,1 @@
+"""For authors: write an analysis, check that it is portable, cite what it uses."""

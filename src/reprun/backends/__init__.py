@@ -1,1 +1,0 @@
-"""Backends: each runs a whole workflow."""

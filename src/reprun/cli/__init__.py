@@ -1,0 +1,1 @@
+"""The command line: parse, one call, render, exit code. Nothing else prints or exits."""

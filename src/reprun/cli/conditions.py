@@ -1,0 +1,236 @@
+"""`reprun conditions …`: parse, one call, render."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from reprun.conditions.snapshot import Snapshot
+    from reprun.store.store import Store
+
+app = typer.Typer(
+    help="Conditions: global tags, validated runs, corrections and tables, as locked snapshots.",
+    no_args_is_help=True,
+)
+
+Name = Annotated[
+    str,
+    typer.Argument(metavar="SNAPSHOT", help="Name of a snapshot, or its directory."),
+]
+Rendered = Annotated[
+    Literal["text", "json"], typer.Option("--format", help="How the result is printed.")
+]
+
+
+@app.command("list")
+def list_snapshots(output: Rendered = "text") -> None:
+    """List the snapshots of the project and of its analyses."""
+    from reprun.conditions.snapshot import load_snapshot  # noqa: PLC0415
+
+    store = _store()
+    rows = [_facts(load_snapshot(directory), store) for _, directory in sorted(_known().items())]
+    if output == "json":
+        _json({"snapshots": rows})
+        return
+    for row in rows:
+        tag = f" {row['global_tag']}" if row["global_tag"] else ""
+        typer.echo(f"{row['name']:<28} {row['kind']:<16} {row['mount']}{tag}")
+
+
+@app.command()
+def show(name: Name, output: Rendered = "text") -> None:
+    """Show what a snapshot is and holds."""
+    from reprun.conditions.answers import contents, naming  # noqa: PLC0415
+
+    snapshot, files = _open(name)
+    facts = _facts(snapshot, _store())
+    with naming(snapshot, files):
+        held = contents(snapshot, files)
+    if output == "json":
+        _json({**facts, "holds": held})
+        return
+    for field, value in facts.items():
+        if value not in (None, [], ""):
+            typer.echo(f"{field:<12} {value}")
+    for row in held:
+        typer.echo("  " + _line(row))
+
+
+@app.command("get")
+def get_(
+    name: Name,
+    run: Annotated[int | None, typer.Option(min=1, help="Run number.")] = None,
+    lumi: Annotated[int, typer.Option(min=0, help="Luminosity block.")] = 0,
+    record: Annotated[str | None, typer.Option(help="Only this record.")] = None,
+    row: Annotated[str | None, typer.Option(help="Of a table: the row.")] = None,
+    luminosity: Annotated[
+        float | None, typer.Option(min=0, help="In 1/fb: also give the weight of one event.")
+    ] = None,
+    output: Rendered = "text",
+) -> None:
+    """Look up what is in force for a run and luminosity block, or a row of a table."""
+    from reprun.conditions import answers  # noqa: PLC0415
+    from reprun.errors import SpecificationError  # noqa: PLC0415
+
+    snapshot, files = _open(name)
+    if row is not None:
+        with answers.naming(snapshot, files):
+            found = [answers.table_row(snapshot, files, row, luminosity)]
+    elif run is not None:
+        with answers.naming(snapshot, files):
+            found = answers.in_force(snapshot, files, run, lumi, record)
+    else:
+        raise SpecificationError(
+            "give --run, or --row for a table", hint="reprun conditions get --help"
+        )
+    if output == "json":
+        _json({"snapshot": snapshot.name, "found": found})
+        return
+    for each in found:
+        typer.echo(_line(each))
+
+
+@app.command()
+def diff(before: Name, now: Name, output: Rendered = "text") -> None:
+    """Say what differs between two snapshots; exit code 1 if anything does."""
+    from reprun.conditions.answers import naming  # noqa: PLC0415
+    from reprun.conditions.compare import differences  # noqa: PLC0415
+
+    first, second = _open(before), _open(now)
+    with naming(*first), naming(*second):
+        lines = differences(*first, *second)
+    if output == "json":
+        _json({"before": before, "now": now, "differences": lines})
+    else:
+        typer.echo("\n".join(lines) if lines else "no difference")
+    raise typer.Exit(1 if lines else 0)
+
+
+@app.command()
+def verify(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[SNAPSHOT…]", help="Default: all of them.")
+    ] = None,
+    output: Rendered = "text",
+) -> None:
+    """Hash every byte of snapshots; hold mounted CVMFS repositories against their pin."""
+    from reprun.conditions.mounts import check_revision  # noqa: PLC0415
+    from reprun.wording import count_of  # noqa: PLC0415
+
+    done = []
+    for name in names or sorted(_known()):
+        snapshot, files = _open(name)
+        store = _store()
+        for file in snapshot.files:
+            if files[file.path] == store.blob_path(file.digest):
+                store.verify(file.digest)
+        if snapshot.kind == "cvmfs":
+            check_revision(snapshot)
+        done.append({"name": snapshot.name, "files": len(files), "locked": snapshot.hermetic})
+        if output == "text":
+            said = f"{count_of(len(files), 'file')} right"
+            typer.echo(f"{snapshot.name}: {said if snapshot.hermetic else 'not locked, a server'}")
+    if output == "json":
+        _json({"snapshots": done})
+
+
+@app.command()
+def mask(
+    name: Name,
+    events: Annotated[Path, typer.Argument(help="CSV table of events.")],
+    run_column: Annotated[str, typer.Option("--run-column")] = "Run",
+    lumi_column: Annotated[
+        str | None, typer.Option(help="Without it only runs are looked at.")
+    ] = None,
+    luminosity: Annotated[
+        Path | None, typer.Option(help="CSV as brilcalc writes it: sum the certified part.")
+    ] = None,
+    output: Rendered = "text",
+) -> None:
+    """Count the events of a table before and after the mask of validated runs."""
+    from reprun.conditions import answers, lumi  # noqa: PLC0415
+
+    snapshot, files = _open(name)
+    with answers.naming(snapshot, files):
+        chosen = answers.mask_of(snapshot, files)
+    counted = lumi.count_table(chosen, events, run_column, lumi_column)
+    facts: dict[str, Any] = {"before": counted.before, "after": counted.after}
+    if luminosity is not None:
+        facts["luminosity_per_pb"] = lumi.luminosity(chosen, luminosity)
+    if output == "json":
+        _json({"snapshot": snapshot.name, "events": str(events), **facts})
+    else:
+        typer.echo(_line(facts))
+
+
+def _places() -> list[Path]:
+    from reprun.project import Project  # noqa: PLC0415
+
+    project = Project.find()
+    return [project.root, *map(project.analysis_directory, project.analysis_names())]
+
+
+def _known() -> dict[str, Path]:
+    from reprun.conditions.snapshot import find_snapshots  # noqa: PLC0415
+
+    return find_snapshots(*_places())
+
+
+def _only(name: str) -> Path:
+    """Return the directory of the one snapshot that is called so."""
+    from reprun.conditions.snapshot import find_snapshots, snapshot_directory  # noqa: PLC0415
+    from reprun.errors import SpecificationError  # noqa: PLC0415
+
+    several = [found[name] for place in _places() if name in (found := find_snapshots(place))]
+    if len(several) > 1:
+        listed = "".join(f"\n    {directory}" for directory in several)
+        raise SpecificationError(
+            f"{len(several)} snapshots are called '{name}':{listed}",
+            hint=f"reprun conditions show {several[0]}   # name the directory",
+        )
+    return snapshot_directory(name, _known())
+
+
+def _open(name: str) -> tuple[Snapshot, dict[str, Path]]:
+    """Return a snapshot and where its files lie, fetched and verified."""
+    from reprun.cli.console import progress_on_stderr  # noqa: PLC0415
+    from reprun.conditions.answers import verified_files  # noqa: PLC0415
+    from reprun.conditions.snapshot import DOCUMENT, load_snapshot  # noqa: PLC0415
+
+    given = Path(name).resolve()
+    directory = given if (given / DOCUMENT).is_file() else _only(name)
+    snapshot = load_snapshot(directory)
+    return snapshot, verified_files(snapshot, directory, _store(), progress_on_stderr())
+
+
+def _facts(snapshot: Snapshot, store: Store) -> dict[str, Any]:
+    return {
+        "name": snapshot.name,
+        "kind": snapshot.kind,
+        "title": snapshot.title,
+        "global_tag": snapshot.global_tag,
+        "mount": snapshot.mount,
+        "licence": snapshot.licence,
+        "digest": snapshot.digest,
+        "files": len(snapshot.files),
+        "here": sum(store.has(file.digest) for file in snapshot.files),
+        "hermetic": snapshot.hermetic,
+    }
+
+
+def _store() -> Store:
+    from reprun.store.store import Store as Found  # noqa: PLC0415
+
+    return Found.default()
+
+
+def _line(row: dict[str, Any]) -> str:
+    return "  ".join(f"{key} {value}" for key, value in row.items() if value not in (None, ""))
+
+
+def _json(document: dict[str, Any]) -> None:
+    typer.echo(json.dumps({"schema_version": 1, **document}, indent=2, ensure_ascii=False))

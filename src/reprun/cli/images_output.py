@@ -1,0 +1,60 @@
+"""What the `reprun images …` commands share: how they find, report and print."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from reprun.images.catalogue.catalogue import Catalogue
+    from reprun.images.model import Image
+
+
+class Format(StrEnum):
+    """How a result is written."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+Name = Annotated[str, typer.Argument(help="Name of an image of the catalogue.")]
+Rendered = Annotated[Format, typer.Option("--format", help="How to write the result.")]
+
+
+def render_image(image: Image, output: Format, what: str) -> None:
+    """Print what was done to which image."""
+    size = sum(layer.size for layer in image.layers)
+    if output is Format.JSON:
+        print_json(
+            {
+                "schema_version": 1,
+                "name": image.name,
+                "image": image.image_id,
+                "manifest": image.manifest,
+                "reference": image.reference,
+                "size": size,
+            }
+        )
+    else:
+        typer.echo(f"{what} {image.reference} ({size_text(size)})")
+
+
+def catalogue_here() -> Catalogue:
+    """Return the catalogue of the project we are in."""
+    from reprun.images.catalogue.catalogue import Catalogue as Images  # noqa: PLC0415
+    from reprun.project import Project  # noqa: PLC0415
+
+    return Images(Project.find().images)
+
+
+def print_json(document: object) -> None:
+    """Print a document on standard output."""
+    typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def size_text(count: int) -> str:
+    """Return a number of bytes as people read it."""
+    return f"{count / 1_000_000:.1f} MB"

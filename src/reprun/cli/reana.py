@@ -1,0 +1,319 @@
+"""The commands for REANA: submit, and `reprun reana …`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from reprun.cli.options import (
+    AnalysisArgument,
+    DataOption,
+    FormatOption,
+    FractionOption,
+    MaxEventsOption,
+    ParameterOption,
+    ResultsOption,
+    VariantOption,
+    parameters_of,
+)
+from reprun.errors import SpecificationError
+
+if TYPE_CHECKING:
+    from reprun.reana.remote.client import Client
+    from reprun.reana.remote.submission import Submission
+    from reprun.reana.remote.submit import Remote
+    from reprun.runs.cell import Cell
+    from reprun.runs.run import RunOutcome
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+
+ServerOption = Annotated[
+    str | None,
+    typer.Option("--server", metavar="URL", help="The server. Default: REANA_SERVER_URL."),
+]
+PlainOption = Annotated[
+    bool,
+    typer.Option("--plain-http", help="Send the token unencrypted, to another machine as well."),
+]
+RegistryOption = Annotated[
+    str | None,
+    typer.Option(metavar="HOST/PREFIX", help="The images were pushed to HOST/PREFIX/NAME."),
+]
+ImageOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME=HOST/REPOSITORY", help="Where a cluster pulls one image."),
+]
+
+
+def submit(
+    analysis: AnalysisArgument,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Wait for the end, fetch the outputs and judge.")
+    ] = False,
+    variant: VariantOption = None,
+    dataset: DataOption = None,
+    max_events: MaxEventsOption = None,
+    fraction: FractionOption = None,
+    parameter: ParameterOption = None,
+    results: ResultsOption = Path("results"),
+    registry: RegistryOption = None,
+    image: ImageOption = None,
+    server: ServerOption = None,
+    plain_http: PlainOption = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Submit anew, whatever became of the last one.")
+    ] = False,
+    output_format: FormatOption = "text",
+) -> None:
+    """Run an analysis on REANA; typed again, it goes on where it stopped."""
+    from reprun.cli.console import progress_on_stderr  # noqa: PLC0415
+    from reprun.documents.analysis import tier_of  # noqa: PLC0415
+    from reprun.reana.remote.submission import Submission  # noqa: PLC0415
+    from reprun.reana.remote.submit import SubmitRequest  # noqa: PLC0415
+    from reprun.reana.remote.submit import submit as submit_analysis  # noqa: PLC0415
+    from reprun.runs.cell import RunRequest  # noqa: PLC0415
+    from reprun.store.store import Store  # noqa: PLC0415
+
+    run = RunRequest(
+        analysis=analysis,
+        variant=variant,
+        dataset=dataset,
+        tier=tier_of(max_events, fraction),
+        parameters=parameters_of(parameter or []),
+        results=results,
+    )
+    request = SubmitRequest(run, registry, _images(image), again, follow)
+    remote = _remote(server, plain_http)
+    outcome = submit_analysis(request, remote, Store.default(), progress_on_stderr())
+    if isinstance(outcome, Submission):
+        if output_format == "json":
+            print(outcome.model_dump_json(indent=1))
+        else:
+            print(f"submitted: {outcome.label} on {outcome.server}")
+            print(f"now: reprun submit {analysis} --follow")
+        return
+    _print_outcome(outcome, output_format)
+
+
+@app.command()
+def export(
+    analysis: AnalysisArgument,
+    directory: Annotated[
+        Path | None,
+        typer.Option(help="A new or empty directory. Default: results/ANALYSIS/….reana/project."),
+    ] = None,
+    variant: VariantOption = None,
+    dataset: DataOption = None,
+    parameter: ParameterOption = None,
+    results: ResultsOption = Path("results"),
+    registry: RegistryOption = None,
+    image: ImageOption = None,
+) -> None:
+    """Write a complete REANA project: reana.yaml, Snakefile, code, data, images by digest."""
+    from reprun.cli.console import progress_on_stderr  # noqa: PLC0415
+    from reprun.reana.remote.submission import PROJECT  # noqa: PLC0415
+    from reprun.reana.remote.submit import prepare_export, remote_cell  # noqa: PLC0415
+    from reprun.runs.cell import RunRequest  # noqa: PLC0415
+    from reprun.store.store import Store  # noqa: PLC0415
+
+    cell = remote_cell(
+        RunRequest(
+            analysis=analysis,
+            variant=variant,
+            dataset=dataset,
+            parameters=parameters_of(parameter or []),
+            results=results,
+        ),
+        Store.default(),
+    )
+    if directory is not None and directory.exists() and any(directory.iterdir()):
+        raise SpecificationError(
+            f"{directory} is not empty", place=str(directory), hint="name a directory that is not"
+        )
+    place = directory or cell.run_directory / PROJECT
+    exported, _ = prepare_export(
+        cell, place, registry, _images(image), Store.default(), progress_on_stderr()
+    )
+    for change in exported.changes:
+        print(change)
+    for name, reference in exported.images.items():
+        print(f"image {name}: {reference}")
+    print(f"exported, and valid to REANA: {exported.directory} ({len(exported.files)} files)")
+
+
+@app.command()
+def status(
+    analysis: AnalysisArgument,
+    variant: VariantOption = None,
+    dataset: DataOption = None,
+    results: ResultsOption = Path("results"),
+    server: ServerOption = None,
+    plain_http: PlainOption = False,
+    output_format: FormatOption = "text",
+) -> None:
+    """Print what became of the submission, step by step."""
+    from reprun.reana.remote.record import jobs_of  # noqa: PLC0415
+
+    cell = _cell(analysis, variant, dataset, results)
+    with _submitted(cell, _remote(server, plain_http)) as (submission, client):
+        found = client.status(submission.remote)
+        jobs = jobs_of(client.logs(submission.remote))
+    if output_format == "json":
+        steps = [{"name": job.name, "status": job.status, "image": job.image} for job in jobs]
+        print(json.dumps({"name": submission.label, "status": found["status"], "steps": steps}))
+        return
+    print(f"{submission.label} on {submission.server}: {found['status']}")
+    for job in jobs:
+        print(f"  {job.name}: {job.status}")
+
+
+@app.command()
+def logs(
+    analysis: AnalysisArgument,
+    step: Annotated[str | None, typer.Option(help="Only the log of this step.")] = None,
+    variant: VariantOption = None,
+    dataset: DataOption = None,
+    results: ResultsOption = Path("results"),
+    server: ServerOption = None,
+    plain_http: PlainOption = False,
+) -> None:
+    """Print what the steps printed, and the workflow engine."""
+    from reprun.reana.remote.record import jobs_of  # noqa: PLC0415
+
+    cell = _cell(analysis, variant, dataset, results)
+    with _submitted(cell, _remote(server, plain_http)) as (submission, client):
+        found = client.logs(submission.remote)
+    jobs = [job for job in jobs_of(found) if step in (None, job.name)]
+    if step is not None and not jobs:
+        raise SpecificationError(
+            f"{submission.label} has no step '{step}' yet", hint=f"reprun reana status {analysis}"
+        )
+    for job in jobs:
+        print(f"==> {job.name} ({job.status})")
+        print(job.text.rstrip("\n"))
+    if step is None:
+        print("==> engine")
+        print(str(found.get("workflow_logs") or "").rstrip("\n"))
+
+
+@app.command()
+def stop(
+    analysis: AnalysisArgument,
+    variant: VariantOption = None,
+    dataset: DataOption = None,
+    results: ResultsOption = Path("results"),
+    server: ServerOption = None,
+    plain_http: PlainOption = False,
+) -> None:
+    """Stop the submission."""
+    cell = _cell(analysis, variant, dataset, results)
+    with _submitted(cell, _remote(server, plain_http)) as (submission, client):
+        client.stop(submission.remote)
+        found = client.status(submission.remote)
+    print(f"{submission.label}: {found['status']}")
+
+
+@app.command()
+def fetch(
+    analysis: AnalysisArgument,
+    variant: VariantOption = None,
+    dataset: DataOption = None,
+    results: ResultsOption = Path("results"),
+    server: ServerOption = None,
+    plain_http: PlainOption = False,
+    output_format: FormatOption = "text",
+) -> None:
+    """Fetch the outputs of the submission once it has ended, and judge them."""
+    from reprun.cli.console import progress_on_stderr  # noqa: PLC0415
+    from reprun.reana.remote.submit import finish  # noqa: PLC0415
+    from reprun.runs.cell import RunRequest  # noqa: PLC0415
+    from reprun.store.store import Store  # noqa: PLC0415
+
+    request = RunRequest(analysis=analysis, variant=variant, dataset=dataset, results=results)
+    remote = _remote(server, plain_http)
+    _print_outcome(finish(request, remote, Store.default(), progress_on_stderr()), output_format)
+
+
+@app.command("list")
+def list_workflows(
+    server: ServerOption = None,
+    plain_http: PlainOption = False,
+    output_format: FormatOption = "text",
+) -> None:
+    """List your workflows on the server."""
+    from reprun.cli.console import progress_on_stderr  # noqa: PLC0415
+    from reprun.reana.remote.submit import connected  # noqa: PLC0415
+    from reprun.store.store import Store  # noqa: PLC0415
+
+    with connected(_remote(server, plain_http), Store.default(), progress_on_stderr()) as client:
+        found = client.workflows()
+    if output_format == "json":
+        print(json.dumps(found, indent=1))
+        return
+    for one in found:
+        print(f"{one['name']}  {one['status']}  {one['created']}")
+
+
+def add_commands(program: typer.Typer) -> None:
+    """Add the commands to the program."""
+    program.command()(submit)
+    program.add_typer(app, name="reana", help="REANA: export, status, logs, stop, fetch, list.")
+
+
+def _cell(analysis: str, variant: str | None, dataset: str | None, results: Path) -> Cell:
+    from reprun.reana.remote.submit import remote_cell  # noqa: PLC0415
+    from reprun.runs.cell import RunRequest  # noqa: PLC0415
+    from reprun.store.store import Store  # noqa: PLC0415
+
+    request = RunRequest(analysis=analysis, variant=variant, dataset=dataset, results=results)
+    return remote_cell(request, Store.default())
+
+
+@contextmanager
+def _submitted(cell: Cell, remote: Remote) -> Iterator[tuple[Submission, Client]]:
+    """Yield what was submitted, and a client of the server it was submitted to."""
+    from reprun.cli.console import progress_on_stderr  # noqa: PLC0415
+    from reprun.reana.remote.submit import connected, submission_of  # noqa: PLC0415
+    from reprun.store.store import Store  # noqa: PLC0415
+
+    submission = submission_of(cell, remote)
+    with connected(remote, Store.default(), progress_on_stderr()) as client:
+        yield submission, client
+
+
+def _remote(server: str | None, plain_http: bool) -> Remote:
+    from reprun.reana.remote.access import take_token  # noqa: PLC0415
+    from reprun.reana.remote.server import server_address  # noqa: PLC0415
+    from reprun.reana.remote.submit import Remote  # noqa: PLC0415
+
+    address = server_address(server, plain_http=plain_http)
+    return Remote(address, take_token())
+
+
+def _images(given: list[str] | None) -> dict[str, str]:
+    found = {}
+    for text in given or []:
+        name, equals, reference = text.partition("=")
+        if not equals or not name or not reference:
+            raise SpecificationError(
+                f"--image {text}: write NAME=HOST/REPOSITORY", hint="reprun submit --help"
+            )
+        found[name] = reference
+    return found
+
+
+def _print_outcome(outcome: RunOutcome, output_format: str) -> None:
+    if output_format == "json":
+        from reprun.report.model import report_json  # noqa: PLC0415
+
+        print(report_json(outcome.report), end="")
+    else:
+        from reprun.cli.screens import print_summary  # noqa: PLC0415
+
+        print_summary(outcome)
+    raise typer.Exit(0 if outcome.report.reproduced else 1)

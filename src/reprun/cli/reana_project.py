@@ -1,0 +1,58 @@
+"""`run` and `lint` where their argument is a REANA project."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+import typer
+
+from reprun.errors import SpecificationError
+
+
+def refuse_options(given: Mapping[str, object]) -> None:
+    """Raise SpecificationError for an option that means nothing for a REANA project."""
+    for option, value in given.items():
+        if value:
+            raise SpecificationError(
+                f"{option} is for analyses with an analysis.yaml, not for REANA projects",
+                hint="reprun run --help",
+            )
+
+
+def run_project(
+    path: Path,
+    *,
+    image_map: Sequence[str],
+    parameters: Sequence[str],
+    skip_scenarios: Sequence[str],
+    engine: Literal["auto", "runc", "docker"],
+    cores: int | None,
+    results: Path,
+    output_format: str,
+) -> None:
+    """Run a REANA project, print its verdict and exit with what it says."""
+    from reprun.cli.console import progress_on_stderr  # noqa: PLC0415
+    from reprun.cli.options import parameters_of  # noqa: PLC0415
+    from reprun.documents.record import REPORT_HTML  # noqa: PLC0415
+    from reprun.reana.local.report import render_text  # noqa: PLC0415
+    from reprun.reana.local.run import ProjectRequest  # noqa: PLC0415
+    from reprun.reana.local.run import run_project as run  # noqa: PLC0415
+    from reprun.store.store import Store  # noqa: PLC0415
+
+    request = ProjectRequest(
+        path=path,
+        image_map=image_map,
+        parameters=parameters_of(list(parameters)),
+        skip_scenarios=skip_scenarios,
+        engine=engine,
+        cores=cores,
+        results=results,
+    )
+    outcome = run(request, Store.default(), progress_on_stderr())
+    if output_format == "json":
+        print(outcome.report.model_dump_json(indent=1))
+    else:
+        print(render_text(outcome.report, outcome.directory / REPORT_HTML), end="")
+    raise typer.Exit(0 if outcome.report.passed else 1)

@@ -1,0 +1,181 @@
+"""The run record: what really ran, with which digests, for how long, on what host.
+
+It is written when a run ends, however it ends, and read again to decide whether anything
+has changed since.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import platform
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from reprun.digests import canonical_json, sha256_bytes
+from reprun.files import write_atomically
+
+# What lies in a run directory beside the workspace.
+RECORD = "record.json"
+REPORT_JSON = "report.json"
+REPORT_HTML = "report.html"
+JUDGED_BY = "judged by"
+"""Where a report's provenance holds the digest of what decided its verdict."""
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class StepRecord(_Document):
+    """One job of the workflow, as its container ran it."""
+
+    rule: str
+    job: int
+    wildcards: Mapping[str, str] = {}
+    command: str
+    image: str
+    engine: str
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    ending: str
+    exit_code: int
+    started: dt.datetime
+    wall_seconds: float
+    cpu_seconds: float | None = None
+    peak_memory_bytes: int | None = None
+    cpus: float
+    memory_limit_bytes: int
+    log: str
+    """Path of what the step printed, relative to the run directory."""
+    last_lines: tuple[str, ...] = ()
+    """The end of what a failed step printed."""
+    kept: bool = False
+    """The step ran in an earlier run and its outputs still hold."""
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the container ended by itself with exit code 0."""
+        return self.ending == "exited" and self.exit_code == 0
+
+
+class EngineRecord(_Document):
+    """The engine that ran the steps."""
+
+    name: str
+    version: str
+    unenforced: tuple[str, ...] = ()
+
+
+class ImageRecord(_Document):
+    """The image the steps ran in."""
+
+    name: str
+    image_id: str
+    manifest: str
+
+
+class HostRecord(_Document):
+    """The machine, as far as results or resources may depend on it."""
+
+    system: str
+    kernel: str
+    architecture: str
+    python: str
+    cpu: str
+    cpu_flags: tuple[str, ...]
+    cores: int
+    memory_bytes: int
+    cgroup_version: int
+
+
+class Inputs(_Document):
+    """Digests of all that may decide the result, by part and name."""
+
+    images: Mapping[str, str] = {}
+    datasets: Mapping[str, Mapping[str, str]] = {}
+    conditions: Mapping[str, Mapping[str, str]] = {}
+    code: Mapping[str, str] = {}
+    parameters: Mapping[str, str | int | float | bool] = {}
+    outputs: tuple[str, ...] = ()
+
+    @property
+    def digest(self) -> str:
+        """One digest over all of it."""
+        return sha256_bytes(canonical_json(self.model_dump(mode="json")))
+
+
+class RunRecord(_Document):
+    """The whole of `record.json`."""
+
+    schema_version: Literal[1] = 1
+    reprun_version: str
+    snakemake_version: str
+    analysis: str
+    variant: str
+    dataset: str | None
+    tier: str | None = None
+    """The part of the events, e.g. `max-events-10000`; null for all."""
+    status: Literal["finished", "failed", "interrupted"]
+    started: dt.datetime
+    finished: dt.datetime
+    command: tuple[str, ...]
+    inputs: Inputs
+    engine: EngineRecord
+    image: ImageRecord
+    host: HostRecord
+    deviations: tuple[str, ...] = ()
+    """What was not as locked, each a sentence."""
+    hermetic: bool = True
+    """Whether all that the steps saw is locked: False where conditions come over a network."""
+    steps: tuple[StepRecord, ...]
+    outputs: Mapping[str, str]
+    """Every file a step declared and left behind, by path in the workspace: its sha256."""
+
+    @property
+    def wall_seconds(self) -> float:
+        """Wall time of the run in seconds."""
+        return (self.finished - self.started).total_seconds()
+
+
+def write_record(record: RunRecord, run_directory: Path) -> None:
+    """Write `record.json`."""
+    write_atomically(run_directory / RECORD, (record.model_dump_json(indent=1) + "\n").encode())
+
+
+def read_record(run_directory: Path) -> RunRecord | None:
+    """Return the last run's record; None if there is none or it is of another version."""
+    try:
+        return RunRecord.model_validate_json((run_directory / RECORD).read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
+def this_host() -> HostRecord:
+    """Describe the machine this runs on."""
+    processor: dict[str, str] = {}
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            key, _, value = line.partition(":")
+            processor.setdefault(key.strip(), value.strip())
+    return HostRecord(
+        system=_distribution(),
+        kernel=platform.release(),
+        architecture=platform.machine(),
+        python=platform.python_version(),
+        cpu=processor.get("model name", "unknown"),
+        cpu_flags=tuple(processor.get("flags", "").split()),
+        cores=len(os.sched_getaffinity(0)),
+        memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        cgroup_version=2 if Path("/sys/fs/cgroup/cgroup.controllers").exists() else 1,
+    )
+
+
+def _distribution() -> str:
+    with suppress(OSError):
+        return platform.freedesktop_os_release().get("PRETTY_NAME", platform.system())
+    return platform.system()

@@ -1,0 +1,1 @@
+"""ROOT files: keys, streamed objects, and the small writer."""

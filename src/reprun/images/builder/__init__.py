@@ -1,0 +1,1 @@
+"""From locks to bytes: resolve, fetch, build, and the documents about it."""

@@ -1,0 +1,1 @@
+"""What images/ says: definitions, locks and images published elsewhere."""

@@ -1,0 +1,1 @@
+"""OCI layout, registries and the archives of other tools."""

@@ -1,0 +1,1 @@
+"""Images unpacked into the store, sealed against change."""

@@ -1,0 +1,168 @@
+"""Directories derived from the store and sealed: whole or absent, and noticed when changed.
+
+A sealed directory is `root` (the files), `listing` (kind, mode and sha256 of every path) and
+`seal`, a digest over mode, size, mtime and inode of every path. While the seal fits, no file
+is read; when it does not, every file is hashed against the listing and what changed is named.
+A directory gets its name by one rename when it is whole, under a lock that a killed process
+loses: two processes do the work once, and a kill leaves nothing half-done behind.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import stat
+import tempfile
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from reprun.digests import PREFIX, sha256_file
+from reprun.errors import IntegrityError, StorageError
+from reprun.images.archives.tarlayer import EPOCH
+from reprun.images.archives.tree import Kind, Listed
+
+PARTIAL = "partial-"
+EPOCH_NS = (EPOCH * 1_000_000_000, EPOCH * 1_000_000_000)
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a directory whatever the modes of the directories in it."""
+    for directory, names, _ in os.walk(path):
+        for name in names:
+            inner = Path(directory, name)
+            if not inner.is_symlink():
+                inner.chmod(0o700)
+    shutil.rmtree(path)
+
+
+@contextmanager
+def locked(home: Path) -> Iterator[None]:
+    """Work below `home` alone; what a killed process left unfinished there is removed."""
+    with (home / "lock").open("w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        for leftover in home.glob(f"{PARTIAL}*"):
+            remove_tree(leftover)
+        yield
+
+
+@contextmanager
+def arriving(place: Path, home: Path) -> Iterator[Path]:
+    """Give a directory to fill, which is then `place` as a whole, or gone."""
+    partial = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=home))
+    try:
+        (partial / "root").mkdir()
+        yield partial
+        place.parent.mkdir(parents=True, exist_ok=True)
+        partial.rename(place)
+    except BaseException:
+        remove_tree(partial)
+        raise
+
+
+def seal(partial: Path, entries: Mapping[str, Listed], hidden: list[str]) -> None:
+    """Give directories their modes and times, then write down what lies here."""
+    root = partial / "root"
+    for path in sorted(entries, reverse=True):
+        if entries[path].kind is Kind.DIRECTORY:
+            (root / path).chmod(entries[path].mode)
+            os.utime(root / path, ns=EPOCH_NS)
+    root.chmod(0o755)
+    os.utime(root, ns=EPOCH_NS)
+    listing = {path: [e.kind, e.mode, e.what] for path, e in sorted(entries.items())}
+    data = json.dumps({"entries": listing, "hidden": hidden}, separators=(",", ":"))
+    (partial / "listing").write_text(data, encoding="utf-8", errors="surrogateescape")
+    _write_seal(partial, sorted(entries))
+
+
+def _write_seal(place: Path, paths: list[str]) -> None:
+    text = "\n".join([_stat_digest(place / "root", paths), *paths])
+    temporary = place / "seal.new"
+    temporary.write_text(text, encoding="utf-8", errors="surrogateescape")
+    temporary.replace(place / "seal")
+
+
+def seal_fits(place: Path) -> bool:
+    """Tell whether mode, size, mtime and inode of all paths are still as they were sealed."""
+    try:
+        text = (place / "seal").read_text(encoding="utf-8", errors="surrogateescape")
+        expected, *paths = text.split("\n")
+        return _stat_digest(place / "root", paths) == expected
+    except OSError:
+        return False
+
+
+def _stat_digest(root: Path, paths: Iterable[str]) -> str:
+    numbers = array("q")
+    add = numbers.extend
+    lstat: Callable[[str], os.stat_result] = os.lstat
+    top = f"{root}/"
+    status = lstat(top)
+    add((status.st_mode, status.st_mtime_ns))
+    for path in paths:
+        status = lstat(top + path)
+        mode = status.st_mode
+        size = 0 if stat.S_ISDIR(mode) else status.st_size
+        add((mode, size, status.st_mtime_ns, status.st_ino))
+    return hashlib.sha256(numbers.tobytes()).hexdigest()
+
+
+def read_listing(place: Path) -> tuple[dict[str, Listed], list[str]]:
+    """Return what lies in a sealed directory, and the whiteouts a layer came with."""
+    try:
+        text = (place / "listing").read_text(encoding="utf-8", errors="surrogateescape")
+        document = json.loads(text)
+        entries = {
+            path: Listed(Kind(kind), mode, what)
+            for path, (kind, mode, what) in document["entries"].items()
+        }
+        return entries, document["hidden"]
+    except (OSError, ValueError, KeyError) as error:
+        raise StorageError(
+            f"the listing of an unpacked tree cannot be read: {error}",
+            place=str(place),
+            hint=f"rm -r {place}   # it is made anew",
+        ) from error
+
+
+def check(place: Path, name: str, home: Path) -> None:
+    """Hash every file against the listing; seal again if all is right, else name a path.
+
+    A directory that was added is no fault: runc makes one wherever it mounts something.
+    """
+    root = place / "root"
+    entries, _ = read_listing(place)
+    found = {str(path.relative_to(root)): path for path in root.rglob("*")}
+    faults = [
+        f"{path} was added"
+        for path in sorted(set(found) - set(entries))
+        if found[path].is_symlink() or not found[path].is_dir()
+    ]
+    for path, entry in entries.items():
+        if path not in found:
+            faults.append(f"{path} is gone")
+        elif not _is_as_listed(root / path, entry):
+            faults.append(f"{path} has changed")
+    if faults:
+        more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+        raise IntegrityError(
+            f"{name} has changed on disk: {faults[0]}{more}",
+            place=str(root),
+            hint=f"rm -r {home}   # it is made anew from the image's layers",
+        )
+    _write_seal(place, sorted(entries))
+
+
+def _is_as_listed(path: Path, entry: Listed) -> bool:
+    mode = path.lstat().st_mode
+    if entry.kind is Kind.SYMLINK:
+        return stat.S_ISLNK(mode) and str(path.readlink()) == entry.what
+    if stat.S_IMODE(mode) != entry.mode:
+        return False
+    if entry.kind is Kind.DIRECTORY:
+        return stat.S_ISDIR(mode)
+    return stat.S_ISREG(mode) and sha256_file(path) == PREFIX + entry.what

@@ -1,0 +1,31 @@
+"""The report on a REANA project as one HTML page that loads nothing."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from reprun.reana.local.report import ProjectReport
+from reprun.report.html import MEDIA_TYPES
+from reprun.report.page import own, template
+
+MOST_BYTES = 4_000_000
+"""A picture above this is not put into the page."""
+
+
+def render_page(report: ProjectReport, workspace: Path) -> str:
+    """Return the page, with the pictures among the outputs in it."""
+    return template("page.html.j2", package="reprun.reana.local").render(
+        report=report,
+        style=own("report.css"),
+        pictures=dict(_pictures(report, workspace)),
+    )
+
+
+def _pictures(report: ProjectReport, workspace: Path) -> Iterator[tuple[str, str]]:
+    for output in report.outputs:
+        media = MEDIA_TYPES.get(PurePosixPath(output.path).suffix.lower())
+        if output.kind == "file" and media and 0 < (output.size or 0) <= MOST_BYTES:
+            content = base64.b64encode((workspace / output.path).read_bytes()).decode()
+            yield output.path, f"data:{media};base64,{content}"

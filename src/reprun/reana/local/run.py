@@ -1,0 +1,269 @@
+"""A REANA project run from nothing on this machine, and judged by its outputs and own tests."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from reprun import __version__
+from reprun.digests import sha256_file
+from reprun.documents.reading import Scalar
+from reprun.documents.record import (
+    RECORD,
+    REPORT_HTML,
+    REPORT_JSON,
+    EngineRecord,
+    ImageRecord,
+    Inputs,
+    RunRecord,
+    this_host,
+    write_record,
+)
+from reprun.engines.base import EngineStatus
+from reprun.engines.choose import EngineName, make_engine
+from reprun.errors import NothingToCompareError, OutputMissingError, SpecificationError
+from reprun.files import write_atomically
+from reprun.images.catalogue.catalogue import Catalogue
+from reprun.images.ensure import ensure
+from reprun.progress import Progress
+from reprun.project import Project
+from reprun.reana.local.acceptance import Judged, judge_features, reader, refuse_unknown
+from reprun.reana.local.evidence import Evidence, job_of
+from reprun.reana.local.gherkin import Feature, read_feature
+from reprun.reana.local.images import parse_image_map
+from reprun.reana.local.page import render_page
+from reprun.reana.local.parameters import as_scalars, parameters_for
+from reprun.reana.local.report import ProjectReport, make_report
+from reprun.reana.local.specification import ReanaProject, read_project
+from reprun.reana.local.staging import Staged, stage
+from reprun.reana.local.workflows import (
+    Ended,
+    Place,
+    Prepared,
+    prepare_serial,
+    prepare_snakemake,
+    refuse_resources,
+    run_serial,
+    run_snakemake,
+)
+from reprun.runs.directory import alone
+from reprun.runs.run import ready_engine
+from reprun.store.store import Store
+from reprun.workflow.steps import failure_of
+
+ALWAYS = "every step ran: a REANA project has no lock to tell what changed"
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectRequest:
+    """What the user asked for."""
+
+    path: Path
+    image_map: Sequence[str] = ()
+    parameters: Mapping[str, Scalar] = field(default_factory=dict)
+    skip_scenarios: Sequence[str] = ()
+    engine: EngineName | Literal["auto"] = "auto"
+    cores: int | None = None
+    results: Path = Path("results")
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectOutcome:
+    """What the user gets."""
+
+    report: ProjectReport
+    record: RunRecord
+    directory: Path
+
+
+def run_project(request: ProjectRequest, store: Store, progress: Progress) -> ProjectOutcome:
+    """Run a project and judge it. Every run starts from nothing.
+
+    Record and report are written however it ends, once a step has run. Raises StepFailedError
+    and OutputMissingError then, NothingToCompareError where there was nothing to check, and
+    before anything runs SpecificationError for what cannot.
+    """
+    project = read_project(request.path)
+    refuse_resources(project)
+    features = _features(project)
+    names = [scenario.name for feature in features for scenario in feature.scenarios]
+    refuse_unknown(request.skip_scenarios, names)
+    tests_read_by = reader()
+    run_directory = run_directory_of(project, request.results)
+    catalogue = Catalogue(Project.find().images)
+    parameters = parameters_for(project, request.parameters)
+    images = parse_image_map(request.image_map)
+    with alone(run_directory):
+        for stale in (RECORD, REPORT_JSON, REPORT_HTML):
+            (run_directory / stale).unlink(missing_ok=True)
+        workspace = run_directory / "workspace"
+        staged = stage(project, workspace)
+        prepared = (
+            prepare_serial(project, images, catalogue)
+            if project.type == "serial"
+            else prepare_snakemake(project, images, catalogue, staged.files, workspace, parameters)
+        )
+        for chosen in prepared.images:
+            ensure(chosen.image, catalogue, store, progress)
+            if chosen.deviation:
+                progress.say(f"deviation: {chosen.deviation}")
+        used = [chosen.image for chosen in prepared.images]
+        status = ready_engine(request.engine, used, store, progress)
+        engine = make_engine(_engine_name(status), store)
+        cores = request.cores or len(os.sched_getaffinity(0))
+        where = Place(run_directory, engine, cores, parameters)
+        started = dt.datetime.now(dt.UTC)
+        ended = (
+            run_serial(project, prepared, where, progress)
+            if project.type == "serial"
+            else run_snakemake(project, prepared, catalogue, where, progress)
+        )
+        finished = dt.datetime.now(dt.UTC)
+        evidence = _evidence(project, ended, where, (started, finished))
+        record = _record(request, project, prepared, staged, evidence, ended, where, status)
+        write_record(record, run_directory)
+        if ended.outcome.error is not None:
+            raise ended.outcome.error
+        judged = judge_features(features, evidence, request.skip_scenarios)
+        report = make_report(
+            project,
+            record,
+            ended.names,
+            evidence,
+            judged,
+            tests_read_by=tests_read_by,
+            notes=_notes(prepared, staged, status, judged),
+        )
+        place = run_directory / REPORT_JSON
+        write_atomically(place, (report.model_dump_json(indent=1) + "\n").encode())
+        page = render_page(report, workspace)
+        write_atomically(run_directory / REPORT_HTML, page.encode())
+    _raise_what_failed(report, record, run_directory)
+    return ProjectOutcome(report, record, run_directory)
+
+
+def run_directory_of(project: ReanaProject, results: Path) -> Path:
+    """Return where a project runs: `results/<directory>/<name of its YAML file>`."""
+    name = re.sub(r"[^\w.-]+", "_", project.name) or "project"
+    return (results / name / project.path.stem).resolve()
+
+
+def _features(project: ReanaProject) -> list[Feature]:
+    features = []
+    for number, name in enumerate(project.specification.tests.files):
+        path = project.directory / name
+        if not path.is_file():
+            raise SpecificationError(
+                f"tests.files names {name}, which is no file of the project",
+                place=project.place("tests", "files", number),
+            )
+        features.append(read_feature(path))
+    return features
+
+
+def _engine_name(status: EngineStatus) -> EngineName:
+    return "docker" if status.name == "docker" else "runc"
+
+
+def _evidence(
+    project: ReanaProject, ended: Ended, where: Place, times: tuple[dt.datetime, dt.datetime]
+) -> Evidence:
+    steps = ended.outcome.steps
+    good = ended.outcome.error is None and all(step.succeeded for step in steps)
+    return Evidence(
+        status="finished" if good else "failed",
+        workspace=where.workspace,
+        outputs=project.specification.outputs,
+        jobs=[job_of(step, name) for step, name in zip(steps, ended.names, strict=True)],
+        engine_log=ended.engine_log,
+        started=times[0],
+        finished=times[1],
+    )
+
+
+def _record(
+    request: ProjectRequest,
+    project: ReanaProject,
+    prepared: Prepared,
+    staged: Staged,
+    run: Evidence,
+    ended: Ended,
+    where: Place,
+    status: EngineStatus,
+) -> RunRecord:
+    images = {chosen.named or "default": chosen.image for chosen in prepared.images}
+    first = prepared.images[0].image
+    deviations = [chosen.deviation for chosen in prepared.images if chosen.deviation]
+    deviations += [f"scenarios left out: {glob}" for glob in request.skip_scenarios]
+    outputs = project.specification.outputs
+    made = [
+        name
+        for name in run.files
+        if name in outputs.files or name.startswith(tuple(f"{d}/" for d in outputs.directories))
+    ]
+    interrupted = ended.outcome.error is not None and ended.outcome.error.exit_code == 130
+    missing = [name for name in outputs.files if name not in run.files]
+    failed = run.status == "failed" or bool(missing)
+    return RunRecord(
+        reprun_version=__version__,
+        snakemake_version=ended.snakemake,
+        analysis=project.name,
+        variant=f"reana-{project.type}",
+        dataset=None,
+        status="interrupted" if interrupted else "failed" if failed else "finished",
+        started=run.started,
+        finished=run.finished,
+        command=ended.outcome.command,
+        inputs=Inputs(
+            images={named: image.image_id for named, image in images.items()},
+            code={
+                project.path.name: sha256_file(project.path),
+                **{name: sha256_file(project.directory / name) for name in staged.files},
+            },
+            parameters=as_scalars(where.parameters),
+            outputs=(*outputs.files, *outputs.directories),
+        ),
+        engine=EngineRecord(name=status.name, version=status.version, unenforced=status.unenforced),
+        image=ImageRecord(name=first.name, image_id=first.image_id, manifest=first.manifest),
+        host=this_host(),
+        deviations=tuple(deviations),
+        steps=ended.outcome.steps,
+        outputs={name: sha256_file(where.workspace / name) for name in made},
+    )
+
+
+def _notes(
+    prepared: Prepared, staged: Staged, status: EngineStatus, judged: Sequence[Judged]
+) -> list[str]:
+    notes = [*staged.notes, *prepared.notes, ALWAYS]
+    notes += [f"{status.name} cannot set a {what} on this host" for what in status.unenforced]
+    if any(one.status == "not understood" for one in judged):
+        notes.append("--skip-scenario GLOB leaves out what cannot be told here, and says so")
+    return notes
+
+
+def _raise_what_failed(report: ProjectReport, record: RunRecord, run_directory: Path) -> None:
+    for step in record.steps:
+        if not step.succeeded:
+            error = failure_of(step)
+            if error.hint and error.hint.startswith("resources:"):
+                error.hint = "kubernetes_memory_limit / kubernetes_job_timeout of that step"
+            raise error
+    if report.missing:
+        raise OutputMissingError(
+            f"the run left no {', '.join(report.missing)}, which reana.yaml declares as output",
+            place=str(run_directory / "workspace"),
+            hint=f"ls -R {run_directory / 'workspace'}",
+        )
+    if report.status == "nothing checked":
+        raise NothingToCompareError(
+            "the run has ended well, but the project declares no output and no test that was "
+            "checked",
+            place=report.specification,
+            hint="outputs: {files: […]}   # or tests: {files: […]}, in reana.yaml",
+        )

@@ -1,0 +1,108 @@
+"""What is remembered of a submission: `reana.json` in its run directory, never the token.
+
+It is written before each step that changes something on the server, so that a command that was
+cut off finds out what became of it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from reprun.errors import SpecificationError
+from reprun.files import write_atomically
+from reprun.runs.cell import Cell
+
+STATE = "reana.json"
+PROJECT = "project"
+SUFFIX = ".reana"
+Phase = Literal["named", "created", "uploaded", "started", "ended", "fetched"]
+PHASES: tuple[Phase, ...] = ("named", "created", "uploaded", "started", "ended", "fetched")
+
+
+class PlannedRule(BaseModel):
+    """What the record of a rule's job needs to know besides what REANA tells."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    command: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    threads: int
+    memory_mb: int | None
+
+
+class Submission(BaseModel):
+    """One workflow on a server."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    schema_version: Literal[1] = 1
+    server: str
+    name: str
+    """How we call it: unique, so that a lost answer to `create` can be looked for."""
+    workflow_id: str | None = None
+    workflow_name: str | None = None
+    """How the server calls it: the name with the run number."""
+    phase: Phase = "named"
+    status: str | None = None
+    """What the server said last."""
+    inputs: str
+    """Digest of all inputs of the cell that was sent."""
+    images: Mapping[str, str]
+    """What the cluster pulls, by digest, for each image of the cell."""
+    uploaded: tuple[str, ...] = ()
+    rules: Mapping[str, PlannedRule] = {}
+    changes: tuple[str, ...] = ()
+    created: dt.datetime
+    server_version: str = ""
+
+    @property
+    def remote(self) -> str:
+        """What to ask the server for."""
+        return self.workflow_id or self.name
+
+    @property
+    def label(self) -> str:
+        """What people see."""
+        return self.workflow_name or self.name
+
+    def reached(self, phase: Phase) -> bool:
+        """Tell whether a phase lies behind."""
+        return PHASES.index(self.phase) >= PHASES.index(phase)
+
+
+def write_submission(submission: Submission, run_directory: Path) -> None:
+    """Write it down."""
+    text = submission.model_dump_json(indent=1) + "\n"
+    write_atomically(run_directory / STATE, text.encode())
+
+
+def read_submission(run_directory: Path) -> Submission | None:
+    """Return what was submitted from here; None if nothing was.
+
+    Raises SpecificationError for a file that cannot be read: a run on the server may hang on it.
+    """
+    path = run_directory / STATE
+    try:
+        return Submission.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValidationError) as error:
+        raise SpecificationError(
+            f"cannot read what was submitted from here: {error}",
+            place=str(path),
+            hint=f"reprun reana list   # the server's list; then: rm {path}",
+        ) from error
+
+
+def new_name(cell: Cell) -> str:
+    """Return a name of our own for a workflow. REANA's must not hold a dot."""
+    parts = [cell.analysis.name, cell.run_directory.name.removesuffix(SUFFIX)]
+    name = "-".join(parts).replace(".", "-")
+    return f"{name}-{secrets.token_hex(4)}"

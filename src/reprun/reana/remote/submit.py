@@ -1,0 +1,534 @@
+"""From an analysis to the verdict, by way of a cluster: send, follow, fetch, judge.
+
+Each part looks first at what is already done, so a command that was cut off is typed again and
+goes on. `create` and `start` are sent once; what became of a lost answer is asked of the server.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from reprun.digests import short
+from reprun.documents.record import REPORT_HTML, REPORT_JSON, read_record, write_record
+from reprun.errors import (
+    EngineError,
+    IntegrityError,
+    InterruptedRunError,
+    OutputMissingError,
+    SpecificationError,
+    StepFailedError,
+)
+from reprun.progress import Progress
+from reprun.reana.remote.access import Token
+from reprun.reana.remote.client import Client, RemoteError
+from reprun.reana.remote.environment import client_python
+from reprun.reana.remote.export import (
+    DIGESTS,
+    SPECIFICATION,
+    Exported,
+    export_anew,
+    image_references,
+    read_digests,
+)
+from reprun.reana.remote.record import failed_job, jobs_of, record_of
+from reprun.reana.remote.server import check_server
+from reprun.reana.remote.submission import (
+    PROJECT,
+    SUFFIX,
+    PlannedRule,
+    Submission,
+    new_name,
+    read_submission,
+    write_submission,
+)
+from reprun.runs.cell import Cell, RunRequest, load_cell
+from reprun.runs.directory import alone
+from reprun.runs.run import RunOutcome, judge_cell, stored_report
+from reprun.store import collection as keeping
+from reprun.store.store import Store
+
+ENDED = ("finished", "failed", "stopped", "deleted")
+FIRST_POLL = 1.0
+SLOWEST_POLL = 10.0
+PATIENCE = 10
+"""How many times in a row a server that does not answer is asked again while following."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """Where to submit, and how to look there."""
+
+    address: str
+    token: Token
+    first_poll: float = FIRST_POLL
+    slowest_poll: float = SLOWEST_POLL
+
+
+@dataclass(frozen=True, slots=True)
+class SubmitRequest:
+    """What the user asked for."""
+
+    run: RunRequest
+    registry: str | None = None
+    images: Mapping[str, str] | None = None
+    again: bool = False
+    """Submit anew, whatever became of the last submission."""
+    follow: bool = False
+
+
+def remote_cell(request: RunRequest, store: Store) -> Cell:
+    """Return the cell with a run directory of its own, beside that of local runs."""
+    cell = load_cell(request, store, to_run=False)
+    place = cell.run_directory
+    return replace(cell, run_directory=place.with_name(place.name + SUFFIX))
+
+
+def prepare_export(
+    cell: Cell,
+    directory: Path,
+    registry: str | None,
+    images: Mapping[str, str] | None,
+    store: Store,
+    progress: Progress,
+) -> tuple[Exported, Any]:
+    """Write the project and let REANA's own code validate it; return it and its specification."""
+    unknown = set(images or {}) - {image.name for image in cell.images.values()}
+    if unknown:
+        raise SpecificationError(
+            f"--image {min(unknown)}: {cell.analysis.name} does not use it",
+            hint=f"reprun show {cell.analysis.name}",
+        )
+    references = image_references(cell.images.values(), cell.catalogue, images or {}, registry)
+    exported = export_anew(cell, directory, references, store, progress)
+    with Client(client_python(store, progress)) as validator:
+        return exported, validator.validate(exported.directory)
+
+
+@contextmanager
+def connected(remote: Remote, store: Store, progress: Progress) -> Iterator[Client]:
+    """Yield a client, once the server has shown that it is the one meant."""
+    check_server(remote.address)
+    with Client(client_python(store, progress), remote.address, remote.token) as client:
+        yield client
+
+
+def submit(
+    request: SubmitRequest, remote: Remote, store: Store, progress: Progress
+) -> RunOutcome | Submission:
+    """Send an analysis to REANA; with `follow` also wait for it, fetch and judge.
+
+    Raises what `reprun run` raises; StepFailedError with the end of the failing step's log.
+    """
+    cell = remote_cell(request.run, store)
+    with alone(cell.run_directory), keeping.hold(store, cell.data_digests()):
+        last = read_submission(cell.run_directory)
+        if (outcome := _done_before(request, cell, last)) is not None:
+            return outcome
+        with connected(remote, store, progress) as client:
+            version = client.check_version()
+            submission = _going_on(request, cell, last, remote, client, progress)
+            exported: Exported | None = None
+            specification: Any = None
+            if submission is None or not submission.reached("uploaded"):
+                directory = cell.run_directory / PROJECT
+                exported, specification = prepare_export(
+                    cell, directory, request.registry, request.images, store, progress
+                )
+                if submission is not None and submission.images != exported.images:
+                    progress.say(f"{submission.label} was made for other images; submitting anew")
+                    submission = None
+            if submission is None:
+                assert exported is not None
+                submission = _begin(cell, exported, remote, version)
+            keeper = _Keeper(submission, cell.run_directory)
+            if exported is not None:
+                _send(keeper, client, exported, specification, progress)
+            _start(keeper, client, progress)
+            if not request.follow:
+                return keeper.submission
+            try:
+                _follow(keeper, client, remote, progress)
+            except (KeyboardInterrupt, InterruptedRunError) as error:
+                raise InterruptedRunError(
+                    f"interrupted; {keeper.submission.label} goes on on {remote.address}",
+                    hint=f"reprun submit {cell.analysis.name} --follow   # goes on following",
+                ) from error
+            return _fetch_and_judge(keeper, cell, client, progress)
+
+
+def finish(request: RunRequest, remote: Remote, store: Store, progress: Progress) -> RunOutcome:
+    """Fetch what a workflow that has ended left, and judge it."""
+    cell = remote_cell(request, store)
+    with alone(cell.run_directory), connected(remote, store, progress) as client:
+        submission = submission_of(cell, remote)
+        if submission.inputs != cell.plan.inputs.digest:
+            # The record would name inputs that the cluster never saw.
+            raise SpecificationError(
+                f"{submission.label} was submitted with other inputs than those of now",
+                place=str(cell.run_directory),
+                hint=f"reprun submit {cell.analysis.name} --follow   # with the options of then",
+            )
+        keeper = _Keeper(submission, cell.run_directory)
+        status = str(client.status(submission.remote)["status"])
+        if status not in ENDED:
+            raise EngineError(
+                f"{submission.label} is {status}; its outputs are fetched when it has ended",
+                hint=f"reprun submit {cell.analysis.name} --follow   # waits for it",
+            )
+        keeper.note(phase="ended", status=status)
+        return _fetch_and_judge(keeper, cell, client, progress)
+
+
+def submission_of(cell: Cell, remote: Remote) -> Submission:
+    """Return what was submitted; raise SpecificationError where nothing was, or elsewhere."""
+    submission = read_submission(cell.run_directory)
+    if submission is None:
+        raise SpecificationError(
+            f"{cell.analysis.name} was not submitted from here",
+            place=str(cell.run_directory),
+            hint=f"reprun submit {cell.analysis.name}",
+        )
+    if submission.server != remote.address:
+        raise SpecificationError(
+            f"{submission.label} was submitted to {submission.server}, not to {remote.address}",
+            hint=f"--server {submission.server}",
+        )
+    return submission
+
+
+class _Keeper:
+    """The submission as it is now; each change is written before anything else happens."""
+
+    def __init__(self, submission: Submission, run_directory: Path) -> None:
+        self.submission = submission
+        self._place = run_directory
+        write_submission(submission, run_directory)
+
+    def note(self, **changes: Any) -> None:
+        self.submission = self.submission.model_copy(update=changes)
+        write_submission(self.submission, self._place)
+
+
+def _done_before(request: SubmitRequest, cell: Cell, last: Submission | None) -> RunOutcome | None:
+    """Return the verdict of the last submission if it still stands and nobody wants another."""
+    if request.again or last is None or last.phase != "fetched":
+        return None
+    record, report = read_record(cell.run_directory), stored_report(cell)
+    if record is None or report is None or last.inputs != cell.plan.inputs.digest:
+        return None
+    why = f"{last.label} has ended and nothing changed"
+    return RunOutcome(report, record, cell.run_directory, False, why, cell.lock_changes)
+
+
+def _going_on(
+    request: SubmitRequest,
+    cell: Cell,
+    last: Submission | None,
+    remote: Remote,
+    client: Client,
+    progress: Progress,
+) -> Submission | None:
+    """Return the submission to go on with; None where a new one is to be made.
+
+    Raises SpecificationError where one with other inputs, or elsewhere, may still run: nobody
+    would look after it any more.
+    """
+    if last is None or request.again or last.phase == "fetched":
+        return None
+    same = last.inputs == cell.plan.inputs.digest
+    if last.server != remote.address:
+        raise SpecificationError(
+            f"{last.label} was submitted to {last.server} and its outputs were not fetched",
+            hint=f"--server {last.server}   # or: --again, which leaves it there",
+        )
+    try:
+        status = str(client.status(last.remote)["status"])
+    except RemoteError as error:
+        if error.status != 404:
+            raise
+        # It never came into being (or was deleted): start from the beginning.
+        return last.model_copy(update={"phase": "named"}) if same and not last.workflow_id else None
+    if status in ("failed", "stopped", "deleted"):
+        progress.say(f"{last.label} is {status}; submitting anew")
+        return None
+    if not same:
+        if status in ("finished", "created"):
+            return None
+        raise SpecificationError(
+            f"{last.label} is {status} with other inputs than those of now",
+            hint=f"reprun reana stop {cell.analysis.name}   # or: --again, which leaves it there",
+        )
+    progress.say(f"going on with {last.label}, which is {status}")
+    if status != "created":
+        return last.model_copy(update={"phase": "started"}) if not last.reached("started") else last
+    return last
+
+
+def _begin(cell: Cell, exported: Exported, remote: Remote, version: str) -> Submission:
+    rules = {
+        step.rule: PlannedRule(
+            command=step.command,
+            inputs=step.inputs,
+            outputs=step.outputs,
+            threads=step.threads,
+            memory_mb=step.memory_mb,
+        )
+        for step in exported.steps
+    }
+    return Submission(
+        server=remote.address,
+        name=new_name(cell),
+        inputs=cell.plan.inputs.digest,
+        images=exported.images,
+        rules=rules,
+        changes=exported.changes,
+        created=dt.datetime.now(dt.UTC),
+        server_version=version,
+    )
+
+
+def _send(
+    keeper: _Keeper,
+    client: Client,
+    exported: Exported,
+    specification: Any,
+    progress: Progress,
+) -> None:
+    """Create the workflow if it is not there, and upload what is not there."""
+    if keeper.submission.workflow_id is None:
+        found = _created_before(keeper.submission, client)
+        if found is None:
+            try:
+                found = client.create(keeper.submission.name, specification)
+            except RemoteError as error:
+                # The answer may be what was lost, not the workflow.
+                found = _created_before(keeper.submission, client) if error.passes else None
+                if found is None:
+                    raise
+        keeper.note(workflow_id=found[0], workflow_name=found[1], phase="created")
+        progress.say(f"created {found[1]} on {keeper.submission.server}")
+    names = [SPECIFICATION, *exported.files]
+    sizes = {name: (exported.directory / name).stat().st_size for name in names}
+    with progress.task("uploading", sum(sizes.values())) as task:
+        for name in names:
+            if name not in keeper.submission.uploaded:
+                client.upload(keeper.submission.remote, exported.directory / name, name)
+                keeper.note(uploaded=(*keeper.submission.uploaded, name))
+            task.advance(sizes[name])
+    there = client.files(keeper.submission.remote)
+    for name, size in sizes.items():
+        if there.get(name) != size:
+            keeper.note(uploaded=tuple(x for x in keeper.submission.uploaded if x != name))
+            raise IntegrityError(
+                f"{name} has {size} bytes and the server holds {there.get(name, 'nothing')} of it",
+                hint="type the same command again: it is uploaded once more",
+            )
+    keeper.note(phase="uploaded")
+
+
+def _created_before(submission: Submission, client: Client) -> tuple[str, str] | None:
+    """Return id and name of a workflow of that name on the server."""
+    try:
+        found = client.status(submission.name)
+    except RemoteError as error:
+        if error.status == 404:
+            return None
+        raise
+    return str(found["id"]), str(found["name"])
+
+
+def _start(keeper: _Keeper, client: Client, progress: Progress) -> None:
+    """Start the workflow unless the server says that it is started."""
+    if keeper.submission.reached("started"):
+        return
+    remote = keeper.submission.remote
+    for last in (False, False, True):
+        status = str(client.status(remote)["status"])
+        if status != "created":
+            break
+        try:
+            client.start(remote)
+        except RemoteError as error:
+            # A lost answer, or one to a start of ours that was already taken: look before more.
+            if last or not (error.passes or error.status in (403, 409)):
+                raise
+            progress.say(f"note: {error.message}; looking whether it started")
+        else:
+            break
+    keeper.note(phase="started")
+    progress.say(f"started {keeper.submission.label}")
+
+
+def _follow(keeper: _Keeper, client: Client, remote: Remote, progress: Progress) -> None:
+    """Wait for the end; say what each step comes to."""
+    told: dict[str, str] = {}
+    pause, silent = remote.first_poll, 0
+    before = ""
+    with progress.task("running on REANA", None, "steps") as bar:
+        while True:
+            try:
+                found = client.status(keeper.submission.remote)
+            except RemoteError as error:
+                silent += 1
+                if not error.passes or silent >= PATIENCE:
+                    raise
+                progress.say(f"note: {error.message}; following goes on")
+                time.sleep(pause)
+                continue
+            silent = 0
+            status = str(found["status"])
+            if status != before:
+                progress.say(f"{keeper.submission.label} is {status}")
+                keeper.note(status=status)
+                before = status
+            logs = client.logs(keeper.submission.remote)
+            bar.advance(_tell(logs, told, keeper.submission, progress.say))
+            if status in ENDED:
+                keeper.note(phase="ended")
+                return
+            time.sleep(pause)
+            pause = min(pause * 1.5, remote.slowest_poll)
+
+
+def _tell(
+    logs: Mapping[str, Any],
+    told: dict[str, str],
+    submission: Submission,
+    say: Callable[[str], None],
+) -> int:
+    """Say which steps have another status than when they were last looked at."""
+    ended = 0
+    for job in jobs_of(logs):
+        if told.get(job.identity) == job.status:
+            continue
+        told[job.identity] = job.status
+        done = sum(status in ("finished", "failed", "stopped") for status in told.values())
+        ended += job.status in ("finished", "failed", "stopped")
+        say(f"[{done}/{len(submission.rules)}] {job.name} {job.status}")
+    return ended
+
+
+def _fetch_and_judge(keeper: _Keeper, cell: Cell, client: Client, progress: Progress) -> RunOutcome:
+    submission = keeper.submission
+    logs = client.logs(submission.remote)
+    status = submission.status or str(client.status(submission.remote)["status"])
+    logs_directory = cell.run_directory / "logs"
+    shutil.rmtree(logs_directory, ignore_errors=True)
+    logs_directory.mkdir(parents=True, exist_ok=True)
+    jobs = jobs_of(logs)
+    for job in jobs:
+        (cell.run_directory / job.log).write_text(job.text, encoding="utf-8")
+    (logs_directory / "engine.txt").write_text(
+        str(logs.get("workflow_logs") or ""), encoding="utf-8"
+    )
+    for name in (REPORT_JSON, REPORT_HTML):
+        # Until this run is judged there is no verdict: an old one would pass for its own.
+        (cell.run_directory / name).unlink(missing_ok=True)
+    if cell.workspace.exists():
+        shutil.rmtree(cell.workspace)
+    digests: Mapping[str, str] = {}
+    if status == "finished":
+        digests = _download(submission, cell, client, progress)
+    record = record_of(cell, submission, jobs, digests, status)
+    write_record(record, cell.run_directory)
+    if status != "finished":
+        keeper.note(phase="fetched", status=status)
+        raise _why_failed(cell, submission, jobs_of(logs), status, logs)
+    report = judge_cell(cell, record)
+    keeper.note(phase="fetched", status=status)
+    return RunOutcome(
+        report, record, cell.run_directory, True, "it was submitted", cell.lock_changes
+    )
+
+
+def _download(
+    submission: Submission, cell: Cell, client: Client, progress: Progress
+) -> Mapping[str, str]:
+    """Download the declared outputs and hold them against the digests made on the cluster."""
+    there = client.files(submission.remote)
+    wanted = (DIGESTS, *cell.plan.targets)
+    missing = [name for name in wanted if name not in there]
+    if missing:
+        raise OutputMissingError(
+            f"{submission.label} has ended well and left no {', '.join(missing)}",
+            hint=f"reprun reana logs {cell.analysis.name}",
+        )
+    arrivals = _Arrivals(client, submission.remote, there, cell.workspace)
+    with progress.task("downloading", sum(there[name] for name in wanted)) as task:
+        arrivals.read_digests(cell.plan.targets)
+        for name in cell.plan.targets:
+            if not arrivals.take(name):
+                # It, or the list of digests itself, was damaged on the way.
+                progress.say(f"note: {name} was damaged on its way; downloading it again")
+                arrivals.read_digests(cell.plan.targets)
+                if not arrivals.take(name):
+                    raise arrivals.damaged(name, cell.analysis.name)
+            task.advance(there[name])
+    return arrivals.digests
+
+
+class _Arrivals:
+    """Files as they arrive, held against the sizes and digests that the cluster tells."""
+
+    def __init__(
+        self, client: Client, remote: str, sizes: Mapping[str, int], workspace: Path
+    ) -> None:
+        self._client = client
+        self._remote = remote
+        self._sizes = sizes
+        self._workspace = workspace
+        self._expected: Mapping[str, str] = {}
+        self.digests: dict[str, str] = {}
+
+    def read_digests(self, needed: Sequence[str]) -> None:
+        """Fetch the list of digests; raise IntegrityError if it names not all that is needed."""
+        place = self._workspace / DIGESTS
+        self._client.download(self._remote, DIGESTS, place)
+        self._expected = read_digests(place.read_text(encoding="utf-8", errors="replace"))
+        if absent := [name for name in needed if name not in self._expected]:
+            raise IntegrityError(
+                f"{DIGESTS} of the cluster names no digest of {', '.join(absent)}",
+                place=str(place),
+            )
+
+    def take(self, name: str) -> bool:
+        """Fetch a file; remove it again and return False if it is not what the cluster has."""
+        target = self._workspace / name
+        got = self._client.download(self._remote, name, target)
+        self.digests[name] = got.sha256
+        if got.size == self._sizes[name] and got.sha256 == self._expected[name]:
+            return True
+        target.unlink()
+        return False
+
+    def damaged(self, name: str, analysis: str) -> IntegrityError:
+        """Return the error of a file that does not arrive whole."""
+        return IntegrityError(
+            f"{name} arrives with sha256 {short(self.digests[name])}, and on the cluster it has "
+            f"{short(self._expected[name])} and {self._sizes[name]} bytes",
+            hint=f"reprun reana fetch {analysis}   # once more",
+        )
+
+
+def _why_failed(
+    cell: Cell, submission: Submission, jobs: list[Any], status: str, logs: Mapping[str, Any]
+) -> Exception:
+    job = failed_job(jobs)
+    hint = f"reprun reana logs {cell.analysis.name}"
+    if status == "failed" and job is not None:
+        end = "".join(f"\n    {line}" for line in job.last_lines)
+        return StepFailedError(
+            f"step {job.name} failed on REANA ({submission.label}); the end of its log:{end}",
+            place=str(cell.run_directory / job.log),
+            hint=hint,
+        )
+    said = str(logs.get("workflow_logs") or "").splitlines()[-12:]
+    end = "".join(f"\n    {line}" for line in said if line.strip())
+    return StepFailedError(f"{submission.label} is {status}{':' if end else ''}{end}", hint=hint)

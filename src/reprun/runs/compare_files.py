@@ -1,0 +1,114 @@
+"""Two files compared on their own, with no analysis around them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from reprun.compare import Words, compare
+from reprun.compare.calibrate import calibrate
+from reprun.compare.select import refuse_nothing, renamed, selected
+from reprun.digests import sha256_file
+from reprun.documents.analysis import ComparisonRule
+from reprun.errors import SpecificationError
+from reprun.files import write_atomically
+from reprun.histograms import Source, open_objects
+from reprun.report import (
+    build_report,
+    render_html,
+)
+from reprun.report.calibration import calibration_json, calibration_text
+from reprun.report.model import AnalysisInfo, Report
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Two files to hold against each other, and how."""
+
+    monitored: Path
+    reference: Path
+    rules: Sequence[ComparisonRule] = ()
+    """Without one that matches, an object is compared exactly."""
+    match: Sequence[str] = ()
+    """Globs of the names to compare, as the monitored file has them; all if there is none."""
+    maps: Sequence[tuple[str, str]] = ()
+    """(name in the reference, name in the monitored file)."""
+    shared_events: bool = False
+
+
+def read_files(files: Files) -> tuple[Source, Source]:
+    """Open both files, rename and select.
+
+    Raises NothingToCompareError if a glob matches nothing on either side.
+    """
+    monitored = open_objects(files.monitored)
+    reference = renamed(open_objects(files.reference), files.maps)
+    names = list(monitored.names), list(reference.names)
+    # A table is called by its file; of two files that hold one each, which is meant is plain.
+    if names == ([files.monitored.stem], [files.reference.stem]):
+        reference = reference.taking({files.monitored.stem: files.reference.stem})
+    refuse_nothing(files.match, monitored, reference)
+    return selected(monitored, files.match), selected(reference, files.match)
+
+
+def compare_files(files: Files, *, html: Path | None = None, draw: bool = False) -> Report:
+    """Compare two files on their own; with `html`, also write the page there.
+
+    `draw` keeps the numbers of plots in the report, which the page needs anyway.
+    """
+    monitored, reference = read_files(files)
+    today = dt.datetime.now(dt.UTC).date()
+    names = names_apart(files.monitored, files.reference)
+    comparison = compare(
+        monitored,
+        reference,
+        files.rules,
+        today,
+        shared_events=files.shared_events,
+        words=Words.of_files(*names),
+        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1,
+    )
+    report = build_report(
+        comparison,
+        AnalysisInfo(name=names[0], title=f"{names[0]} against {names[1]}"),
+        provenance={
+            "monitored": str(files.monitored),
+            "monitored sha256": sha256_file(files.monitored),
+            "reference": str(files.reference),
+            "reference sha256": sha256_file(files.reference),
+        },
+        notes=_strangers(monitored, reference),
+        draw=draw or html is not None,
+    )
+    if html is not None:
+        write_atomically(html, render_html(report).encode())
+    return report
+
+
+def _strangers(monitored: Source, reference: Source) -> list[str]:
+    if set(monitored.names) & set(reference.names):
+        return []
+    return ["the files have no name in common; --map OLD=NEW says which objects belong together"]
+
+
+def names_apart(one: Path, other: Path) -> tuple[str, str]:
+    """Return what two files are called: their names, with directories where those are equal."""
+    parts = one.parts, other.parts
+    for size in range(1, max(map(len, parts)) + 1):
+        names = ["/".join(each[-size:]) for each in parts]
+        if names[0] != names[1]:
+            return names[0], names[1]
+    return one.name, f"{other.name} (again)"
+
+
+def calibrate_files(files: Files, toys: int, output_format: str) -> str:
+    """Return what toys from the reference say of the rules, as text or JSON."""
+    if output_format not in ("text", "json"):
+        raise SpecificationError("a calibration is printed as text or json")
+    _, reference = read_files(files)
+    today = dt.datetime.now(dt.UTC).date()
+    found = calibrate(reference.only(reference.names), files.rules, today, toys)
+    return calibration_text(found) if output_format == "text" else calibration_json(found)

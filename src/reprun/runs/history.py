@@ -1,0 +1,97 @@
+"""What the last run of each variant left behind."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reprun.documents.analysis import Analysis, load_analysis
+from reprun.documents.record import RECORD, REPORT_JSON, read_record
+from reprun.errors import OutputMissingError, ReprunError
+from reprun.project import Project
+from reprun.report.model import read_report
+
+
+@dataclass(frozen=True, slots=True)
+class LastRun:
+    """What came of a variant's last run here."""
+
+    verdict: str
+    cell: str
+    """Its directory below results/<analysis>; empty where it did not run."""
+    tier: str | None = None
+    finished: dt.datetime | None = None
+
+    @property
+    def brief(self) -> str:
+        """The verdict, and the part of the events that it holds for."""
+        return f"{self.verdict} ({self.tier})" if self.tier else self.verdict
+
+    def __str__(self) -> str:
+        """Return the verdict with the cell that it is of."""
+        return f"{self.verdict} ({self.cell})" if self.cell else self.verdict
+
+
+def last_runs(analysis: Analysis, results: Path) -> dict[str, LastRun]:
+    """Return what came of the last run here of each variant, on whichever data."""
+    found = {name: LastRun("not run here", "") for name in analysis.variants}
+    for path in sorted((results / analysis.name).glob(f"*/{RECORD}")):
+        record = read_record(path.parent)
+        if record is None or record.variant not in found:
+            continue
+        before = found[record.variant].finished
+        if before is None or record.finished > before:
+            verdict = _verdict(path.parent) if record.status == "finished" else record.status
+            found[record.variant] = LastRun(verdict, path.parent.name, record.tier, record.finished)
+    return found
+
+
+def _verdict(run_directory: Path) -> str:
+    path = run_directory / REPORT_JSON
+    try:
+        return read_report(path.read_text(encoding="utf-8"), str(path)).status
+    except (OSError, OutputMissingError):
+        return "no reference"
+
+
+def listed(results: Path) -> list[dict[str, Any]]:
+    """Return one row for each analysis: name, title, experiment, variants, last verdicts.
+
+    `verdict` is that of the last run of all, `verdicts` has one for each variant.
+    """
+    project = Project.find()
+    rows: list[dict[str, Any]] = []
+    for name in project.analysis_names():
+        try:
+            analysis = load_analysis(project.analyses / name)
+        except ReprunError as error:
+            rows.append({"name": name, "title": error.message, "verdict": "cannot be read"})
+            continue
+        runs = last_runs(analysis, results)
+        ran = [run for run in runs.values() if run.finished is not None]
+        last = max(ran, key=lambda run: str(run.finished), default=LastRun("not run here", ""))
+        rows.append(
+            {
+                "name": name,
+                "title": analysis.title,
+                "experiment": analysis.experiment,
+                "level": analysis.dphep_level,
+                "variants": ", ".join(analysis.variants),
+                "datasets": ", ".join(analysis.datasets),
+                "verdict": str(last),
+                "verdicts": {variant: run.brief for variant, run in runs.items()},
+            }
+        )
+    return rows
+
+
+def analysis_document(analysis: Analysis, directory: Path, results: Path) -> dict[str, Any]:
+    """Return an analysis as JSON has it: analysis.yaml with its manifests, and its verdicts."""
+    runs = last_runs(analysis, results)
+    return {
+        **analysis.model_dump(mode="json", exclude_none=True),
+        "directory": str(directory),
+        "verdicts": {variant: run.brief for variant, run in runs.items()},
+    }

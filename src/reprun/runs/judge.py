@@ -1,0 +1,191 @@
+"""The outputs of a run held against the reference: one report, written as JSON and HTML."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from reprun.compare import Comparison, compare
+from reprun.compare.drift import FirstDrift, first_drift
+from reprun.conditions.changes import changes
+from reprun.conditions.snapshot import Snapshot
+from reprun.documents.analysis import Analysis, Tier
+from reprun.documents.record import JUDGED_BY, REPORT_HTML, REPORT_JSON, RunRecord
+from reprun.errors import NothingToCompareError
+from reprun.files import write_atomically
+from reprun.histograms import Table, read_all
+from reprun.histograms.files import file_of
+from reprun.report import (
+    build_report,
+    read_pictures,
+    render_html,
+    report_json,
+    table_to_show,
+)
+from reprun.report.model import AnalysisInfo, Plot, Report, StepUsage
+from reprun.runs.reference import Blessing, causes, load_reference, read_blessing
+from reprun.store.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """Where the outputs of a run lie and what they are held against."""
+
+    analysis: Analysis
+    tier: Tier | None
+    workspace: Path
+    run_directory: Path
+    reference: Path
+    judged_by: str
+    """Digest of everything besides the outputs that decides the verdict."""
+    snapshots: Mapping[Path, Snapshot] = field(default_factory=dict)
+    """The conditions of the run, by their directory."""
+    store: Store | None = None
+    """Where tables lie as they were, to tell which of their rows changed."""
+
+
+def judge(outputs: Outputs, record: RunRecord) -> Report:
+    """Compare, and write `report.json` and `report.html` into the run directory.
+
+    Raises OutputMissingError for an output or reference that is missing or unreadable and
+    NothingToCompareError when there is nothing to compare.
+    """
+    declared = outputs.analysis.outputs
+    monitored = read_all(
+        [outputs.workspace / path for path in (*declared.histograms, *declared.tables)],
+        outputs.workspace,
+    )
+    try:
+        reference = load_reference(outputs.reference)
+    except NothingToCompareError as error:
+        raise NothingToCompareError(
+            f"the run has ended well and its outputs are in {outputs.workspace}, "
+            "but there is no reference yet to compare them with",
+            place=error.place,
+            hint=f'reprun bless {outputs.analysis.name}{_which(outputs, record)} --reason "…"'
+            "   # once you trust them",
+        ) from error
+    today = dt.datetime.now(dt.UTC).date()
+    blessing = read_blessing(outputs.reference)
+    shared = _same_events(outputs.analysis, record, blessing)
+    comparison = compare(
+        monitored, reference, outputs.analysis.compare, today, shared_events=shared
+    )
+    changed = causes(blessing, record.variant, record.inputs, outputs.reference)
+    if blessing is not None and outputs.store is not None:
+        then, now = blessing.inputs.conditions, record.inputs.conditions
+        since = f"since the reference was blessed on {blessing.date}, "
+        changed += [since + what for what in changes(then, now, outputs.snapshots, outputs.store)]
+    report = build_report(
+        comparison,
+        _analysis_info(outputs, record),
+        # Where the numbers agree all the same, what changed is worth knowing but no cause.
+        causes=() if comparison.reproduced else changed,
+        first_drift=_first_drift(outputs, record, comparison),
+        tables=[table_to_show(found) for found in monitored.values() if isinstance(found, Table)],
+        plots=[
+            Plot(path=str((outputs.workspace / path).relative_to(outputs.run_directory)))
+            for path in declared.plots
+        ],
+        steps=[
+            StepUsage(
+                name=step.rule,
+                wall_seconds=step.wall_seconds,
+                cpu_seconds=step.cpu_seconds,
+                memory_bytes=step.peak_memory_bytes,
+                exit_code=step.exit_code,
+                image=step.image,
+            )
+            for step in record.steps
+        ],
+        provenance=_provenance(record, outputs.judged_by),
+        citations=outputs.analysis.citations,
+        notes=_deviations(record) + (changed if comparison.reproduced else []),
+    )
+    html = render_html(report, read_pictures(report, outputs.run_directory))
+    write_atomically(outputs.run_directory / REPORT_HTML, html.encode())
+    write_atomically(outputs.run_directory / REPORT_JSON, report_json(report).encode())
+    return report
+
+
+def _first_drift(outputs: Outputs, record: RunRecord, comparison: Comparison) -> FirstDrift | None:
+    """Return where the drift begins, by the files of what failed and the steps that made them."""
+    declared = outputs.analysis.outputs
+    files = [outputs.workspace / path for path in (*declared.histograms, *declared.tables)]
+    passes: dict[str, bool] = {}
+    for item in comparison.items:
+        path = file_of(item.name, files, outputs.workspace)
+        if path is not None:
+            name = path.relative_to(outputs.workspace).as_posix()
+            passes[name] = item.verdict.passes and passes.get(name, True)
+    return first_drift(record.steps, passes)
+
+
+def _which(outputs: Outputs, record: RunRecord) -> str:
+    """Return the options that name this run to another command."""
+    analysis, options = outputs.analysis, ""
+    if record.variant != analysis.variant(None)[0]:
+        options += f" --variant {record.variant}"
+    default = analysis.dataset(None)
+    if record.dataset is not None and default is not None and record.dataset != default[0]:
+        options += f" --data {record.dataset}"
+    return options + (f" {outputs.tier.option}" if outputs.tier else "")
+
+
+def _same_events(analysis: Analysis, record: RunRecord, blessing: Blessing | None) -> bool:
+    """Tell whether run and reference hold the same events, so that statistics excuse nothing.
+
+    They do on the same data and, where events are generated, from the same seeds. Without a
+    blessing nobody knows: the strict side.
+    """
+    now = record.inputs
+    if not now.datasets and not analysis.seeds:
+        return False
+    if blessing is None:
+        return True
+    then = blessing.inputs
+    seeds = all(then.parameters.get(name) == now.parameters.get(name) for name in analysis.seeds)
+    return then.datasets == now.datasets and seeds
+
+
+def _analysis_info(outputs: Outputs, record: RunRecord) -> AnalysisInfo:
+    analysis = outputs.analysis
+    return AnalysisInfo(
+        name=analysis.name,
+        title=analysis.title,
+        experiment=analysis.experiment,
+        variant=record.variant,
+        image=record.image.name,
+        image_digest=record.image.image_id,
+        dataset=record.dataset or "",
+        tier=str(outputs.tier) if outputs.tier else "",
+    )
+
+
+def _provenance(record: RunRecord, judged_by: str) -> dict[str, str | int | float]:
+    return {
+        "started": record.started.isoformat(timespec="seconds"),
+        "wall seconds": round(record.wall_seconds, 2),
+        "image ID": record.image.image_id,
+        "image manifest": record.image.manifest,
+        "engine": f"{record.engine.name} {record.engine.version}",
+        "reprun": record.reprun_version,
+        "snakemake": record.snakemake_version,
+        "inputs": record.inputs.digest,
+        **{
+            f"data {path}": digest
+            for files in record.inputs.datasets.values()
+            for path, digest in files.items()
+        },
+        **{f"code {path}": digest for path, digest in record.inputs.code.items()},
+        "host": f"{record.host.system}, kernel {record.host.kernel}",
+        "processor": f"{record.host.cpu}, {record.host.cores} cores",
+        JUDGED_BY: judged_by,
+    }
+
+
+def _deviations(record: RunRecord) -> list[str]:
+    weak = [f"{record.engine.name} did not enforce: {what}" for what in record.engine.unenforced]
+    return [*record.deviations, *weak]

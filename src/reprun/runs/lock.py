@@ -1,0 +1,274 @@
+"""`analysis.lock`: every digest an analysis was blessed with, in one committed file.
+
+`run` refuses what differs from it, naming the file and both digests, unless the user says
+that the change is meant (`--update-lock`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from reprun.conditions.changes import rows_told
+from reprun.conditions.snapshot import (
+    Kind,
+    Snapshot,
+    find_snapshots,
+    load_snapshot,
+    snapshot_directory,
+)
+from reprun.digests import canonical_json, sha256_bytes, sha256_file, sha256_tree, short
+from reprun.documents.analysis import Analysis
+from reprun.errors import IntegrityError, OutputMissingError, SpecificationError
+from reprun.files import write_atomically
+from reprun.images.catalogue.catalogue import Catalogue
+from reprun.project import Project
+from reprun.store.store import Store
+
+LOCK = "analysis.lock"
+NOT_CODE = ("__pycache__", ".snakemake")
+CONFIGURATION = "config.yaml"
+NOT_PINNED = "not pinned"
+
+
+class SnapshotLock(BaseModel):
+    """A locked snapshot of conditions."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Kind
+    files: Mapping[str, str]
+    """sha256 by path; `snapshot.toml` stands for what is no file: global tag, mount, revision."""
+
+
+class AnalysisLock(BaseModel):
+    """Digests by part: what may decide the result and the verdict."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    schema_version: Literal[1] = 1
+    analysis: str
+    images: Mapping[str, str]
+    """Image ID by image name."""
+    datasets: Mapping[str, Mapping[str, str]]
+    """sha256 by dataset and path."""
+    conditions: Mapping[str, SnapshotLock] = {}
+    """Snapshots by name."""
+    code: Mapping[str, str]
+    """sha256 by path: Snakefiles, config.yaml and the code directories."""
+    specification: Mapping[str, str]
+    """Digest of the parts of analysis.yaml that decide: parameters, outputs, compare."""
+    reference: Mapping[str, str]
+    """sha256 by path of the reference files."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One locked thing that is no longer what it was; None means absent."""
+
+    part: str
+    name: str
+    before: str | None
+    now: str | None
+    told: str = ""
+    """Of a table: which rows changed, or how to see it."""
+
+    def __str__(self) -> str:
+        """Name the thing and both digests."""
+        if self.before is None:
+            return f"{self.part}: {self.name} is new ({short(self.now or '')})"
+        if self.now is None:
+            return f"{self.part}: {self.name} is gone (was {short(self.before)})"
+        digests = f"({short(self.before)} → {short(self.now)})"
+        return f"{self.part}: {self.name} changed {digests}{self.told}"
+
+
+def code_files(analysis: Analysis, directory: Path) -> dict[str, str]:
+    """Return `{path: sha256}` of all code: Snakefiles, config.yaml, code files and trees."""
+    snakefiles = {analysis.snakefile}
+    snakefiles |= {v.snakefile for v in analysis.variants.values() if v.snakefile}
+    names = [*sorted(snakefiles), *analysis.code]
+    if (directory / CONFIGURATION).is_file():
+        names.append(CONFIGURATION)
+    found: dict[str, str] = {}
+    for name in names:
+        path = directory / name
+        if path.is_dir():
+            inner = sha256_tree(path, skip=NOT_CODE)
+            found |= {f"{name}/{below}": digest for below, digest in inner.items()}
+        elif path.is_file():
+            found[name] = sha256_file(path)
+        else:
+            raise SpecificationError(
+                f"analysis.yaml names {name}, which does not exist", place=str(path)
+            )
+    return dict(sorted(found.items()))
+
+
+def snapshots_of(directory: Path, names: Iterable[str]) -> dict[Path, Snapshot]:
+    """Return the snapshots called so by their directories: the analysis's own, the project's."""
+    wanted = tuple(names)
+    if not wanted:
+        return {}
+    known = find_snapshots(directory, Project.find(directory).root)
+    found = (snapshot_directory(name, known) for name in wanted)
+    return {path: load_snapshot(path) for path in found}
+
+
+def compute_lock(analysis: Analysis, directory: Path, catalogue: Catalogue) -> AnalysisLock:
+    """Return the lock as everything stands now."""
+    images = sorted(
+        {name for variant in analysis.variants.values() for name in variant.all_images.values()}
+    )
+    # Without defaults: a field that a later version adds changes no lock of today.
+    decides: dict[str, Any] = analysis.model_dump(
+        mode="json",
+        include={"parameters", "outputs", "compare", "variants", "references", "seeds"},
+        exclude_defaults=True,
+    )
+    return AnalysisLock(
+        analysis=analysis.name,
+        images={name: _image_id(name, catalogue) for name in images},
+        datasets={
+            name: {file.path: file.digest for file in dataset.files}
+            for name, dataset in analysis.datasets.items()
+        },
+        conditions={
+            snapshot.name: SnapshotLock(kind=snapshot.kind, files=snapshot.digests())
+            for snapshot in snapshots_of(directory, analysis.all_conditions).values()
+        },
+        code=code_files(analysis, directory),
+        specification={
+            name: sha256_bytes(canonical_json(value)) for name, value in decides.items()
+        },
+        reference=_references(analysis, directory),
+    )
+
+
+def _image_id(name: str, catalogue: Catalogue) -> str:
+    """Return an image's ID; an external image that was never brought here has none to lock."""
+    if catalogue.is_external(name) and not catalogue.external(name).lock_place.is_file():
+        return NOT_PINNED
+    return catalogue.locked(name).image_id
+
+
+def _references(analysis: Analysis, directory: Path) -> dict[str, str]:
+    """Return sha256 by path; paths below `reference` stand without it."""
+    found: dict[str, str] = {}
+    for name in analysis.all_references:
+        inside = name != analysis.reference and name.startswith(f"{analysis.reference}/")
+        if (directory / name).is_dir() and not inside:
+            prefix = "" if name == analysis.reference else f"{name}/"
+            files = sha256_tree(directory / name)
+            found |= {f"{prefix}{path}": digest for path, digest in files.items()}
+    return found
+
+
+def read_lock(directory: Path) -> AnalysisLock | None:
+    """Return the committed lock, or None if there is none yet."""
+    path = directory / LOCK
+    try:
+        return AnalysisLock.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValidationError) as error:
+        raise SpecificationError(
+            f"{LOCK} cannot be read: {error}", place=str(path), hint=f"git checkout -- {path}"
+        ) from error
+
+
+def write_lock(lock: AnalysisLock, directory: Path) -> None:
+    """Write the lock with one digest a line, so that a diff names what changed."""
+    document = lock.model_dump(mode="json")
+    if not lock.conditions:
+        del document["conditions"]
+    text = json.dumps(document, indent=1, sort_keys=True) + "\n"
+    write_atomically(directory / LOCK, text.encode())
+
+
+def differences(before: AnalysisLock, now: AnalysisLock) -> list[Difference]:
+    """Return what differs, part by part, in a stable order."""
+    flat_before, flat_now = _flat(before), _flat(now)
+    keys = sorted(flat_before.keys() | flat_now.keys())
+    return [
+        Difference(part, name, flat_before.get((part, name)), flat_now.get((part, name)))
+        for part, name in keys
+        if flat_before.get((part, name)) != flat_now.get((part, name))
+    ]
+
+
+def _flat(lock: AnalysisLock) -> dict[tuple[str, str], str]:
+    flat = {("image", name): digest for name, digest in lock.images.items()}
+    for dataset, files in lock.datasets.items():
+        flat |= {(f"dataset {dataset}", path): digest for path, digest in files.items()}
+    for name, snapshot in lock.conditions.items():
+        # A table scales simulated samples: what changes in it is metadata, no calibration.
+        part = "metadata" if snapshot.kind == "table" else "conditions"
+        flat |= {(f"{part} {name}", path): digest for path, digest in snapshot.files.items()}
+    flat |= {("code", path): digest for path, digest in lock.code.items()}
+    flat |= {("analysis.yaml", name): digest for name, digest in lock.specification.items()}
+    flat["analysis.yaml", "name"] = lock.analysis
+    flat |= {("reference", path): digest for path, digest in lock.reference.items()}
+    return flat
+
+
+def _told(
+    difference: Difference, snapshots: Mapping[Path, Snapshot], store: Store | None
+) -> Difference:
+    """Add to a table that changed which of its rows did."""
+    part, _, name = difference.part.partition(" ")
+    if part != "metadata" or store is None or difference.before is None or difference.now is None:
+        return difference
+    for directory, snapshot in snapshots.items():
+        if snapshot.name == name:
+            told = rows_told(snapshot, directory, difference.name, difference.before, store)
+            return replace(difference, told=told)
+    return difference
+
+
+def enforce_lock(
+    analysis: Analysis,
+    directory: Path,
+    catalogue: Catalogue,
+    *,
+    update: bool,
+    store: Store | None = None,
+) -> tuple[AnalysisLock, list[Difference]]:
+    """Return the lock as everything stands now, and what in it differs from the committed one.
+
+    Writes nothing: with `update` the caller writes the lock once the change has proved to run.
+    With a store, where tables are kept as they were locked, it also tells the rows that changed.
+    Raises IntegrityError naming every difference when the lock is violated and `update` is
+    not set, and SpecificationError when there is no lock yet.
+    """
+    committed = read_lock(directory)
+    now = compute_lock(analysis, directory, catalogue)
+    if committed is None:
+        if not update:
+            raise SpecificationError(
+                f"{analysis.name} has no {LOCK} yet",
+                place=str(directory / LOCK),
+                hint=f"reprun lock {analysis.name}",
+            )
+        return now, []
+    if not now.reference and committed.reference:
+        raise OutputMissingError(
+            f"the reference of {analysis.name} is missing",
+            place=str(directory / analysis.reference),
+            hint=f"git checkout -- {directory / analysis.reference}",
+        )
+    snapshots = snapshots_of(directory, analysis.all_conditions)
+    changed = [_told(each, snapshots, store) for each in differences(committed, now)]
+    if changed and not update:
+        listed = "".join(f"\n    {difference}" for difference in changed)
+        raise IntegrityError(
+            f"{analysis.name} differs from its lock:{listed}",
+            place=str(directory / LOCK),
+            hint=f"reprun run {analysis.name} --update-lock   # if the change is meant",
+        )
+    return now, changed

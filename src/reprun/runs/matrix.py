@@ -1,0 +1,279 @@
+"""The preservation matrix: every analysis in every variant, in one Snakemake, each judged."""
+
+from __future__ import annotations
+
+import datetime as dt
+import fnmatch
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from reprun import __version__
+from reprun.documents.analysis import load_analysis
+from reprun.documents.record import REPORT_HTML, RunRecord, read_record
+from reprun.engines.base import EngineStatus
+from reprun.engines.choose import EngineName
+from reprun.errors import (
+    EngineError,
+    ImageNotHereError,
+    InputsGoneError,
+    InterruptedRunError,
+    ReprunError,
+    SpecificationError,
+    did_you_mean,
+)
+from reprun.files import write_atomically
+from reprun.progress import Progress
+from reprun.project import Project
+from reprun.report.matrix import (
+    CellReport,
+    MatrixReport,
+    matrix_html,
+    matrix_json,
+    matrix_sentence,
+)
+from reprun.report.model import Report
+from reprun.runs.cell import Cell, RunRequest, load_cell, with_images
+from reprun.runs.directory import alone
+from reprun.runs.run import judge_cell, ready_engine, stored_report
+from reprun.runs.workspace import Prepared, decide, finish, prepare_workspace
+from reprun.store import collection as keeping
+from reprun.store.store import Store
+from reprun.workflow.snakemake import WorkflowOutcome, run_workflows
+
+HOME = "matrix"
+PAGE = "index.html"
+DOCUMENT = "matrix.json"
+CANNOT_RUN_HERE = (ImageNotHereError, InputsGoneError)
+
+
+@dataclass(frozen=True, slots=True)
+class MatrixRequest:
+    """What the user asked for."""
+
+    cells: Sequence[str] = ()
+    """Globs of `analysis` or `analysis/variant`; all if there is none."""
+    engine: EngineName | Literal["auto"] = "auto"
+    cores: int | None = None
+    results: Path = Path("results")
+    again: bool = False
+    relock_images: bool = False
+
+
+@dataclass(slots=True)
+class _Slot:
+    """One cell on its way through the matrix."""
+
+    analysis: str
+    variant: str
+    image: str
+    title: str = ""
+    request: RunRequest = field(default_factory=lambda: RunRequest(""))
+    cell: Cell | None = None
+    prepared: Prepared | None = None
+    record: RunRecord | None = None
+    report: Report | None = None
+    error: ReprunError | None = None
+
+    @property
+    def name(self) -> str:
+        return f"{self.analysis}/{self.variant}"
+
+
+def run_matrix(request: MatrixRequest, store: Store, progress: Progress) -> MatrixReport:
+    """Run every cell as far as anything has changed, judge each, and write the page.
+
+    One cell that fails, or cannot run here, hides no other: its error is in its place. Raises
+    EngineError when no engine works at all, SpecificationError when a glob matches no cell, and
+    InterruptedRunError when the user stops it; what has finished is kept.
+    """
+    started = dt.datetime.now(dt.UTC)
+    slots = list(_chosen(request))
+    with ExitStack() as held:
+        for slot in slots:
+            with _errors_stay_in(slot):
+                _load(slot, request, held, store, progress)
+        waiting = [slot for slot in slots if slot.cell and not slot.record and not slot.error]
+        if waiting:
+            _run(waiting, request, held, store, progress)
+        for slot in slots:
+            if slot.cell and slot.record and not slot.report:
+                with _errors_stay_in(slot):
+                    slot.report = judge_cell(slot.cell, slot.record)
+    home = (request.results / HOME).resolve()
+    cells = tuple(_report(slot, home) for slot in slots)
+    matrix = MatrixReport(
+        generator=f"reprun {__version__}",
+        started=started,
+        wall_seconds=(dt.datetime.now(dt.UTC) - started).total_seconds(),
+        sentence=matrix_sentence(cells),
+        cells=cells,
+    )
+    home.mkdir(parents=True, exist_ok=True)
+    write_atomically(home / DOCUMENT, matrix_json(matrix).encode())
+    write_atomically(home / PAGE, matrix_html(matrix).encode())
+    return matrix
+
+
+def exit_code(matrix: MatrixReport) -> int:
+    """Return the program's: 0 where all that could run is reproduced, and something could."""
+    failed = [cell.exit_code for cell in matrix.cells if cell.state == "failed"]
+    if failed:
+        return max(failed)
+    if matrix.count("not reproduced"):
+        return 1
+    return 0 if matrix.count("reproduced") else 5
+
+
+def _chosen(request: MatrixRequest) -> Iterator[_Slot]:
+    """Yield the cells asked for. Raises SpecificationError for a glob that matches none."""
+    project = Project.find()
+    slots: list[_Slot] = []
+    for name in project.analysis_names():
+        try:
+            analysis = load_analysis(project.analyses / name)
+        except ReprunError as error:
+            slots.append(_Slot(name, "?", "?", error=error))
+            continue
+        for variant, chosen in analysis.variants.items():
+            asked = RunRequest(
+                name,
+                variant=variant,
+                engine=request.engine,
+                cores=request.cores,
+                results=request.results,
+                again=request.again,
+                relock_images=request.relock_images,
+            )
+            slots.append(_Slot(name, variant, chosen.image, analysis.title, asked))
+    for glob in request.cells:
+        if not any(_matches(slot, glob) for slot in slots):
+            known = {slot.analysis for slot in slots} | {slot.name for slot in slots}
+            raise SpecificationError(
+                f"no cell of the matrix is called '{glob}'.{did_you_mean(glob, known)}",
+                hint="reprun list",
+            )
+    for slot in slots:
+        if not request.cells or any(_matches(slot, glob) for glob in request.cells):
+            yield slot
+
+
+def _matches(slot: _Slot, glob: str) -> bool:
+    return fnmatch.fnmatchcase(slot.name, glob) or fnmatch.fnmatchcase(slot.analysis, glob)
+
+
+class _errors_stay_in:  # noqa: N801 - reads as what it does
+    """A block whose error belongs to one cell and ends none of the others."""
+
+    def __init__(self, slot: _Slot) -> None:
+        self._slot = slot
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        if isinstance(error, ReprunError) and not isinstance(
+            error, InterruptedRunError | EngineError
+        ):
+            self._slot.error = error
+            return True
+        return False
+
+
+def _load(
+    slot: _Slot, request: MatrixRequest, held: ExitStack, store: Store, progress: Progress
+) -> None:
+    """Load a cell, hold its run directory and take over a result that still stands."""
+    cell = load_cell(slot.request, store)
+    held.enter_context(alone(cell.run_directory))
+    cell = with_images(cell, slot.request, store, progress)
+    last = read_record(cell.run_directory)
+    if decide(cell, last, again=request.again).nothing:
+        slot.record = last
+        slot.report = stored_report(cell)
+    slot.cell = cell
+
+
+def _run(
+    waiting: Sequence[_Slot],
+    request: MatrixRequest,
+    held: ExitStack,
+    store: Store,
+    progress: Progress,
+) -> None:
+    """Prepare the cells, run them in one Snakemake and record what came of each."""
+    cells = [slot.cell for slot in waiting if slot.cell]
+    images = [image for cell in cells for image in cell.images.values()]
+    status = ready_engine(request.engine, images, store, progress)
+    cores = request.cores or len(os.sched_getaffinity(0))
+    for slot in waiting:
+        with _errors_stay_in(slot):
+            assert slot.cell is not None
+            held.enter_context(keeping.hold(store, slot.cell.data_digests()))
+            last = read_record(slot.cell.run_directory)
+            again = decide(slot.cell, last, again=request.again)
+            slot.prepared = prepare_workspace(
+                slot.cell, last, again, status, cores, store, progress
+            )
+    ready = {slot.name: slot.prepared for slot in waiting if slot.prepared and not slot.error}
+    if not ready:
+        return
+    workflows = {name: prepared.workflow for name, prepared in ready.items()}
+    outcomes = run_workflows(workflows, request.results.resolve(), progress)
+    _finish([slot for slot in waiting if slot.name in ready], outcomes, status)
+
+
+def _finish(
+    slots: Sequence[_Slot], outcomes: Mapping[str, WorkflowOutcome], status: EngineStatus
+) -> None:
+    interrupted: InterruptedRunError | None = None
+    for slot in slots:
+        assert slot.prepared is not None
+        try:
+            with _errors_stay_in(slot):
+                slot.record = finish(slot.prepared, status, outcomes[slot.name])
+        except InterruptedRunError as error:
+            interrupted = error
+    if interrupted is not None:
+        raise interrupted
+
+
+def _report(slot: _Slot, home: Path) -> CellReport:
+    """Return a cell as the report shows it."""
+    error, report = slot.error, slot.report
+    cell = CellReport(
+        analysis=slot.analysis,
+        title=slot.title,
+        variant=slot.variant,
+        image=slot.image,
+        dataset=slot.cell.plan.dataset if slot.cell else None,
+        state="failed",
+        sentence="",
+        exit_code=0,
+        ran=slot.prepared is not None,
+        step_seconds=sum(step.wall_seconds for step in slot.record.steps) if slot.record else None,
+    )
+    if error is not None:
+        return cell.model_copy(
+            update={
+                "state": "not run" if isinstance(error, CANNOT_RUN_HERE) else "failed",
+                "sentence": error.message,
+                "hint": error.hint,
+                "exit_code": error.exit_code,
+            }
+        )
+    assert report is not None
+    assert slot.cell is not None
+    page = slot.cell.run_directory / REPORT_HTML
+    return cell.model_copy(
+        update={
+            "state": report.status,
+            "sentence": report.sentence,
+            "exit_code": 0 if report.reproduced else 1,
+            "report": os.path.relpath(page, home),
+            "hint": None if report.reproduced else f"xdg-open {page}",
+        }
+    )

@@ -1,0 +1,178 @@
+"""Specification and lock turned into what a backend runs. Pure: reads no file, starts nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from reprun.digests import canonical_json
+from reprun.documents.analysis import Analysis, Tier
+from reprun.documents.reading import Scalar
+from reprun.documents.record import Inputs, RunRecord
+from reprun.errors import SpecificationError, did_you_mean
+from reprun.images.model import Image
+from reprun.runs.lock import AnalysisLock
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One analysis in one image on one dataset."""
+
+    analysis: Analysis
+    variant: str
+    dataset: str | None
+    tier: Tier | None
+    """The part of the events it runs on; None for all."""
+    snakefile: str
+    config: Mapping[str, Scalar]
+    """Snakemake's configuration: the parameters, the image by digest, the dataset's name."""
+    targets: tuple[str, ...]
+    inputs: Inputs
+
+
+def make_plan(
+    analysis: Analysis,
+    lock: AnalysisLock,
+    images: Mapping[str, Image],
+    *,
+    variant: str | None = None,
+    dataset: str | None = None,
+    parameters: Mapping[str, Scalar] | None = None,
+    tier: Tier | None = None,
+) -> Plan:
+    """Return the plan; a parameter on the command line wins over the variant's, that over the
+    analysis's own. `images` holds each image by its entry in the configuration.
+    """
+    variant_name, chosen = analysis.variant(variant)
+    declared = {**analysis.parameters, **chosen.parameters}
+    for name in parameters or {}:
+        if name not in declared:
+            raise SpecificationError(
+                f"{analysis.name} has no parameter '{name}'.{did_you_mean(name, declared)}",
+                hint=f"reprun show {analysis.name}   # parameters stand in analysis.yaml",
+            )
+    if tier is not None and tier.parameter not in declared:
+        option = tier.parameter.replace("_", "-")
+        raise SpecificationError(
+            f"{analysis.name} cannot run on a part of its events by --{option}: it has no "
+            f"parameter '{tier.parameter}'",
+            hint=f"reprun show {analysis.name}   # its parameters",
+        )
+    picked = analysis.dataset(dataset)
+    merged: dict[str, Scalar] = {**declared, **(parameters or {})}
+    if tier is not None:
+        merged[tier.parameter] = tier.value
+    config: dict[str, Scalar] = dict(merged)
+    config |= {entry: image.reference for entry, image in images.items()}
+    data: Mapping[str, Mapping[str, str]] = {}
+    if picked is not None:
+        config["dataset"] = picked[0]
+        data = {picked[0]: lock.datasets[picked[0]]}
+    return Plan(
+        analysis=analysis,
+        variant=variant_name,
+        dataset=picked[0] if picked else None,
+        tier=tier,
+        snakefile=chosen.snakefile or analysis.snakefile,
+        config=config,
+        targets=analysis.outputs.all,
+        inputs=Inputs(
+            images={image.name: image.image_id for image in images.values()},
+            datasets=data,
+            conditions={
+                name: lock.conditions[name].files for name in analysis.conditions_of(variant)
+            },
+            code=lock.code,
+            parameters=merged,
+            outputs=analysis.outputs.all,
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """What of an earlier run must run again."""
+
+    nothing: bool
+    everything: bool
+    rules: tuple[str, ...]
+    reason: str
+
+
+def what_to_run(plan: Plan, last: RunRecord | None, outputs_now: Mapping[str, str | None]) -> Again:
+    """Decide by content alone what has to run again.
+
+    `outputs_now` gives for each output of the last record its digest now, None if it is gone.
+    Snakemake re-runs by itself what depends on changed inputs that a rule declares; whatever
+    it cannot see (the image, a parameter, an undeclared file) forces every step.
+    """
+    if last is None:
+        # Whatever lies in the workspace, nobody knows what it was made from.
+        return Again(nothing=False, everything=True, rules=(), reason="it has not run here yet")
+    if last.status != "finished":
+        changed = _changed(last.inputs, plan.inputs)
+        return Again(
+            nothing=False,
+            everything=not _declared(changed, last),
+            rules=(),
+            reason=f"the last run was {last.status}",
+        )
+    changed = _changed(last.inputs, plan.inputs)
+    if changed:
+        return Again(
+            nothing=False,
+            everything=not _declared(changed, last),
+            rules=(),
+            reason=f"{_listed(changed)} changed",
+        )
+    touched = [path for path, digest in last.outputs.items() if outputs_now.get(path) != digest]
+    if touched:
+        rules = {step.rule for step in last.steps if set(step.outputs) & set(touched)}
+        made = {path for step in last.steps for path in step.outputs}
+        return Again(
+            nothing=False,
+            everything=not made.issuperset(touched),
+            rules=tuple(sorted(rules)),
+            reason=f"the output {_listed(sorted(touched))} is gone or was edited",
+        )
+    return Again(nothing=True, everything=False, rules=(), reason="nothing changed")
+
+
+def _declared(changed: Sequence[str], last: RunRecord) -> bool:
+    """Tell whether every changed thing is a file that a step of the last run declared."""
+    declared = {path for step in last.steps for path in step.inputs}
+    return set(changed) <= declared
+
+
+def _changed(before: Inputs, now: Inputs) -> list[str]:
+    """Return the names of what differs: paths of files, or a word for what is no file."""
+    names: list[str] = []
+    if before.images != now.images:
+        names.append("the image")
+    # As JSON, where 1, 1.0 and true are three values, as they are for the Snakefile.
+    if canonical_json(dict(before.parameters)) != canonical_json(dict(now.parameters)):
+        names.append("a parameter")
+    snapshots = sorted(before.conditions.keys() | now.conditions.keys())
+    names += [
+        f"the conditions {name}"
+        for name in snapshots
+        if before.conditions.get(name) != now.conditions.get(name)
+    ]
+    if before.outputs != now.outputs:
+        names.append("the list of outputs")
+    for old, new in ((before.code, now.code), *_paired(before.datasets, now.datasets)):
+        names += sorted(path for path in old.keys() | new.keys() if old.get(path) != new.get(path))
+    return names
+
+
+def _paired(
+    before: Mapping[str, Mapping[str, str]], now: Mapping[str, Mapping[str, str]]
+) -> list[tuple[Mapping[str, str], Mapping[str, str]]]:
+    return [
+        (before.get(name, {}), now.get(name, {})) for name in sorted(before.keys() | now.keys())
+    ]
+
+
+def _listed(names: Sequence[str], most: int = 3) -> str:
+    shown = ", ".join(names[:most])
+    return f"{shown} and {len(names) - most} more" if len(names) > most else shown

@@ -1,0 +1,129 @@
+"""What a run would do, container by container, with nothing run and nothing fetched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from reprun.conditions.mounts import mounts_of
+from reprun.engines.base import MIB, ContainerJob, Mount, environment_of
+from reprun.errors import SpecificationError
+from reprun.images.model import Image
+from reprun.runs.cell import Cell, RunRequest, load_cell
+from reprun.workflow.planned import PlannedStep, plan_steps
+from reprun.workflow.steps import DEFAULT_MEMORY_MB, Step, container_of
+
+
+@dataclass(frozen=True, slots=True)
+class StepPlan:
+    """One step and the container it would run in; None where a run would refuse it."""
+
+    step: PlannedStep
+    image: Image | None
+    container: ContainerJob | None
+    fault: str | None
+    """Why a run would refuse it."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnalysisPlan:
+    """A cell and its steps, in an order in which they can run."""
+
+    cell: Cell
+    steps: tuple[StepPlan, ...]
+
+
+def plan_analysis(request: RunRequest) -> AnalysisPlan:
+    """Return what `reprun run` would do from nothing.
+
+    Neither data nor images need be here, and the analysis need not agree with its lock. Raises
+    SpecificationError where analysis.yaml or the Snakefile is at fault.
+    """
+    cell = load_cell(replace(request, update_lock=True), to_run=False)
+    try:
+        steps = plan_steps(
+            cell.directory,
+            cell.plan.snakefile,
+            cell.lock.code,
+            cell.data_paths,
+            cell.plan.config,
+            cell.plan.targets,
+        )
+    except SpecificationError as error:
+        error.hint = f"${{EDITOR:-vi}} {cell.directory / cell.plan.snakefile}"
+        raise
+    return AnalysisPlan(cell, tuple(_step(cell, step) for step in steps))
+
+
+def _step(cell: Cell, step: PlannedStep) -> StepPlan:
+    named = {image.reference: image for image in cell.images.values()}
+    image = named.get((step.container or "").removeprefix("docker://"))
+    if image is None and step.container:
+        try:
+            image = cell.catalogue.by_reference(step.container.removeprefix("docker://"))
+        except SpecificationError as error:
+            return StepPlan(step, None, None, step.fault or error.message)
+    if image is None or step.fault is not None:
+        return StepPlan(step, image, None, step.fault)
+    conditions = mounts_of(cell.snapshots, cell.run_directory)
+    container = container_of(
+        Step(
+            rule=step.rule,
+            job=0,
+            command=step.command,
+            image=image,
+            inputs=step.inputs,
+            outputs=step.outputs,
+            logs=step.logs,
+            threads=step.threads,
+            memory_mb=step.memory_mb or DEFAULT_MEMORY_MB,
+            minutes=step.minutes,
+        ),
+        cell.workspace,
+        [Mount(one.source, one.target) for one in conditions],
+        network=cell.network,
+    )
+    return StepPlan(step, image, container, None)
+
+
+def plan_document(plan: AnalysisPlan) -> Mapping[str, Any]:
+    """Return the plan as JSON has it."""
+    cell = plan.cell
+    return {
+        "schema_version": 1,
+        "analysis": cell.analysis.name,
+        "variant": cell.plan.variant,
+        "dataset": cell.plan.dataset,
+        "tier": cell.plan.tier.name if cell.plan.tier else None,
+        "snakefile": str(cell.directory / cell.plan.snakefile),
+        "images": {entry: image.reference for entry, image in cell.images.items()},
+        "outputs": list(cell.plan.targets),
+        "steps": [_step_document(one) for one in plan.steps],
+    }
+
+
+def _step_document(one: StepPlan) -> Mapping[str, Any]:
+    document: dict[str, Any] = {
+        "rule": one.step.rule,
+        "wildcards": dict(one.step.wildcards),
+        "command": one.step.command,
+        "image": one.image.reference if one.image else one.step.container,
+        "inputs": list(one.step.inputs),
+        "outputs": list(one.step.outputs),
+        "fault": one.fault,
+    }
+    if one.container is not None:
+        limits = one.container.limits
+        document |= {
+            "mounts": [
+                {"source": str(m.source), "target": m.target, "read_only": m.read_only}
+                for m in one.container.mounts
+            ],
+            "environment": environment_of(one.container),
+            "network": one.container.network,
+            "cpus": limits.cpus,
+            "memory_mb": limits.memory_bytes // MIB,
+            "minutes": None if limits.seconds is None else limits.seconds / 60,
+        }
+    return document

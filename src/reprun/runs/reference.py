@@ -1,0 +1,198 @@
+"""References: the histograms and tables an analysis is held against, who blessed them and why.
+
+In the analysis's reference directory lie `histograms.json` (UHI), one CSV file per table and
+`blessed.json`: reason, author, date and the digests of everything the blessed run used.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from reprun.digests import sha256_file, short
+from reprun.documents.record import Inputs, RunRecord
+from reprun.errors import NothingToCompareError, SpecificationError
+from reprun.files import storage_errors, write_atomically
+from reprun.histograms import (
+    Histogram,
+    Objects,
+    Table,
+    read_all,
+    readable,
+    write_histograms,
+    write_table,
+)
+
+BLESSED = "blessed.json"
+HISTOGRAMS = "histograms.json"
+
+
+class Blessing(BaseModel):
+    """Why these numbers are the reference, and what they were made from."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    schema_version: Literal[1] = 1
+    reason: str
+    author: str
+    date: dt.date
+    variant: str
+    dataset: str | None
+    inputs: Inputs
+    files: Mapping[str, str]
+    """sha256 of each reference file when it was blessed."""
+
+
+def load_reference(directory: Path) -> Objects:
+    """Read every reference file of a directory.
+
+    Raises NothingToCompareError when there is none: a run without one is never a pass.
+    """
+    files = sorted(path for path in directory.glob("*") if path.name != BLESSED and readable(path))
+    if not files:
+        raise NothingToCompareError("there is no reference to compare with", place=str(directory))
+    return read_all(files, directory)
+
+
+def read_blessing(directory: Path) -> Blessing | None:
+    """Return who blessed the reference and from what; None if nobody did."""
+    path = directory / BLESSED
+    try:
+        return Blessing.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValidationError) as error:
+        raise SpecificationError(f"{BLESSED} cannot be read: {error}", place=str(path)) from error
+
+
+def bless(
+    directory: Path, objects: Objects, record: RunRecord, *, reason: str, author: str
+) -> list[str]:
+    """Make the objects of a finished run the reference; return the file names written.
+
+    The old reference stays until the new one is complete.
+    """
+    for name, found in objects.items():
+        if not np.isfinite(found.values).all():
+            raise SpecificationError(
+                f"{name} holds numbers that are not finite (NaN or infinite); "
+                "a reference with them would vouch for nothing",
+                hint=f"reprun run {record.analysis}   # once the code is mended",
+            )
+    with storage_errors(directory):
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        fresh = Path(tempfile.mkdtemp(dir=directory.parent, prefix=".reference-"))
+        try:
+            written = _write_objects(fresh, objects)
+            blessing = Blessing(
+                reason=reason,
+                author=author,
+                date=record.finished.date(),
+                variant=record.variant,
+                dataset=record.dataset,
+                inputs=record.inputs,
+                files={name: sha256_file(fresh / name) for name in written},
+            )
+            text = json.dumps(blessing.model_dump(mode="json"), indent=1) + "\n"
+            write_atomically(fresh / BLESSED, text.encode())
+            fresh.chmod(0o755)
+            if directory.exists():
+                _keep_what_is_no_reference(directory, fresh)
+                aside = fresh.with_name(f"{fresh.name}-old")
+                directory.rename(aside)
+                fresh.rename(directory)
+                shutil.rmtree(aside)
+            else:
+                fresh.rename(directory)
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+    return [*written, BLESSED]
+
+
+def _keep_what_is_no_reference(old: Path, fresh: Path) -> None:
+    """Copy from the old reference what only people read (a README), and references below it."""
+    for path in old.iterdir():
+        if path.is_dir():
+            shutil.copytree(path, fresh / path.name)
+        elif path.is_file() and path.name != BLESSED and not readable(path):
+            shutil.copy2(path, fresh / path.name)
+
+
+def _write_objects(directory: Path, objects: Objects) -> list[str]:
+    # By the names they go by among all files: in two files there may be one `m4l` each.
+    histograms = [
+        replace(found, name=name) for name, found in objects.items() if isinstance(found, Histogram)
+    ]
+    tables = {name: found for name, found in objects.items() if isinstance(found, Table)}
+    written = []
+    if histograms:
+        write_histograms(directory / HISTOGRAMS, histograms)
+        written.append(HISTOGRAMS)
+    for name, table in tables.items():
+        write_table(directory / f"{name}.csv", table)
+        written.append(f"{name}.csv")
+    return written
+
+
+def causes(blessing: Blessing | None, variant: str, inputs: Inputs, directory: Path) -> list[str]:
+    """Return what differs between a run and the run that was blessed, one sentence each.
+
+    These are candidates for the cause of a drift, not yet a proof. Another variant is meant to
+    have another image: that is one sentence, unless the blessed image itself is another now.
+    """
+    if blessing is None:
+        return ["nobody blessed this reference: what it was made from is not known"]
+    since = f"since the reference was blessed on {blessing.date}"
+    then = blessing.inputs
+    found = []
+    if blessing.variant != variant:
+        found.append(f"the reference was blessed from the variant {blessing.variant}")
+        then = then.model_copy(update={"images": inputs.images})
+    found += [f"{since}, {what}" for what in _differences(then, inputs)]
+    for name, digest in blessing.files.items():
+        path = directory / name
+        now = sha256_file(path) if path.is_file() else None
+        if now != digest:
+            how = "was edited" if now else "was removed"
+            found.append(f"reference: {name} {how} after it was blessed on {blessing.date}")
+    return found
+
+
+def _differences(then: Inputs, now: Inputs) -> list[str]:
+    found: list[str] = []
+    pairs: list[tuple[str, Mapping[str, str], Mapping[str, str]]] = [
+        ("image", then.images, now.images),
+        ("code", then.code, now.code),
+    ]
+    if then.datasets.keys() == now.datasets.keys():
+        pairs += [("data", files, now.datasets[name]) for name, files in then.datasets.items()]
+    else:
+        names = " and ".join(sorted(now.datasets)) or "none"
+        found.append(
+            f"data: the dataset is {names}, the blessed run's was "
+            f"{' and '.join(sorted(then.datasets)) or 'none'}"
+        )
+    for part, before, after in pairs:
+        for name in sorted(before.keys() | after.keys()):
+            old, new = before.get(name), after.get(name)
+            if old is None and new is not None:
+                found.append(f"{part}: {name} is new ({short(new)})")
+            elif new is None and old is not None:
+                found.append(f"{part}: {name} is gone (was {short(old)})")
+            elif old is not None and new is not None and old != new:
+                found.append(f"{part}: {name} changed ({short(old)} → {short(new)})")
+    found.extend(
+        f"parameters: {name} is {now.parameters.get(name)!r}, was {then.parameters.get(name)!r}"
+        for name in sorted(then.parameters.keys() | now.parameters.keys())
+        if then.parameters.get(name) != now.parameters.get(name)
+    )
+    return found

@@ -1,0 +1,124 @@
+"""The one job: run an analysis in its image, on its data, and judge what came out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from reprun.documents.record import JUDGED_BY, REPORT_JSON, RunRecord, read_record
+from reprun.engines.base import EngineStatus
+from reprun.engines.choose import EngineName, choose_engine
+from reprun.errors import OutputMissingError, ReprunError
+from reprun.images.model import Image
+from reprun.progress import Progress
+from reprun.runs.cell import Cell, RunRequest, load_cell, with_images
+from reprun.runs.directory import alone
+from reprun.runs.lock import Difference, write_lock
+from reprun.runs.workspace import decide, finish, prepare_workspace
+from reprun.store import collection as keeping
+from reprun.store.store import Store
+from reprun.workflow.snakemake import run_workflow
+
+if TYPE_CHECKING:
+    from reprun.report.model import Report
+
+
+@dataclass(frozen=True, slots=True)
+class RunOutcome:
+    """What the user gets."""
+
+    report: Report
+    record: RunRecord
+    directory: Path
+    ran: bool
+    reason: str
+    """Why steps ran, or why none did."""
+    lock_changes: tuple[Difference, ...]
+
+
+def run(request: RunRequest, store: Store, progress: Progress) -> RunOutcome:
+    """Run an analysis as far as anything has changed, then compare it with its reference.
+
+    The verdict is in `RunOutcome.report`: a difference is a result, not an error. Raises the
+    errors of `reprun.errors` when the specification, an engine, a step, the data or the lock
+    is at fault. The run record is written even then, once a step has been asked for.
+    """
+    cell = load_cell(request, store)
+    with alone(cell.run_directory):
+        cell = with_images(cell, request, store, progress)
+        last = read_record(cell.run_directory)
+        again = decide(cell, last, again=request.again)
+        stored = stored_report(cell) if again.nothing else None
+        if last is not None and again.nothing:
+            record = last
+        else:
+            with keeping.hold(store, cell.data_digests()):
+                status = ready_engine(request.engine, cell.images.values(), store, progress)
+                cores = request.cores or len(os.sched_getaffinity(0))
+                prepared = prepare_workspace(cell, last, again, status, cores, store, progress)
+                outcome = run_workflow(prepared.workflow, progress)
+                record = finish(prepared, status, outcome)
+        report = stored or judge_cell(cell, record)
+        if request.update_lock:
+            write_lock(cell.lock, cell.directory)
+    return RunOutcome(
+        report, record, cell.run_directory, not again.nothing, again.reason, cell.lock_changes
+    )
+
+
+def ready_engine(
+    name: EngineName | Literal["auto"],
+    images: Iterable[Image],
+    store: Store,
+    progress: Progress,
+) -> EngineStatus:
+    """Return the engine that will run the steps, swept of what a kill left, images unpacked."""
+    engine, status = choose_engine(name, store)
+    for container in engine.sweep():
+        progress.say(f"removed container {container}, left by a run that was killed")
+    unique = {image.image_id: image for image in images}.values()
+    names = ", ".join(image.name for image in unique)
+    progress.say(f"engine: {status.name} {status.version}, image: {names}")
+    for what in status.unenforced:
+        progress.say(f"note: {status.name} cannot set a {what} on this host")
+    for image in unique:
+        engine.prepare(image)
+    return status
+
+
+def stored_report(cell: Cell) -> Report | None:
+    """Return the last verdict if what decided it still stands."""
+    from reprun.report.model import read_report  # noqa: PLC0415
+
+    path = cell.run_directory / REPORT_JSON
+    try:
+        report = read_report(path.read_text(encoding="utf-8"), str(path))
+    except (OSError, OutputMissingError):
+        return None
+    return report if report.provenance.get(JUDGED_BY) == cell.judged_by() else None
+
+
+def judge_cell(cell: Cell, record: RunRecord) -> Report:
+    """Hold the outputs of a finished run against the reference."""
+    # numpy, uproot and jinja2 come with it: a run with nothing to do answers without them.
+    from reprun.runs.judge import Outputs, judge  # noqa: PLC0415
+
+    outputs = Outputs(
+        analysis=cell.analysis,
+        tier=cell.plan.tier,
+        workspace=cell.workspace,
+        run_directory=cell.run_directory,
+        reference=cell.reference,
+        judged_by=cell.judged_by(),
+        snapshots=cell.snapshots,
+        store=cell.store,
+    )
+    try:
+        return judge(outputs, record)
+    except ReprunError as error:
+        name = cell.analysis.name
+        error.hint = error.hint or f"reprun show {name}   # which outputs are compared, and how"
+        raise

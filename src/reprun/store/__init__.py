@@ -1,0 +1,1 @@
+"""The content-addressed store: verified bytes by their sha256, and their garbage collection."""

@@ -1,0 +1,207 @@
+"""Care of the store: find rot, hold what runs, let go of data that nothing names any more."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from reprun.digests import PREFIX
+from reprun.errors import IntegrityError, StorageError
+from reprun.files import storage_errors, write_atomically
+from reprun.progress import Progress
+from reprun.store.store import Store
+from reprun.wording import count_of
+
+LEFTOVER_SECONDS = 2 * 24 * 3600
+"""A file on its way in that nobody has touched for so long belongs to a process that is gone."""
+
+HEXADECIMAL = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What hashing every byte found."""
+
+    checked: int
+    size: int
+    rotten: tuple[str, ...]
+    """Digests of files whose bytes are no longer theirs; they lie in quarantine now."""
+    absent: tuple[str, ...]
+
+
+def stored(store: Store) -> list[str]:
+    """Return the digest of every file of the store."""
+    blobs = (store.root / "blobs" / "sha256").glob("*/*")
+    return sorted(PREFIX + path.name for path in blobs)
+
+
+def verify(
+    store: Store, digests: Sequence[str], progress: Progress, *, jobs: int | None = None
+) -> Verification:
+    """Hash files of the store from the first byte to the last, several at a time.
+
+    What rots is moved into `quarantine/`, so that nothing can use it and the next fetch or
+    build brings it anew.
+    """
+    sizes = {digest: _size(store.blob_path(digest)) for digest in digests}
+    present = {digest: size for digest, size in sizes.items() if size is not None}
+    total = sum(present.values())
+    rotten: list[str] = []
+
+    def check(digest: str) -> None:
+        try:
+            store.verify(digest)
+        except IntegrityError:
+            store.quarantine(digest)
+            rotten.append(digest)
+        task.advance(present[digest])
+
+    label = f"verifying {count_of(len(present), 'file')}"
+    with (
+        progress.task(label, total) as task,
+        ThreadPoolExecutor(jobs or len(os.sched_getaffinity(0))) as pool,
+    ):
+        # The largest first, so that no single one is left to the end.
+        list(pool.map(check, sorted(present, key=lambda digest: -present[digest])))
+    absent = tuple(digest for digest in digests if digest not in present)
+    return Verification(len(present), total, tuple(sorted(rotten)), absent)
+
+
+def _size(path: Path) -> int | None:
+    with suppress(FileNotFoundError):
+        return path.stat().st_size
+    return None
+
+
+# -- what is in use -----------------------------------------------------------------------------
+
+
+def register(store: Store, document: Path) -> None:
+    """Let the store keep what a lock or bundle list names, wherever it lies on this machine."""
+    path = str(document.resolve())
+    name = hashlib.sha256(path.encode()).hexdigest()[:32]
+    write_atomically(store.root / "roots" / name, f"{path}\n".encode())
+
+
+@contextmanager
+def hold(store: Store, digests: Iterable[str]) -> Iterator[None]:
+    """Hold files while the block runs: no collection takes them; a kill lets go."""
+    directory = store.directory("holds")
+    with _collecting(store, fcntl.LOCK_SH), storage_errors(store.root):
+        descriptor, name = tempfile.mkstemp(dir=directory)
+        stream = os.fdopen(descriptor, "w")
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        json.dump(sorted(digests), stream)
+        stream.flush()
+    try:
+        yield
+    finally:
+        stream.close()
+        Path(name).unlink(missing_ok=True)
+
+
+def _held(store: Store) -> set[str]:
+    """Return what running processes hold; remove what dead ones have left."""
+    held: set[str] = set()
+    for path in store.directory("holds").iterdir():
+        with suppress(FileNotFoundError), path.open() as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                held.update(json.load(stream))
+            else:
+                path.unlink()
+    return held
+
+
+@contextmanager
+def _collecting(store: Store, kind: int) -> Iterator[None]:
+    """Let holding and collecting exclude each other."""
+    path = store.directory("holds").parent / ".collecting"
+    with storage_errors(store.root), path.open("w") as lock:
+        fcntl.flock(lock, kind)
+        yield
+
+
+# -- what is not --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """What a collection removed, or would remove."""
+
+    removed: tuple[str, ...]
+    size: int
+    kept: int
+    forgotten: tuple[str, ...]
+    """Locks that are gone: what only they named is not kept any more."""
+    leftovers: int
+
+
+def collect(store: Store, documents: Iterable[Path], *, dry_run: bool = False) -> Collection:
+    """Remove data files that no document names and no running process holds.
+
+    A document (lock, manifest, snapshot) names every sha256 in its text. Files of images are
+    never touched: only what was fetched as data carries a note of its origin.
+    """
+    with _collecting(store, fcntl.LOCK_EX):
+        registered, forgotten = _registered(store, forget=not dry_run)
+        kept = _held(store)
+        for document in (*documents, *registered):
+            kept |= _named_in(document)
+        data = {PREFIX + path.name for path in store.directory("origins").iterdir()}
+        removed = sorted(digest for digest in data - kept if store.has(digest))
+        size = sum(store.blob_path(digest).stat().st_size for digest in removed)
+        if not dry_run:
+            for digest in removed:
+                store.remove(digest)
+    leftovers = 0 if dry_run else sweep(store)
+    return Collection(tuple(removed), size, len(data) - len(removed), tuple(forgotten), leftovers)
+
+
+def _registered(store: Store, *, forget: bool) -> tuple[list[Path], list[str]]:
+    found, gone = [], []
+    for root in store.directory("roots").iterdir():
+        document = Path(root.read_text().strip())
+        if document.exists():
+            found.append(document)
+            continue
+        gone.append(str(document))
+        if forget:
+            root.unlink()
+    return found, sorted(gone)
+
+
+def _named_in(document: Path) -> set[str]:
+    try:
+        text = document.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise StorageError(
+            f"cannot read what {document.name} keeps: {error}; nothing was removed",
+            place=str(document),
+        ) from error
+    return {PREFIX + name for name in HEXADECIMAL.findall(text)}
+
+
+def sweep(store: Store) -> int:
+    """Remove what killed processes left half-way; return how many files."""
+    swept = 0
+    before = time.time() - LEFTOVER_SECONDS
+    for path in store.directory("incoming").iterdir():
+        with suppress(FileNotFoundError, BlockingIOError):
+            if path.stat().st_mtime < before:
+                with path.open() as stream:
+                    fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    path.unlink()
+                swept += 1
+    return swept

@@ -1,0 +1,317 @@
+"""The content-addressed store: every byte reprun trusts lies here under its sha256.
+
+Layout below the root (`REPRUN_STORE`, else `$XDG_CACHE_HOME/reprun`, else `~/.cache/reprun`):
+
+    blobs/sha256/<two hex>/<hex>   files, read-only, named by their digest
+    stamps/<hex>                   size, mtime and inode at the last time the blob was hashed
+    incoming/                      files on their way in; only a verified one is renamed out
+    holds/ roots/                  what running processes use, which locks name blobs
+    origins/<hex>                  where a data file came from
+    quarantine/<hex>               what a verification found rotten
+
+A blob is hashed when it arrives and again whenever its size, mtime or inode is no longer the
+one stamped, so a changed byte is noticed without hashing gigabytes at each run. Silent rot
+that leaves the mtime alone is found by a full verification (`Store.verify(digest)`).
+Several processes may share one store: arrival is an atomic rename of a verified file.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from reprun.digests import CHUNK, PREFIX, sha256_file, short
+from reprun.errors import IntegrityError, StorageError
+from reprun.files import make_directory, storage_errors, write_atomically
+
+LOCKED_SECONDS = 0.1
+FICLONE = 0x40049409
+"""The request that makes one file share another's blocks (linux/fs.h), on XFS and Btrfs."""
+
+
+class IncomingFile:
+    """A file on its way into the store: hashed while written, visible only after `commit`."""
+
+    def __init__(self, stream: IO[bytes], path: Path) -> None:
+        self._stream = stream
+        self._sha256 = hashlib.sha256()
+        self.path = path
+        self.size = 0
+
+    def write(self, data: bytes) -> int:
+        """Append bytes."""
+        self._sha256.update(data)
+        self.size += len(data)
+        return self._stream.write(data)
+
+    def flush(self) -> None:
+        """Hand what was written to the operating system, so that a full disk shows here."""
+        self._stream.flush()
+
+    @property
+    def digest(self) -> str:
+        """Digest of what has been written so far."""
+        return PREFIX + self._sha256.hexdigest()
+
+
+class PartialFile(IncomingFile):
+    """A file that may arrive in several goes: what is there stays, for the next process too."""
+
+    def __init__(self, stream: IO[bytes], path: Path) -> None:
+        super().__init__(stream, path)
+        self._adler32 = 1
+        stream.seek(0)
+        while chunk := stream.read(CHUNK):
+            self._count(chunk)
+
+    def write(self, data: bytes) -> int:
+        """Append bytes."""
+        with storage_errors(self.path.parent):
+            self._stream.write(data)
+        self._count(data)
+        return len(data)
+
+    def restart(self) -> None:
+        """Forget what has arrived."""
+        with storage_errors(self.path.parent):
+            self._stream.seek(0)
+            self._stream.truncate()
+        self._sha256 = hashlib.sha256()
+        self._adler32 = 1
+        self.size = 0
+
+    def _count(self, data: bytes) -> None:
+        self._sha256.update(data)
+        self._adler32 = zlib.adler32(data, self._adler32)
+        self.size += len(data)
+
+    @property
+    def adler32(self) -> str:
+        """Adler-32 of what has been written so far, as the portal writes it."""
+        return f"{self._adler32:08x}"
+
+
+class Store:
+    """A directory of verified blobs."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @classmethod
+    def default(cls) -> Store:
+        """Return the store that the environment names."""
+        if named := os.environ.get("REPRUN_STORE"):
+            return cls(Path(named).expanduser().resolve())
+        cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+        return cls(Path(cache).expanduser() / "reprun")
+
+    def directory(self, name: str) -> Path:
+        """Return (and make) a sub-directory that another module keeps its things in."""
+        path = self.root / name
+        make_directory(path)
+        return path
+
+    def blob_path(self, digest: str) -> Path:
+        """Return where the blob of `digest` lies or would lie."""
+        hexadecimal = digest.removeprefix(PREFIX)
+        return self.root / "blobs" / "sha256" / hexadecimal[:2] / hexadecimal
+
+    def has(self, digest: str) -> bool:
+        """Tell whether a blob is here (not whether its bytes are right: see `verified`)."""
+        return self.blob_path(digest).is_file()
+
+    def verified(self, digest: str) -> Path:
+        """Return the path of a blob whose bytes are right.
+
+        Raises IntegrityError when they are not and StorageError when the blob is absent.
+        """
+        path = self.blob_path(digest)
+        if not path.is_file():
+            raise StorageError(f"{digest} is not in the store", place=str(path))
+        if self._stamp_of(path) != self._read_stamp(digest):
+            self.verify(digest)
+        return path
+
+    def verify(self, digest: str) -> Path:
+        """Hash a blob from its first byte to its last and stamp it."""
+        path = self.blob_path(digest)
+        found = sha256_file(path)
+        if found != digest:
+            raise IntegrityError(
+                f"{path.name[:12]}… in the store has changed: its bytes are {short(found)}, "
+                f"its name says {short(digest)}",
+                place=str(path),
+                hint=f"rm {path}   # and run again: it is fetched or built anew",
+            )
+        with suppress(StorageError):  # a store that takes no stamp is still good to read
+            self._write_stamp(digest, path)
+        return path
+
+    @contextmanager
+    def incoming(self) -> Iterator[IncomingFile]:
+        """Open a file to write; pass it to `commit`, or it is removed on leaving the block."""
+        with storage_errors(self.root):
+            directory = self.directory("incoming")
+            descriptor, name = tempfile.mkstemp(dir=directory)
+            path = Path(name)
+            try:
+                with os.fdopen(descriptor, "wb") as stream:
+                    yield IncomingFile(stream, path)
+            finally:
+                path.unlink(missing_ok=True)
+
+    @contextmanager
+    def partial(self, name: str, waiting: Callable[[], None]) -> Iterator[PartialFile]:
+        """Open what has arrived of a file so far, to go on with it; pass it to `commit`.
+
+        One process at a time has it; `waiting` is called while another one does, and may raise.
+        """
+        with storage_errors(self.root):
+            path = self.directory("incoming") / f"{name.replace(':', '-')}.part"
+            stream = _locked(path, waiting)
+        with stream:
+            part = PartialFile(stream, path)
+            try:
+                yield part
+            finally:
+                if part.size == 0:
+                    path.unlink(missing_ok=True)
+
+    def commit(self, incoming: IncomingFile, *, expected: str | None = None) -> str:
+        """Move a finished file into the store under its digest; refuse other bytes."""
+        if expected is not None and incoming.digest != expected:
+            raise IntegrityError(
+                f"the bytes have sha256 {short(incoming.digest)}…, expected {short(expected)}…"
+            )
+        with storage_errors(self.root):
+            incoming.flush()
+            self._settle(incoming.path, incoming.digest)
+        return incoming.digest
+
+    def add_bytes(self, data: bytes) -> str:
+        """Store `data`; return its digest."""
+        with self.incoming() as incoming:
+            incoming.write(data)
+            return self.commit(incoming)
+
+    def add_file(self, source: Path, *, expected: str | None = None) -> str:
+        """Copy a file into the store, hashing it on the way; return its digest."""
+        if expected is not None and self.has(expected):
+            self.verified(expected)
+            return expected
+        with source.open("rb") as stream, self.incoming() as incoming:
+            while chunk := stream.read(CHUNK):
+                incoming.write(chunk)
+            return self.commit(incoming, expected=expected)
+
+    def place(self, digest: str, target: Path) -> None:
+        """Put a verified blob at `target`, read-only: a hard link, a reflink or a copy.
+
+        The first that works: hard links end at a file system, a mount and a Btrfs subvolume,
+        reflinks at a file system, and only some have them; a copy can always be made.
+
+        The file gets the time of now, as a copy would: who goes by time stamps must see that
+        something new arrived. The blob shares the time of its links, so it is stamped anew.
+        """
+        source = self.verified(digest)
+        with storage_errors(target.parent):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.unlink(missing_ok=True)
+            try:
+                os.link(source, target)
+                os.utime(target)
+                self._write_stamp(digest, source)
+            except OSError as error:
+                if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK):
+                    raise
+                if not _reflinked(source, target):
+                    shutil.copyfile(source, target)
+                target.chmod(0o444)
+
+    def quarantine(self, digest: str) -> Path:
+        """Put a blob whose bytes are wrong where nothing uses it; return where that is."""
+        target = self.directory("quarantine") / self.blob_path(digest).name
+        with storage_errors(self.root):
+            self.blob_path(digest).replace(target)
+            self._stamp_path(digest).unlink(missing_ok=True)
+        return target
+
+    def remove(self, digest: str) -> None:
+        """Remove a blob and what is noted of it."""
+        with storage_errors(self.root):
+            for path in (self.blob_path(digest), self._stamp_path(digest)):
+                path.unlink(missing_ok=True)
+            self.origin_path(digest).unlink(missing_ok=True)
+
+    def note_origin(self, digest: str, source: str) -> None:
+        """Write down where a blob came from: it is a data file, and can be had again there."""
+        write_atomically(self.origin_path(digest), f"{source}\n".encode())
+
+    def origin_path(self, digest: str) -> Path:
+        """Return where the origin of a blob is or would be written down."""
+        return self.root / "origins" / digest.removeprefix(PREFIX)
+
+    def _settle(self, path: Path, digest: str) -> None:
+        target = self.blob_path(digest)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        path.chmod(0o444)
+        path.replace(target)
+        self._write_stamp(digest, target)
+
+    def _stamp_path(self, digest: str) -> Path:
+        return self.root / "stamps" / digest.removeprefix(PREFIX)
+
+    @staticmethod
+    def _stamp_of(path: Path) -> list[int]:
+        status = path.stat()
+        return [status.st_size, status.st_mtime_ns, status.st_ino]
+
+    def _read_stamp(self, digest: str) -> list[int] | None:
+        with suppress(OSError, ValueError):
+            stamp: list[int] = json.loads(self._stamp_path(digest).read_text())
+            return stamp
+        return None
+
+    def _write_stamp(self, digest: str, path: Path) -> None:
+        stamp = self._stamp_path(digest)
+        with storage_errors(self.root):
+            stamp.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(stamp, json.dumps(self._stamp_of(path)).encode())
+
+
+def _reflinked(source: Path, target: Path) -> bool:
+    """Let `target` share the blocks of `source`; tell whether the file system can."""
+    with source.open("rb") as old, target.open("wb") as new:
+        try:
+            fcntl.ioctl(new, FICLONE, old.fileno())
+        except OSError:
+            return False
+    return True
+
+
+def _locked(path: Path, waiting: Callable[[], None]) -> IO[bytes]:
+    """Open a file that no other process has open in this way."""
+    while True:
+        stream = path.open("a+b", buffering=0)
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if path.exists() and os.path.samestat(path.stat(), os.fstat(stream.fileno())):
+                return stream
+        except BlockingIOError:
+            waiting()
+            time.sleep(LOCKED_SECONDS)
+        except BaseException:
+            stream.close()
+            raise
+        stream.close()

@@ -1,0 +1,1 @@
+"""Workflows: Snakemake as a subprocess, one job into one container."""

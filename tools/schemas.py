@@ -1,0 +1,206 @@
+"""JSON Schemas and the page of fields, made from the models so that they cannot go stale.
+
+`tools/schemas.py` writes them into docs/; a test holds what is committed against what they are now.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+import textwrap
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from reprun.conditions.snapshot import Snapshot
+from reprun.documents.analysis import Analysis
+from reprun.documents.faults import ADLER32, NAME, ROOT_HASH, SHA256
+from reprun.documents.manifest import Dataset
+from reprun.documents.record import RunRecord
+from reprun.report.model import report_schema
+
+MODELS: Mapping[str, tuple[type[BaseModel], str]] = {
+    "analysis": (Analysis, "analysis.yaml"),
+    "manifest": (Dataset, "a dataset manifest"),
+    "snapshot": (Snapshot, "snapshot.toml"),
+    "record": (RunRecord, "record.json"),
+}
+WORDS = {
+    "string": "text",
+    "integer": "whole number",
+    "number": "number",
+    "boolean": "true or false",
+}
+PATTERNS = {
+    NAME: "name",
+    SHA256: "64 hexadecimal digits",
+    ADLER32: "8 hexadecimal digits",
+    ROOT_HASH: "40 to 64 hexadecimal digits",
+}
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+PAGE_HEAD = """\
+# The fields of analysis.yaml, manifests and snapshots
+
+<!-- made by tools/schemas.py from the models in src/reprun; edit the descriptions there -->
+
+Paths are relative to the directory of the document. A field that is not listed here is refused,
+and every fault is told with its line. For editors, the same is in
+[schemas/analysis.json](schemas/analysis.json), [schemas/manifest.json](schemas/manifest.json)
+and [schemas/snapshot.json](schemas/snapshot.json): a first line
+`# yaml-language-server: $schema=…/docs/schemas/analysis.json` makes them complete and check it.
+"""
+
+
+def documents() -> dict[str, str]:
+    """Return the text of every generated file by its path below docs/."""
+    found = {f"schemas/{name}.json": _text(schema_of(name)) for name in MODELS}
+    return {**found, "schemas/report.json": report_schema(), "analysis-yaml.md": page()}
+
+
+def _text(schema: Mapping[str, Any]) -> str:
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def schema_of(name: str) -> dict[str, Any]:
+    """Return the JSON Schema of a document, with the description of each field."""
+    model, _ = MODELS[name]
+    schema = model.model_json_schema()
+    for each in models_in(model):
+        part = schema if each is model else schema["$defs"][each.__name__]
+        for field, said in descriptions(each).items():
+            part["properties"].get(field, {})["description"] = said
+    if model is Analysis:
+        # Before it is read a dataset may be the path of its manifest.
+        named = schema["properties"]["datasets"]["patternProperties"]
+        for pattern, dataset in named.items():
+            named[pattern] = {"anyOf": [dataset, {"type": "string"}]}
+    return {"$schema": DIALECT, **schema}
+
+
+def models_in(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
+    """Yield a model and those that its fields are made of, each once, in their order."""
+    seen: dict[type[BaseModel], None] = {}
+
+    def visit(current: type[BaseModel]) -> None:
+        if current in seen:
+            return
+        seen[current] = None
+        for field in current.model_fields.values():
+            for inner in _types(field.annotation):
+                visit(inner)
+
+    visit(model)
+    yield from seen
+
+
+def _types(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for item in getattr(annotation, "__args__", ()):
+        yield from _types(item)
+
+
+def descriptions(model: type[BaseModel]) -> dict[str, str]:
+    """Return what the source says of each field: the text that follows it."""
+    (body,) = ast.parse(textwrap.dedent(inspect.getsource(model))).body
+    assert isinstance(body, ast.ClassDef)
+    found = {}
+    for field, text in zip(body.body, body.body[1:], strict=False):
+        if (
+            isinstance(field, ast.AnnAssign)
+            and isinstance(field.target, ast.Name)
+            and isinstance(text, ast.Expr)
+            and isinstance(text.value, ast.Constant)
+        ):
+            found[field.target.id] = " ".join(str(text.value.value).split())
+    return found
+
+
+# -- the page -----------------------------------------------------------------------------------
+
+
+def page() -> str:
+    """Return docs/analysis-yaml.md."""
+    parts = [PAGE_HEAD]
+    told: set[str] = set()
+    for name in ("analysis", "manifest", "snapshot"):
+        model, document = MODELS[name]
+        schema = schema_of(name)
+        for each in models_in(model):
+            if each.__name__ in told:
+                continue
+            told.add(each.__name__)
+            part = schema if each is model else schema["$defs"][each.__name__]
+            title = document if each is model else each.__name__
+            parts.append(_section(title, each, part))
+    return "\n".join(parts)
+
+
+def _section(title: str, model: type[BaseModel], schema: Mapping[str, Any]) -> str:
+    said = " ".join(inspect.cleandoc(model.__doc__ or "").split())
+    rows = [
+        f"## {title[0].upper() + title[1:] if title.startswith('a ') else title}",
+        "",
+        said,
+        "",
+        "| field | type | default | meaning |",
+        "|---|---|---|---|",
+    ]
+    for name, field in schema["properties"].items():
+        required = name in schema.get("required", ())
+        default = "**needed**" if required else _default(field.get("default"))
+        rows.append(f"| `{name}` | {_type(field)} | {default} | {field.get('description', '')} |")
+    return "\n".join([*rows, ""]).replace("\n\n\n", "\n\n")
+
+
+def _default(value: Any) -> str:
+    return "none" if value in (None, [], {}, "") else f"`{json.dumps(value, ensure_ascii=False)}`"
+
+
+def _type(schema: Mapping[str, Any]) -> str:
+    """Return the type of a field in words."""
+    match schema:
+        case {"$ref": reference}:
+            said = str(reference).rpartition("/")[2]
+        case {"anyOf": alternatives}:
+            words = [_type(each) for each in alternatives if each.get("type") != "null"]
+            said = " or ".join(dict.fromkeys(words))
+        case {"const": value}:
+            said = f"`{json.dumps(value)}`"
+        case {"enum": values}:
+            said = " or ".join(f"`{value}`" for value in values)
+        case {"type": "array", "items": items}:
+            said = f"list of {_type(items)}"
+        case {"type": "object"}:
+            named = schema.get("patternProperties") or {"": schema["additionalProperties"]}
+            said = f"mapping of names to {' or '.join(map(_type, named.values()))}"
+        case {"type": "string", "format": "date"}:
+            said = "date"
+        case {"pattern": pattern}:
+            said = PATTERNS.get(pattern, "text")
+        case {"type": kind}:
+            said = WORDS.get(kind, str(kind)) + _bounds(schema)
+        case _:
+            said = "anything"
+    return said
+
+
+def _bounds(schema: Mapping[str, Any]) -> str:
+    signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
+    said = [f"{sign} {schema[name]:g}" for name, sign in signs.items() if name in schema]
+    return f" {' and '.join(said)}" if said else ""
+
+
+def main() -> None:
+    """Write every generated file."""
+    docs = Path(__file__).resolve().parents[1] / "docs"
+    for name, text in documents().items():
+        (docs / name).write_text(text, encoding="utf-8")
+        print(f"docs/{name}")
+
+
+if __name__ == "__main__":
+    main()
