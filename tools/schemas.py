@@ -17,9 +17,9 @@ from pydantic import BaseModel
 
 from reprun.conditions.snapshot import Snapshot
 from reprun.documents.analysis import Analysis
-from reprun.documents.faults import ADLER32, NAME, ROOT_HASH, SHA256
 from reprun.documents.manifest import Dataset
 from reprun.documents.record import RunRecord
+from reprun.documents.validation import ADLER32, NAME, ROOT_HASH, SHA256
 from reprun.report.model import report_schema
 
 MODELS: Mapping[str, tuple[type[BaseModel], str]] = {

@@ -331,12 +331,12 @@ def test_show(reprun: Reprun) -> None:
 def test_doctor_without_any_engine(
     reprun: Reprun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from reprun.cli import screens  # noqa: PLC0415
+    from reprun.cli import output  # noqa: PLC0415
 
     def none(*_: Any) -> None:
         raise errors.EngineError("not installed", hint="apt-get install it")
 
-    monkeypatch.setattr(screens, "make_engine", none)
+    monkeypatch.setattr(output, "make_engine", none)
     monkeypatch.setenv("REPRUN_STORE", str(tmp_path))
     answer = reprun("doctor")
     assert answer.code == 3

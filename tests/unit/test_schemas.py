@@ -11,7 +11,7 @@ import pytest
 import yaml
 from tools.schemas import MODELS, descriptions, documents, models_in, page, schema_of
 
-from tests.unit.test_spec import GOOD
+from tests.unit.test_documents_analysis import GOOD
 
 ROOT = Path(__file__).resolve().parents[2]
 MADE = documents()

@@ -35,9 +35,9 @@ def plan(
     output_format: FormatOption = "text",
 ) -> None:
     """Print every container, mount and command of a run, and run nothing."""
-    from reprun.documents.analysis import tier_of  # noqa: PLC0415
-    from reprun.runs.cell import RunRequest  # noqa: PLC0415
-    from reprun.runs.planning import plan_analysis, plan_document  # noqa: PLC0415
+    from reprun.documents.analysis import tier_of
+    from reprun.runs.cell import RunRequest
+    from reprun.runs.planning import plan_analysis, plan_document
 
     request = RunRequest(
         analysis=analysis,
@@ -51,7 +51,7 @@ def plan(
     if output_format == "json":
         print(json.dumps(plan_document(planned), indent=1))
     else:
-        from reprun.cli.screens_author import print_plan  # noqa: PLC0415
+        from reprun.cli.author_output import print_plan
 
         print_plan(planned)
     faulty = any(step.fault for step in planned.steps)
@@ -85,7 +85,7 @@ def new(
     output_format: FormatOption = "text",
 ) -> None:
     """Write an analysis of a file of events or histograms that runs at once."""
-    from reprun.authoring.new import Request, known_experiment, new_analysis  # noqa: PLC0415
+    from reprun.authoring.new import Request, known_experiment, new_analysis
 
     created = new_analysis(
         Request(
@@ -114,7 +114,7 @@ def new(
         }
         print(json.dumps(document, indent=1, ensure_ascii=False))
     else:
-        from reprun.cli.screens_author import print_created  # noqa: PLC0415
+        from reprun.cli.author_output import print_created
 
         print_created(created)
 
@@ -128,7 +128,7 @@ def cite(
     ] = "text",
 ) -> None:
     """Print what to cite: the data, the software, acknowledgements and a disclaimer."""
-    from reprun.authoring import cite as citing  # noqa: PLC0415
+    from reprun.authoring import cite as citing
 
     found = citing.cite(analysis, variant)
     if output_format == "json":
@@ -136,7 +136,7 @@ def cite(
     elif output_format == "bibtex":
         print(citing.bibtex(found), end="")
     else:
-        from reprun.cli.screens_author import print_citing  # noqa: PLC0415
+        from reprun.cli.author_output import print_citing
 
         print_citing(found)
 
@@ -148,13 +148,13 @@ def lint(
     output_format: FormatOption = "text",
 ) -> None:
     """Find what would not work elsewhere: on REANA, in Snakemake 7.32, in years."""
-    from reprun.authoring.lint import finding_document  # noqa: PLC0415
-    from reprun.reana.local.specification import project_file  # noqa: PLC0415
+    from reprun.authoring.lint import finding_document
+    from reprun.reana.local.specification import project_file
 
     found: list[Finding]
     if (project := project_file(analysis)) is not None:
-        from reprun.cli.reana_project import refuse_options  # noqa: PLC0415
-        from reprun.reana.local.lint import lint_project  # noqa: PLC0415
+        from reprun.cli.reana_project import refuse_options
+        from reprun.reana.local.lint import lint_project
 
         refuse_options({"--variant": variant, "--data": dataset})
         found = lint_project(project)
@@ -163,17 +163,17 @@ def lint(
     if output_format == "json":
         print(json.dumps([finding_document(one) for one in found], indent=1))
     else:
-        from reprun.cli.screens_author import print_findings  # noqa: PLC0415
+        from reprun.cli.author_output import print_findings
 
         print_findings(found)
     raise typer.Exit(2 if any(one.level == "error" for one in found) else 0)
 
 
 def _findings_of_variants(analysis: str, variant: str | None, dataset: str | None) -> list[Finding]:
-    from reprun.authoring.lint import in_order, lint_analysis  # noqa: PLC0415
-    from reprun.documents.analysis import load_analysis  # noqa: PLC0415
-    from reprun.project import Project  # noqa: PLC0415
-    from reprun.runs.cell import RunRequest  # noqa: PLC0415
+    from reprun.authoring.lint import in_order, lint_analysis
+    from reprun.documents.analysis import load_analysis
+    from reprun.project import Project
+    from reprun.runs.cell import RunRequest
 
     variants = [variant]
     if variant is None:

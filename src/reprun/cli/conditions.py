@@ -29,7 +29,7 @@ Rendered = Annotated[
 @app.command("list")
 def list_snapshots(output: Rendered = "text") -> None:
     """List the snapshots of the project and of its analyses."""
-    from reprun.conditions.snapshot import load_snapshot  # noqa: PLC0415
+    from reprun.conditions.snapshot import load_snapshot
 
     store = _store()
     rows = [_facts(load_snapshot(directory), store) for _, directory in sorted(_known().items())]
@@ -44,7 +44,7 @@ def list_snapshots(output: Rendered = "text") -> None:
 @app.command()
 def show(name: Name, output: Rendered = "text") -> None:
     """Show what a snapshot is and holds."""
-    from reprun.conditions.answers import contents, naming  # noqa: PLC0415
+    from reprun.conditions.answers import contents, naming
 
     snapshot, files = _open(name)
     facts = _facts(snapshot, _store())
@@ -73,8 +73,8 @@ def get_(
     output: Rendered = "text",
 ) -> None:
     """Look up what is in force for a run and luminosity block, or a row of a table."""
-    from reprun.conditions import answers  # noqa: PLC0415
-    from reprun.errors import SpecificationError  # noqa: PLC0415
+    from reprun.conditions import answers
+    from reprun.errors import SpecificationError
 
     snapshot, files = _open(name)
     if row is not None:
@@ -97,8 +97,8 @@ def get_(
 @app.command()
 def diff(before: Name, now: Name, output: Rendered = "text") -> None:
     """Say what differs between two snapshots; exit code 1 if anything does."""
-    from reprun.conditions.answers import naming  # noqa: PLC0415
-    from reprun.conditions.compare import differences  # noqa: PLC0415
+    from reprun.conditions.answers import naming
+    from reprun.conditions.compare import differences
 
     first, second = _open(before), _open(now)
     with naming(*first), naming(*second):
@@ -118,8 +118,8 @@ def verify(
     output: Rendered = "text",
 ) -> None:
     """Hash every byte of snapshots; hold mounted CVMFS repositories against their pin."""
-    from reprun.conditions.mounts import check_revision  # noqa: PLC0415
-    from reprun.wording import count_of  # noqa: PLC0415
+    from reprun.conditions.mounts import check_revision
+    from reprun.wording import count_of
 
     done = []
     for name in names or sorted(_known()):
@@ -152,7 +152,7 @@ def mask(
     output: Rendered = "text",
 ) -> None:
     """Count the events of a table before and after the mask of validated runs."""
-    from reprun.conditions import answers, lumi  # noqa: PLC0415
+    from reprun.conditions import answers, lumi
 
     snapshot, files = _open(name)
     with answers.naming(snapshot, files):
@@ -168,22 +168,22 @@ def mask(
 
 
 def _places() -> list[Path]:
-    from reprun.project import Project  # noqa: PLC0415
+    from reprun.project import Project
 
     project = Project.find()
     return [project.root, *map(project.analysis_directory, project.analysis_names())]
 
 
 def _known() -> dict[str, Path]:
-    from reprun.conditions.snapshot import find_snapshots  # noqa: PLC0415
+    from reprun.conditions.snapshot import find_snapshots
 
     return find_snapshots(*_places())
 
 
 def _only(name: str) -> Path:
     """Return the directory of the one snapshot that is called so."""
-    from reprun.conditions.snapshot import find_snapshots, snapshot_directory  # noqa: PLC0415
-    from reprun.errors import SpecificationError  # noqa: PLC0415
+    from reprun.conditions.snapshot import find_snapshots, snapshot_directory
+    from reprun.errors import SpecificationError
 
     several = [found[name] for place in _places() if name in (found := find_snapshots(place))]
     if len(several) > 1:
@@ -197,9 +197,9 @@ def _only(name: str) -> Path:
 
 def _open(name: str) -> tuple[Snapshot, dict[str, Path]]:
     """Return a snapshot and where its files lie, fetched and verified."""
-    from reprun.cli.console import progress_on_stderr  # noqa: PLC0415
-    from reprun.conditions.answers import verified_files  # noqa: PLC0415
-    from reprun.conditions.snapshot import DOCUMENT, load_snapshot  # noqa: PLC0415
+    from reprun.cli.console import progress_on_stderr
+    from reprun.conditions.answers import verified_files
+    from reprun.conditions.snapshot import DOCUMENT, load_snapshot
 
     given = Path(name).resolve()
     directory = given if (given / DOCUMENT).is_file() else _only(name)
@@ -223,7 +223,7 @@ def _facts(snapshot: Snapshot, store: Store) -> dict[str, Any]:
 
 
 def _store() -> Store:
-    from reprun.store.store import Store as Found  # noqa: PLC0415
+    from reprun.store.store import Store as Found
 
     return Found.default()
 

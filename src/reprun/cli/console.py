@@ -78,7 +78,7 @@ class Terminal:
     @contextmanager
     def task(self, label: str, total: int | None, unit: str = "bytes") -> Iterator[Task]:
         """Show a bar."""
-        from rich import progress  # noqa: PLC0415
+        from rich import progress
 
         columns: list[progress.ProgressColumn] = [
             progress.TextColumn("{task.description}", markup=False),
@@ -106,7 +106,7 @@ class _BarTask:
 
 def stderr_console() -> Console:
     """Return rich's console on standard error; NO_COLOR is respected by rich itself."""
-    from rich.console import Console  # noqa: PLC0415
+    from rich.console import Console
 
     return Console(stderr=True, soft_wrap=True)
 

@@ -33,7 +33,7 @@ Licence = Annotated[str | None, typer.Option(help="Licence, as SPDX writes it.")
 @app.command("list")
 def list_datasets(output: Rendered = "text") -> None:
     """List the datasets of all analyses, and how much of each is here."""
-    from reprun.data.local import datasets_of  # noqa: PLC0415
+    from reprun.data.local import datasets_of
 
     project, store = _project(), _store()
     rows = [
@@ -57,8 +57,8 @@ def fetch(
     analysis: Analysis, data: Chosen = None, parallel: Parallel = 4, output: Rendered = "text"
 ) -> None:
     """Fetch and verify a dataset; files known by adler32 alone get their sha256."""
-    from reprun.cli.console import progress_on_stderr  # noqa: PLC0415
-    from reprun.data import local  # noqa: PLC0415
+    from reprun.cli.console import progress_on_stderr
+    from reprun.data import local
 
     directory = _project().analysis_directory(analysis)
     done = local.fetch(directory, data, _store(), progress_on_stderr(), parallel=parallel)
@@ -83,10 +83,10 @@ def verify(
     output: Rendered = "text",
 ) -> None:
     """Hash every byte of a dataset, or of the whole store; what has rotted goes into quarantine."""
-    from reprun.cli.console import progress_on_stderr  # noqa: PLC0415
-    from reprun.data import local  # noqa: PLC0415
-    from reprun.documents.analysis import load_analysis  # noqa: PLC0415
-    from reprun.store import collection as keeping  # noqa: PLC0415
+    from reprun.cli.console import progress_on_stderr
+    from reprun.data import local
+    from reprun.documents.analysis import load_analysis
+    from reprun.store import collection as keeping
 
     store, progress = _store(), progress_on_stderr()
     if analysis is None:
@@ -115,7 +115,7 @@ def add(
     licence: Licence = None,
 ) -> None:
     """Put files into the store and describe them in `data/NAME.yaml` of the analysis."""
-    from reprun.data import local  # noqa: PLC0415
+    from reprun.data import local
 
     directory = _project().analysis_directory(analysis)
     about = {"experiment": experiment, "record": record, "doi": doi, "licence": licence}
@@ -139,8 +139,8 @@ def import_record(
     licence: Licence = None,
 ) -> None:
     """Turn a record of the CERN Open Data portal into a manifest."""
-    from reprun.data import records  # noqa: PLC0415
-    from reprun.documents.manifest import manifest_text  # noqa: PLC0415
+    from reprun.data import records
+    from reprun.documents.manifest import manifest_text
 
     number = records.int_of(source)
     if number is not None and record is not None:
@@ -167,8 +167,8 @@ def gc(
     output: Rendered = "text",
 ) -> None:
     """Remove data that no lock, manifest or running process names. Images are left alone."""
-    from reprun.data.local import documents_of  # noqa: PLC0415
-    from reprun.store import collection as keeping  # noqa: PLC0415
+    from reprun.data.local import documents_of
+    from reprun.store import collection as keeping
 
     done = keeping.collect(_store(), documents_of(_project()), dry_run=dry_run)
     if output == "json":
@@ -198,14 +198,14 @@ def _below_its_analysis(path: Path) -> str:
 
 
 def _exists_already(path: Path) -> Exception:
-    from reprun.errors import SpecificationError  # noqa: PLC0415
+    from reprun.errors import SpecificationError
 
     return SpecificationError(f"{path} exists already", place=str(path), hint=f"rm {path}")
 
 
 def _write_manifest(dataset: Dataset, path: Path, name: str, shown: str) -> None:
-    from reprun.documents.manifest import manifest_text  # noqa: PLC0415
-    from reprun.files import write_atomically  # noqa: PLC0415
+    from reprun.documents.manifest import manifest_text
+    from reprun.files import write_atomically
 
     if path.exists():
         raise _exists_already(path)
@@ -254,7 +254,7 @@ def _render_verification(found: Verification, what: str, output: str) -> None:
 
 
 def _absent(found: Verification, what: str, analysis: str | None) -> Exception:
-    from reprun.errors import InputsGoneError  # noqa: PLC0415
+    from reprun.errors import InputsGoneError
 
     return InputsGoneError(
         f"{len(found.absent)} files of {what} are not here",
@@ -263,13 +263,13 @@ def _absent(found: Verification, what: str, analysis: str | None) -> Exception:
 
 
 def _project() -> Project:
-    from reprun.project import Project as Found  # noqa: PLC0415
+    from reprun.project import Project as Found
 
     return Found.find()
 
 
 def _store() -> Store:
-    from reprun.store.store import Store as Found  # noqa: PLC0415
+    from reprun.store.store import Store as Found
 
     return Found.default()
 
@@ -279,7 +279,7 @@ def _json(document: dict[str, Any]) -> None:
 
 
 def _files(number: int) -> str:
-    from reprun.wording import count_of  # noqa: PLC0415
+    from reprun.wording import count_of
 
     return count_of(number, "file")
 

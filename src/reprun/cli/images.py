@@ -117,9 +117,9 @@ def lock(
     output: Rendered = Format.TEXT,
 ) -> None:
     """Resolve packages and wheels anew, build, and write the locks."""
-    from reprun.images.builder.fetch import Sources  # noqa: PLC0415
-    from reprun.images.lock import lock as write_locks  # noqa: PLC0415
-    from reprun.store.store import Store  # noqa: PLC0415
+    from reprun.images.builder.fetch import Sources
+    from reprun.images.lock import lock as write_locks
+    from reprun.store.store import Store
 
     sources = Sources.from_environment(debian_mirror=debian_mirror)
     built = write_locks(
@@ -136,9 +136,9 @@ def lock(
 @app.command()
 def fetch(name: Name, debian_mirror: Mirror = None) -> None:
     """Put an image's locked packages and wheels into the store."""
-    from reprun.images.builder.fetch import Sources  # noqa: PLC0415
-    from reprun.images.builder.fetch import fetch as fill  # noqa: PLC0415
-    from reprun.store.store import Store  # noqa: PLC0415
+    from reprun.images.builder.fetch import Sources
+    from reprun.images.builder.fetch import fetch as fill
+    from reprun.store.store import Store
 
     sources = Sources.from_environment(debian_mirror=debian_mirror)
     definition = catalogue_here().definition(name)
@@ -162,11 +162,11 @@ def build(
     output: Rendered = Format.TEXT,
 ) -> None:
     """Build an image from the store and compare it with its lock."""
-    from reprun.images.builder.build import build as build_image  # noqa: PLC0415
-    from reprun.images.builder.dockerfile import check_context, write_context  # noqa: PLC0415
-    from reprun.images.ensure import compare  # noqa: PLC0415
-    from reprun.images.lock import check_twice as build_twice  # noqa: PLC0415
-    from reprun.store.store import Store  # noqa: PLC0415
+    from reprun.images.builder.build import build as build_image
+    from reprun.images.builder.dockerfile import check_context, write_context
+    from reprun.images.ensure import compare
+    from reprun.images.lock import check_twice as build_twice
+    from reprun.store.store import Store
 
     catalogue, store, progress = catalogue_here(), Store.default(), progress_on_stderr()
     definition = catalogue.definition(name)
@@ -192,9 +192,9 @@ def verify(
     output: Rendered = Format.TEXT,
 ) -> None:
     """Hash every byte of a stored image; compare with lock, signature."""
-    from reprun.images.lock import verify as verify_image  # noqa: PLC0415
-    from reprun.images.sign import verify_signature  # noqa: PLC0415
-    from reprun.store.store import Store  # noqa: PLC0415
+    from reprun.images.lock import verify as verify_image
+    from reprun.images.sign import verify_signature
+    from reprun.store.store import Store
 
     if (key is None) != (signature is None):
         raise typer.BadParameter("--key and --signature go together")
@@ -223,7 +223,7 @@ def _facts(catalogue: Catalogue, name: str) -> dict[str, Any]:
 
 
 def _external_facts(catalogue: Catalogue, name: str) -> dict[str, Any]:
-    from reprun.errors import SpecificationError  # noqa: PLC0415
+    from reprun.errors import SpecificationError
 
     external = catalogue.external(name)
     facts: dict[str, Any] = {"name": name, "title": external.title, "rebuildable": False}

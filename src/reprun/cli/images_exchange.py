@@ -34,7 +34,7 @@ Key = Annotated[Path, typer.Option(help="An SSH key: the private one signs, the 
 @app.command()
 def pin(name: Name) -> None:
     """Write down the digest an external image's tag has now. Nothing else ever uses the tag."""
-    from reprun.images.transfer import pin as pin_image  # noqa: PLC0415
+    from reprun.images.transfer import pin as pin_image
 
     lock = pin_image(name, catalogue_here())
     typer.echo(f"pinned {name}@{lock.image_id} ({lock.source})")
@@ -43,8 +43,8 @@ def pin(name: Name) -> None:
 @app.command()
 def pull(name: Name, source: From = "", output: Rendered = Format.TEXT) -> None:
     """Bring an image from its registry, by digest."""
-    from reprun.images.transfer import pull as pull_image  # noqa: PLC0415
-    from reprun.store.store import Store  # noqa: PLC0415
+    from reprun.images.transfer import pull as pull_image
+    from reprun.store.store import Store
 
     image = pull_image(name, catalogue_here(), Store.default(), progress_on_stderr(), source=source)
     render_image(image, output, "pulled")
@@ -62,7 +62,7 @@ def push(
 
     It is built first if need be.
     """
-    from reprun.images.transfer import push as push_image  # noqa: PLC0415
+    from reprun.images.transfer import push as push_image
 
     catalogue, store, _ = _in_store(name)
     where = push_image(name, repository, catalogue, store, record=record)
@@ -80,8 +80,8 @@ def import_image(
     It must be the locked or pinned one; for an external image that nobody has pinned the digest
     is written down.
     """
-    from reprun.images.transfer import import_file  # noqa: PLC0415
-    from reprun.store.store import Store  # noqa: PLC0415
+    from reprun.images.transfer import import_file
+    from reprun.store.store import Store
 
     image = import_file(name, file, catalogue_here(), Store.default(), progress_on_stderr())
     render_image(image, output, "imported")
@@ -95,7 +95,7 @@ def export(
 
     It is an OCI layout and a docker-archive in one; the image is built first if need be.
     """
-    from reprun.images.transfer import export_file  # noqa: PLC0415
+    from reprun.images.transfer import export_file
 
     _, store, image = _in_store(name)
     export_file(image, store, file)
@@ -105,8 +105,8 @@ def export(
 @app.command()
 def load(name: Name) -> None:
     """Load an image into the Docker daemon, building it if need be."""
-    from reprun.engines.docker import DockerEngine  # noqa: PLC0415
-    from reprun.images.oci.layout import tag_of  # noqa: PLC0415
+    from reprun.engines.docker import DockerEngine
+    from reprun.images.oci.layout import tag_of
 
     _, store, image = _in_store(name)
     engine = DockerEngine(store)
@@ -127,8 +127,8 @@ def diff(
     output: Rendered = Format.TEXT,
 ) -> None:
     """Show what differs: packages, wheels, variables, files."""
-    from reprun.images.differ import changes, contents  # noqa: PLC0415
-    from reprun.store.store import Store  # noqa: PLC0415
+    from reprun.images.differ import changes, contents
+    from reprun.store.store import Store
 
     catalogue = catalogue_here()
     store = Store.default() if files else None
@@ -151,8 +151,8 @@ def diff(
 @app.command()
 def sbom(name: Name) -> None:
     """Print an image's bill of materials (CycloneDX 1.6 JSON)."""
-    from reprun.errors import SpecificationError  # noqa: PLC0415
-    from reprun.images.builder.sbom import sbom as bill  # noqa: PLC0415
+    from reprun.errors import SpecificationError
+    from reprun.images.builder.sbom import sbom as bill
 
     catalogue = catalogue_here()
     if catalogue.is_external(name):
@@ -172,7 +172,7 @@ def sign(
     signature: Annotated[Path, typer.Option(help="Where to write the signature.")],
 ) -> None:
     """Sign an image with a private SSH key; it is built if need be."""
-    from reprun.images.sign import sign as sign_image  # noqa: PLC0415
+    from reprun.images.sign import sign as sign_image
 
     _, store, image = _in_store(name)
     sign_image(image, store, key, signature)
@@ -186,8 +186,8 @@ def prune(
     ] = False,
 ) -> None:
     """Remove from the store what belongs to images that are not locked."""
-    from reprun.images.prune import prune as prune_store  # noqa: PLC0415
-    from reprun.store.store import Store  # noqa: PLC0415
+    from reprun.images.prune import prune as prune_store
+    from reprun.store.store import Store
 
     pruned = prune_store(catalogue_here(), Store.default(), dry_run=dry_run)
     for path in pruned.paths:
@@ -204,9 +204,9 @@ def check(
     output: Rendered = Format.TEXT,
 ) -> None:
     """Build images twice; 6 if bytes changed, 3 if inputs are gone."""
-    from reprun.images.audit import audit, exit_code, rebuildable  # noqa: PLC0415
-    from reprun.images.builder.fetch import Sources  # noqa: PLC0415
-    from reprun.store.store import Store  # noqa: PLC0415
+    from reprun.images.audit import audit, exit_code, rebuildable
+    from reprun.images.builder.fetch import Sources
+    from reprun.store.store import Store
 
     catalogue, sources = catalogue_here(), Sources.from_environment()
     found = []
@@ -227,7 +227,7 @@ def table(
     ] = None,
 ) -> None:
     """Print the images as a Markdown table, or write it into a page."""
-    from reprun.images import table as tables  # noqa: PLC0415
+    from reprun.images import table as tables
 
     if write is None:
         typer.echo(tables.table(catalogue_here()), nl=False)
@@ -237,8 +237,8 @@ def table(
 
 def _in_store(name: str) -> tuple[Catalogue, Store, Image]:
     """Return an image with all it is made of in the store: pulled, or fetched and built."""
-    from reprun.images.ensure import ensure  # noqa: PLC0415
-    from reprun.store.store import Store  # noqa: PLC0415
+    from reprun.images.ensure import ensure
+    from reprun.store.store import Store
 
     catalogue, store = catalogue_here(), Store.default()
     return catalogue, store, ensure(name, catalogue, store, progress_on_stderr())

@@ -44,8 +44,8 @@ def render_image(image: Image, output: Format, what: str) -> None:
 
 def catalogue_here() -> Catalogue:
     """Return the catalogue of the project we are in."""
-    from reprun.images.catalogue.catalogue import Catalogue as Images  # noqa: PLC0415
-    from reprun.project import Project  # noqa: PLC0415
+    from reprun.images.catalogue.catalogue import Catalogue as Images
+    from reprun.project import Project
 
     return Images(Project.find().images)
 

@@ -71,13 +71,13 @@ def submit(
     output_format: FormatOption = "text",
 ) -> None:
     """Run an analysis on REANA; typed again, it goes on where it stopped."""
-    from reprun.cli.console import progress_on_stderr  # noqa: PLC0415
-    from reprun.documents.analysis import tier_of  # noqa: PLC0415
-    from reprun.reana.remote.submission import Submission  # noqa: PLC0415
-    from reprun.reana.remote.submit import SubmitRequest  # noqa: PLC0415
-    from reprun.reana.remote.submit import submit as submit_analysis  # noqa: PLC0415
-    from reprun.runs.cell import RunRequest  # noqa: PLC0415
-    from reprun.store.store import Store  # noqa: PLC0415
+    from reprun.cli.console import progress_on_stderr
+    from reprun.documents.analysis import tier_of
+    from reprun.reana.remote.submission import Submission
+    from reprun.reana.remote.submit import SubmitRequest
+    from reprun.reana.remote.submit import submit as submit_analysis
+    from reprun.runs.cell import RunRequest
+    from reprun.store.store import Store
 
     run = RunRequest(
         analysis=analysis,
@@ -115,11 +115,11 @@ def export(
     image: ImageOption = None,
 ) -> None:
     """Write a complete REANA project: reana.yaml, Snakefile, code, data, images by digest."""
-    from reprun.cli.console import progress_on_stderr  # noqa: PLC0415
-    from reprun.reana.remote.submission import PROJECT  # noqa: PLC0415
-    from reprun.reana.remote.submit import prepare_export, remote_cell  # noqa: PLC0415
-    from reprun.runs.cell import RunRequest  # noqa: PLC0415
-    from reprun.store.store import Store  # noqa: PLC0415
+    from reprun.cli.console import progress_on_stderr
+    from reprun.reana.remote.submission import PROJECT
+    from reprun.reana.remote.submit import prepare_export, remote_cell
+    from reprun.runs.cell import RunRequest
+    from reprun.store.store import Store
 
     cell = remote_cell(
         RunRequest(
@@ -157,7 +157,7 @@ def status(
     output_format: FormatOption = "text",
 ) -> None:
     """Print what became of the submission, step by step."""
-    from reprun.reana.remote.record import jobs_of  # noqa: PLC0415
+    from reprun.reana.remote.record import jobs_of
 
     cell = _cell(analysis, variant, dataset, results)
     with _submitted(cell, _remote(server, plain_http)) as (submission, client):
@@ -183,7 +183,7 @@ def logs(
     plain_http: PlainOption = False,
 ) -> None:
     """Print what the steps printed, and the workflow engine."""
-    from reprun.reana.remote.record import jobs_of  # noqa: PLC0415
+    from reprun.reana.remote.record import jobs_of
 
     cell = _cell(analysis, variant, dataset, results)
     with _submitted(cell, _remote(server, plain_http)) as (submission, client):
@@ -229,10 +229,10 @@ def fetch(
     output_format: FormatOption = "text",
 ) -> None:
     """Fetch the outputs of the submission once it has ended, and judge them."""
-    from reprun.cli.console import progress_on_stderr  # noqa: PLC0415
-    from reprun.reana.remote.submit import finish  # noqa: PLC0415
-    from reprun.runs.cell import RunRequest  # noqa: PLC0415
-    from reprun.store.store import Store  # noqa: PLC0415
+    from reprun.cli.console import progress_on_stderr
+    from reprun.reana.remote.submit import finish
+    from reprun.runs.cell import RunRequest
+    from reprun.store.store import Store
 
     request = RunRequest(analysis=analysis, variant=variant, dataset=dataset, results=results)
     remote = _remote(server, plain_http)
@@ -246,9 +246,9 @@ def list_workflows(
     output_format: FormatOption = "text",
 ) -> None:
     """List your workflows on the server."""
-    from reprun.cli.console import progress_on_stderr  # noqa: PLC0415
-    from reprun.reana.remote.submit import connected  # noqa: PLC0415
-    from reprun.store.store import Store  # noqa: PLC0415
+    from reprun.cli.console import progress_on_stderr
+    from reprun.reana.remote.submit import connected
+    from reprun.store.store import Store
 
     with connected(_remote(server, plain_http), Store.default(), progress_on_stderr()) as client:
         found = client.workflows()
@@ -266,9 +266,9 @@ def add_commands(program: typer.Typer) -> None:
 
 
 def _cell(analysis: str, variant: str | None, dataset: str | None, results: Path) -> Cell:
-    from reprun.reana.remote.submit import remote_cell  # noqa: PLC0415
-    from reprun.runs.cell import RunRequest  # noqa: PLC0415
-    from reprun.store.store import Store  # noqa: PLC0415
+    from reprun.reana.remote.submit import remote_cell
+    from reprun.runs.cell import RunRequest
+    from reprun.store.store import Store
 
     request = RunRequest(analysis=analysis, variant=variant, dataset=dataset, results=results)
     return remote_cell(request, Store.default())
@@ -277,9 +277,9 @@ def _cell(analysis: str, variant: str | None, dataset: str | None, results: Path
 @contextmanager
 def _submitted(cell: Cell, remote: Remote) -> Iterator[tuple[Submission, Client]]:
     """Yield what was submitted, and a client of the server it was submitted to."""
-    from reprun.cli.console import progress_on_stderr  # noqa: PLC0415
-    from reprun.reana.remote.submit import connected, submission_of  # noqa: PLC0415
-    from reprun.store.store import Store  # noqa: PLC0415
+    from reprun.cli.console import progress_on_stderr
+    from reprun.reana.remote.submit import connected, submission_of
+    from reprun.store.store import Store
 
     submission = submission_of(cell, remote)
     with connected(remote, Store.default(), progress_on_stderr()) as client:
@@ -287,9 +287,9 @@ def _submitted(cell: Cell, remote: Remote) -> Iterator[tuple[Submission, Client]
 
 
 def _remote(server: str | None, plain_http: bool) -> Remote:
-    from reprun.reana.remote.access import take_token  # noqa: PLC0415
-    from reprun.reana.remote.server import server_address  # noqa: PLC0415
-    from reprun.reana.remote.submit import Remote  # noqa: PLC0415
+    from reprun.reana.remote.access import take_token
+    from reprun.reana.remote.server import server_address
+    from reprun.reana.remote.submit import Remote
 
     address = server_address(server, plain_http=plain_http)
     return Remote(address, take_token())
@@ -309,11 +309,11 @@ def _images(given: list[str] | None) -> dict[str, str]:
 
 def _print_outcome(outcome: RunOutcome, output_format: str) -> None:
     if output_format == "json":
-        from reprun.report.model import report_json  # noqa: PLC0415
+        from reprun.report.model import report_json
 
         print(report_json(outcome.report), end="")
     else:
-        from reprun.cli.screens import print_summary  # noqa: PLC0415
+        from reprun.cli.output import print_summary
 
         print_summary(outcome)
     raise typer.Exit(0 if outcome.report.reproduced else 1)

@@ -33,13 +33,13 @@ def run_project(
     output_format: str,
 ) -> None:
     """Run a REANA project, print its verdict and exit with what it says."""
-    from reprun.cli.console import progress_on_stderr  # noqa: PLC0415
-    from reprun.cli.options import parameters_of  # noqa: PLC0415
-    from reprun.documents.record import REPORT_HTML  # noqa: PLC0415
-    from reprun.reana.local.report import render_text  # noqa: PLC0415
-    from reprun.reana.local.run import ProjectRequest  # noqa: PLC0415
-    from reprun.reana.local.run import run_project as run  # noqa: PLC0415
-    from reprun.store.store import Store  # noqa: PLC0415
+    from reprun.cli.console import progress_on_stderr
+    from reprun.cli.options import parameters_of
+    from reprun.documents.record import REPORT_HTML
+    from reprun.reana.local.report import render_text
+    from reprun.reana.local.run import ProjectRequest
+    from reprun.reana.local.run import run_project as run
+    from reprun.store.store import Store
 
     request = ProjectRequest(
         path=path,

@@ -9,9 +9,9 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from reprun.digests import canonical_json, sha256_bytes
-from reprun.documents.faults import ROOT_HASH
 from reprun.documents.manifest import DataFile, Dataset
 from reprun.documents.reading import Document, Name, read_document, validated
+from reprun.documents.validation import ROOT_HASH
 from reprun.errors import SpecificationError, did_you_mean
 
 DOCUMENT = "snapshot.toml"

@@ -13,8 +13,8 @@ from reprun.data import files as data_files
 from reprun.data import transfer
 from reprun.digests import adler32_file, sha256_file, short
 from reprun.documents.analysis import DOCUMENT, Analysis, load_analysis, manifest_of
-from reprun.documents.faults import MEANING_OF_PATTERN, NAME, faults_of
 from reprun.documents.manifest import DataFile, Dataset, load_manifest
+from reprun.documents.validation import MEANING_OF_PATTERN, NAME, faults_of
 from reprun.errors import IntegrityError, SpecificationError
 from reprun.progress import Progress
 from reprun.project import Project

@@ -17,8 +17,8 @@ import requests
 from pydantic import ValidationError
 
 from reprun.data.sources import innermost_reason
-from reprun.documents.faults import faults_of
 from reprun.documents.manifest import Dataset
+from reprun.documents.validation import faults_of
 from reprun.errors import InputsGoneError, SpecificationError
 
 PORTAL = "https://opendata.cern.ch"

@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from reprun.documents.faults import ADLER32
 from reprun.documents.reading import Document, InsidePath, Name, Sha256, read_document, validated
+from reprun.documents.validation import ADLER32
 from reprun.errors import SpecificationError
 
 SCHEMES = ("https", "http", "root", "file")

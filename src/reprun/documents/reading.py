@@ -14,7 +14,7 @@ from typing import Annotated, Any, TypeVar
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from reprun.documents.faults import NAME, SHA256, Fault, Location, faults_of
+from reprun.documents.validation import NAME, SHA256, Fault, Location, faults_of
 from reprun.errors import SpecificationError
 
 

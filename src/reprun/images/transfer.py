@@ -17,7 +17,7 @@ from reprun.images.catalogue.external import (
 )
 from reprun.images.catalogue.lockfiles import image_lock_text, write_lock
 from reprun.images.model import Image
-from reprun.images.oci.imported import (
+from reprun.images.oci.importer import (
     Imported,
     Opener,
     config_facts,

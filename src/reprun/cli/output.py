@@ -44,7 +44,7 @@ def output_console() -> Console:
 
 def print_report(report: Report, *, written: Sequence[tuple[str, str]] = ()) -> None:
     """Print a report; the sentence of the verdict stands at the end, before the paths."""
-    from reprun.report.text import render_text, renderable  # noqa: PLC0415
+    from reprun.report.text import render_text, renderable
 
     console = output_console()
     if console.is_terminal:
@@ -72,8 +72,8 @@ def print_summary(outcome: RunOutcome) -> None:
 
 def print_matrix(matrix: MatrixReport, results: Path) -> None:
     """Print one row for each cell, the sentence, and where the page is."""
-    from reprun.report.matrix import matrix_renderable, matrix_text  # noqa: PLC0415
-    from reprun.runs.matrix import HOME, PAGE  # noqa: PLC0415
+    from reprun.report.matrix import matrix_renderable, matrix_text
+    from reprun.runs.matrix import HOME, PAGE
 
     console = output_console()
     if console.is_terminal:
@@ -155,7 +155,7 @@ def print_doctor(image: str | None = None) -> int:
     gigabytes = free.f_bavail * free.f_frsize / 1e9
     console.print(Text(f"store: {store.root}, {gigabytes:.1f} GB free"))
     if image is not None:
-        from reprun.images.doctor import Level, examine  # noqa: PLC0415 - only when asked for
+        from reprun.images.doctor import Level, examine
 
         marks = {Level.OK: ("✓", "green"), Level.WARNING: ("!", "yellow")}
         console.print(Text(f"image {image}:", style="bold"))

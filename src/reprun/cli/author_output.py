@@ -11,7 +11,7 @@ from rich.text import Text
 from reprun.authoring.cite import Citing, sentence
 from reprun.authoring.lint import Finding
 from reprun.authoring.new import Created
-from reprun.cli.screens import MIN_WIDTH, output_console
+from reprun.cli.output import MIN_WIDTH, output_console
 from reprun.engines.base import MIB
 from reprun.runs.planning import AnalysisPlan, StepPlan
 from reprun.wording import count_of

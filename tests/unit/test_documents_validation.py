@@ -9,10 +9,10 @@ import pytest
 
 from reprun.conditions.snapshot import Snapshot
 from reprun.documents.analysis import Analysis, load_analysis
-from reprun.documents.faults import MEANING_OF_PATTERN
 from reprun.documents.manifest import load_manifest
+from reprun.documents.validation import MEANING_OF_PATTERN
 from reprun.errors import SpecificationError
-from tests.unit.test_spec import GOOD
+from tests.unit.test_documents_analysis import GOOD
 
 HEAD = "title: A dataset\n"
 FILE = "files:\n  - path: data/a.csv\n    size: 3\n    adler32: '00000001'\n"

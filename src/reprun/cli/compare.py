@@ -1,0 +1,86 @@
+"""The command that compares two files, with no analysis around them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+
+def compare(
+    monitored: Annotated[
+        Path, typer.Argument(help="A file: ROOT, YODA, HEPData YAML, UHI JSON or CSV table.")
+    ],
+    reference: Annotated[Path, typer.Argument(help="The file it is held against.")],
+    kind: Annotated[
+        Literal["count", "float", "sampled"] | None,
+        typer.Option(help="For every object: exact, within a tolerance, or independent samples."),
+    ] = None,
+    relative: Annotated[
+        float | None, typer.Option(min=0.0, max=1.0, help="Relative tolerance for every object.")
+    ] = None,
+    alpha: Annotated[
+        float | None, typer.Option(help="Chance of a false alarm in the whole file. Default: 0.01.")
+    ] = None,
+    rule: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE,…", help="A rule, e.g. match=m4l*,kind=sampled,tests=shape+ks."
+        ),
+    ] = None,
+    policy: Annotated[
+        Path | None, typer.Option(help="YAML file with rules: the compare list of analysis.yaml.")
+    ] = None,
+    match: Annotated[
+        list[str] | None, typer.Option(metavar="GLOB", help="Compare only objects of this name.")
+    ] = None,
+    name_map: Annotated[
+        list[str] | None,
+        typer.Option("--map", metavar="OLD=NEW", help="The reference's OLD is called NEW here."),
+    ] = None,
+    same_events: Annotated[
+        bool,
+        typer.Option("--same-events", help="Both hold the same events: statistics excuse nothing."),
+    ] = False,
+    calibrate: Annotated[
+        int | None,
+        typer.Option(min=20, metavar="N", help="Do not compare: throw N toys through the checks."),
+    ] = None,
+    html: Annotated[Path | None, typer.Option(help="Also write an HTML report here.")] = None,
+    output_format: Annotated[
+        Literal["text", "json", "junit", "markdown"],
+        typer.Option("--format", help="How the result is printed."),
+    ] = "text",
+) -> None:
+    """Compare two files of histograms or tables, with no analysis around them."""
+    from reprun.compare.rules import one_rule, parse_maps, parse_rule, read_rules
+    from reprun.runs.compare_files import Files, calibrate_files, compare_files
+
+    rules = [parse_rule(text) for text in rule or []]
+    rules += read_rules(policy) if policy else []
+    rules += one_rule(kind, relative=relative, alpha=alpha)
+    files = Files(monitored, reference, rules, match or [], parse_maps(name_map or []), same_events)
+    if calibrate is not None:
+        print(calibrate_files(files, calibrate, output_format), end="")
+        return
+    report = compare_files(files, html=html, draw=output_format == "json")
+    if output_format == "text":
+        from reprun.cli.output import print_report
+
+        print_report(report)
+    else:
+        from reprun import report as renderers
+
+        render = {
+            "json": renderers.report_json,
+            "junit": renderers.render_junit,
+            "markdown": renderers.render_markdown,
+        }[output_format]
+        print(render(report), end="")
+    raise typer.Exit(0 if report.reproduced else 1)
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    app.command()(compare)

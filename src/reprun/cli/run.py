@@ -1,0 +1,184 @@
+"""The commands that run: one analysis, or all of them in a matrix."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from reprun.cli.options import (
+    AnalysisArgument,
+    DataOption,
+    Engine,
+    FormatOption,
+    FractionOption,
+    ImageMapOption,
+    MaxEventsOption,
+    ParameterOption,
+    ResultsOption,
+    SkipScenarioOption,
+    VariantOption,
+    parameters_of,
+)
+from reprun.errors import SpecificationError
+
+
+def run(
+    analysis: AnalysisArgument,
+    variant: VariantOption = None,
+    dataset: DataOption = None,
+    max_events: MaxEventsOption = None,
+    fraction: FractionOption = None,
+    parameter: ParameterOption = None,
+    engine: Annotated[
+        Engine, typer.Option(help="auto takes the first whose self-check passes.")
+    ] = "auto",
+    cores: Annotated[
+        int | None, typer.Option(min=1, help="Cores to use. Default: all there are.")
+    ] = None,
+    results: ResultsOption = Path("results"),
+    update_lock: Annotated[
+        bool, typer.Option("--update-lock", help="Accept what differs from analysis.lock.")
+    ] = False,
+    allow_network: Annotated[
+        bool, typer.Option("--allow-network", help="Let conditions come from a server: not locked.")
+    ] = False,
+    again: Annotated[bool, typer.Option("--again", help="Run every step, changed or not.")] = False,
+    relock_images: Annotated[
+        bool,
+        typer.Option(
+            "--relock-images",
+            help="Where the image's locked packages are gone, build one like it and say so.",
+        ),
+    ] = False,
+    image_map: ImageMapOption = None,
+    skip_scenario: SkipScenarioOption = None,
+    output_format: FormatOption = "text",
+) -> None:
+    """Run an analysis in its image and tell whether it still gives its reference.
+
+    A REANA project (its reana.yaml, or its directory) runs too: its outputs and its own tests
+    give the verdict.
+    """
+    from reprun.reana.local.specification import project_file
+
+    if (project := project_file(analysis)) is not None:
+        from reprun.cli.reana_project import refuse_options, run_project
+
+        refuse_options(
+            {
+                "--variant": variant,
+                "--data": dataset,
+                "--max-events": max_events,
+                "--fraction": fraction,
+                "--update-lock": update_lock,
+                "--allow-network": allow_network,
+                "--relock-images": relock_images,
+            }
+        )
+        run_project(
+            project,
+            image_map=image_map or [],
+            parameters=parameter or [],
+            skip_scenarios=skip_scenario or [],
+            engine=engine,
+            cores=cores,
+            results=results,
+            output_format=output_format,
+        )
+    for option, given in (("--image-map", image_map), ("--skip-scenario", skip_scenario)):
+        if given:
+            raise SpecificationError(
+                f"{option} is for REANA projects, and {analysis} is none",
+                hint="reprun run path/to/reana.yaml --image-map NAME=IMAGE",
+            )
+    from reprun.cli.console import progress_on_stderr
+    from reprun.documents.analysis import tier_of
+    from reprun.runs.cell import RunRequest
+    from reprun.runs.run import run as run_analysis
+    from reprun.store.store import Store
+
+    request = RunRequest(
+        analysis=analysis,
+        variant=variant,
+        dataset=dataset,
+        tier=tier_of(max_events, fraction),
+        parameters=parameters_of(parameter or []),
+        engine=engine,
+        cores=cores,
+        results=results,
+        update_lock=update_lock,
+        allow_network=allow_network,
+        again=again,
+        relock_images=relock_images,
+    )
+    outcome = run_analysis(request, Store.default(), progress_on_stderr())
+    if output_format == "json":
+        from reprun.report.model import report_json
+
+        print(report_json(outcome.report), end="")
+    else:
+        from reprun.cli.output import print_summary
+
+        print_summary(outcome)
+    raise typer.Exit(0 if outcome.report.reproduced else 1)
+
+
+def matrix(
+    cells: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[CELL]…", help="Globs of ANALYSIS or ANALYSIS/VARIANT. Default: all."
+        ),
+    ] = None,
+    engine: Annotated[
+        Engine, typer.Option(help="auto takes the first whose self-check passes.")
+    ] = "auto",
+    cores: Annotated[
+        int | None, typer.Option(min=1, help="Cores to use. Default: all there are.")
+    ] = None,
+    results: ResultsOption = Path("results"),
+    again: Annotated[bool, typer.Option("--again", help="Run every step, changed or not.")] = False,
+    relock_images: Annotated[
+        bool,
+        typer.Option("--relock-images", help="As for reprun run, for every image."),
+    ] = False,
+    output_format: Annotated[
+        Literal["text", "json", "junit", "markdown"],
+        typer.Option("--format", help="How the result is printed."),
+    ] = "text",
+) -> None:
+    """Run every analysis in every variant, one cell each, and judge them all."""
+    from reprun.cli.console import progress_on_stderr
+    from reprun.report import matrix as renderers
+    from reprun.runs.matrix import MatrixRequest, exit_code, run_matrix
+    from reprun.store.store import Store
+
+    request = MatrixRequest(
+        cells=tuple(cells or ()),
+        engine=engine,
+        cores=cores,
+        results=results,
+        again=again,
+        relock_images=relock_images,
+    )
+    found = run_matrix(request, Store.default(), progress_on_stderr())
+    if output_format == "text":
+        from reprun.cli.output import print_matrix
+
+        print_matrix(found, results)
+    else:
+        render = {
+            "json": renderers.matrix_json,
+            "junit": renderers.matrix_junit,
+            "markdown": renderers.matrix_markdown,
+        }[output_format]
+        print(render(found), end="")
+    raise typer.Exit(exit_code(found))
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    app.command()(run)
+    app.command()(matrix)
