@@ -20,6 +20,7 @@ import yaml
 
 from reprun.documents.analysis import load_analysis
 from reprun.documents.record import read_record
+from reprun.documents.selection import select
 from reprun.errors import (
     EngineError,
     IntegrityError,
@@ -66,6 +67,7 @@ title: A table
 experiment: none
 dphep_level: "1"
 code: [code, rules]
+parameters: {max_events: 0}
 variants: {v: {image: columnar}}
 outputs: {tables: [out/yields.csv]}
 compare:
@@ -107,7 +109,9 @@ class Site:
 
     @property
     def run(self) -> RunRequest:
-        return RunRequest("mini", results=self.home / "results")
+        return RunRequest(
+            select(Project(self.home / "project"), "mini"), results=self.home / "results"
+        )
 
     @property
     def request(self) -> SubmitRequest:
@@ -166,14 +170,15 @@ def site(
         "config.yaml": "parts: [a, b]\n",
         "code/add.sh": "echo cut,events\ncat out/?.txt | awk '{s += $1} END {print \"all,\" s}'\n",
         "reference/yields.csv": "cut,events\nall,6\n",
+        "reference/max-events-5/yields.csv": "cut,events\nall,6\n",
     }.items():
         path = directory / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     (home / "images").symlink_to(ROOT / "images")
     monkeypatch.setenv("REPRUN_PROJECT", str(home))
-    cell = load_cell(RunRequest("mini", update_lock=True), store)
-    write_lock(cell.lock, cell.directory)
+    cell = load_cell(RunRequest(select(Project(home), "mini"), update_lock=True), store)
+    write_lock(cell.lock, cell.selection.directory)
     return Site(server, store, tmp_path)
 
 
@@ -219,6 +224,30 @@ def test_h4l_comes_back_with_the_verdict_of_a_local_run(
     texts.append(fetched.stdout + fetched.stderr)
     assert not any(form in text for text in texts for form in forms_of(TOKEN))
     assert not holding_the_token(shell.directory, but=server.home)
+
+
+def test_a_submission_of_a_part_is_found_again_by_the_same_options(
+    site: Site, shell: Shell
+) -> None:
+    variables = {
+        "REANA_SERVER_URL": site.server.url,
+        "REANA_ACCESS_TOKEN": TOKEN,
+        "REPRUN_PROJECT": str(site.home / "project"),
+    }
+    shell = replace(shell, variables=variables)
+    chosen = ("mini", "--max-events", "5")
+    sent = shell.reprun("submit", *chosen, "--image", f"columnar={WHERE}")
+    assert "now: reprun submit mini --max-events 5 --follow" in sent.stdout
+    done = shell.reprun("submit", *chosen, "--image", f"columnar={WHERE}", "--follow")
+    assert "on the first 5 events" in done.stdout
+    status = shell.reprun("reana", "status", *chosen)
+    assert "finished" in status.stdout
+    assert "==> sum (finished)" in shell.reprun("reana", "logs", *chosen).stdout
+    assert "is not running" in shell.reprun("reana", "stop", *chosen, code=3).stderr
+    assert "on the first 5 events" in shell.reprun("reana", "fetch", *chosen).stdout
+    # Without the option it is another run, which was never submitted.
+    other = shell.reprun("reana", "status", "mini", code=2)
+    assert "try: reprun submit mini\n" in other.stderr
 
 
 def forms_of(token: str) -> set[str]:
@@ -462,7 +491,9 @@ def test_an_export_loads_in_snakemake_7_with_the_same_commands(
     if analysis != "mini":
         monkeypatch.setenv("REPRUN_PROJECT", str(ROOT))
     variant = "columnar" if analysis == "cms-h4l" else None
-    run = RunRequest(analysis, variant=variant, results=site.home / "results")
+    project = Project(ROOT if analysis == "cms-h4l" else site.home / "project")
+    selection = select(project, analysis, variant=variant)
+    run = RunRequest(selection, results=site.home / "results")
     cell = cell_of(run, site.store)
     directory = site.home / "exported"
     exported, specification = prepare_export(
@@ -475,10 +506,10 @@ def test_an_export_loads_in_snakemake_7_with_the_same_commands(
     assert all(step["kubernetes_memory_limit"] for step in steps)
     assert not (directory / ".snakemake").exists()
     alone = plan_steps(
-        cell.directory,
-        cell.plan.snakefile,
+        cell.selection.directory,
+        cell.selection.snakefile,
         cell.lock.code,
-        [file.path for file in cell.dataset.files] if cell.dataset else [],
+        [file.path for file in cell.selection.data.files] if cell.selection.data else [],
         cell.plan.config,
         cell.plan.targets,
     )
@@ -514,7 +545,9 @@ def test_every_example_is_valid_to_reana_or_refused_with_its_reason(
         for variant in analysis.variants:
             cell_name = f"{name}/{variant}"
             try:
-                cell = cell_of(RunRequest(name, variant=variant, results=tmp_path), store)
+                cell = cell_of(
+                    RunRequest(select(project, name, variant=variant), results=tmp_path), store
+                )
                 images = {one.name: f"{WHERE}-{one.name}" for one in cell.images.values()}
                 prepare_export(cell, tmp_path / cell_name, None, images, store, Silent())
             except SpecificationError as error:
@@ -541,7 +574,7 @@ def test_what_cannot_travel_is_refused(site: Site) -> None:
         submit(request, site.remote, site.store, Silent())
     assert site.server.workflows == {}
     cell = cell_of(site.run, site.store)
-    snakefile = cell.directory / "Snakefile"
+    snakefile = cell.selection.directory / "Snakefile"
     snakefile.write_text(snakefile.read_text().replace("shell:", 'benchmark: "x"\n    shell:'))
     cell = cell_of(replace(site.run, update_lock=True), site.store)
     with pytest.raises(SpecificationError, match="would not run on REANA") as refused:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from pathlib import Path
 from typing import Any
 
 from reprun.documents.analysis import Analysis
@@ -14,7 +15,9 @@ from reprun.documents.record import (
     RunRecord,
     StepRecord,
 )
+from reprun.documents.selection import Selection, choose
 from reprun.images.model import Image, Layer
+from reprun.project import Project
 from reprun.runs.lock import AnalysisLock
 
 NOON = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
@@ -57,6 +60,11 @@ def analysis(**changes: Any) -> Analysis:
         "compare": [{"match": "*", "kind": "count"}],
     }
     return Analysis.model_validate(document | changes)
+
+
+def selection(of: Analysis | None = None, **chosen: Any) -> Selection:
+    """Return a selection of an analysis that lies nowhere."""
+    return choose(of or analysis(), Path("demo"), Project(Path("project")), **chosen)
 
 
 def lock(**changes: Any) -> AnalysisLock:

@@ -14,11 +14,15 @@ from hypothesis import strategies as st
 from reprun.authoring import cite as citing
 from reprun.authoring.cite import Citing, bibtex, cite, document, programs, sentence, tex
 from reprun.documents.analysis import Analysis, Citation
+from reprun.documents.selection import select
 from reprun.errors import SpecificationError
+from reprun.project import Project
 from tests.unit import builders
 
 ENTRY = re.compile(r"@(?P<kind>[a-z]+)\{(?P<key>[A-Za-z0-9:.-]+),\n(?P<fields>(?:  .*\n)+)\}\n")
 FIELD = re.compile(r"  (?P<name>[a-z]+) = \{(?P<value>.*)\},\n")
+
+PROJECT = Project(Path(__file__).resolve().parents[2])
 
 
 def parsed(text: str) -> dict[str, dict[str, str]]:
@@ -59,7 +63,7 @@ def made(*data: Citation, software: tuple[Citation, ...] = (), **changes: Any) -
 
 
 def test_the_higgs_analysis() -> None:
-    found = cite("cms-h4l")
+    found = cite(select(PROJECT, "cms-h4l"))
     said = {each.doi: each for each in found.all}
     assert said["10.7483/OPENDATA.CMS.YGG7.333M"].record == "5200"
     assert said["10.1038/s41586-020-2649-2"].version == "numpy 2.4.6"
@@ -78,7 +82,7 @@ def test_the_higgs_analysis() -> None:
 
 def test_an_unknown_variant() -> None:
     with pytest.raises(SpecificationError, match="mean 'columnar'"):
-        cite("cms-h4l", "colunmar")
+        cite(select(PROJECT, "cms-h4l", variant="colunmar"))
 
 
 def test_every_fact_has_its_source() -> None:
@@ -171,7 +175,7 @@ def test_one_line() -> None:
 
 
 def test_a_program_that_the_analysis_names_is_told_once() -> None:
-    found = cite("mc-h4l-chain")
+    found = cite(select(PROJECT, "mc-h4l-chain"))
     named = [each.doi for each in found.all if each.doi == "10.21468/SciPostPhysCodeb.8"]
     assert len(named) == 1
     assert found.disclaimer.startswith("This analysis uses no data of an experiment")

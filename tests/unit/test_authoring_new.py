@@ -294,11 +294,9 @@ def test_experiments() -> None:
 def test_the_command(project: Path, table: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from typer.testing import CliRunner  # noqa: PLC0415
 
-    from reprun.cli.author import add_commands  # noqa: PLC0415
-    from reprun.cli.main import app  # noqa: PLC0415
+    from reprun.cli.main import program  # noqa: PLC0415
 
-    if not any(command.name == "new" for command in app.registered_commands):
-        add_commands(app)
+    app = program()
     run = CliRunner()
     done = run.invoke(app, ["new", "one", "--from", str(table)], catch_exceptions=False)
     assert "drawn: mass, charge" in done.stdout + capsys.readouterr().out

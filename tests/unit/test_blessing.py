@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from reprun.documents.record import write_record
+from reprun.documents.selection import select
 from reprun.errors import SpecificationError
 from reprun.images.model import Image
+from reprun.project import Project
 from reprun.runs.blessing import bless_last_run
 from reprun.runs.lock import read_lock
 from reprun.runs.reference import read_blessing
@@ -43,7 +45,7 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def bless(directory: Path, **fields: Any) -> list[str]:
     given = {"reason": "it is right", "author": "A. Nobody"} | fields
     results = directory.parents[2] / "results"
-    return bless_last_run("demo", None, None, None, results, **given)
+    return bless_last_run(select(Project(directory.parents[1]), "demo"), results, **given)
 
 
 def test_the_last_run_becomes_the_reference_and_is_locked(directory: Path) -> None:

@@ -19,7 +19,9 @@ from reprun import __version__, errors
 from reprun.cli import main as cli
 from reprun.cli import options as cli_options
 from reprun.documents.analysis import Tier
+from reprun.documents.selection import select
 from reprun.errors import ReprunError, SpecificationError
+from reprun.project import Project
 from reprun.runs import run
 from reprun.runs.cell import RunRequest
 from tests.unit import builders
@@ -238,16 +240,20 @@ def test_what_the_user_asked_for_reaches_the_run(
         raise SpecificationError("enough")
 
     monkeypatch.setattr(run, "run", note)
-    options = "--variant v --data d --max-events 7 -p x=1 --parameter y=b --engine docker"
+    options = "--variant root-6.40 --data csv --max-events 7 -p x=1 --parameter y=b --engine docker"
     options += " --cores 3 --results r"
-    reprun("run", "a", *options.split(), "--update-lock", "--again")
-    reprun("run", "a")
+    reprun("run", "cms-dimuon", *options.split(), "--update-lock", "--again")
+    reprun("run", "cms-dimuon")
+    project = Project.find()
     assert asked == [
         RunRequest(
-            analysis="a",
-            variant="v",
-            dataset="d",
-            tier=Tier("max_events", 7),
+            select(
+                project,
+                "cms-dimuon",
+                variant="root-6.40",
+                dataset="csv",
+                tier=Tier("max_events", 7),
+            ),
             parameters={"x": 1, "y": "b"},
             engine="docker",
             cores=3,
@@ -255,7 +261,7 @@ def test_what_the_user_asked_for_reaches_the_run(
             update_lock=True,
             again=True,
         ),
-        RunRequest(analysis="a", parameters={}),
+        RunRequest(select(project, "cms-dimuon"), parameters={}),
     ]
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from reprun.cli.main import app
+from reprun.cli.main import program
 from reprun.compare.calibrate import calibrate
 from reprun.compare.rules import one_rule, parse_maps, parse_rule, read_rules
 from reprun.compare.select import renamed, selected
@@ -36,7 +36,7 @@ def files(tmp_path: Path) -> tuple[str, str]:
 
 
 def call(*arguments: str) -> Result:
-    return CliRunner().invoke(app, ["compare", *arguments])
+    return CliRunner().invoke(program(), ["compare", *arguments])
 
 
 def refused(*arguments: str) -> ReprunError:

@@ -15,7 +15,7 @@ import uproot
 
 from reprun.conditions.databases import FOREVER, open_index
 from reprun.conditions.lumi import Mask, count_table, luminosity, read_mask
-from reprun.conditions.mounts import check_revision, prepare, refuse_network
+from reprun.conditions.mounts import check_revision, needs_network, prepare, refuse_network
 from reprun.conditions.snapshot import Snapshot, find_snapshots, load_snapshot
 from reprun.conditions.tables import changed_cells, read_table, sample_weight
 from reprun.digests import sha256_bytes
@@ -473,8 +473,10 @@ def test_frontier_needs_a_word(tmp_path: Path) -> None:
     live = GOOD | {"kind": "frontier", "files": [], "servlet": "http://frontier.example/x"}
     snapshots = {tmp_path: Snapshot.model_validate(live)}
     with pytest.raises(SpecificationError, match="nothing of it is locked") as error:
-        refuse_network(snapshots, "demo", allowed=False)
+        refuse_network(snapshots, "reprun run demo --allow-network")
     assert str(error.value.hint).startswith("reprun run demo --allow-network")
-    assert refuse_network(snapshots, "demo", allowed=True)
-    assert not refuse_network({tmp_path: Snapshot.model_validate(GOOD)}, "demo", allowed=True)
+    assert needs_network(snapshots)
+    hermetic = {tmp_path: Snapshot.model_validate(GOOD)}
+    assert not needs_network(hermetic)
+    refuse_network(hermetic, "")
     assert prepare(snapshots, tmp_path, Store(tmp_path), Silent()) == ()

@@ -14,10 +14,12 @@ from reprun.conditions.answers import verified_files
 from reprun.conditions.snapshot import Snapshot, load_snapshot
 from reprun.digests import sha256_bytes
 from reprun.documents.analysis import Analysis
+from reprun.documents.selection import Selection, choose
 from reprun.errors import IntegrityError, OutputMissingError, SpecificationError
 from reprun.images.catalogue.catalogue import Catalogue
 from reprun.images.model import Image
 from reprun.progress import Silent
+from reprun.project import Project
 from reprun.runs.lock import (
     AnalysisLock,
     code_files,
@@ -25,27 +27,30 @@ from reprun.runs.lock import (
     differences,
     enforce_lock,
     read_lock,
+    renew_lock,
     write_lock,
 )
 from reprun.store.store import Store
 from tests.unit import builders
 from tests.unit.builders import digest
 
-
-class FakeCatalogue(Catalogue):
-    """Images by name, with an ID that a test may change."""
-
-    def __init__(self) -> None:
-        super().__init__(Path("images"))
-        self.letters = {"columnar": "1", "legacy": "5"}
-
-    def locked(self, name: str) -> Image:
-        return builders.image(name, self.letters[name])
+Letters = dict[str, str]
+"""What the ID of each image is made of, which a test may change."""
 
 
-@pytest.fixture
-def catalogue() -> FakeCatalogue:
-    return FakeCatalogue()
+@pytest.fixture(autouse=True)
+def letters(monkeypatch: pytest.MonkeyPatch) -> Letters:
+    letters = {"columnar": "1", "legacy": "5"}
+
+    def locked(_: Catalogue, name: str) -> Image:
+        return builders.image(name, letters[name])
+
+    monkeypatch.setattr(Catalogue, "locked", locked)
+    return letters
+
+
+def of(analysis: Analysis, directory: Path) -> Selection:
+    return choose(analysis, directory, Project(directory))
 
 
 @pytest.fixture
@@ -82,17 +87,15 @@ def test_code_that_is_missing_is_refused(directory: Path, name: str) -> None:
     assert error.value.place == str(directory / name)
 
 
-def test_first_lock_is_asked_for_then_written(
-    analysis: Analysis, directory: Path, catalogue: FakeCatalogue
-) -> None:
+def test_first_lock_is_asked_for_then_written(analysis: Analysis, directory: Path) -> None:
     with pytest.raises(SpecificationError, match=r"demo has no analysis\.lock yet") as error:
-        enforce_lock(analysis, directory, catalogue, update=False)
+        enforce_lock(of(analysis, directory))
     assert error.value.hint == "reprun lock demo"
-    written, changes = enforce_lock(analysis, directory, catalogue, update=True)
+    written, changes = renew_lock(of(analysis, directory))
     assert changes == []
     assert read_lock(directory) is None  # the caller writes it, once it has proved to run
     write_lock(written, directory)
-    assert enforce_lock(analysis, directory, catalogue, update=False) == (written, [])
+    assert enforce_lock(of(analysis, directory)) == written
 
 
 def test_the_lock_on_disk_has_one_digest_a_line(directory: Path) -> None:
@@ -118,8 +121,8 @@ def remove(path: str) -> Any:
     return lambda directory, *_: (directory / path).unlink()
 
 
-def update_image(_: Path, catalogue: FakeCatalogue, __: dict[str, Any]) -> None:
-    catalogue.letters["columnar"] = "f"
+def update_image(_: Path, letters: Letters, __: dict[str, Any]) -> None:
+    letters["columnar"] = "f"
 
 
 def document(**changes: Any) -> Any:
@@ -160,43 +163,41 @@ CHANGES: Mapping[str, tuple[Any, str]] = {
 
 @pytest.mark.parametrize("kind", CHANGES)
 def test_every_kind_of_change_is_named_refused_and_accepted_on_request(
-    kind: str, analysis: Analysis, directory: Path, catalogue: FakeCatalogue
+    kind: str, analysis: Analysis, directory: Path, letters: Letters
 ) -> None:
-    before, _ = enforce_lock(analysis, directory, catalogue, update=True)
+    before, _ = renew_lock(of(analysis, directory))
     write_lock(before, directory)
     change, said = CHANGES[kind]
     changed: dict[str, Any] = {}
-    change(directory, catalogue, changed)
+    change(directory, letters, changed)
     now = builders.analysis(**changed)
     with pytest.raises(IntegrityError, match="differs from its lock") as error:
-        enforce_lock(now, directory, catalogue, update=False)
+        enforce_lock(of(now, directory))
     assert error.value.message.count("\n    ") == 1
     assert f"\n    {said}" in error.value.message
     assert "--update-lock" in str(error.value.hint)
     assert read_lock(directory) == before
-    locked, changes = enforce_lock(now, directory, catalogue, update=True)
+    locked, changes = renew_lock(of(now, directory))
     assert [str(difference)[: len(said)] for difference in changes] == [said]
     assert read_lock(directory) == before
     write_lock(locked, directory)
-    assert enforce_lock(now, directory, catalogue, update=False)[1] == []
+    assert enforce_lock(of(now, directory)) == locked
 
 
 def test_a_missing_reference_is_an_output_that_is_missing(
-    analysis: Analysis, directory: Path, catalogue: FakeCatalogue
+    analysis: Analysis, directory: Path
 ) -> None:
-    write_lock(enforce_lock(analysis, directory, catalogue, update=True)[0], directory)
+    write_lock(renew_lock(of(analysis, directory))[0], directory)
     (directory / "reference" / "h.json").unlink()
-    for update in (False, True):
+    for read in (enforce_lock, renew_lock):
         with pytest.raises(OutputMissingError, match="the reference of demo is missing"):
-            enforce_lock(analysis, directory, catalogue, update=update)
+            read(of(analysis, directory))
 
 
-def test_an_analysis_without_reference_can_be_locked(
-    analysis: Analysis, directory: Path, catalogue: FakeCatalogue
-) -> None:
+def test_an_analysis_without_reference_can_be_locked(analysis: Analysis, directory: Path) -> None:
     (directory / "reference" / "h.json").unlink()
     (directory / "reference").rmdir()
-    assert compute_lock(analysis, directory, catalogue).reference == {}
+    assert compute_lock(of(analysis, directory)).reference == {}
 
 
 TEXTS = st.sampled_from(["a", "b", "a/b", "dataset x", "code"])
@@ -253,9 +254,7 @@ sha256 = "{sha}"
 """
 
 
-def test_conditions_are_locked(
-    directory: Path, catalogue: FakeCatalogue, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_conditions_are_locked(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A table is metadata, everything else conditions; both are named with both digests."""
     (directory / "images").mkdir()
     monkeypatch.setenv("REPRUN_PROJECT", str(directory))
@@ -268,22 +267,22 @@ def test_conditions_are_locked(
     analysis = builders.analysis(conditions=["gold"])
     for kind, part in (("lumi-json", "conditions"), ("table", "metadata")):
         write_snapshot(kind, "a")
-        write_lock(enforce_lock(analysis, directory, catalogue, update=True)[0], directory)
-        assert read_lock(directory) == compute_lock(analysis, directory, catalogue)
+        write_lock(renew_lock(of(analysis, directory))[0], directory)
+        assert read_lock(directory) == compute_lock(of(analysis, directory))
         write_snapshot(kind, "b")
         with pytest.raises(IntegrityError) as error:
-            enforce_lock(analysis, directory, catalogue, update=False)
+            enforce_lock(of(analysis, directory))
         assert f"{part} gold: a changed ({'a' * 12} → {'b' * 12})" in error.value.message
-        locked, changes = enforce_lock(analysis, directory, catalogue, update=True)
+        locked, changes = renew_lock(of(analysis, directory))
         assert [change.part for change in changes] == [f"{part} gold"]
         write_lock(locked, directory)
     write_snapshot("table", "b", "/conditions/other")
     with pytest.raises(IntegrityError, match=r"metadata gold: snapshot\.toml changed"):
-        enforce_lock(analysis, directory, catalogue, update=False)
+        enforce_lock(of(analysis, directory))
 
 
 def test_a_changed_row_of_a_locked_table_is_told(
-    directory: Path, catalogue: FakeCatalogue, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    directory: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Snapshot, table, row, column and both values, where the old table is in the store."""
     (directory / "images").mkdir()
@@ -303,16 +302,16 @@ def test_a_changed_row_of_a_locked_table_is_told(
 
     def refused() -> str:
         with pytest.raises(IntegrityError) as error:
-            enforce_lock(analysis, directory, catalogue, update=False, store=store)
+            enforce_lock(of(analysis, directory), store)
         return error.value.message
 
     old = write("k,xsec\n410000,1.0\n410001,2.0\n")
-    write_lock(enforce_lock(analysis, directory, catalogue, update=True)[0], directory)
+    write_lock(renew_lock(of(analysis, directory))[0], directory)
     verified_files(old, own, store, Silent())
     write("k,xsec\n410000,1.5\n410001,2.0\n")
     assert "metadata gold: a changed (" in refused()
     assert "\n      metadata: row 410000: xsec 1.0 → 1.5" in refused()
-    _, (change,) = enforce_lock(analysis, directory, catalogue, update=True, store=store)
+    _, (change,) = renew_lock(of(analysis, directory), store)
     assert str(change).endswith("metadata: row 410000: xsec 1.0 → 1.5")
     write("k,xsec\n" + "".join(f"{n},1\n" for n in range(9)))
     assert "\n      and 6 more" in refused()
@@ -324,19 +323,15 @@ def test_a_changed_row_of_a_locked_table_is_told(
     assert f"the rows as locked are not here, see: git log -p -- {own}" in refused()
 
 
-def test_a_snapshot_that_does_not_exist(
-    directory: Path, catalogue: FakeCatalogue, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_snapshot_that_does_not_exist(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (directory / "images").mkdir()
     monkeypatch.setenv("REPRUN_PROJECT", str(directory))
     with pytest.raises(SpecificationError, match="there is no conditions snapshot 'gold'"):
-        compute_lock(builders.analysis(conditions=["gold"]), directory, catalogue)
+        compute_lock(of(builders.analysis(conditions=["gold"]), directory))
 
 
-def test_a_file_known_by_adler32_alone_is_locked_as_such(
-    directory: Path, catalogue: FakeCatalogue
-) -> None:
+def test_a_file_known_by_adler32_alone_is_locked_as_such(directory: Path) -> None:
     file = {"path": "data/a", "size": 3, "adler32": "00000001"}
     analysis = builders.analysis(datasets={"small": {"title": "t", "files": [file]}})
-    made = compute_lock(analysis, directory, catalogue)
+    made = compute_lock(of(analysis, directory))
     assert made.datasets == {"small": {"data/a": "adler32:00000001+3"}}

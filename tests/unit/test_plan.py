@@ -17,7 +17,7 @@ from tests.unit.builders import digest
 
 
 def plan(**changes: Any) -> Plan:
-    return make_plan(builders.analysis(), builders.lock(**changes), {"image": builders.image()})
+    return make_plan(builders.selection(), builders.lock(**changes), {"image": builders.image()})
 
 
 OUTPUTS = dict(builders.record().outputs)
@@ -25,7 +25,8 @@ OUTPUTS = dict(builders.record().outputs)
 
 def test_defaults() -> None:
     made = plan()
-    assert (made.variant, made.dataset, made.snakefile) == ("columnar", "small", "Snakefile")
+    chosen = made.selection
+    assert (chosen.variant, chosen.dataset, chosen.snakefile) == ("columnar", "small", "Snakefile")
     assert made.config == {
         "bins": 10,
         "scale": 1.5,
@@ -37,9 +38,12 @@ def test_defaults() -> None:
 
 
 def test_command_line_wins_over_variant_wins_over_analysis() -> None:
-    def bins(**given: Any) -> object:
+    def bins(variant: str | None = None, **given: Any) -> object:
         made = make_plan(
-            builders.analysis(), builders.lock(), {"image": builders.image("legacy")}, **given
+            builders.selection(variant=variant),
+            builders.lock(),
+            {"image": builders.image("legacy")},
+            **given,
         )
         assert made.config["bins"] == made.inputs.parameters["bins"]
         assert made.config["scale"] == 1.5
@@ -52,7 +56,7 @@ def test_command_line_wins_over_variant_wins_over_analysis() -> None:
 
 def test_further_images_have_entries_of_their_own() -> None:
     images = {"image": builders.image(), "image_generator": builders.image("generator", "5")}
-    made = make_plan(builders.analysis(), builders.lock(), images)
+    made = make_plan(builders.selection(), builders.lock(), images)
     assert made.config["image"] == f"columnar@{digest('1')}"
     assert made.config["image_generator"] == f"generator@{digest('5')}"
     assert made.inputs.images == {"columnar": digest("1"), "generator": digest("5")}
@@ -62,29 +66,28 @@ def test_a_tier_sets_the_parameter_that_it_is_made_by() -> None:
     parameters = {"max_events": 0, "scale": 1.5}
     analysis = builders.analysis(parameters=parameters)
     images = {"image": builders.image()}
-    made = make_plan(analysis, builders.lock(), images, tier=tier_of(100, None))
+    made = make_plan(builders.selection(analysis, tier=tier_of(100, None)), builders.lock(), images)
     assert made.config["max_events"] == made.inputs.parameters["max_events"] == 100
     with pytest.raises(SpecificationError, match="by --fraction: it has no parameter"):
-        make_plan(analysis, builders.lock(), images, tier=tier_of(None, 0.5))
+        builders.selection(analysis, tier=tier_of(None, 0.5))
 
 
 def test_variant_brings_its_snakefile_and_dataset_its_files() -> None:
     made = make_plan(
-        builders.analysis(),
+        builders.selection(variant="legacy", dataset="large"),
         builders.lock(),
         {"image": builders.image("legacy", "5")},
-        variant="legacy",
-        dataset="large",
     )
-    assert made.snakefile == "Snakefile.legacy"
+    assert made.selection.snakefile == "Snakefile.legacy"
     assert made.inputs.images == {"legacy": digest("5")}
     assert made.inputs.datasets == {"large": {"data/b.csv": digest("a")}}
     assert made.config["dataset"] == "large"
 
 
 def test_without_data() -> None:
-    made = make_plan(builders.analysis(datasets={}), builders.lock(), {"image": builders.image()})
-    assert made.dataset is None
+    selection = builders.selection(builders.analysis(datasets={}))
+    made = make_plan(selection, builders.lock(), {"image": builders.image()})
+    assert selection.dataset is None
     assert "dataset" not in made.config
     assert made.inputs.datasets == {}
 
@@ -92,7 +95,7 @@ def test_without_data() -> None:
 @pytest.mark.parametrize("wrong", [{"variant": "x"}, {"dataset": "x"}])
 def test_unknown_names_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(SpecificationError):
-        make_plan(builders.analysis(), builders.lock(), {"image": builders.image()}, **wrong)
+        builders.selection(**wrong)
 
 
 # -- what has to run again --------------------------------------------------------------------
@@ -214,10 +217,11 @@ def test_the_plan_names_the_conditions_of_its_variant() -> None:
         for name, letter in (("one", "a"), ("two", "b"), ("three", "c"))
     }
     analysis = builders.analysis(conditions=["one"], variants=variants)
-    made = make_plan(analysis, builders.lock(conditions=locked), {"image": builders.image()})
+    selection = builders.selection(analysis)
+    made = make_plan(selection, builders.lock(conditions=locked), {"image": builders.image()})
     assert made.inputs.conditions == {"one": {"a": digest("a")}, "two": {"a": digest("b")}}
     record = builders.record(inputs=made.inputs)
     changed = locked | {"two": {"kind": "table", "files": {"a": digest("d")}}}
-    again = make_plan(analysis, builders.lock(conditions=changed), {"image": builders.image()})
+    again = make_plan(selection, builders.lock(conditions=changed), {"image": builders.image()})
     what = what_to_run(again, record, OUTPUTS)
     assert (what.everything, what.reason) == (True, "the conditions two changed")

@@ -30,6 +30,7 @@ from reprun.reana.remote.record import failed_job, jobs_of
 from reprun.reana.remote.server import check_server, server_address
 from reprun.reana.remote.submission import STATE, Submission, read_submission, write_submission
 from tests.http_server import Server
+from tests.unit import builders
 
 SECRET = "a+b/c=d&e"
 
@@ -194,9 +195,9 @@ def test_an_image_is_named_by_the_locked_digest(catalogue: Catalogue) -> None:
 def test_lints_errors_are_listed_and_warnings_are_not() -> None:
     place = Path("Snakefile")
     warning = Finding("warning", place, 3, "it may not", "something else")
-    refuse([warning], "mine")
+    refuse([warning], builders.selection())
     with pytest.raises(SpecificationError) as refused:
-        refuse([warning, Finding("error", place, 7, "it does not", "this")], "mine")
+        refuse([warning, Finding("error", place, 7, "it does not", "this")], builders.selection())
     assert "Snakefile:7: it does not" in refused.value.message
     assert "may not" not in refused.value.message
 

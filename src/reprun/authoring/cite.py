@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from reprun import __version__
-from reprun.documents.analysis import Analysis, Citation, load_analysis
+from reprun.documents.analysis import Analysis, Citation
 from reprun.documents.reading import read_document, validated
+from reprun.documents.selection import Selection
 from reprun.images.catalogue.catalogue import Catalogue
 from reprun.images.catalogue.lockfiles import read_wheels
-from reprun.project import Project
 
 FACTS = Path(__file__).parent / "software.yaml"
 PORTAL = "https://opendata.cern.ch/record/"
@@ -54,13 +54,11 @@ class Citing:
         return self.data + self.software
 
 
-def cite(name: str, variant: str | None = None) -> Citing:
+def cite(selection: Selection) -> Citing:
     """Return what to cite for an analysis in one of its variants."""
-    project = Project.find()
-    analysis = load_analysis(project.analysis_directory(name))
-    chosen, described = analysis.variant(variant)
-    images = tuple(dict.fromkeys(described.all_images.values()))
-    programs, uncited = _programs(images, Catalogue(project.images))
+    analysis = selection.analysis
+    images = tuple(dict.fromkeys(selection.chosen.all_images.values()))
+    programs, uncited = _programs(images, Catalogue(selection.project.images))
     told = {doi for each in programs for doi in split(each.doi)}
     # A program that the analysis names is told once, where its version is known.
     data = tuple(
@@ -72,7 +70,7 @@ def cite(name: str, variant: str | None = None) -> Citing:
     thanks += [each.acknowledgement for each in analysis.datasets.values()]
     return Citing(
         analysis=analysis,
-        variant=chosen,
+        variant=selection.variant,
         images=images,
         data=data,
         software=programs,

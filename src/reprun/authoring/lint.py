@@ -17,9 +17,10 @@ from typing import Any, Literal
 
 from reprun.documents.analysis import DOCUMENT
 from reprun.documents.reading import read_document
+from reprun.documents.selection import Selection
 from reprun.errors import SpecificationError
 from reprun.images.catalogue.catalogue import Catalogue
-from reprun.runs.cell import Cell, RunRequest, load_cell
+from reprun.runs.cell import Cell, RunRequest, load_planned_cell
 from reprun.workflow.planned import PlannedStep, plan_steps
 from reprun.workflow.snakefiles import RuleText, SnakefileText, read_snakefile
 
@@ -64,13 +65,10 @@ class Finding:
         return f"{self.file}:{self.line}"
 
 
-def lint_analysis(request: RunRequest) -> list[Finding]:
-    """Return what is wrong with an analysis in one of its variants, errors first, by line.
-
-    Raises SpecificationError where analysis.yaml itself cannot be read.
-    """
-    cell = load_cell(replace(request, update_lock=True), to_run=False)
-    snakefile = cell.directory / cell.plan.snakefile
+def lint_analysis(selection: Selection) -> list[Finding]:
+    """Return what is wrong with an analysis in one of its variants, errors first, by line."""
+    cell = load_planned_cell(RunRequest(selection))
+    snakefile = cell.selection.directory / cell.selection.snakefile
     found = list(_of_the_document(cell))
     found += lint_snakefile(
         snakefile,
@@ -137,10 +135,10 @@ def lint_snakefile(
 
 def _of_the_document(cell: Cell) -> Iterator[Finding]:
     """Yield what analysis.yaml leaves open."""
-    path = cell.directory / DOCUMENT
+    path = cell.selection.directory / DOCUMENT
     _, lines = read_document(path)
     today = dt.datetime.now(dt.UTC).date()
-    for number, rule in enumerate(cell.analysis.compare):
+    for number, rule in enumerate(cell.selection.analysis.compare):
         line = lines.get(("compare", number), 1)
         if rule.expires is not None and rule.expires < today:
             yield Finding(
@@ -150,8 +148,8 @@ def _of_the_document(cell: Cell) -> Iterator[Finding]:
                 f"the exception for '{rule.match}' expired on {rule.expires}",
                 "remove it, or give a new date and say why in `reason`",
             )
-    named = [dataset.doi or dataset.record for dataset in cell.analysis.datasets.values()]
-    if not cell.analysis.citations and not any(named):
+    named = [dataset.doi or dataset.record for dataset in cell.selection.analysis.datasets.values()]
+    if not cell.selection.analysis.citations and not any(named):
         yield Finding(
             "warning",
             path,
@@ -159,7 +157,7 @@ def _of_the_document(cell: Cell) -> Iterator[Finding]:
             "it names nothing to cite",
             "citations: [{title: …, doi: …}]",
         )
-    for name, dataset in cell.analysis.datasets.items():
+    for name, dataset in cell.selection.analysis.datasets.items():
         if dataset.licence is None:
             yield Finding(
                 "warning",
@@ -168,13 +166,14 @@ def _of_the_document(cell: Cell) -> Iterator[Finding]:
                 f"the dataset {name} has no licence, so nobody may pass it on",
                 "licence: CC0-1.0   # as its record says",
             )
-    if not (cell.reference).is_dir():
+    selection = cell.selection
+    if not selection.reference.is_dir():
         yield Finding(
             "error",
             path,
             lines.get(("reference",), 1),
             "there is no reference, so no run can be judged",
-            f'reprun run {cell.analysis.name}; reprun bless {cell.analysis.name} --reason "…"',
+            f'{selection.command("run")}; {selection.command("bless")} --reason "…"',
         )
 
 

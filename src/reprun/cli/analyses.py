@@ -8,15 +8,7 @@ from typing import Annotated
 
 import typer
 
-from reprun.cli.options import (
-    AnalysisArgument,
-    DataOption,
-    FormatOption,
-    FractionOption,
-    MaxEventsOption,
-    ResultsOption,
-    VariantOption,
-)
+from reprun.cli.options import AnalysisArgument, Asked, FormatOption, ResultsOption, choosing
 
 
 def list_analyses(
@@ -24,9 +16,10 @@ def list_analyses(
 ) -> None:
     """List the analyses with their last verdict here."""
     from reprun.cli.output import print_list
+    from reprun.project import Project
     from reprun.runs.history import listed
 
-    rows = listed(results)
+    rows = listed(Project.find(), results)
     if output_format == "json":
         print(json.dumps(rows, indent=1))
     else:
@@ -55,52 +48,38 @@ def show(
 
 def lock(analysis: AnalysisArgument) -> None:
     """Write analysis.lock with every digest as it stands now; say what changed."""
-    from reprun.documents.analysis import check_name, load_analysis
-    from reprun.images.catalogue.catalogue import Catalogue
+    from reprun.documents.selection import select
     from reprun.project import Project
-    from reprun.runs.lock import enforce_lock, write_lock
+    from reprun.runs.lock import LOCK, renew_lock, write_lock
     from reprun.store.store import Store
 
-    project = Project.find()
-    directory = project.analysis_directory(analysis)
-    loaded = load_analysis(directory)
-    check_name(loaded, directory)
-    if loaded.datasets:
+    selection = select(Project.find(), analysis)
+    if selection.analysis.datasets:
         from reprun.data import check_committed
 
-        for dataset in loaded.datasets.values():
-            check_committed(dataset, directory)
-    catalogue, store = Catalogue(project.images), Store.default()
-    locked, changes = enforce_lock(loaded, directory, catalogue, update=True, store=store)
-    write_lock(locked, directory)
+        for dataset in selection.analysis.datasets.values():
+            check_committed(dataset, selection.directory)
+    locked, changes = renew_lock(selection, Store.default())
+    write_lock(locked, selection.directory)
     for change in changes:
         print(change)
-    print(f"locked: {directory / 'analysis.lock'}")
+    print(f"locked: {selection.directory / LOCK}")
 
 
+@choosing
 def bless(
-    analysis: AnalysisArgument,
+    asked: Asked,
     reason: Annotated[str, typer.Option(help="Why these numbers are right.")],
     author: Annotated[str, typer.Option(help="Who says so. Default: git's user.name.")] = "",
-    variant: VariantOption = None,
-    dataset: DataOption = None,
-    max_events: MaxEventsOption = None,
-    fraction: FractionOption = None,
     results: ResultsOption = Path("results"),
 ) -> None:
     """Make the last run's histograms and tables the reference, and lock it."""
-    from reprun.documents.analysis import tier_of
     from reprun.runs.blessing import bless_last_run
 
-    tier = tier_of(max_events, fraction)
-    for name in bless_last_run(
-        analysis, variant, dataset, tier, results, reason=reason, author=author
-    ):
+    selection = asked.select()
+    for name in bless_last_run(selection, results, reason=reason, author=author):
         print(name)
-    which = f" --variant {variant}" if variant else ""
-    which += f" --data {dataset}" if dataset else ""
-    which += f" {tier.option}" if tier else ""
-    print(f"blessed and locked; now: reprun run {analysis}{which}")
+    print(f"blessed and locked; now: {selection.command('run')}")
 
 
 def add_commands(app: typer.Typer) -> None:

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from reprun.cli.options import (
-    AnalysisArgument,
-    DataOption,
+    Asked,
     FormatOption,
-    FractionOption,
-    MaxEventsOption,
     ParameterOption,
     ResultsOption,
-    VariantOption,
+    choosing,
     parameters_of,
 )
 
@@ -24,26 +22,19 @@ if TYPE_CHECKING:
     from reprun.authoring.lint import Finding
 
 
+@choosing
 def plan(
-    analysis: AnalysisArgument,
-    variant: VariantOption = None,
-    dataset: DataOption = None,
-    max_events: MaxEventsOption = None,
-    fraction: FractionOption = None,
+    asked: Asked,
     parameter: ParameterOption = None,
     results: ResultsOption = Path("results"),
     output_format: FormatOption = "text",
 ) -> None:
     """Print every container, mount and command of a run, and run nothing."""
-    from reprun.documents.analysis import tier_of
     from reprun.runs.cell import RunRequest
     from reprun.runs.planning import plan_analysis, plan_document
 
     request = RunRequest(
-        analysis=analysis,
-        variant=variant,
-        dataset=dataset,
-        tier=tier_of(max_events, fraction),
+        asked.select(),
         parameters=parameters_of(parameter or []),
         results=results,
     )
@@ -119,9 +110,9 @@ def new(
         print_created(created)
 
 
+@choosing
 def cite(
-    analysis: AnalysisArgument,
-    variant: VariantOption = None,
+    asked: Asked,
     output_format: Annotated[
         Literal["text", "bibtex", "json"],
         typer.Option("--format", help="How the result is printed."),
@@ -130,7 +121,7 @@ def cite(
     """Print what to cite: the data, the software, acknowledgements and a disclaimer."""
     from reprun.authoring import cite as citing
 
-    found = citing.cite(analysis, variant)
+    found = citing.cite(asked.select())
     if output_format == "json":
         print(json.dumps(citing.document(found), indent=1, ensure_ascii=False))
     elif output_format == "bibtex":
@@ -141,10 +132,9 @@ def cite(
         print_citing(found)
 
 
+@choosing
 def lint(
-    analysis: AnalysisArgument,
-    variant: VariantOption = None,
-    dataset: DataOption = None,
+    asked: Asked,
     output_format: FormatOption = "text",
 ) -> None:
     """Find what would not work elsewhere: on REANA, in Snakemake 7.32, in years."""
@@ -152,14 +142,14 @@ def lint(
     from reprun.reana.local.specification import project_file
 
     found: list[Finding]
-    if (project := project_file(analysis)) is not None:
+    if (project := project_file(asked.analysis)) is not None:
         from reprun.cli.reana_project import refuse_options
         from reprun.reana.local.lint import lint_project
 
-        refuse_options({"--variant": variant, "--data": dataset})
+        refuse_options(asked.options())
         found = lint_project(project)
     else:
-        found = _findings_of_variants(analysis, variant, dataset)
+        found = _findings_of_variants(asked)
     if output_format == "json":
         print(json.dumps([finding_document(one) for one in found], indent=1))
     else:
@@ -169,19 +159,15 @@ def lint(
     raise typer.Exit(2 if any(one.level == "error" for one in found) else 0)
 
 
-def _findings_of_variants(analysis: str, variant: str | None, dataset: str | None) -> list[Finding]:
+def _findings_of_variants(asked: Asked) -> list[Finding]:
+    """Return what lint finds in the variant asked for, or in every variant."""
     from reprun.authoring.lint import in_order, lint_analysis
-    from reprun.documents.analysis import load_analysis
-    from reprun.project import Project
-    from reprun.runs.cell import RunRequest
 
-    variants = [variant]
-    if variant is None:
-        variants = list(load_analysis(Project.find().analysis_directory(analysis)).variants)
+    selection = asked.select()
+    variants = [selection.variant] if asked.variant else list(selection.analysis.variants)
     found = []
     for name in variants:
-        request = RunRequest(analysis=analysis, variant=name, dataset=dataset)
-        found += lint_analysis(request)
+        found += lint_analysis(replace(selection, variant=name))
     return in_order(found)
 
 

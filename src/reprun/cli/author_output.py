@@ -24,10 +24,10 @@ def print_plan(plan: AnalysisPlan) -> None:
     """Print the steps in an order in which they can run."""
     console = output_console()
     cell = plan.cell
-    console.print(Text(cell.analysis.title, style="bold"))
-    parts = [f"variant {cell.plan.variant}"]
-    parts += [f"data {cell.plan.dataset}"] if cell.plan.dataset else []
-    parts += [str(cell.plan.tier)] if cell.plan.tier else []
+    console.print(Text(cell.selection.analysis.title, style="bold"))
+    parts = [f"variant {cell.selection.variant}"]
+    parts += [f"data {cell.selection.dataset}"] if cell.selection.dataset else []
+    parts += [str(cell.selection.tier)] if cell.selection.tier else []
     console.print(Text(" · ".join([*parts, f"runs in {os.path.relpath(cell.workspace)}"])))
     for note in _absent(plan):
         console.print(Text(f"note: {note}", style="yellow"))

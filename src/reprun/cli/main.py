@@ -50,25 +50,12 @@ class _Commands(TyperGroup):
             raise _ReaderGoneError from error
 
 
-app = typer.Typer(
-    name="reprun",
-    cls=_Commands,
-    help="Run an LHC open-data analysis in its container image and compare it with its reference.",
-    epilog=EXIT_CODES,
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-
-
 def _print_version(wanted: bool) -> None:
     if wanted:
         print(f"reprun {__version__}")
         raise typer.Exit
 
 
-@app.callback()
 def options(
     version: Annotated[
         bool,
@@ -109,15 +96,24 @@ def _make_output_safe() -> None:
             stream.reconfigure(errors="replace")
 
 
-def main() -> None:
-    """Run the command line; every way out has a documented exit code."""
+def program() -> typer.Typer:
+    """Return the command line with every command."""
     from reprun.cli import analyses, author, compare, doctor, reana, run
     from reprun.cli.conditions import app as conditions
-    from reprun.cli.console import show_error
     from reprun.cli.data import app as data
     from reprun.cli.images import app as images
 
-    _make_output_safe()
+    app = typer.Typer(
+        name="reprun",
+        cls=_Commands,
+        help=options.__doc__,
+        epilog=EXIT_CODES,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    app.callback()(options)
     for module in (run, compare, analyses, author, reana, doctor):
         module.add_commands(app)
     app.add_typer(
@@ -125,9 +121,17 @@ def main() -> None:
     )
     app.add_typer(data, name="data", help="Datasets: list, fetch, verify, import, collect.")
     app.add_typer(images, name="images", help="Container images: list, fetch, build, verify.")
+    return app
+
+
+def main() -> None:
+    """Run the command line; every way out has a documented exit code."""
+    from reprun.cli.console import show_error
+
+    _make_output_safe()
     try:
         with _signals_interrupt_a_run():
-            app()
+            program()()
     except ReprunError as error:
         show_error(error)
         sys.exit(error.exit_code)

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import json
 import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from reprun.errors import SpecificationError
+
+if TYPE_CHECKING:
+    from reprun.documents.selection import Selection
 
 Format = Literal["text", "json"]
 Engine = Literal["auto", "runc", "docker"]
@@ -54,6 +61,77 @@ SkipScenarioOption = Annotated[
         "--skip-scenario", metavar="GLOB", help="Of a REANA project: leave out a test, and say so."
     ),
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """ANALYSIS and the options that choose a run, as they were typed."""
+
+    analysis: str
+    variant: str | None
+    dataset: str | None
+    max_events: int | None
+    fraction: float | None
+
+    def options(self) -> Mapping[str, object]:
+        """Return the values by the names of their options."""
+        return {
+            "--variant": self.variant,
+            "--data": self.dataset,
+            "--max-events": self.max_events,
+            "--fraction": self.fraction,
+        }
+
+    def select(self) -> Selection:
+        """Return the run that is meant, in the project of the current directory."""
+        from reprun.documents.analysis import tier_of
+        from reprun.documents.selection import select
+        from reprun.project import Project
+
+        return select(
+            Project.find(),
+            self.analysis,
+            variant=self.variant,
+            dataset=self.dataset,
+            tier=tier_of(self.max_events, self.fraction),
+        )
+
+
+def choosing(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command ANALYSIS, --variant, --data, --max-events and --fraction.
+
+    It takes them as one parameter, `asked`: what names a run is parsed in one place, and no
+    command can lack an option that another has.
+    """
+    annotations = {
+        "analysis": AnalysisArgument,
+        "variant": VariantOption,
+        "dataset": DataOption,
+        "max_events": MaxEventsOption,
+        "fraction": FractionOption,
+    }
+
+    @functools.wraps(command)
+    def chosen(**given: Any) -> None:
+        asked = Asked(**{name: given.pop(name) for name in annotations})
+        command(asked=asked, **given)
+
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    parameters = [
+        inspect.Parameter(
+            name,
+            keyword,
+            annotation=annotation,
+            default=inspect.Parameter.empty if name == "analysis" else None,
+        )
+        for name, annotation in annotations.items()
+    ]
+    own = inspect.signature(command, eval_str=True).parameters.values()
+    parameters += [one.replace(kind=keyword) for one in own if one.name != "asked"]
+    # typer reads both: the signature for what there is, the annotations for its types.
+    setattr(chosen, "__signature__", inspect.Signature(parameters))  # noqa: B010 - unknown to mypy
+    chosen.__annotations__ = {one.name: one.annotation for one in parameters}
+    return chosen
 
 
 def parameters_of(given: list[str]) -> dict[str, str | int | float | bool]:

@@ -11,23 +11,21 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from reprun.cli.options import (
-    AnalysisArgument,
-    DataOption,
+    Asked,
     FormatOption,
-    FractionOption,
-    MaxEventsOption,
     ParameterOption,
     ResultsOption,
-    VariantOption,
+    choosing,
     parameters_of,
 )
 from reprun.errors import SpecificationError
 
 if TYPE_CHECKING:
+    from reprun.documents.selection import Selection
     from reprun.reana.remote.client import Client
     from reprun.reana.remote.submission import Submission
     from reprun.reana.remote.submit import Remote
-    from reprun.runs.cell import Cell
+    from reprun.runs.cell import RunRequest
     from reprun.runs.run import RunOutcome
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
@@ -50,15 +48,12 @@ ImageOption = Annotated[
 ]
 
 
+@choosing
 def submit(
-    analysis: AnalysisArgument,
+    asked: Asked,
     follow: Annotated[
         bool, typer.Option("--follow", help="Wait for the end, fetch the outputs and judge.")
     ] = False,
-    variant: VariantOption = None,
-    dataset: DataOption = None,
-    max_events: MaxEventsOption = None,
-    fraction: FractionOption = None,
     parameter: ParameterOption = None,
     results: ResultsOption = Path("results"),
     registry: RegistryOption = None,
@@ -72,21 +67,12 @@ def submit(
 ) -> None:
     """Run an analysis on REANA; typed again, it goes on where it stopped."""
     from reprun.cli.console import progress_on_stderr
-    from reprun.documents.analysis import tier_of
     from reprun.reana.remote.submission import Submission
     from reprun.reana.remote.submit import SubmitRequest
     from reprun.reana.remote.submit import submit as submit_analysis
-    from reprun.runs.cell import RunRequest
     from reprun.store.store import Store
 
-    run = RunRequest(
-        analysis=analysis,
-        variant=variant,
-        dataset=dataset,
-        tier=tier_of(max_events, fraction),
-        parameters=parameters_of(parameter or []),
-        results=results,
-    )
+    run = _request(asked, parameter, results)
     request = SubmitRequest(run, registry, _images(image), again, follow)
     remote = _remote(server, plain_http)
     outcome = submit_analysis(request, remote, Store.default(), progress_on_stderr())
@@ -95,20 +81,19 @@ def submit(
             print(outcome.model_dump_json(indent=1))
         else:
             print(f"submitted: {outcome.label} on {outcome.server}")
-            print(f"now: reprun submit {analysis} --follow")
+            print(f"now: {run.selection.command('submit', '--follow')}")
         return
     _print_outcome(outcome, output_format)
 
 
 @app.command()
+@choosing
 def export(
-    analysis: AnalysisArgument,
+    asked: Asked,
     directory: Annotated[
         Path | None,
         typer.Option(help="A new or empty directory. Default: results/ANALYSIS/….reana/project."),
     ] = None,
-    variant: VariantOption = None,
-    dataset: DataOption = None,
     parameter: ParameterOption = None,
     results: ResultsOption = Path("results"),
     registry: RegistryOption = None,
@@ -118,19 +103,9 @@ def export(
     from reprun.cli.console import progress_on_stderr
     from reprun.reana.remote.submission import PROJECT
     from reprun.reana.remote.submit import prepare_export, remote_cell
-    from reprun.runs.cell import RunRequest
     from reprun.store.store import Store
 
-    cell = remote_cell(
-        RunRequest(
-            analysis=analysis,
-            variant=variant,
-            dataset=dataset,
-            parameters=parameters_of(parameter or []),
-            results=results,
-        ),
-        Store.default(),
-    )
+    cell = remote_cell(_request(asked, parameter, results), Store.default())
     if directory is not None and directory.exists() and any(directory.iterdir()):
         raise SpecificationError(
             f"{directory} is not empty", place=str(directory), hint="name a directory that is not"
@@ -147,10 +122,9 @@ def export(
 
 
 @app.command()
+@choosing
 def status(
-    analysis: AnalysisArgument,
-    variant: VariantOption = None,
-    dataset: DataOption = None,
+    asked: Asked,
     results: ResultsOption = Path("results"),
     server: ServerOption = None,
     plain_http: PlainOption = False,
@@ -159,8 +133,8 @@ def status(
     """Print what became of the submission, step by step."""
     from reprun.reana.remote.record import jobs_of
 
-    cell = _cell(analysis, variant, dataset, results)
-    with _submitted(cell, _remote(server, plain_http)) as (submission, client):
+    selection = asked.select()
+    with _submitted(selection, results, _remote(server, plain_http)) as (submission, client):
         found = client.status(submission.remote)
         jobs = jobs_of(client.logs(submission.remote))
     if output_format == "json":
@@ -173,11 +147,10 @@ def status(
 
 
 @app.command()
+@choosing
 def logs(
-    analysis: AnalysisArgument,
+    asked: Asked,
     step: Annotated[str | None, typer.Option(help="Only the log of this step.")] = None,
-    variant: VariantOption = None,
-    dataset: DataOption = None,
     results: ResultsOption = Path("results"),
     server: ServerOption = None,
     plain_http: PlainOption = False,
@@ -185,13 +158,13 @@ def logs(
     """Print what the steps printed, and the workflow engine."""
     from reprun.reana.remote.record import jobs_of
 
-    cell = _cell(analysis, variant, dataset, results)
-    with _submitted(cell, _remote(server, plain_http)) as (submission, client):
+    selection = asked.select()
+    with _submitted(selection, results, _remote(server, plain_http)) as (submission, client):
         found = client.logs(submission.remote)
     jobs = [job for job in jobs_of(found) if step in (None, job.name)]
     if step is not None and not jobs:
         raise SpecificationError(
-            f"{submission.label} has no step '{step}' yet", hint=f"reprun reana status {analysis}"
+            f"{submission.label} has no step '{step}' yet", hint=selection.command("reana status")
         )
     for job in jobs:
         print(f"==> {job.name} ({job.status})")
@@ -202,27 +175,26 @@ def logs(
 
 
 @app.command()
+@choosing
 def stop(
-    analysis: AnalysisArgument,
-    variant: VariantOption = None,
-    dataset: DataOption = None,
+    asked: Asked,
     results: ResultsOption = Path("results"),
     server: ServerOption = None,
     plain_http: PlainOption = False,
 ) -> None:
     """Stop the submission."""
-    cell = _cell(analysis, variant, dataset, results)
-    with _submitted(cell, _remote(server, plain_http)) as (submission, client):
+    selection = asked.select()
+    with _submitted(selection, results, _remote(server, plain_http)) as (submission, client):
         client.stop(submission.remote)
         found = client.status(submission.remote)
     print(f"{submission.label}: {found['status']}")
 
 
 @app.command()
+@choosing
 def fetch(
-    analysis: AnalysisArgument,
-    variant: VariantOption = None,
-    dataset: DataOption = None,
+    asked: Asked,
+    parameter: ParameterOption = None,
     results: ResultsOption = Path("results"),
     server: ServerOption = None,
     plain_http: PlainOption = False,
@@ -231,10 +203,9 @@ def fetch(
     """Fetch the outputs of the submission once it has ended, and judge them."""
     from reprun.cli.console import progress_on_stderr
     from reprun.reana.remote.submit import finish
-    from reprun.runs.cell import RunRequest
     from reprun.store.store import Store
 
-    request = RunRequest(analysis=analysis, variant=variant, dataset=dataset, results=results)
+    request = _request(asked, parameter, results)
     remote = _remote(server, plain_http)
     _print_outcome(finish(request, remote, Store.default(), progress_on_stderr()), output_format)
 
@@ -265,23 +236,23 @@ def add_commands(program: typer.Typer) -> None:
     program.add_typer(app, name="reana", help="REANA: export, status, logs, stop, fetch, list.")
 
 
-def _cell(analysis: str, variant: str | None, dataset: str | None, results: Path) -> Cell:
-    from reprun.reana.remote.submit import remote_cell
+def _request(asked: Asked, parameter: list[str] | None, results: Path) -> RunRequest:
     from reprun.runs.cell import RunRequest
-    from reprun.store.store import Store
 
-    request = RunRequest(analysis=analysis, variant=variant, dataset=dataset, results=results)
-    return remote_cell(request, Store.default())
+    parameters = parameters_of(parameter or [])
+    return RunRequest(asked.select(), parameters=parameters, results=results)
 
 
 @contextmanager
-def _submitted(cell: Cell, remote: Remote) -> Iterator[tuple[Submission, Client]]:
+def _submitted(
+    selection: Selection, results: Path, remote: Remote
+) -> Iterator[tuple[Submission, Client]]:
     """Yield what was submitted, and a client of the server it was submitted to."""
     from reprun.cli.console import progress_on_stderr
     from reprun.reana.remote.submit import connected, submission_of
     from reprun.store.store import Store
 
-    submission = submission_of(cell, remote)
+    submission = submission_of(selection, results, remote)
     with connected(remote, Store.default(), progress_on_stderr()) as client:
         yield submission, client
 

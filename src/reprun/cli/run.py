@@ -8,28 +8,22 @@ from typing import Annotated, Literal
 import typer
 
 from reprun.cli.options import (
-    AnalysisArgument,
-    DataOption,
+    Asked,
     Engine,
     FormatOption,
-    FractionOption,
     ImageMapOption,
-    MaxEventsOption,
     ParameterOption,
     ResultsOption,
     SkipScenarioOption,
-    VariantOption,
+    choosing,
     parameters_of,
 )
 from reprun.errors import SpecificationError
 
 
+@choosing
 def run(
-    analysis: AnalysisArgument,
-    variant: VariantOption = None,
-    dataset: DataOption = None,
-    max_events: MaxEventsOption = None,
-    fraction: FractionOption = None,
+    asked: Asked,
     parameter: ParameterOption = None,
     engine: Annotated[
         Engine, typer.Option(help="auto takes the first whose self-check passes.")
@@ -63,15 +57,12 @@ def run(
     """
     from reprun.reana.local.specification import project_file
 
-    if (project := project_file(analysis)) is not None:
+    if (project := project_file(asked.analysis)) is not None:
         from reprun.cli.reana_project import refuse_options, run_project
 
         refuse_options(
             {
-                "--variant": variant,
-                "--data": dataset,
-                "--max-events": max_events,
-                "--fraction": fraction,
+                **asked.options(),
                 "--update-lock": update_lock,
                 "--allow-network": allow_network,
                 "--relock-images": relock_images,
@@ -90,20 +81,16 @@ def run(
     for option, given in (("--image-map", image_map), ("--skip-scenario", skip_scenario)):
         if given:
             raise SpecificationError(
-                f"{option} is for REANA projects, and {analysis} is none",
+                f"{option} is for REANA projects, and {asked.analysis} is none",
                 hint="reprun run path/to/reana.yaml --image-map NAME=IMAGE",
             )
     from reprun.cli.console import progress_on_stderr
-    from reprun.documents.analysis import tier_of
     from reprun.runs.cell import RunRequest
     from reprun.runs.run import run as run_analysis
     from reprun.store.store import Store
 
     request = RunRequest(
-        analysis=analysis,
-        variant=variant,
-        dataset=dataset,
-        tier=tier_of(max_events, fraction),
+        asked.select(),
         parameters=parameters_of(parameter or []),
         engine=engine,
         cores=cores,
@@ -151,6 +138,7 @@ def matrix(
 ) -> None:
     """Run every analysis in every variant, one cell each, and judge them all."""
     from reprun.cli.console import progress_on_stderr
+    from reprun.project import Project
     from reprun.report import matrix as renderers
     from reprun.runs.matrix import MatrixRequest, exit_code, run_matrix
     from reprun.store.store import Store
@@ -163,7 +151,7 @@ def matrix(
         again=again,
         relock_images=relock_images,
     )
-    found = run_matrix(request, Store.default(), progress_on_stderr())
+    found = run_matrix(request, Project.find(), Store.default(), progress_on_stderr())
     if output_format == "text":
         from reprun.cli.output import print_matrix
 

@@ -111,16 +111,20 @@ def _clear(home: Path, wanted: set[str]) -> None:
             path.unlink()
 
 
-def refuse_network(snapshots: Mapping[Path, Snapshot], analysis: str, *, allowed: bool) -> bool:
-    """Tell whether the run needs a network; raise SpecificationError if nobody allowed it."""
+def needs_network(snapshots: Mapping[Path, Snapshot]) -> bool:
+    """Tell whether any of the conditions is asked of a server while the jobs run."""
+    return any(not snapshot.hermetic for snapshot in snapshots.values())
+
+
+def refuse_network(snapshots: Mapping[Path, Snapshot], hint: str) -> None:
+    """Raise SpecificationError, with that hint, if any of the conditions needs a network."""
     live = [snapshot for snapshot in snapshots.values() if not snapshot.hermetic]
-    if live and not allowed:
+    if live:
         raise SpecificationError(
             f"the conditions '{live[0].name}' are asked of {live[0].servlet} while the jobs run: "
             "that needs a network, and nothing of it is locked",
-            hint=f"reprun run {analysis} --allow-network   # the run is then not hermetic",
+            hint=hint,
         )
-    return bool(live)
 
 
 def check_revision(snapshot: Snapshot) -> None:

@@ -56,14 +56,19 @@ class Tier:
     value: int | float
 
     @property
+    def flag(self) -> str:
+        """The option of the command line, without its dashes: `max-events`, `fraction`."""
+        return self.parameter.replace("_", "-")
+
+    @property
     def name(self) -> str:
         """How directories and verdicts call it: `max-events-10000`, `fraction-0.1`."""
-        return f"{self.parameter.replace('_', '-')}-{self.value!r}"
+        return f"{self.flag}-{self.value!r}"
 
     @property
     def option(self) -> str:
-        """How the command line is given it."""
-        return f"--{self.parameter.replace('_', '-')} {self.value!r}"
+        """The option with its value: `--max-events 10000`."""
+        return f"--{self.flag} {self.value!r}"
 
     def __str__(self) -> str:
         """Name it in a sentence."""

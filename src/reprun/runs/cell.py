@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Literal
 
 from reprun import __version__
-from reprun.conditions.mounts import refuse_network
+from reprun.conditions.mounts import needs_network, refuse_network
 from reprun.conditions.snapshot import Snapshot
 from reprun.digests import canonical_json, sha256_bytes
-from reprun.documents.analysis import Analysis, Tier, Variant, check_name, load_analysis
-from reprun.documents.manifest import Dataset
 from reprun.documents.reading import Scalar
+from reprun.documents.selection import Selection
 from reprun.engines.choose import EngineName
 from reprun.errors import ImageNotHereError, InputsGoneError, SpecificationError
 from reprun.images.catalogue.catalogue import Catalogue
@@ -21,9 +20,14 @@ from reprun.images.ensure import ensure
 from reprun.images.model import Image
 from reprun.images.stored import is_stored
 from reprun.progress import Progress
-from reprun.project import Project
-from reprun.runs.directory import run_directory_of
-from reprun.runs.lock import AnalysisLock, Difference, enforce_lock, snapshots_of
+from reprun.runs.lock import (
+    AnalysisLock,
+    Difference,
+    compute_lock,
+    enforce_lock,
+    renew_lock,
+    snapshots_of,
+)
 from reprun.runs.plan import Plan, make_plan
 from reprun.store.store import Store
 
@@ -32,11 +36,7 @@ from reprun.store.store import Store
 class RunRequest:
     """What the user asked for."""
 
-    analysis: str
-    variant: str | None = None
-    dataset: str | None = None
-    tier: Tier | None = None
-    """The part of the events to run on; None for all."""
+    selection: Selection
     parameters: Mapping[str, Scalar] | None = None
     engine: EngineName | Literal["auto"] = "auto"
     cores: int | None = None
@@ -54,15 +54,12 @@ class RunRequest:
 class Cell:
     """Everything that is known before anything runs."""
 
-    directory: Path
-    analysis: Analysis
+    plan: Plan
     lock: AnalysisLock
     lock_changes: tuple[Difference, ...]
-    dataset: Dataset | None
     catalogue: Catalogue
     images: Mapping[str, Image]
     """Images by their entry in Snakemake's configuration; `image` is the variant's own."""
-    plan: Plan
     snapshots: Mapping[Path, Snapshot]
     """Conditions by the directory they lie in."""
     store: Store | None
@@ -71,6 +68,11 @@ class Cell:
     run_directory: Path
     deviations: tuple[str, ...] = ()
     """What is not as locked, though it runs: each a sentence for the verdict."""
+
+    @property
+    def selection(self) -> Selection:
+        """Which analysis, variant, dataset and part of the events it is."""
+        return self.plan.selection
 
     @property
     def image(self) -> Image:
@@ -83,19 +85,15 @@ class Cell:
         return self.run_directory / "workspace"
 
     @property
-    def reference(self) -> Path:
-        """The directory of what the outputs are held against."""
-        plan = self.plan
-        return self.directory / self.analysis.reference_of(plan.dataset, plan.tier)
-
-    @property
     def data_paths(self) -> list[str]:
         """Where the files of its dataset lie in the workspace."""
-        return [file.path for file in self.dataset.files] if self.dataset else []
+        data = self.selection.data
+        return [file.path for file in data.files] if data else []
 
     def data_digests(self) -> list[str]:
         """The files of the store that a run uses."""
-        files = list(self.dataset.files) if self.dataset else []
+        data = self.selection.data
+        files = list(data.files) if data else []
         files += [file for snapshot in self.snapshots.values() for file in snapshot.files]
         return [file.digest for file in files]
 
@@ -105,71 +103,90 @@ class Cell:
         return sha256_bytes(canonical_json(part))
 
 
-def load_cell(request: RunRequest, store: Store | None = None, *, to_run: bool = True) -> Cell:
-    """Return the cell a request asks for. Reads documents and locks; fetches nothing.
+def load_cell(request: RunRequest, store: Store) -> Cell:
+    """Return the cell that a request asks to run here. Reads documents and locks; fetches nothing.
 
-    Unless it is `to_run`, an image that was never brought here has one in its place that cannot
-    start. Raises SpecificationError for what is wrong or unknown, ImageNotHereError, and
-    IntegrityError where something differs from analysis.lock.
+    Raises ImageNotHereError for an image that was never brought here, SpecificationError for a
+    network that nobody allowed, and IntegrityError where something differs from analysis.lock,
+    unless the request updates it.
     """
-    project = Project.find()
-    directory = project.analysis_directory(request.analysis)
-    analysis = load_analysis(directory)
-    check_name(analysis, directory)
-    catalogue = Catalogue(project.images)
-    _, variant = analysis.variant(request.variant)
-    picked = analysis.dataset(request.dataset)
-    lock, changes = enforce_lock(
-        analysis, directory, catalogue, update=request.update_lock, store=store
-    )
-    images = {
-        entry: _image(name, catalogue, to_run=to_run) for entry, name in variant.all_images.items()
-    }
-    snapshots = snapshots_of(directory, analysis.conditions_of(request.variant))
+    selection = request.selection
+    if request.update_lock:
+        lock, changes = renew_lock(selection, store)
+    else:
+        lock, changes = enforce_lock(selection, store), []
+    catalogue = Catalogue(selection.project.images)
+    names = selection.chosen.all_images
+    images = {entry: catalogue.locked(name) for entry, name in names.items()}
+    _refuse_network(request)
+    return replace(_cell(request, lock, catalogue, images, store), lock_changes=tuple(changes))
+
+
+def load_remote_cell(request: RunRequest, store: Store) -> Cell:
+    """Return the cell that a request asks to run elsewhere: its images need not be here.
+
+    Raises IntegrityError where something differs from analysis.lock.
+    """
+    catalogue = Catalogue(request.selection.project.images)
+    images = _images_as_known(request.selection, catalogue)
+    return _cell(request, enforce_lock(request.selection, store), catalogue, images, store)
+
+
+def load_planned_cell(request: RunRequest) -> Cell:
+    """Return the cell as everything stands now, to look at: nothing need be here or locked."""
+    catalogue = Catalogue(request.selection.project.images)
+    images = _images_as_known(request.selection, catalogue)
+    return _cell(request, compute_lock(request.selection), catalogue, images, None)
+
+
+def _cell(
+    request: RunRequest,
+    lock: AnalysisLock,
+    catalogue: Catalogue,
+    images: Mapping[str, Image],
+    store: Store | None,
+) -> Cell:
+    selection = request.selection
+    snapshots = snapshots_of(selection, selection.conditions)
+    network = selection.chosen.network is not None or needs_network(snapshots)
     return Cell(
-        directory=directory,
-        analysis=analysis,
+        plan=_plan(request, lock, images, snapshots),
         lock=lock,
-        lock_changes=tuple(changes),
-        dataset=picked[1] if picked else None,
+        lock_changes=(),
         catalogue=catalogue,
         images=images,
-        plan=_plan(analysis, lock, images, snapshots, request),
         snapshots=snapshots,
         store=store,
-        network=_network(analysis, variant, snapshots, request, to_run=to_run),
-        run_directory=run_directory_of(
-            analysis, request.variant, request.dataset, request.tier, request.results
-        ),
+        network=network,
+        run_directory=selection.run_directory(request.results),
     )
 
 
-def _network(
-    analysis: Analysis,
-    variant: Variant,
-    snapshots: Mapping[Path, Snapshot],
-    request: RunRequest,
-    *,
-    to_run: bool,
-) -> bool:
-    """Tell whether the steps have a network; raise SpecificationError if nobody allowed it."""
-    allowed = request.allow_network or not to_run
-    if variant.network is not None and not allowed:
-        name, _ = analysis.variant(request.variant)
+def _refuse_network(request: RunRequest) -> None:
+    """Raise SpecificationError where the steps need a network and nobody allowed it."""
+    selection = request.selection
+    if request.allow_network:
+        return
+    hint = f"{selection.command('run', '--allow-network')}   # not hermetic"
+    if (reason := selection.chosen.network) is not None:
         raise SpecificationError(
-            f"{analysis.name} in the variant {name} needs a network, which nothing locks: "
-            f"{variant.network}",
-            hint=f"reprun run {analysis.name} --variant {name} --allow-network   # not hermetic",
+            f"{selection.analysis.name} in the variant {selection.variant} needs a network, "
+            f"which nothing locks: {reason}",
+            hint=hint,
         )
-    return refuse_network(snapshots, analysis.name, allowed=allowed) or variant.network is not None
+    refuse_network(snapshots_of(selection, selection.conditions), hint)
 
 
-def _image(name: str, catalogue: Catalogue, *, to_run: bool) -> Image:
+def _images_as_known(selection: Selection, catalogue: Catalogue) -> dict[str, Image]:
+    """Return the images; one that was never brought here has one in its place that cannot start."""
+    names = selection.chosen.all_images
+    return {entry: _image(name, catalogue) for entry, name in names.items()}
+
+
+def _image(name: str, catalogue: Catalogue) -> Image:
     try:
         return catalogue.locked(name)
     except ImageNotHereError:
-        if to_run:
-            raise
         return Image(name, image_id="not-pinned", manifest="", layers=(), environment={})
 
 
@@ -181,9 +198,9 @@ def with_images(cell: Cell, request: RunRequest, store: Store, progress: Progres
         for image in cell.images.values():
             ensure(image, cell.catalogue, store, progress)
     except InputsGoneError as error:
-        name = cell.analysis.name
         if not request.relock_images:
-            hint = f"reprun run {name} --relock-images   # another image, and the verdict says so"
+            again = request.selection.command("run", "--relock-images")
+            hint = f"{again}   # another image, and the verdict says so"
             raise InputsGoneError(error.message, place=error.place, hint=hint) from error
         progress.say(error.message)
     else:
@@ -205,7 +222,7 @@ def with_images(cell: Cell, request: RunRequest, store: Store, progress: Progres
         cell,
         images=images,
         catalogue=made["image"].catalogue,
-        plan=_plan(cell.analysis, cell.lock, images, cell.snapshots, request),
+        plan=_plan(request, cell.lock, images, cell.snapshots),
         deviations=tuple(others),
     )
 
@@ -216,20 +233,11 @@ def conditions_entry(name: str) -> str:
 
 
 def _plan(
-    analysis: Analysis,
+    request: RunRequest,
     lock: AnalysisLock,
     images: Mapping[str, Image],
     snapshots: Mapping[Path, Snapshot],
-    request: RunRequest,
 ) -> Plan:
-    plan = make_plan(
-        analysis,
-        lock,
-        images,
-        variant=request.variant,
-        dataset=request.dataset,
-        parameters=request.parameters,
-        tier=request.tier,
-    )
+    plan = make_plan(request.selection, lock, images, request.parameters)
     places = {conditions_entry(one.name): one.mount for one in snapshots.values()}
     return replace(plan, config={**plan.config, **places})

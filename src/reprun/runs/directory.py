@@ -7,25 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from reprun.documents.analysis import Analysis, Tier
 from reprun.errors import StorageError
 from reprun.files import make_directory, storage_errors
-
-
-def run_directory_of(
-    analysis: Analysis,
-    variant: str | None,
-    dataset: str | None,
-    tier: Tier | None,
-    results: Path,
-) -> Path:
-    """Return where a cell runs: `results/<analysis>/<variant>.<dataset>.<tier>`."""
-    variant_name, _ = analysis.variant(variant)
-    picked = analysis.dataset(dataset)
-    parts = [variant_name]
-    parts += [picked[0]] if picked else []
-    parts += [tier.name] if tier else []
-    return (results / analysis.name / ".".join(parts)).resolve()
 
 
 @contextmanager

@@ -56,12 +56,11 @@ def _verdict(run_directory: Path) -> str:
         return "no reference"
 
 
-def listed(results: Path) -> list[dict[str, Any]]:
+def listed(project: Project, results: Path) -> list[dict[str, Any]]:
     """Return one row for each analysis: name, title, experiment, variants, last verdicts.
 
     `verdict` is that of the last run of all, `verdicts` has one for each variant.
     """
-    project = Project.find()
     rows: list[dict[str, Any]] = []
     for name in project.analysis_names():
         try:

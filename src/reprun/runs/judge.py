@@ -11,8 +11,9 @@ from reprun.compare import Comparison, compare
 from reprun.compare.drift import FirstDrift, first_drift
 from reprun.conditions.changes import changes
 from reprun.conditions.snapshot import Snapshot
-from reprun.documents.analysis import Analysis, Tier
+from reprun.documents.analysis import Analysis
 from reprun.documents.record import JUDGED_BY, REPORT_HTML, REPORT_JSON, RunRecord
+from reprun.documents.selection import Selection
 from reprun.errors import NothingToCompareError
 from reprun.files import write_atomically
 from reprun.histograms import Table, read_all
@@ -31,13 +32,11 @@ from reprun.store.store import Store
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """Where the outputs of a run lie and what they are held against."""
+    """Where the outputs of a run lie, and which run it is."""
 
-    analysis: Analysis
-    tier: Tier | None
+    selection: Selection
     workspace: Path
     run_directory: Path
-    reference: Path
     judged_by: str
     """Digest of everything besides the outputs that decides the verdict."""
     snapshots: Mapping[Path, Snapshot] = field(default_factory=dict)
@@ -52,28 +51,27 @@ def judge(outputs: Outputs, record: RunRecord) -> Report:
     Raises OutputMissingError for an output or reference that is missing or unreadable and
     NothingToCompareError when there is nothing to compare.
     """
-    declared = outputs.analysis.outputs
+    declared = outputs.selection.analysis.outputs
     monitored = read_all(
         [outputs.workspace / path for path in (*declared.histograms, *declared.tables)],
         outputs.workspace,
     )
     try:
-        reference = load_reference(outputs.reference)
+        reference = load_reference(outputs.selection.reference)
     except NothingToCompareError as error:
         raise NothingToCompareError(
             f"the run has ended well and its outputs are in {outputs.workspace}, "
             "but there is no reference yet to compare them with",
             place=error.place,
-            hint=f'reprun bless {outputs.analysis.name}{_which(outputs, record)} --reason "…"'
-            "   # once you trust them",
+            hint=outputs.selection.command("bless", '--reason "…"   # once you trust them'),
         ) from error
     today = dt.datetime.now(dt.UTC).date()
-    blessing = read_blessing(outputs.reference)
-    shared = _same_events(outputs.analysis, record, blessing)
+    blessing = read_blessing(outputs.selection.reference)
+    shared = _same_events(outputs.selection.analysis, record, blessing)
     comparison = compare(
-        monitored, reference, outputs.analysis.compare, today, shared_events=shared
+        monitored, reference, outputs.selection.analysis.compare, today, shared_events=shared
     )
-    changed = causes(blessing, record.variant, record.inputs, outputs.reference)
+    changed = causes(blessing, record.variant, record.inputs, outputs.selection.reference)
     if blessing is not None and outputs.store is not None:
         then, now = blessing.inputs.conditions, record.inputs.conditions
         since = f"since the reference was blessed on {blessing.date}, "
@@ -101,7 +99,7 @@ def judge(outputs: Outputs, record: RunRecord) -> Report:
             for step in record.steps
         ],
         provenance=_provenance(record, outputs.judged_by),
-        citations=outputs.analysis.citations,
+        citations=outputs.selection.analysis.citations,
         notes=_deviations(record) + (changed if comparison.reproduced else []),
     )
     html = render_html(report, read_pictures(report, outputs.run_directory))
@@ -112,7 +110,7 @@ def judge(outputs: Outputs, record: RunRecord) -> Report:
 
 def _first_drift(outputs: Outputs, record: RunRecord, comparison: Comparison) -> FirstDrift | None:
     """Return where the drift begins, by the files of what failed and the steps that made them."""
-    declared = outputs.analysis.outputs
+    declared = outputs.selection.analysis.outputs
     files = [outputs.workspace / path for path in (*declared.histograms, *declared.tables)]
     passes: dict[str, bool] = {}
     for item in comparison.items:
@@ -121,17 +119,6 @@ def _first_drift(outputs: Outputs, record: RunRecord, comparison: Comparison) ->
             name = path.relative_to(outputs.workspace).as_posix()
             passes[name] = item.verdict.passes and passes.get(name, True)
     return first_drift(record.steps, passes)
-
-
-def _which(outputs: Outputs, record: RunRecord) -> str:
-    """Return the options that name this run to another command."""
-    analysis, options = outputs.analysis, ""
-    if record.variant != analysis.variant(None)[0]:
-        options += f" --variant {record.variant}"
-    default = analysis.dataset(None)
-    if record.dataset is not None and default is not None and record.dataset != default[0]:
-        options += f" --data {record.dataset}"
-    return options + (f" {outputs.tier.option}" if outputs.tier else "")
 
 
 def _same_events(analysis: Analysis, record: RunRecord, blessing: Blessing | None) -> bool:
@@ -151,7 +138,7 @@ def _same_events(analysis: Analysis, record: RunRecord, blessing: Blessing | Non
 
 
 def _analysis_info(outputs: Outputs, record: RunRecord) -> AnalysisInfo:
-    analysis = outputs.analysis
+    analysis = outputs.selection.analysis
     return AnalysisInfo(
         name=analysis.name,
         title=analysis.title,
@@ -160,7 +147,7 @@ def _analysis_info(outputs: Outputs, record: RunRecord) -> AnalysisInfo:
         image=record.image.name,
         image_digest=record.image.image_id,
         dataset=record.dataset or "",
-        tier=str(outputs.tier) if outputs.tier else "",
+        tier=str(outputs.selection.tier) if outputs.selection.tier else "",
     )
 
 

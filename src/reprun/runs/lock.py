@@ -24,10 +24,10 @@ from reprun.conditions.snapshot import (
 )
 from reprun.digests import canonical_json, sha256_bytes, sha256_file, sha256_tree, short
 from reprun.documents.analysis import Analysis
+from reprun.documents.selection import Selection
 from reprun.errors import IntegrityError, OutputMissingError, SpecificationError
 from reprun.files import write_atomically
 from reprun.images.catalogue.catalogue import Catalogue
-from reprun.project import Project
 from reprun.store.store import Store
 
 LOCK = "analysis.lock"
@@ -110,18 +110,20 @@ def code_files(analysis: Analysis, directory: Path) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-def snapshots_of(directory: Path, names: Iterable[str]) -> dict[Path, Snapshot]:
+def snapshots_of(selection: Selection, names: Iterable[str]) -> dict[Path, Snapshot]:
     """Return the snapshots called so by their directories: the analysis's own, the project's."""
     wanted = tuple(names)
     if not wanted:
         return {}
-    known = find_snapshots(directory, Project.find(directory).root)
+    known = find_snapshots(selection.directory, selection.project.root)
     found = (snapshot_directory(name, known) for name in wanted)
     return {path: load_snapshot(path) for path in found}
 
 
-def compute_lock(analysis: Analysis, directory: Path, catalogue: Catalogue) -> AnalysisLock:
-    """Return the lock as everything stands now."""
+def compute_lock(selection: Selection) -> AnalysisLock:
+    """Return the lock as everything stands now, of all variants and datasets."""
+    analysis, directory = selection.analysis, selection.directory
+    catalogue = Catalogue(selection.project.images)
     images = sorted(
         {name for variant in analysis.variants.values() for name in variant.all_images.values()}
     )
@@ -140,7 +142,7 @@ def compute_lock(analysis: Analysis, directory: Path, catalogue: Catalogue) -> A
         },
         conditions={
             snapshot.name: SnapshotLock(kind=snapshot.kind, files=snapshot.digests())
-            for snapshot in snapshots_of(directory, analysis.all_conditions).values()
+            for snapshot in snapshots_of(selection, analysis.all_conditions).values()
         },
         code=code_files(analysis, directory),
         specification={
@@ -231,44 +233,48 @@ def _told(
     return difference
 
 
-def enforce_lock(
-    analysis: Analysis,
-    directory: Path,
-    catalogue: Catalogue,
-    *,
-    update: bool,
-    store: Store | None = None,
+def enforce_lock(selection: Selection, store: Store | None = None) -> AnalysisLock:
+    """Return the lock, once everything has proved to be as it says.
+
+    With a store, where tables are kept as they were locked, the rows that changed are named.
+    Raises IntegrityError naming every difference, SpecificationError when there is no lock yet,
+    and OutputMissingError for a reference that was locked and is gone.
+    """
+    if read_lock(selection.directory) is None:
+        raise SpecificationError(
+            f"{selection.analysis.name} has no {LOCK} yet",
+            place=str(selection.directory / LOCK),
+            hint=f"reprun lock {selection.called}",
+        )
+    now, changed = renew_lock(selection, store)
+    if changed:
+        listed = "".join(f"\n    {difference}" for difference in changed)
+        raise IntegrityError(
+            f"{selection.analysis.name} differs from its lock:{listed}",
+            place=str(selection.directory / LOCK),
+            hint=f"{selection.command('run', '--update-lock')}   # if the change is meant",
+        )
+    return now
+
+
+def renew_lock(
+    selection: Selection, store: Store | None = None
 ) -> tuple[AnalysisLock, list[Difference]]:
     """Return the lock as everything stands now, and what in it differs from the committed one.
 
-    Writes nothing: with `update` the caller writes the lock once the change has proved to run.
-    With a store, where tables are kept as they were locked, it also tells the rows that changed.
-    Raises IntegrityError naming every difference when the lock is violated and `update` is
-    not set, and SpecificationError when there is no lock yet.
+    Writes nothing: the caller writes the lock once the change has proved to run. Raises
+    OutputMissingError for a reference that was locked and is gone.
     """
-    committed = read_lock(directory)
-    now = compute_lock(analysis, directory, catalogue)
+    directory = selection.directory
+    committed, now = read_lock(directory), compute_lock(selection)
     if committed is None:
-        if not update:
-            raise SpecificationError(
-                f"{analysis.name} has no {LOCK} yet",
-                place=str(directory / LOCK),
-                hint=f"reprun lock {analysis.name}",
-            )
         return now, []
     if not now.reference and committed.reference:
+        place = directory / selection.analysis.reference
         raise OutputMissingError(
-            f"the reference of {analysis.name} is missing",
-            place=str(directory / analysis.reference),
-            hint=f"git checkout -- {directory / analysis.reference}",
+            f"the reference of {selection.analysis.name} is missing",
+            place=str(place),
+            hint=f"git checkout -- {place}",
         )
-    snapshots = snapshots_of(directory, analysis.all_conditions)
-    changed = [_told(each, snapshots, store) for each in differences(committed, now)]
-    if changed and not update:
-        listed = "".join(f"\n    {difference}" for difference in changed)
-        raise IntegrityError(
-            f"{analysis.name} differs from its lock:{listed}",
-            place=str(directory / LOCK),
-            hint=f"reprun run {analysis.name} --update-lock   # if the change is meant",
-        )
-    return now, changed
+    snapshots = snapshots_of(selection, selection.analysis.all_conditions)
+    return now, [_told(each, snapshots, store) for each in differences(committed, now)]

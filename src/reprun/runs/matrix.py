@@ -7,13 +7,13 @@ import fnmatch
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from reprun import __version__
-from reprun.documents.analysis import load_analysis
 from reprun.documents.record import REPORT_HTML, RunRecord, read_record
+from reprun.documents.selection import select
 from reprun.engines.base import EngineStatus
 from reprun.engines.choose import EngineName
 from reprun.errors import (
@@ -71,7 +71,8 @@ class _Slot:
     variant: str
     image: str
     title: str = ""
-    request: RunRequest = field(default_factory=lambda: RunRequest(""))
+    request: RunRequest | None = None
+    """None where analysis.yaml cannot be read."""
     cell: Cell | None = None
     prepared: Prepared | None = None
     record: RunRecord | None = None
@@ -83,7 +84,9 @@ class _Slot:
         return f"{self.analysis}/{self.variant}"
 
 
-def run_matrix(request: MatrixRequest, store: Store, progress: Progress) -> MatrixReport:
+def run_matrix(
+    request: MatrixRequest, project: Project, store: Store, progress: Progress
+) -> MatrixReport:
     """Run every cell as far as anything has changed, judge each, and write the page.
 
     One cell that fails, or cannot run here, hides no other: its error is in its place. Raises
@@ -91,9 +94,11 @@ def run_matrix(request: MatrixRequest, store: Store, progress: Progress) -> Matr
     InterruptedRunError when the user stops it; what has finished is kept.
     """
     started = dt.datetime.now(dt.UTC)
-    slots = list(_chosen(request))
+    slots = list(_chosen(request, project))
     with ExitStack() as held:
         for slot in slots:
+            if slot.request is None:
+                continue
             with _errors_stay_in(slot):
                 _load(slot, request, held, store, progress)
         waiting = [slot for slot in slots if slot.cell and not slot.record and not slot.error]
@@ -128,27 +133,25 @@ def exit_code(matrix: MatrixReport) -> int:
     return 0 if matrix.count("reproduced") else 5
 
 
-def _chosen(request: MatrixRequest) -> Iterator[_Slot]:
+def _chosen(request: MatrixRequest, project: Project) -> Iterator[_Slot]:
     """Yield the cells asked for. Raises SpecificationError for a glob that matches none."""
-    project = Project.find()
     slots: list[_Slot] = []
     for name in project.analysis_names():
         try:
-            analysis = load_analysis(project.analyses / name)
+            default = select(project, name)
         except ReprunError as error:
             slots.append(_Slot(name, "?", "?", error=error))
             continue
-        for variant, chosen in analysis.variants.items():
+        for variant, chosen in default.analysis.variants.items():
             asked = RunRequest(
-                name,
-                variant=variant,
+                replace(default, variant=variant),
                 engine=request.engine,
                 cores=request.cores,
                 results=request.results,
                 again=request.again,
                 relock_images=request.relock_images,
             )
-            slots.append(_Slot(name, variant, chosen.image, analysis.title, asked))
+            slots.append(_Slot(name, variant, chosen.image, default.analysis.title, asked))
     for glob in request.cells:
         if not any(_matches(slot, glob) for slot in slots):
             known = {slot.analysis for slot in slots} | {slot.name for slot in slots}
@@ -187,6 +190,7 @@ def _load(
     slot: _Slot, request: MatrixRequest, held: ExitStack, store: Store, progress: Progress
 ) -> None:
     """Load a cell, hold its run directory and take over a result that still stands."""
+    assert slot.request is not None
     cell = load_cell(slot.request, store)
     held.enter_context(alone(cell.run_directory))
     cell = with_images(cell, slot.request, store, progress)
@@ -249,7 +253,7 @@ def _report(slot: _Slot, home: Path) -> CellReport:
         title=slot.title,
         variant=slot.variant,
         image=slot.image,
-        dataset=slot.cell.plan.dataset if slot.cell else None,
+        dataset=slot.cell.selection.dataset if slot.cell else None,
         state="failed",
         sentence="",
         exit_code=0,

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from reprun.digests import canonical_json
-from reprun.documents.analysis import Analysis, Tier
 from reprun.documents.reading import Scalar
 from reprun.documents.record import Inputs, RunRecord
+from reprun.documents.selection import Selection
 from reprun.errors import SpecificationError, did_you_mean
 from reprun.images.model import Image
 from reprun.runs.lock import AnalysisLock
@@ -16,14 +16,9 @@ from reprun.runs.lock import AnalysisLock
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One analysis in one image on one dataset."""
+    """What a selection comes to, once its images and its lock are known."""
 
-    analysis: Analysis
-    variant: str
-    dataset: str | None
-    tier: Tier | None
-    """The part of the events it runs on; None for all."""
-    snakefile: str
+    selection: Selection
     config: Mapping[str, Scalar]
     """Snakemake's configuration: the parameters, the image by digest, the dataset's name."""
     targets: tuple[str, ...]
@@ -31,57 +26,42 @@ class Plan:
 
 
 def make_plan(
-    analysis: Analysis,
+    selection: Selection,
     lock: AnalysisLock,
     images: Mapping[str, Image],
-    *,
-    variant: str | None = None,
-    dataset: str | None = None,
     parameters: Mapping[str, Scalar] | None = None,
-    tier: Tier | None = None,
 ) -> Plan:
     """Return the plan; a parameter on the command line wins over the variant's, that over the
     analysis's own. `images` holds each image by its entry in the configuration.
+
+    Raises SpecificationError for a parameter that analysis.yaml does not declare.
     """
-    variant_name, chosen = analysis.variant(variant)
-    declared = {**analysis.parameters, **chosen.parameters}
+    analysis, dataset = selection.analysis, selection.dataset
+    declared = selection.parameters
     for name in parameters or {}:
         if name not in declared:
             raise SpecificationError(
                 f"{analysis.name} has no parameter '{name}'.{did_you_mean(name, declared)}",
-                hint=f"reprun show {analysis.name}   # parameters stand in analysis.yaml",
+                hint=f"reprun show {selection.called}   # parameters stand in analysis.yaml",
             )
-    if tier is not None and tier.parameter not in declared:
-        option = tier.parameter.replace("_", "-")
-        raise SpecificationError(
-            f"{analysis.name} cannot run on a part of its events by --{option}: it has no "
-            f"parameter '{tier.parameter}'",
-            hint=f"reprun show {analysis.name}   # its parameters",
-        )
-    picked = analysis.dataset(dataset)
     merged: dict[str, Scalar] = {**declared, **(parameters or {})}
-    if tier is not None:
-        merged[tier.parameter] = tier.value
+    if selection.tier is not None:
+        # A tier names a reference of its own: no other number of events may pass for it.
+        merged[selection.tier.parameter] = selection.tier.value
     config: dict[str, Scalar] = dict(merged)
     config |= {entry: image.reference for entry, image in images.items()}
     data: Mapping[str, Mapping[str, str]] = {}
-    if picked is not None:
-        config["dataset"] = picked[0]
-        data = {picked[0]: lock.datasets[picked[0]]}
+    if dataset is not None:
+        config["dataset"] = dataset
+        data = {dataset: lock.datasets[dataset]}
     return Plan(
-        analysis=analysis,
-        variant=variant_name,
-        dataset=picked[0] if picked else None,
-        tier=tier,
-        snakefile=chosen.snakefile or analysis.snakefile,
+        selection=selection,
         config=config,
         targets=analysis.outputs.all,
         inputs=Inputs(
             images={image.name: image.image_id for image in images.values()},
             datasets=data,
-            conditions={
-                name: lock.conditions[name].files for name in analysis.conditions_of(variant)
-            },
+            conditions={name: lock.conditions[name].files for name in selection.conditions},
             code=lock.code,
             parameters=merged,
             outputs=analysis.outputs.all,

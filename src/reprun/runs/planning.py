@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from reprun.conditions.mounts import mounts_of
 from reprun.engines.base import MIB, ContainerJob, Mount, environment_of
 from reprun.errors import SpecificationError
 from reprun.images.model import Image
-from reprun.runs.cell import Cell, RunRequest, load_cell
+from reprun.runs.cell import Cell, RunRequest, load_planned_cell
 from reprun.workflow.planned import PlannedStep, plan_steps
 from reprun.workflow.steps import DEFAULT_MEMORY_MB, Step, container_of
 
@@ -40,18 +40,18 @@ def plan_analysis(request: RunRequest) -> AnalysisPlan:
     Neither data nor images need be here, and the analysis need not agree with its lock. Raises
     SpecificationError where analysis.yaml or the Snakefile is at fault.
     """
-    cell = load_cell(replace(request, update_lock=True), to_run=False)
+    cell = load_planned_cell(request)
     try:
         steps = plan_steps(
-            cell.directory,
-            cell.plan.snakefile,
+            cell.selection.directory,
+            cell.selection.snakefile,
             cell.lock.code,
             cell.data_paths,
             cell.plan.config,
             cell.plan.targets,
         )
     except SpecificationError as error:
-        error.hint = f"${{EDITOR:-vi}} {cell.directory / cell.plan.snakefile}"
+        error.hint = f"${{EDITOR:-vi}} {cell.selection.directory / cell.selection.snakefile}"
         raise
     return AnalysisPlan(cell, tuple(_step(cell, step) for step in steps))
 
@@ -92,11 +92,11 @@ def plan_document(plan: AnalysisPlan) -> Mapping[str, Any]:
     cell = plan.cell
     return {
         "schema_version": 1,
-        "analysis": cell.analysis.name,
-        "variant": cell.plan.variant,
-        "dataset": cell.plan.dataset,
-        "tier": cell.plan.tier.name if cell.plan.tier else None,
-        "snakefile": str(cell.directory / cell.plan.snakefile),
+        "analysis": cell.selection.analysis.name,
+        "variant": cell.selection.variant,
+        "dataset": cell.selection.dataset,
+        "tier": cell.selection.tier.name if cell.selection.tier else None,
+        "snakefile": str(cell.selection.directory / cell.selection.snakefile),
         "images": {entry: image.reference for entry, image in cell.images.items()},
         "outputs": list(cell.plan.targets),
         "steps": [_step_document(one) for one in plan.steps],

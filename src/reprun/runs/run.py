@@ -63,7 +63,7 @@ def run(request: RunRequest, store: Store, progress: Progress) -> RunOutcome:
                 record = finish(prepared, status, outcome)
         report = stored or judge_cell(cell, record)
         if request.update_lock:
-            write_lock(cell.lock, cell.directory)
+            write_lock(cell.lock, cell.selection.directory)
     return RunOutcome(
         report, record, cell.run_directory, not again.nothing, again.reason, cell.lock_changes
     )
@@ -107,11 +107,9 @@ def judge_cell(cell: Cell, record: RunRecord) -> Report:
     from reprun.runs.judge import Outputs, judge  # noqa: PLC0415
 
     outputs = Outputs(
-        analysis=cell.analysis,
-        tier=cell.plan.tier,
+        selection=cell.selection,
         workspace=cell.workspace,
         run_directory=cell.run_directory,
-        reference=cell.reference,
         judged_by=cell.judged_by(),
         snapshots=cell.snapshots,
         store=cell.store,
@@ -119,6 +117,6 @@ def judge_cell(cell: Cell, record: RunRecord) -> Report:
     try:
         return judge(outputs, record)
     except ReprunError as error:
-        name = cell.analysis.name
-        error.hint = error.hint or f"reprun show {name}   # which outputs are compared, and how"
+        show = f"reprun show {cell.selection.called}"
+        error.hint = error.hint or f"{show}   # which outputs are compared, and how"
         raise

@@ -55,8 +55,8 @@ def decide(cell: Cell, last: RunRecord | None, *, again: bool) -> Again:
     for path in last.outputs if last else ():
         output = cell.workspace / path
         now[path] = sha256_file(output) if output.is_file() else None
-    if cell.dataset is not None:
-        data.check_committed(cell.dataset, cell.directory)
+    if cell.selection.data is not None:
+        data.check_committed(cell.selection.data, cell.selection.directory)
     return what_to_run(cell.plan, last, now)
 
 
@@ -71,10 +71,10 @@ def prepare_workspace(
 ) -> Prepared:
     """Bring data, conditions, images and code to where the steps expect them, all verified."""
     started = dt.datetime.now(dt.UTC)
-    keeping.register(store, cell.directory / LOCK)
+    keeping.register(store, cell.selection.directory / LOCK)
     files: tuple[data.ResolvedFile, ...] = ()
-    if cell.dataset is not None:
-        files = data.resolve(cell.dataset, cell.directory, store, progress)
+    if cell.selection.data is not None:
+        files = data.resolve(cell.selection.data, cell.selection.directory, store, progress)
     mounts = prepare(cell.snapshots, cell.run_directory, store, progress)
     if cell.network:
         progress.say("note: not hermetic, the jobs have a network for their conditions")
@@ -96,7 +96,7 @@ def prepare_workspace(
         workflow=WorkflowRequest(
             workspace=cell.workspace,
             run_directory=cell.run_directory,
-            snakefile=cell.plan.snakefile,
+            snakefile=cell.selection.snakefile,
             images=cell.catalogue.directory,
             config=cell.plan.config,
             targets=cell.plan.targets,
@@ -125,7 +125,7 @@ def finish(prepared: Prepared, status: EngineStatus, outcome: WorkflowOutcome) -
 def _raise_what_failed(cell: Cell, outcome: WorkflowOutcome, missing: list[str]) -> None:
     if outcome.error is not None:
         if isinstance(outcome.error, SpecificationError) and outcome.error.hint is None:
-            snakefile = cell.directory / cell.plan.snakefile
+            snakefile = cell.selection.directory / cell.selection.snakefile
             outcome.error.hint = f"${{EDITOR:-vi}} {snakefile}"
         raise outcome.error
     for step in outcome.steps:
@@ -149,7 +149,7 @@ def _stage(
 ) -> None:
     """Bring the workspace to hold exactly today's code and data, and earlier outputs."""
     wanted = {
-        path: data.ResolvedFile(path, digest, cell.directory / path)
+        path: data.ResolvedFile(path, digest, cell.selection.directory / path)
         for path, digest in cell.lock.code.items()
     }
     wanted |= {file.path: file for file in files}
@@ -182,10 +182,10 @@ def _make_record(prepared: Prepared, status: EngineStatus, outcome: WorkflowOutc
     return RunRecord(
         reprun_version=__version__,
         snakemake_version=snakemake_version(),
-        analysis=cell.analysis.name,
-        variant=cell.plan.variant,
-        dataset=cell.plan.dataset,
-        tier=cell.plan.tier.name if cell.plan.tier else None,
+        analysis=cell.selection.analysis.name,
+        variant=cell.selection.variant,
+        dataset=cell.selection.dataset,
+        tier=cell.selection.tier.name if cell.selection.tier else None,
         status=state,
         started=prepared.started,
         finished=dt.datetime.now(dt.UTC),

@@ -19,6 +19,7 @@ import yaml
 from reprun import data
 from reprun.authoring.lint import Finding, lint_snakefile
 from reprun.conditions.snapshot import Snapshot
+from reprun.documents.selection import Selection
 from reprun.errors import InputsGoneError, IntegrityError, SpecificationError
 from reprun.files import storage_errors
 from reprun.images.catalogue.catalogue import Catalogue
@@ -74,10 +75,10 @@ def export(
         )
     _refuse_what_cannot_travel(cell)
     files: tuple[data.ResolvedFile, ...] = ()
-    if cell.dataset is not None:
-        files = data.resolve(cell.dataset, cell.directory, store, progress)
+    if cell.selection.data is not None:
+        files = data.resolve(cell.selection.data, cell.selection.directory, store, progress)
     wanted = {
-        path: data.ResolvedFile(path, digest, cell.directory / path)
+        path: data.ResolvedFile(path, digest, cell.selection.directory / path)
         for path, digest in cell.lock.code.items()
     }
     files += tuple(_conditions(cell, store, progress))
@@ -86,19 +87,19 @@ def export(
         if name in wanted:
             raise SpecificationError(
                 f"{name} is a name that the export uses itself; rename it in the analysis",
-                place=str(cell.directory / name),
+                place=str(cell.selection.directory / name),
             )
     with storage_errors(directory):
         directory.mkdir(parents=True, exist_ok=True)
         data.stage(wanted, directory, store)
-        changes = add_memory_limits(directory / cell.plan.snakefile)
+        changes = add_memory_limits(directory / cell.selection.snakefile)
         config = dict(cell.plan.config)
         for entry, image in cell.images.items():
             config[entry] = f"docker://{references[image.name]}"
         for snapshot in cell.snapshots.values():
             config[conditions_entry(snapshot.name)] = f"{CONDITIONS}/{snapshot.name}"
         (directory / PARAMETERS).write_text(yaml.safe_dump(config), encoding="utf-8")
-        workflow = workflow_text(cell.plan.snakefile, cell.plan.targets)
+        workflow = workflow_text(cell.selection.snakefile, cell.plan.targets)
         (directory / WORKFLOW).write_text(workflow, encoding="utf-8")
         listed = sorted({*wanted, WORKFLOW, PARAMETERS})
         document = {
@@ -260,18 +261,18 @@ def _refuse_what_cannot_travel(cell: Cell) -> None:
             raise SpecificationError(
                 f"{named} names {snapshot.mount}, where the conditions '{snapshot.name}' are "
                 "mounted here; a REANA job sees nothing but its image and the workspace",
-                place=str(cell.directory / named),
+                place=str(cell.selection.directory / named),
                 hint=f'config["{conditions_entry(snapshot.name)}"]   # where they lie, on both',
             )
     found = lint_snakefile(
-        cell.directory / cell.plan.snakefile,
+        cell.selection.directory / cell.selection.snakefile,
         known=cell.lock.code,
         data=cell.data_paths,
         config=cell.plan.config,
         targets=cell.plan.targets,
         catalogue=cell.catalogue,
     )
-    refuse(found, cell.analysis.name)
+    refuse(found, cell.selection)
 
 
 def _mount_in_code(cell: Cell, snapshot: Snapshot) -> str | None:
@@ -281,7 +282,7 @@ def _mount_in_code(cell: Cell, snapshot: Snapshot) -> str | None:
     """
     default = f"{conditions_entry(snapshot.name)}:"
     for path in cell.lock.code:
-        text = (cell.directory / path).read_text(encoding="utf-8", errors="replace")
+        text = (cell.selection.directory / path).read_text(encoding="utf-8", errors="replace")
         lines = (line for line in text.splitlines() if not line.startswith(default))
         if any(snapshot.mount in line for line in lines):
             return path
@@ -296,7 +297,7 @@ def _conditions(cell: Cell, store: Store, progress: Progress) -> Iterator[data.R
                 yield replace(file, path=f"{CONDITIONS}/{snapshot.name}/{file.path}")
 
 
-def refuse(findings: Sequence[Finding], analysis: str) -> None:
+def refuse(findings: Sequence[Finding], selection: Selection) -> None:
     """Raise SpecificationError that lists the errors among lint's findings."""
     errors = [one for one in findings if one.level == "error"]
     if errors:
@@ -304,7 +305,7 @@ def refuse(findings: Sequence[Finding], analysis: str) -> None:
         raise SpecificationError(
             f"it would not run on REANA:{listed}",
             place=errors[0].place,
-            hint=f"reprun lint {analysis}   # says what to write instead",
+            hint=f"{selection.command('lint')}   # says what to write instead",
         )
 
 
@@ -314,6 +315,6 @@ def _refuse_images_by_name(steps: Iterable[PlannedStep], cell: Cell) -> None:
         if "@sha256:" not in name or "/" not in name:
             raise SpecificationError(
                 f"rule {step.rule}: the image '{name}' has a name that only this project knows",
-                place=str(cell.directory / cell.plan.snakefile),
+                place=str(cell.selection.directory / cell.selection.snakefile),
                 hint='container: config["image"]   # export puts the registry\'s reference there',
             )

@@ -14,6 +14,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from reprun.documents.selection import Selection
 from reprun.errors import SpecificationError
 from reprun.files import write_atomically
 from reprun.runs.cell import Cell
@@ -21,8 +22,15 @@ from reprun.runs.cell import Cell
 STATE = "reana.json"
 PROJECT = "project"
 SUFFIX = ".reana"
+"""What the run directory of a submission is called besides that of a run here."""
 Phase = Literal["named", "created", "uploaded", "started", "ended", "fetched"]
 PHASES: tuple[Phase, ...] = ("named", "created", "uploaded", "started", "ended", "fetched")
+
+
+def remote_directory(selection: Selection, results: Path) -> Path:
+    """Return the run directory of a submission, beside that of a run here."""
+    here = selection.run_directory(results)
+    return here.with_name(here.name + SUFFIX)
 
 
 class PlannedRule(BaseModel):
@@ -103,6 +111,6 @@ def read_submission(run_directory: Path) -> Submission | None:
 
 def new_name(cell: Cell) -> str:
     """Return a name of our own for a workflow. REANA's must not hold a dot."""
-    parts = [cell.analysis.name, cell.run_directory.name.removesuffix(SUFFIX)]
+    parts = [cell.selection.analysis.name, cell.run_directory.name.removesuffix(SUFFIX)]
     name = "-".join(parts).replace(".", "-")
     return f"{name}-{secrets.token_hex(4)}"

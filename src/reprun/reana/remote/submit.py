@@ -17,6 +17,7 @@ from typing import Any
 
 from reprun.digests import short
 from reprun.documents.record import REPORT_HTML, REPORT_JSON, read_record, write_record
+from reprun.documents.selection import Selection
 from reprun.errors import (
     EngineError,
     IntegrityError,
@@ -41,14 +42,14 @@ from reprun.reana.remote.record import failed_job, jobs_of, record_of
 from reprun.reana.remote.server import check_server
 from reprun.reana.remote.submission import (
     PROJECT,
-    SUFFIX,
     PlannedRule,
     Submission,
     new_name,
     read_submission,
+    remote_directory,
     write_submission,
 )
-from reprun.runs.cell import Cell, RunRequest, load_cell
+from reprun.runs.cell import Cell, RunRequest, load_remote_cell
 from reprun.runs.directory import alone
 from reprun.runs.run import RunOutcome, judge_cell, stored_report
 from reprun.store import collection as keeping
@@ -85,9 +86,8 @@ class SubmitRequest:
 
 def remote_cell(request: RunRequest, store: Store) -> Cell:
     """Return the cell with a run directory of its own, beside that of local runs."""
-    cell = load_cell(request, store, to_run=False)
-    place = cell.run_directory
-    return replace(cell, run_directory=place.with_name(place.name + SUFFIX))
+    place = remote_directory(request.selection, request.results)
+    return replace(load_remote_cell(request, store), run_directory=place)
 
 
 def prepare_export(
@@ -102,8 +102,8 @@ def prepare_export(
     unknown = set(images or {}) - {image.name for image in cell.images.values()}
     if unknown:
         raise SpecificationError(
-            f"--image {min(unknown)}: {cell.analysis.name} does not use it",
-            hint=f"reprun show {cell.analysis.name}",
+            f"--image {min(unknown)}: {cell.selection.analysis.name} does not use it",
+            hint=f"reprun show {cell.selection.called}",
         )
     references = image_references(cell.images.values(), cell.catalogue, images or {}, registry)
     exported = export_anew(cell, directory, references, store, progress)
@@ -158,7 +158,7 @@ def submit(
             except (KeyboardInterrupt, InterruptedRunError) as error:
                 raise InterruptedRunError(
                     f"interrupted; {keeper.submission.label} goes on on {remote.address}",
-                    hint=f"reprun submit {cell.analysis.name} --follow   # goes on following",
+                    hint=f"{_submit(cell)}   # goes on following",
                 ) from error
             return _fetch_and_judge(keeper, cell, client, progress)
 
@@ -167,33 +167,34 @@ def finish(request: RunRequest, remote: Remote, store: Store, progress: Progress
     """Fetch what a workflow that has ended left, and judge it."""
     cell = remote_cell(request, store)
     with alone(cell.run_directory), connected(remote, store, progress) as client:
-        submission = submission_of(cell, remote)
+        submission = submission_of(request.selection, request.results, remote)
         if submission.inputs != cell.plan.inputs.digest:
             # The record would name inputs that the cluster never saw.
             raise SpecificationError(
                 f"{submission.label} was submitted with other inputs than those of now",
                 place=str(cell.run_directory),
-                hint=f"reprun submit {cell.analysis.name} --follow   # with the options of then",
+                hint=f"{_submit(cell)}   # with the parameters (-p) of then",
             )
         keeper = _Keeper(submission, cell.run_directory)
         status = str(client.status(submission.remote)["status"])
         if status not in ENDED:
             raise EngineError(
                 f"{submission.label} is {status}; its outputs are fetched when it has ended",
-                hint=f"reprun submit {cell.analysis.name} --follow   # waits for it",
+                hint=f"{_submit(cell)}   # waits for it",
             )
         keeper.note(phase="ended", status=status)
         return _fetch_and_judge(keeper, cell, client, progress)
 
 
-def submission_of(cell: Cell, remote: Remote) -> Submission:
+def submission_of(selection: Selection, results: Path, remote: Remote) -> Submission:
     """Return what was submitted; raise SpecificationError where nothing was, or elsewhere."""
-    submission = read_submission(cell.run_directory)
+    place = remote_directory(selection, results)
+    submission = read_submission(place)
     if submission is None:
         raise SpecificationError(
-            f"{cell.analysis.name} was not submitted from here",
-            place=str(cell.run_directory),
-            hint=f"reprun submit {cell.analysis.name}",
+            f"{selection.analysis.name} was not submitted from here",
+            place=str(place),
+            hint=selection.command("submit"),
         )
     if submission.server != remote.address:
         raise SpecificationError(
@@ -201,6 +202,11 @@ def submission_of(cell: Cell, remote: Remote) -> Submission:
             hint=f"--server {submission.server}",
         )
     return submission
+
+
+def _submit(cell: Cell) -> str:
+    """Return the command that goes on with a submission."""
+    return cell.selection.command("submit", "--follow")
 
 
 class _Keeper:
@@ -263,7 +269,7 @@ def _going_on(
             return None
         raise SpecificationError(
             f"{last.label} is {status} with other inputs than those of now",
-            hint=f"reprun reana stop {cell.analysis.name}   # or: --again, which leaves it there",
+            hint=f"{cell.selection.command('reana stop')}   # or: --again, which leaves it there",
         )
     progress.say(f"going on with {last.label}, which is {status}")
     if status != "created":
@@ -458,7 +464,7 @@ def _download(
     if missing:
         raise OutputMissingError(
             f"{submission.label} has ended well and left no {', '.join(missing)}",
-            hint=f"reprun reana logs {cell.analysis.name}",
+            hint=cell.selection.command("reana logs"),
         )
     arrivals = _Arrivals(client, submission.remote, there, cell.workspace)
     with progress.task("downloading", sum(there[name] for name in wanted)) as task:
@@ -469,7 +475,7 @@ def _download(
                 progress.say(f"note: {name} was damaged on its way; downloading it again")
                 arrivals.read_digests(cell.plan.targets)
                 if not arrivals.take(name):
-                    raise arrivals.damaged(name, cell.analysis.name)
+                    raise arrivals.damaged(name, cell.selection.command("reana fetch"))
             task.advance(there[name])
     return arrivals.digests
 
@@ -508,12 +514,12 @@ class _Arrivals:
         target.unlink()
         return False
 
-    def damaged(self, name: str, analysis: str) -> IntegrityError:
+    def damaged(self, name: str, fetch: str) -> IntegrityError:
         """Return the error of a file that does not arrive whole."""
         return IntegrityError(
             f"{name} arrives with sha256 {short(self.digests[name])}, and on the cluster it has "
             f"{short(self._expected[name])} and {self._sizes[name]} bytes",
-            hint=f"reprun reana fetch {analysis}   # once more",
+            hint=f"{fetch}   # once more",
         )
 
 
@@ -521,7 +527,7 @@ def _why_failed(
     cell: Cell, submission: Submission, jobs: list[Any], status: str, logs: Mapping[str, Any]
 ) -> Exception:
     job = failed_job(jobs)
-    hint = f"reprun reana logs {cell.analysis.name}"
+    hint = cell.selection.command("reana logs")
     if status == "failed" and job is not None:
         end = "".join(f"\n    {line}" for line in job.last_lines)
         return StepFailedError(
