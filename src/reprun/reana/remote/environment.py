@@ -25,7 +25,7 @@ LOCK = Path(__file__).with_name("reana-client.lock")
 DRIVER = Path(__file__).with_name("driver.py")
 BUILD_TOOLS = (
     *("setuptools", "wheel", "setuptools-scm", "pbr"),
-    *("packaging", "vcs-versioning", "typing-extensions"),
+    *("packaging", "vcs-versioning", "typing-extensions", "cython"),
 )
 LAST_LINES = 8
 _DONE = "complete"
