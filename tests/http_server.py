@@ -64,6 +64,8 @@ class Handler(BaseHTTPRequestHandler):
                 self._ranged(DATA, tries, shift=1)
             case "/stalls":
                 self._send(DATA[:5], len(DATA), wait=1.0)
+            case "/drips":
+                self._send_slowly(DATA)
             case "/cut":
                 self._send(DATA[:5], len(DATA))
             case "/cut-once":
@@ -102,6 +104,16 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(rest if tries > 2 else rest[: len(rest) // 2])
         self.close_connection = tries <= 2
+
+    def _send_slowly(self, data: bytes) -> None:
+        """Send a byte every 50 ms."""
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        with suppress(ConnectionError):
+            for byte in data:
+                self.wfile.write(bytes([byte]))
+                self.server.released.wait(0.05)
 
     def _send(self, data: bytes, length: int | None, wait: float = 0) -> None:
         self.send_response(200)

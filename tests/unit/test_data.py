@@ -11,7 +11,7 @@ import pytest
 from reprun.data import ResolvedFile, check_committed, resolve, sources, stage, transfer
 from reprun.digests import sha256_bytes, sha256_file
 from reprun.documents.manifest import DataFile, Dataset
-from reprun.errors import InputsGoneError, IntegrityError, StorageError
+from reprun.errors import InputsGoneError, IntegrityError, SpecificationError, StorageError
 from reprun.progress import Silent
 from reprun.store import store as store_module
 from reprun.store.store import Store
@@ -83,10 +83,33 @@ def test_mirrors_come_in_order_before_the_uris(
 
     monkeypatch.setattr(transfer, "opened", noted)
     resolve(dataset(server.url("good")), analysis, own, Silent())
-    assert opened == [server.url("none/data/a.csv"), f"{second}/data/a.csv"]
+    by_digest = f"none/blobs/sha256/{DIGEST[7:9]}/{DIGEST[7:]}"
+    assert opened == [
+        server.url("none/data/a.csv"),
+        server.url(by_digest),
+        f"{second}/data/a.csv",
+    ]
     assert own.verified(DIGEST).read_bytes() == DATA
     resolve(dataset(server.url("good")), analysis, own, Silent())
-    assert len(opened) == 2  # from the store
+    assert len(opened) == 3  # from the store
+
+
+def test_another_machines_store_is_a_mirror(
+    own: Store, analysis: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Store(tmp_path / "other").add_bytes(DATA)
+    monkeypatch.setenv("REPRUN_MIRRORS", str(tmp_path / "other"))
+    resolve(dataset(), analysis, own, Silent())
+    assert own.verified(DIGEST).read_bytes() == DATA
+
+
+def test_a_mirror_that_is_not_there_is_refused_before_anything_is_asked(
+    own: Store, analysis: Path, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REPRUN_MIRRORS", str(tmp_path / "typo"))
+    with pytest.raises(SpecificationError, match="neither an existing directory nor a URL"):
+        resolve(dataset(server.url("good")), analysis, own, Silent())
+    assert server.asked == []
 
 
 def test_uris_come_in_order(own: Store, analysis: Path, server: Server) -> None:
@@ -130,6 +153,7 @@ def test_a_mirror_that_may_not_be_read_is_passed_over(
     own: Store, analysis: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     good = mirror(tmp_path / "good")
+    (tmp_path / "denied").mkdir()
     monkeypatch.setenv("REPRUN_MIRRORS", f"{tmp_path}/denied {good}")
     real = Path.open
 
@@ -186,6 +210,7 @@ def test_a_connection_cut_once_is_tried_again(own: Store, analysis: Path, server
 def test_all_sources_are_listed_when_none_has_the_file(
     own: Store, analysis: Path, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    (tmp_path / "nowhere").mkdir()
     monkeypatch.setenv("REPRUN_MIRRORS", str(tmp_path / "nowhere"))
     uris = (
         server.url("missing"),

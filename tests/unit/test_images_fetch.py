@@ -11,16 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
+from reprun.data import transfer
 from reprun.errors import EngineError, InputsGoneError, IntegrityError, SpecificationError
 from reprun.images.builder import fetch as fetch_module
 from reprun.images.builder.fetch import (
     Sources,
     fetch,
     run_pip,
-    split_mirrors,
     system_debian_mirrors,
 )
 from reprun.images.builder.resolve import resolve_debs, resolve_wheels
@@ -75,7 +73,7 @@ def serving(directory: Path, *, failures: int = 0, cut: int = 0) -> Iterator[tup
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Do not wait between attempts."""
-    monkeypatch.setattr(fetch_module, "BACK_OFF_SECONDS", 0.001)
+    monkeypatch.setattr(transfer, "BACKOFF_SECONDS", 0.001)
 
 
 def mirror(made: Kitchen, directory: Path) -> Path:
@@ -114,6 +112,27 @@ class Heard(Silent):
     def say(self, message: str) -> None:
         """Note a line."""
         self.lines.append(message)
+
+
+def test_an_image_leaves_no_notes_of_where_data_came_from(tmp_path: Path) -> None:
+    """A collection drops what has such a note and is named nowhere."""
+    made = tiny(tmp_path)
+    store = Store(tmp_path / "fresh")
+    fetch(made.definition(), store, Silent(), Sources(mirrors=(str(made.store.root),), index=False))
+    assert not (store.root / "origins").exists()
+
+
+def test_a_package_that_was_cut_is_resumed(tmp_path: Path) -> None:
+    made = tiny(tmp_path)
+    made.wheels.clear()
+    store = Store(tmp_path / "fresh")
+    deb = made.debs[0]
+    whole = made.store.blob_path(deb.digest).read_bytes()
+    part = store.directory("incoming") / f"{deb.digest.replace(':', '-')}.part"
+    part.write_bytes(whole[:100])
+    fetch(made.definition(), store, Silent(), Sources(mirrors=(str(made.store.root),), index=False))
+    assert store.verified(deb.digest).read_bytes() == whole
+    assert not part.exists()
 
 
 def test_a_file_that_has_rotted_in_the_store_is_set_aside_and_fetched_anew(tmp_path: Path) -> None:
@@ -247,26 +266,6 @@ def test_a_python_without_pip_is_told_so(tmp_path: Path, monkeypatch: pytest.Mon
     assert caught.value.hint == f"{python} -m ensurepip"
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("", []),
-        ("/a:/b /c", ["/a", "/b", "/c"]),
-        ("../data:dir", ["../data", "dir"]),
-        ("https://host:8080/x:/dir", ["https://host:8080/x", "/dir"]),
-        ("/dir:https://host/x:http://other:81", ["/dir", "https://host/x", "http://other:81"]),
-    ],
-)
-def test_lists_of_mirrors_are_split(text: str, expected: list[str]) -> None:
-    assert split_mirrors(text) == expected
-
-
-@given(st.lists(st.from_regex(r"(https?://[a-z]{1,5}(:[0-9]{2})?)?/[a-z]{1,5}", fullmatch=True)))
-def test_joined_mirrors_are_split_again(mirrors: list[str]) -> None:
-    assert split_mirrors(":".join(mirrors)) == mirrors
-    assert split_mirrors(" ".join(mirrors)) == mirrors
-
-
 def apt_says(monkeypatch: pytest.MonkeyPatch, text: str, os_id: str) -> None:
     """Let apt's index targets be `text` on a system of that id."""
     done = subprocess.CompletedProcess([], 0, stdout=text, stderr="")
@@ -289,12 +288,17 @@ def test_only_debians_own_archives_are_asked_for_packages(monkeypatch: pytest.Mo
     assert system_debian_mirrors() == ("http://one/debian/",)
 
 
-def test_a_system_without_apt_has_no_debian_mirror(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_system_without_apt_has_no_debian_mirror(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     assert system_debian_mirrors() == ()
-    monkeypatch.setenv("REPRUN_MIRRORS", "/a:/b")
+    mirrors = (str(tmp_path / "a"), str(tmp_path / "b"))
+    for mirror_directory in mirrors:
+        Path(mirror_directory).mkdir()
+    monkeypatch.setenv("REPRUN_MIRRORS", ":".join(mirrors))
     monkeypatch.setenv("REPRUN_DEBIAN_MIRROR", "http://one http://two")
-    assert Sources.from_environment() == Sources(("/a", "/b"), ("http://one", "http://two"))
+    assert Sources.from_environment() == Sources(mirrors, ("http://one", "http://two"))
     named = Sources.from_environment(debian_mirror="http://three")
     assert named.debian == ("http://three",)
 

@@ -79,6 +79,24 @@ def test_a_part_with_wrong_bytes_is_no_fault_of_the_source(
     assert transfer.fetch([file(server.url("cut-by-half"))], own, Silent()) == {"a": DIGEST}
 
 
+@pytest.mark.parametrize("stale", ["lies-short", "missing", "local"])
+def test_what_arrived_outlives_a_source_with_another_file(
+    own: Store, server: Server, stale: str, tmp_path: Path
+) -> None:
+    """Gigabytes may have arrived from the one before."""
+    part_of(own, DATA[:7])
+    (tmp_path / "local").write_bytes(b"old")
+    source = (tmp_path / "local").as_uri() if stale == "local" else server.url(stale)
+    transfer.fetch([file(source, server.url("cut-by-half"))], own, Silent())
+    assert server.ranges[0] == "bytes=7-"
+    assert own.verified(DIGEST).read_bytes() == DATA
+
+
+def test_an_address_that_is_none_is_reported(own: Store) -> None:
+    with pytest.raises(InputsGoneError, match=r"http://\[::1/a: "):
+        transfer.fetch([file("http://[::1/a")], own, Silent())
+
+
 def test_a_server_that_is_busy_is_asked_again(own: Store, server: Server) -> None:
     transfer.fetch([file(server.url("busy-once"))], own, Silent())
     assert server.asked == ["/busy-once", "/busy-once"]
@@ -94,6 +112,56 @@ def test_the_adler32_of_the_manifest_counts_too(own: Store, server: Server) -> N
     with pytest.raises(InputsGoneError, match="the manifest says 00000001"):
         transfer.fetch([file(server.url("good"), adler32="00000001")], own, Silent())
     assert not own.has(DIGEST)
+
+
+def test_a_host_that_does_not_answer_is_given_up(own: Store, server: Server) -> None:
+    """The first file costs all its attempts; the others are not tried there any more."""
+    server.server_close()
+    files = [file(server.url(name), path=name, sha256=sha256_bytes(name.encode())) for name in "ab"]
+    with pytest.raises(InputsGoneError) as caught:
+        transfer.fetch(files, own, Silent(), parallel=1)
+    host = server.url("").rstrip("/")
+    assert "/a: [Errno 111] Connection refused" in caught.value.message
+    assert f"/b: not asked again: {host} did not answer before" in caught.value.message
+
+
+def test_a_host_that_has_answered_is_not_given_up(own: Store, server: Server) -> None:
+    names = ("missing", "hang-up", "good")
+    files = [
+        file(server.url(name), path=name, sha256=sha256_bytes(name.encode())) for name in names
+    ]
+    files[-1] = file(server.url("good"), path="good")
+    with pytest.raises(InputsGoneError, match="2 of 3 data files"):
+        transfer.fetch(files, own, Silent(), parallel=1)
+    assert server.asked.count("/hang-up") == 3
+    assert own.has(DIGEST)
+
+
+def test_a_server_that_would_hardly_ever_end_is_left_for_the_next(
+    own: Store, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It sends a byte now and then, so that no time-out ever strikes."""
+    monkeypatch.setattr(transfer, "SLOW_SECONDS", 0.2)
+    with pytest.raises(InputsGoneError, match=r"too slow: \d bytes in 0 seconds"):
+        transfer.fetch([file(server.url("drips"))], own, Silent())
+    assert server.asked == ["/drips"]
+    transfer.fetch([file(server.url("drips"), server.url("good"))], own, Silent())
+    assert own.verified(DIGEST).read_bytes() == DATA
+
+
+def test_a_slow_server_that_keeps_its_pace_is_waited_for(
+    own: Store, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfer, "SLOW_SECONDS", 0.2)
+    monkeypatch.setattr(transfer, "SLOWEST", 1)
+    transfer.fetch([file(server.url("drips"))], own, Silent())
+    assert own.has(DIGEST)
+
+
+def test_a_local_copy_of_another_size_is_refused_at_once(own: Store, tmp_path: Path) -> None:
+    (tmp_path / "short").write_bytes(DATA[:3])
+    with pytest.raises(InputsGoneError, match="the file has 3 bytes, expected 12"):
+        transfer.fetch([file((tmp_path / "short").as_uri())], own, Silent())
 
 
 def test_wrong_bytes_in_pieces_come_to_an_end(own: Store, server: Server) -> None:

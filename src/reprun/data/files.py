@@ -1,7 +1,7 @@
 """Datasets: every file verified before an analysis sees it, from the first source that has it.
 
 Order: the analysis directory itself (small tables committed with it), the store, the
-mirrors that `REPRUN_MIRRORS` names (directories or https URLs, separated by blanks), then
+mirrors that `REPRUN_MIRRORS` names (see `mirrors`), then
 the https, file and root:// URIs of the manifest.
 """
 

@@ -19,12 +19,13 @@ import requests
 import urllib3
 
 from reprun.digests import CHUNK
-from reprun.documents.manifest import DataFile
 
 CONNECT_SECONDS = 20
 STALL_SECONDS = 60
 BUSY = (408, 425, 429, 500, 502, 503, 504)
 """HTTP answers after which asking again may help."""
+SCHEME = r"[A-Za-z][A-Za-z0-9+.-]*://"
+"""What a URL begins with."""
 
 XROOTD = {
     "XRD_CONNECTIONWINDOW": "10",
@@ -39,8 +40,16 @@ class SourceRefusedError(Exception):
     """A source says no; asking it again would not help."""
 
 
+class OtherBytesError(SourceRefusedError):
+    """A source has other bytes than the ones that are wanted."""
+
+
 class SourceFailedError(Exception):
     """A source or the way to it failed; asking again may help."""
+
+
+class NoAnswerError(SourceFailedError):
+    """The host of a source cannot be reached, or says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +61,17 @@ class Opened:
     chunks: Iterator[bytes]
 
 
-def sources_of(file: DataFile) -> list[str]:
-    """Return where a file may be had, in the order to ask: mirrors, then https, then root://."""
-    name = file.mirror_path or file.path
-    mirrors = [mirror.rstrip("/") for mirror in os.environ.get("REPRUN_MIRRORS", "").split()]
-    below = [f"{m}/{urllib.parse.quote(name) if '://' in m else name}" for m in mirrors]
-    return below + sorted(file.uris, key=lambda uri: uri.startswith("root:"))
+def scheme_of(source: str) -> str:
+    """Return the scheme of a URL in lower case; empty for a path, whatever it holds."""
+    found = re.match(SCHEME, source)
+    return found[0].removesuffix("://").lower() if found else ""
+
+
+def path_of(source: str) -> Path:
+    """Return the path that is meant by a plain path or a `file://` URL."""
+    if scheme_of(source):
+        return Path(urllib.request.url2pathname(urllib.parse.urlsplit(source).path))
+    return Path(source)
 
 
 @contextmanager
@@ -74,27 +88,29 @@ def connections(parallel: int) -> Iterator[requests.Session]:
 def opened(source: str, offset: int, size: int, session: requests.Session) -> Iterator[Opened]:
     """Open a source of a file of `size` bytes at `offset`.
 
-    Raises SourceRefusedError or SourceFailedError, here and while the chunks are read.
+    Raises SourceRefusedError or SourceFailedError or one of their kinds, here and while the
+    chunks are read.
     """
-    scheme = urllib.parse.urlsplit(source).scheme
+    scheme = scheme_of(source)
     if scheme in ("http", "https"):
         manager = _http(source, offset, size, session)
     elif scheme in ("", "file"):
-        manager = _file(source, offset)
+        manager = _file(source, offset, size)
     elif scheme == "root":
         manager = _root(source, offset, size)
     else:
-        raise SourceRefusedError(f"no client for {scheme}:// here")
+        raise SourceRefusedError(f"{scheme}:// is not supported")
     with manager as found:
         yield found
 
 
 @contextmanager
-def _file(source: str, offset: int) -> Iterator[Opened]:
-    parts = urllib.parse.urlsplit(source)
-    path = Path(urllib.request.url2pathname(parts.path) if parts.scheme else source)
+def _file(source: str, offset: int, size: int) -> Iterator[Opened]:
     try:
-        with path.open("rb") as stream:
+        with path_of(source).open("rb") as stream:
+            found = stream.seek(0, os.SEEK_END)
+            if found != size:
+                raise OtherBytesError(f"the file has {found} bytes, expected {size}")
             stream.seek(offset)
             yield Opened(offset, _read(stream))
     except OSError as error:
@@ -111,20 +127,29 @@ def _read(stream: IO[bytes]) -> Iterator[bytes]:
 
 @contextmanager
 def _http(source: str, offset: int, size: int, session: requests.Session) -> Iterator[Opened]:
+    with _answer(source, offset, session) as answer:
+        if offset and answer.status_code == requests.codes.requested_range_not_satisfiable:
+            raise SourceRefusedError(f"the file ends before byte {offset}, expected {size}")
+        if answer.status_code in BUSY:
+            raise SourceFailedError(f"HTTP {answer.status_code} {answer.reason}")
+        if answer.status_code not in (requests.codes.ok, requests.codes.partial_content):
+            raise SourceRefusedError(f"HTTP {answer.status_code} {answer.reason}")
+        start = _start_of(answer, offset, size)
+        try:
+            yield Opened(start, _body(answer))
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+            raise SourceFailedError(innermost_reason(error)) from error
+
+
+def _answer(source: str, offset: int, session: requests.Session) -> requests.Response:
     headers = {"Range": f"bytes={offset}-"} if offset else {}
+    timeouts = (CONNECT_SECONDS, STALL_SECONDS)
     try:
-        with session.get(
-            source, headers=headers, stream=True, timeout=(CONNECT_SECONDS, STALL_SECONDS)
-        ) as answer:
-            if offset and answer.status_code == requests.codes.requested_range_not_satisfiable:
-                raise SourceRefusedError(f"the file ends before byte {offset}, expected {size}")
-            if answer.status_code in BUSY:
-                raise SourceFailedError(f"HTTP {answer.status_code} {answer.reason}")
-            if answer.status_code not in (requests.codes.ok, requests.codes.partial_content):
-                raise SourceRefusedError(f"HTTP {answer.status_code} {answer.reason}")
-            yield Opened(_start_of(answer, offset, size), _body(answer))
+        return session.get(source, headers=headers, stream=True, timeout=timeouts)
     except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
         raise SourceRefusedError(str(error)) from error
+    except (requests.ConnectionError, requests.Timeout) as error:
+        raise NoAnswerError(innermost_reason(error)) from error
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
         raise SourceFailedError(innermost_reason(error)) from error
 
@@ -138,7 +163,7 @@ def _start_of(answer: requests.Response, offset: int, size: int) -> int:
             raise SourceRefusedError("the server sends another part than it was asked for")
         start, total = offset, said[2]
     if total.isdigit() and int(total) != size:
-        raise SourceRefusedError(f"the server has {total} bytes, expected {size}")
+        raise OtherBytesError(f"the server has {total} bytes, expected {size}")
     return start
 
 
@@ -202,11 +227,13 @@ def _output(
         yield chunk
     if process.wait() == 0:
         if arrived < expected:  # no cut: that is all the server has
-            raise SourceRefusedError(f"{arrived} bytes arrived, expected {expected}")
+            raise OtherBytesError(f"{arrived} bytes arrived, expected {expected}")
         return
     said.seek(0)
     lines = said.read().decode(errors="replace").replace("\0", "").split("\n")
     reason = next((line.strip() for line in lines[::-1] if line.strip()), "xrdcp failed")
     if "Server responded with an error" in reason or "Invalid" in reason:
         raise SourceRefusedError(reason)
+    if "Connection error" in reason:
+        raise NoAnswerError(reason)
     raise SourceFailedError(reason)

@@ -1,8 +1,8 @@
 """Locked files into the store, from wherever the right bytes still are.
 
-In this order: the store itself, the mirrors of `REPRUN_MIRRORS` (directories or URLs, also
-another store), then the Debian mirror for packages and the Python package index for wheels.
-No source is trusted: a file enters the store when its size and sha256 are the locked ones.
+In this order: the store itself, the mirrors of `REPRUN_MIRRORS`, then the Debian mirror for
+packages and the Python package index for wheels. No source is trusted: a file enters the store
+when its size and sha256 are the locked ones.
 
 The Debian mirror is what the system's own apt is set to, or `REPRUN_DEBIAN_MIRROR`; the package
 index is what the user's own pip is set to. This module names neither.
@@ -15,18 +15,14 @@ import re
 import subprocess
 import sys
 import tempfile
-import time
-import urllib.error
 import urllib.parse
-import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from http.client import HTTPException
 from pathlib import Path
-from typing import IO
 
-from reprun.digests import CHUNK, PREFIX
+from reprun.data.mirrors import locations, named_mirrors
+from reprun.data.transfer import Wanted, download
 from reprun.errors import InputsGoneError, IntegrityError, SpecificationError
 from reprun.images.catalogue.definition import Definition
 from reprun.images.catalogue.lockfiles import DebEntry, WheelEntry
@@ -36,10 +32,6 @@ from reprun.wording import count_of
 
 CONNECTIONS = 8
 PIPS = 3
-ATTEMPTS = 3
-TIMEOUT_SECONDS = 30.0
-BACK_OFF_SECONDS = 0.5
-GONE = (403, 404, 410)
 
 Locked = DebEntry | WheelEntry
 
@@ -59,21 +51,15 @@ class Sources:
     def from_environment(
         cls, environment: Mapping[str, str] = os.environ, *, debian_mirror: str | None = None
     ) -> Sources:
-        """Return what the environment and the system's own apt say."""
+        """Return what the environment and the system's own apt say.
+
+        Raises SpecificationError for a mirror that is neither a directory nor a URL.
+        """
         named = debian_mirror or environment.get("REPRUN_DEBIAN_MIRROR", "")
         return cls(
-            mirrors=tuple(split_mirrors(environment.get("REPRUN_MIRRORS", ""))),
+            mirrors=named_mirrors(environment),
             debian=tuple(named.split()) or system_debian_mirrors(),
         )
-
-
-def split_mirrors(text: str) -> list[str]:
-    """Split a list at spaces and colons, leaving the colons of URLs alone."""
-    mirrors: list[str] = []
-    for word in text.split():
-        separator = r":(?=/(?!/)|[a-z]+://)" if "://" in word else ":"
-        mirrors += [part for part in re.split(separator, word) if part]
-    return mirrors
 
 
 def system_debian_mirrors() -> tuple[str, ...]:
@@ -113,20 +99,10 @@ def fetch(
     missing = [entry for entry in locked if not _is_there(entry, store, progress)]
     if not missing:
         return ()
-    fetcher = _Fetcher(store, sources)
     total = sum(entry.size for entry in missing)
     with progress.task(f"fetching {definition.name}", total) as task:
-        _in_parallel(fetcher.from_mirrors, missing, task)
-        debs = [each for each in definition.debs if not store.has(each.digest)]
-        wheels = [each for each in definition.wheels if not store.has(each.digest)]
-        with ThreadPoolExecutor(1 + PIPS) as pool:
-            jobs = [pool.submit(_in_parallel, fetcher.from_debian, debs, task)]
-            jobs += [
-                pool.submit(fetcher.from_index, batch, definition, task)
-                for batch in (_batches(wheels) if sources.index else [])
-            ]
-            for job in jobs:
-                job.result()
+        fetcher = _Fetcher(definition, store, sources, progress, task)
+        fetcher.bring(missing)
     gone = [entry for entry in missing if not store.has(entry.digest)]
     if gone:
         raise _gone(definition, gone, sources, fetcher.wrong)
@@ -148,84 +124,72 @@ def _is_there(entry: Locked, store: Store, progress: Progress) -> bool:
 
 
 class _Fetcher:
-    """Tries sources for one file after the other.
+    """Brings the locked files of one image; remembers which sources had other bytes."""
 
-    It remembers who had wrong bytes, and which hosts did not answer in any attempt: those
-    are not asked again.
-    """
-
-    def __init__(self, store: Store, sources: Sources) -> None:
+    def __init__(
+        self,
+        definition: Definition,
+        store: Store,
+        sources: Sources,
+        progress: Progress,
+        task: Task,
+    ) -> None:
+        self._definition = definition
         self._store = store
         self._sources = sources
-        self._silent: set[str] = set()
+        self._progress = progress
+        self._task = task
         self.wrong: list[str] = []
 
-    def from_mirrors(self, entry: Locked) -> bool:
-        """Try the mirrors for a file."""
-        return any(
-            self._take(location, entry)
-            for mirror in self._sources.mirrors
-            for location in _locations(mirror, entry)
-        )
+    def bring(self, entries: Sequence[Locked]) -> None:
+        """Bring what the sources have: the mirrors first, then the archives and the index."""
+        self._download(entries, self._in_mirrors)
+        debs = [each for each in entries if isinstance(each, DebEntry)]
+        wheels = [each for each in self._absent(entries) if isinstance(each, WheelEntry)]
+        batches = _batches(wheels) if self._sources.index else []
+        with ThreadPoolExecutor(PIPS) as pool:
+            jobs = [pool.submit(self._from_index, batch) for batch in batches]
+            self._download(debs, self._in_archives)
+            for job in jobs:
+                job.result()
 
-    def from_debian(self, entry: Locked) -> bool:
-        """Try the Debian archives for a package."""
+    def _absent(self, entries: Iterable[Locked]) -> list[Locked]:
+        return [each for each in entries if not self._store.has(each.digest)]
+
+    def _download(
+        self, entries: Iterable[Locked], places: Callable[[Locked], Iterable[str]]
+    ) -> None:
+        wanted = [
+            Wanted(each.filename, each.size, each.digest, tuple(places(each)))
+            for each in self._absent(entries)
+        ]
+        outcomes = download(wanted, self._store, self._progress, self._task, parallel=CONNECTIONS)
+        self.wrong += [
+            f"{name} at {answer.source}"
+            for name, outcome in outcomes.items()
+            for answer in outcome.answers
+            if answer.other_bytes
+        ]
+
+    def _in_mirrors(self, entry: Locked) -> Iterator[str]:
+        names = [entry.path] if isinstance(entry, DebEntry) else []
+        for mirror in self._sources.mirrors:
+            yield from locations(mirror, [*names, entry.filename], entry.digest)
+
+    def _in_archives(self, entry: Locked) -> Iterator[str]:
         assert isinstance(entry, DebEntry)
-        quoted = urllib.parse.quote(entry.path)
-        return any(
-            self._take(f"{base.rstrip('/')}/{quoted}", entry) for base in self._sources.debian
-        )
+        for base in self._sources.debian:
+            yield f"{base.rstrip('/')}/{urllib.parse.quote(entry.path)}"
 
-    def from_index(self, wheels: Sequence[WheelEntry], definition: Definition, task: Task) -> None:
+    def _from_index(self, wheels: Sequence[WheelEntry]) -> None:
         """Ask the user's package index for wheels: all at once, then one by one if need be."""
         with tempfile.TemporaryDirectory() as scratch:
-            if not pip_download(wheels, definition, Path(scratch)) and len(wheels) > 1:
+            directory = Path(scratch)
+            if not pip_download(wheels, self._definition, directory) and len(wheels) > 1:
                 for wheel in wheels:
-                    if not Path(scratch, wheel.filename).is_file():
-                        pip_download([wheel], definition, Path(scratch))
-            for wheel in wheels:
-                if self._take(str(Path(scratch, wheel.filename)), wheel):
-                    task.advance(wheel.size)
-
-    def _take(self, location: str, entry: Locked) -> bool:
-        """Put what lies at a path or URL into the store if it is the locked file."""
-        url = urllib.parse.urlsplit(location)
-        if url.scheme in ("", "file"):
-            path = Path(urllib.request.url2pathname(url.path) if url.scheme else location)
-            if not path.is_file():
-                return False
-            with path.open("rb") as stream:
-                return self._store_stream(stream, location, entry)
-        for attempt in range(ATTEMPTS):
-            if url.netloc in self._silent:
-                return False
-            if attempt:
-                time.sleep(BACK_OFF_SECONDS * 2**attempt)
-            try:
-                with urllib.request.urlopen(location, timeout=TIMEOUT_SECONDS) as stream:  # noqa: S310
-                    return self._store_stream(stream, location, entry)
-            except urllib.error.HTTPError as error:
-                error.close()
-                if error.code in GONE:
-                    return False
-            except (OSError, HTTPException):
-                continue
-        self._silent.add(url.netloc)
-        return False
-
-    def _store_stream(self, stream: IO[bytes], location: str, entry: Locked) -> bool:
-        with self._store.incoming() as incoming:
-            while chunk := stream.read(CHUNK):
-                incoming.write(chunk)
-                if incoming.size > entry.size:
-                    break
-            if incoming.size < entry.size and "://" in location:
-                raise HTTPException("the connection ended early")
-            if incoming.size != entry.size or incoming.digest != entry.digest:
-                self.wrong.append(f"{entry.filename} at {location}")
-                return False
-            self._store.commit(incoming, expected=entry.digest)
-        return True
+                    if not (directory / wheel.filename).is_file():
+                        pip_download([wheel], self._definition, directory)
+            self._download(wheels, lambda wheel: [str(directory / wheel.filename)])
 
 
 def _batches(wheels: Sequence[WheelEntry]) -> list[list[WheelEntry]]:
@@ -234,24 +198,6 @@ def _batches(wheels: Sequence[WheelEntry]) -> list[list[WheelEntry]]:
     for wheel in sorted(wheels, key=lambda each: each.size, reverse=True):
         min(batches, key=lambda batch: sum(each.size for each in batch)).append(wheel)
     return [batch for batch in batches if batch]
-
-
-def _in_parallel(attempt: Callable[[Locked], bool], entries: Sequence[Locked], task: Task) -> None:
-    with ThreadPoolExecutor(CONNECTIONS) as pool:
-        for entry, found in zip(entries, pool.map(attempt, entries), strict=True):
-            if found:
-                task.advance(entry.size)
-
-
-def _locations(mirror: str, entry: Locked) -> Iterator[str]:
-    """Yield where a mirror may hold a file: as a store, by pool path, by name."""
-    base = mirror.rstrip("/")
-    quote = urllib.parse.quote if "://" in mirror else str
-    hexadecimal = entry.digest.removeprefix(PREFIX)
-    yield f"{base}/blobs/sha256/{hexadecimal[:2]}/{hexadecimal}"
-    if isinstance(entry, DebEntry):
-        yield f"{base}/{quote(entry.path)}"
-    yield f"{base}/{quote(entry.filename)}"
 
 
 def pip_download(wheels: Sequence[WheelEntry], definition: Definition, directory: Path) -> bool:
