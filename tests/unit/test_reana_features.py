@@ -54,6 +54,31 @@ def test_a_feature_is_read(tmp_path: Path) -> None:
     assert (last.kind, last.line) == ("outcome", several.line + 1)
 
 
+def test_backgrounds_rules_and_outlines_become_plain_scenarios(tmp_path: Path) -> None:
+    feature = read_feature(
+        written(
+            tmp_path,
+            "Feature: f\n  Background:\n    When a\n  Rule: r\n    Background:\n      And b\n"
+            '    Scenario Outline: s <n>\n      Then c <n>\n        """\n        d <n>\n'
+            '        """\n      And e\n        | t |\n'
+            "      Examples:\n        | n |\n        | 1 |\n        | 2 |\n",
+        )
+    )
+    assert [(one.name, one.line) for one in feature.scenarios] == [("s 1", 16), ("s 2", 17)]
+    assert [(s.kind, s.text, s.line, s.table) for s in feature.scenarios[1].steps] == [
+        ("action", "a", 3, False),
+        ("action", "b", 6, False),
+        ("outcome", 'c 2 "d 2"', 8, False),
+        ("outcome", "e", 12, True),
+    ]
+
+
+def test_a_word_in_a_description_is_no_keyword(tmp_path: Path) -> None:
+    text = "Feature: f\n  Given time, Features: many.\n\n  Scenario: a\n    * x\n"
+    [scenario] = read_feature(written(tmp_path, text)).scenarios
+    assert [(step.kind, step.text) for step in scenario.steps] == [("unknown", "x")]
+
+
 @pytest.mark.parametrize(
     ("text", "line", "words"),
     [
@@ -64,7 +89,13 @@ def test_a_feature_is_read(tmp_path: Path) -> None:
         ('Feature: f\n  Scenario: a\n    Then x\n      """\n      y\n', 4, "without its end"),
         ('Feature: f\n  Scenario: a\n    """\n    """\n', 3, "before any step"),
         ("Feature: f\n  Examples:\n", 2, "Examples without"),
+        ('Feature: f\n  Scenario: a\n    Then x\n    """\n    y\n    """\n    z\n', 7, "neither"),
+        ("Feature: f\n\n  Background:\n  Background:\n    Given x\n", 4, "not the first block"),
+        ("Feature: f\n  Scenario: a\n    * x\n  Background:\n", 4, "neither a step"),
+        ("Feature: f\n  @tag\n", 2, "the file ends"),
+        ("Feature: f\n  @a b\n  Scenario: a\n", 2, "tag may not contain whitespace"),
         ("# language: fr\nFeature: f\n", 1, "only English"),
+        ("# language: xx\nFeature: f\n", 1, "Language not supported: xx"),
         (
             "Feature: f\n Scenario Outline: a\n  Then <x>\n  Examples:\n  | x |\n  | 1 | 2 |\n",
             6,

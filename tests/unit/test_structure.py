@@ -48,6 +48,7 @@ ONLY_IN = {
     "uproot": "reprun.histograms.",
     "docker": "reprun.engines.docker",
     "snakemake": "snakemake_executor_plugin_reprun",
+    "gherkin": "reprun.reana.local.gherkin",
     "typer": "reprun.cli.",
     "reana_client": "reprun.reana.remote.driver",
     "reana_commons": "reprun.reana",

@@ -1,31 +1,48 @@
-"""Feature files: a small reader of the Gherkin language, as far as REANA's tests use it.
+"""Feature files, read by `gherkin-official`, which REANA's own parser uses too.
 
-Feature, Rule, Background, Scenario, Scenario Outline with Examples, steps, doc strings, tags and
-comments; English keywords. What is read agrees with `gherkin-official`, which REANA uses:
-tests/integration/test_reana_parser.py holds both against each other.
+Only English keywords are accepted, and what Gherkin would take for a description although it
+looks like a keyword is an error: it would be left out of the test without a word.
+tests/integration/test_reana_parser.py compares what comes of it with REANA's parser.
 Source: https://cucumber.io/docs/gherkin/reference.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+
+from gherkin.errors import (
+    AstBuilderException,
+    CompositeParserException,
+    ParserException,
+    UnexpectedEOFException,
+    UnexpectedTokenException,
+)
+from gherkin.parser import Parser
+from gherkin.pickles.compiler import Compiler
+from gherkin.token import Token
+from gherkin.token_matcher import TokenMatcher
 
 from reprun.errors import SpecificationError
 
 Kind = Literal["context", "action", "outcome", "unknown"]
 
-_STEP = re.compile(r"(?P<keyword>Given|When|Then|And|But|\*) +(?P<text>.*)")
-_KINDS: Mapping[str, Kind] = {"Given": "context", "When": "action", "Then": "outcome"}
-_BLOCK = re.compile(
-    r"(?P<word>Feature|Rule|Background|Scenario Outline|Scenario Template|Scenarios|Scenario|"
-    r"Examples|Example):(?P<name>.*)"
-)
+_KINDS: Mapping[str | None, Kind] = {
+    "Context": "context",
+    "Action": "action",
+    "Outcome": "outcome",
+}
 _QUOTES = ('"""', "```")
-_LANGUAGE = re.compile(r"#\s*language\s*:\s*(?P<name>[\w-]+)\s*$")
+_MISPLACED = {
+    "Feature:": "a second `Feature:` in one file",
+    "Examples:": "Examples without a Scenario Outline",
+    "Scenarios:": "Examples without a Scenario Outline",
+    "Background:": "a `Background:` that is not the first block of its Feature or Rule",
+    **dict.fromkeys(_QUOTES, "a doc string before any step"),
+}
+"""What would pass as a description, and what it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,151 +74,97 @@ class Feature:
     scenarios: tuple[Scenario, ...]
 
 
-@dataclass(slots=True)
-class _Block:
-    word: str
-    name: str
-    line: int
-    steps: list[Step] = field(default_factory=list)
-    examples: list[list[tuple[int, list[str]]]] = field(default_factory=list)
-    """The tables of an outline, row by row with their line."""
-
-
 def read_feature(path: Path) -> Feature:
     """Read a feature file.
 
-    Raises SpecificationError with the line of what is no Gherkin.
+    Raises SpecificationError with the line of what is not valid Gherkin.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise SpecificationError(f"cannot read {path.name}: {error}", place=str(path)) from error
-    return _Reader(path, text.splitlines()).feature()
-
-
-class _Reader:
-    def __init__(self, path: Path, lines: Sequence[str]) -> None:
-        self._path = path
-        self._lines = lines
-        self._at = 0
-
-    def feature(self) -> Feature:
-        name: str | None = None
-        backgrounds: dict[str, list[Step]] = {"Feature": [], "Rule": []}
-        outer = "Feature"
-        scenarios: list[Scenario] = []
-        for block in self._blocks():
-            match block.word:
-                case "Feature" if name is None:
-                    name = block.name
-                case "Feature":
-                    raise self._fault("a second `Feature:` in one file", block.line)
-                case _ if name is None:
-                    raise self._fault(f"`{block.word}:` before any `Feature:`", block.line)
-                case "Rule":
-                    outer, backgrounds["Rule"] = "Rule", []
-                case "Background":
-                    backgrounds[outer] += block.steps
-                case _:
-                    before = [*backgrounds["Feature"], *backgrounds["Rule"]]
-                    scenarios += self._scenarios(block, before)
-        if name is None:
-            raise self._fault("there is no `Feature:`", 1)
-        return Feature(self._path, name, tuple(scenarios))
-
-    def _fault(self, sentence: str, line: int) -> SpecificationError:
-        return SpecificationError(
-            f"not valid Gherkin: {sentence}",
-            place=f"{self._path}:{line}",
-            hint=f"${{EDITOR:-vi}} +{line} {self._path}",
+    lines = text.split("\n")
+    try:
+        document = Parser().parse(text, _EnglishMatcher())
+    except CompositeParserException as error:
+        raise _fault(path, *_explained(error.errors[0], lines)) from error
+    feature = document.get("feature")
+    if feature is None:
+        raise _fault(path, "there is no `Feature:`", 1)
+    parts = list(_parts(feature))
+    for part in parts:
+        _refuse_misplaced(path, part, lines)
+    places = {part["id"]: part["location"]["line"] for part in parts if "id" in part}
+    scenarios = [
+        Scenario(
+            pickle["name"],
+            pickle["location"]["line"],
+            tuple(_step(step, places[step["astNodeIds"][0]]) for step in pickle["steps"]),
         )
-
-    def _blocks(self) -> Iterator[_Block]:
-        """Yield the blocks in order; the tables of Examples belong to the scenario before."""
-        block: _Block | None = None
-        in_examples = False
-        while self._at < len(self._lines):
-            bare = self._lines[self._at].strip()
-            self._at += 1
-            if not bare or bare.startswith(("#", "@")):
-                self._language(bare)
-            elif (start := _BLOCK.fullmatch(bare)) and start["word"] in ("Examples", "Scenarios"):
-                if block is None or not block.word.startswith("Scenario"):
-                    raise self._fault("Examples without a Scenario Outline", self._at)
-                in_examples = True
-                block.examples.append([])
-            elif start:
-                if block is not None:
-                    yield block
-                block, in_examples = _Block(start["word"], start["name"].strip(), self._at), False
-            elif block is None:
-                raise self._fault(f"`{bare}` before any `Feature:`", self._at)
-            elif bare.startswith("|"):
-                self._table_row(block, bare, in_examples=in_examples)
-            elif bare.startswith(_QUOTES):
-                self._doc_string(block, bare[:3])
-            elif step := _STEP.fullmatch(bare):
-                self._step(block, step["keyword"], step["text"])
-            elif block.steps or in_examples:
-                raise self._fault(f"`{bare}` is neither a step nor a table", self._at)
-        if block is not None:
-            yield block
-
-    def _language(self, bare: str) -> None:
-        language = _LANGUAGE.match(bare)
-        if language and language["name"] != "en":
-            raise self._fault("only English keywords are read", self._at)
-
-    def _step(self, block: _Block, keyword: str, text: str) -> None:
-        if block.word in ("Feature", "Rule"):
-            return  # a description may begin with such a word
-        before: Kind = block.steps[-1].kind if block.steps else "unknown"
-        kind = _KINDS.get(keyword, "unknown" if keyword == "*" else before)
-        block.steps.append(Step(kind, text.strip(), self._at))
-
-    def _table_row(self, block: _Block, bare: str, *, in_examples: bool) -> None:
-        if in_examples:
-            cells = [cell.strip() for cell in bare.strip("|").split("|")]
-            block.examples[-1].append((self._at, cells))
-        elif block.steps:
-            block.steps[-1] = replace(block.steps[-1], table=True)
-
-    def _doc_string(self, block: _Block, quotes: str) -> None:
-        opened = self._at
-        indent = len(self._lines[opened - 1]) - len(self._lines[opened - 1].lstrip())
-        content = []
-        while self._at < len(self._lines):
-            line = self._lines[self._at]
-            self._at += 1
-            if line.strip() == quotes:
-                break
-            # Only as much as the opening quotes are indented is taken away.
-            content.append(line[min(indent, len(line) - len(line.lstrip())) :])
-        else:
-            raise self._fault("a doc string without its end", opened)
-        if not block.steps:
-            raise self._fault("a doc string before any step", opened)
-        last = block.steps[-1]
-        block.steps[-1] = replace(last, text=f'{last.text} "{chr(10).join(content)}"')
-
-    def _scenarios(self, block: _Block, before: Sequence[Step]) -> Iterator[Scenario]:
-        if not block.examples:
-            yield Scenario(block.name, block.line, (*before, *block.steps))
-            return
-        for table in block.examples:
-            (_, header), *rows = table or [(block.line, [])]
-            for line, row in rows:
-                if len(row) != len(header):
-                    raise self._fault("a row of Examples with another number of cells", line)
-                values = dict(zip(header, row, strict=True))
-                steps = [
-                    replace(step, text=_filled(step.text, values))
-                    for step in (*before, *block.steps)
-                ]
-                yield Scenario(_filled(block.name, values), line, tuple(steps))
+        for pickle in Compiler().compile({**document, "uri": str(path)})
+    ]
+    return Feature(path, feature["name"], tuple(scenarios))
 
 
-def _filled(text: str, values: Mapping[str, str]) -> str:
-    for name, value in values.items():
-        text = text.replace(f"<{name}>", value)
-    return text
+class _EnglishMatcher(TokenMatcher):
+    """Refuses the keywords of other languages."""
+
+    def match_Language(self, token: Token) -> bool:  # noqa: N802 - the library's name
+        """Take a `# language:` header."""
+        matched = super().match_Language(token)
+        if matched and self.dialect_name != "en":
+            raise ParserException("only English keywords are read", token.location)
+        return matched
+
+
+def _parts(part: Any) -> Iterator[Any]:
+    """Yield a part of the document and all inside it: blocks, steps and tables of examples."""
+    yield part
+    for child in part.get("children", ()):
+        yield from _parts(next(iter(child.values())))
+    yield from part.get("steps", ())
+    yield from part.get("examples", ())
+
+
+def _step(step: Any, line: int) -> Step:
+    argument = step.get("argument", {})
+    quoted = f' "{argument["docString"]["content"]}"' if "docString" in argument else ""
+    kind = _KINDS.get(step["type"], "unknown")
+    return Step(kind, step["text"] + quoted, line, "dataTable" in argument)
+
+
+def _refuse_misplaced(path: Path, part: Any, lines: list[str]) -> None:
+    """Raise SpecificationError where a description holds what was meant as a keyword."""
+    for described in map(str.strip, part.get("description", "").split("\n")):
+        for word, sentence in _MISPLACED.items():
+            if described.startswith(word):
+                below = part["location"]["line"]
+                found = [line.strip() for line in lines].index(described, below)
+                raise _fault(path, sentence, found + 1)
+
+
+def _explained(error: ParserException, lines: list[str]) -> tuple[str, int]:
+    """Return what is wrong in a sentence, and its line."""
+    line = error.location["line"]
+    said = str(error.args[0]).partition("): ")[2]
+    if isinstance(error, UnexpectedEOFException):
+        if "#DocStringSeparator, #Other" in said:
+            quotes = [number for number, each in enumerate(lines, 1) if each.strip()[:3] in _QUOTES]
+            return "a doc string without its end", quotes[-1]
+        return "the file ends where more has to follow", line - 1
+    if isinstance(error, UnexpectedTokenException):
+        found = f"`{lines[line - 1].strip()}`"
+        if "#FeatureLine" in said:
+            return f"{found} before any `Feature:`", line
+        return f"{found} is neither a step nor a table nor a keyword allowed here", line
+    if isinstance(error, AstBuilderException):
+        return "a row of a table with another number of cells", line
+    return said, line
+
+
+def _fault(path: Path, sentence: str, line: int) -> SpecificationError:
+    return SpecificationError(
+        f"not valid Gherkin: {sentence}",
+        place=f"{path}:{line}",
+        hint=f"${{EDITOR:-vi}} +{line} {path}",
+    )
