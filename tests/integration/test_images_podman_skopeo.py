@@ -20,10 +20,13 @@ from reprun.images.catalogue.catalogue import Catalogue
 from reprun.images.ensure import ensure
 from reprun.images.lock import verify
 from reprun.images.model import Image
+from reprun.images.oci.logins import VARIABLE
+from reprun.images.oci.registry import Registry, parse_reference
 from reprun.images.transfer import export_file, import_file
 from reprun.progress import Silent
 from reprun.store.store import Store
 from tests.images_support import Kitchen, external_toml, tiny
+from tests.strict_registry import MANIFEST, basic, registry
 
 SECONDS = 120
 JOB = "import os, pyhepmc, sys; print(os.getcwd(), sys.version, pyhepmc.__version__)"
@@ -156,3 +159,19 @@ def said_by_ours(image: Image, store: Store, argv: Sequence[str]) -> str:
     done = RuncEngine(store).run(job, stdout=out.extend, stderr=print, cancel=Event())
     assert done.exit_code == 0
     return out.decode()
+
+
+@pytest.mark.parametrize("program", ["podman", "skopeo"])
+def test_a_login_of_either_program_is_used(
+    tmp_path: Path, program: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "run").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
+    for name in ("REGISTRY_AUTH_FILE", "DOCKER_CONFIG", "XDG_CONFIG_HOME", VARIABLE):
+        monkeypatch.delenv(name, raising=False)
+    with registry(challenge="Basic") as (host, seen):
+        said_by(program, "login", "--tls-verify=false", "-u", "ada", "-p", "1", host)
+        seen.clear()
+        assert Registry(parse_reference(f"{host}/a/b")).resolve("v1").data == MANIFEST
+    assert [authorization for _, authorization, _ in seen] == ["", basic("ada:1")]

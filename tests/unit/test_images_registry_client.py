@@ -15,16 +15,12 @@ import pytest
 from reprun.digests import sha256_bytes
 from reprun.errors import EngineError, InputsGoneError, IntegrityError, SpecificationError
 from reprun.images.oci.layout import MANIFEST_TYPE
-from reprun.images.oci.registry import (
-    LOGIN_VARIABLE,
-    OLD_TYPES,
-    Registry,
-    parse_reference,
-)
+from reprun.images.oci.logins import VARIABLE
+from reprun.images.oci.registry import OLD_TYPES, Registry, parse_reference
 
 CONFIG = b'{"a": "config"}'
 MANIFEST = b'{"schemaVersion": 2}'
-LOGIN = {LOGIN_VARIABLE: "ada:secret"}
+LOGIN = {VARIABLE: "ada:secret"}
 
 
 class Guarded(http.server.BaseHTTPRequestHandler):
@@ -113,7 +109,7 @@ def test_a_login_goes_to_the_token_service_or_to_the_registry_itself() -> None:
     assert seen[-1][1] == _basic("ada:secret")
     with guarded(challenge="Basic") as (host, _), pytest.raises(EngineError, match="HTTP 401") as e:
         client(host).resolve("v1")
-    assert LOGIN_VARIABLE in (e.value.hint or "")
+    assert VARIABLE in (e.value.hint or "")
 
 
 def test_other_bytes_than_the_digest_are_refused() -> None:

@@ -44,9 +44,9 @@ TALKING = (
     # A program of its own, in another environment.
     "reprun.reana.remote.driver",
 )
-ONLY_IN = {
+ONLY_IN: Mapping[str, str | tuple[str, ...]] = {
     "uproot": "reprun.histograms.",
-    "docker": "reprun.engines.docker",
+    "docker": ("reprun.engines.docker", "reprun.images.oci.logins"),
     "snakemake": "snakemake_executor_plugin_reprun",
     "gherkin": "reprun.reana.local.gherkin",
     "typer": "reprun.cli.",
@@ -178,6 +178,11 @@ def test_libraries_are_used_in_their_place_alone(module: str) -> None:
 @pytest.mark.parametrize("module", [name for name in TREES if not name.startswith(TALKING)])
 def test_nothing_below_the_command_line_prints_or_exits(module: str) -> None:
     assert talk(TREES[module]) == []
+
+
+def test_logins_take_nothing_of_the_docker_sdk_but_its_reader_of_logins() -> None:
+    found = {name for name in imports(TREES["reprun.images.oci.logins"]) if "docker" in name}
+    assert found == {"docker.auth"}
 
 
 def test_the_flow_names_every_module_once() -> None:

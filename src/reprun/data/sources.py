@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 import shutil
@@ -72,6 +73,14 @@ def path_of(source: str) -> Path:
     if scheme_of(source):
         return Path(urllib.request.url2pathname(urllib.parse.urlsplit(source).path))
     return Path(source)
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host name is this machine itself, where no TLS is needed."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 @contextmanager

@@ -3,12 +3,12 @@
 Tags are only ever resolved into digests (`pin`), never trusted: whatever is pulled is asked
 for by its digest, and hashed when it has arrived. What is pushed keeps its digests, because
 layers go as they lie in the store. Loopback registries are spoken to without TLS, as Docker
-does. Credentials, where a registry wants any: `REPRUN_REGISTRY_LOGIN=user:password`.
+does. A login (see `logins`) goes to the registry it belongs to and to the token service that this
+registry names, and nowhere without TLS but to loopback.
 """
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import re
@@ -21,12 +21,15 @@ from dataclasses import dataclass
 from http.client import HTTPException, HTTPResponse
 from typing import IO, Any
 
+from reprun.data.sources import innermost_reason, is_loopback
 from reprun.digests import sha256_bytes, short
 from reprun.errors import EngineError, InputsGoneError, IntegrityError, SpecificationError
 from reprun.images.oci.layout import MANIFEST_TYPE
+from reprun.images.oci.logins import VARIABLE, login_for
 
 TIMEOUT_SECONDS = 60.0
-LOGIN_VARIABLE = "REPRUN_REGISTRY_LOGIN"
+CLIENT = "reprun"
+"""Who a token service is told to give a token to."""
 INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
 DOCKER_MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json"
 DOCKER_INDEX_TYPE = "application/vnd.docker.distribution.manifest.list.v2+json"
@@ -126,9 +129,9 @@ class Registry:
         if reference.host == "docker.io" and "/" not in repository:
             repository = f"library/{repository}"
         self._repository = repository
-        scheme = "http" if _is_loopback(host) else "https"
-        self._base = f"{scheme}://{host}/v2/{repository}"
-        self._login = environment.get(LOGIN_VARIABLE, "")
+        self._origin = f"{'http' if _is_loopback(host) else 'https'}://{host}"
+        self._base = f"{self._origin}/v2/{repository}"
+        self._environment = environment
         self._authorization = ""
         self._opener = urllib.request.build_opener(_StripsLogin)
 
@@ -214,7 +217,9 @@ class Registry:
         except urllib.error.HTTPError as error:
             error.close()
             challenge = error.headers.get("WWW-Authenticate", "")
-            if error.code != 401 or self._authorization:
+            # Where the registry sends us on to may not ask for the registry's login. A token that
+            # was for reading, or has expired, is replaced once.
+            if error.code != 401 or not self._is_own(error.url):
                 raise self._refused(error.code) from error
             self._authenticate(challenge)
             if data is not None and not isinstance(data, bytes):
@@ -230,29 +235,54 @@ class Registry:
         self, method: str, url: str, data: bytes | IO[bytes] | None, headers: Mapping[str, str]
     ) -> HTTPResponse:
         request = urllib.request.Request(url, data, dict(headers), method=method)  # noqa: S310
-        if self._authorization:
+        if self._authorization and self._is_own(url):
             request.add_header("Authorization", self._authorization)
         response: HTTPResponse = self._opener.open(request, timeout=TIMEOUT_SECONDS)
         return response
 
+    def _is_own(self, url: str) -> bool:
+        return url.startswith(f"{self._origin}/")
+
     def _authenticate(self, challenge: str) -> None:
         """Answer a challenge: a token from the registry's token service, or the login itself."""
-        basic = "Basic " + base64.b64encode(self._login.encode()).decode() if self._login else ""
+        login = login_for(self.reference.host, self._environment)
         kind = challenge.partition(" ")[0].lower()
-        if kind == "basic" and basic:
-            self._authorization = basic
+        if kind == "basic" and login is not None and login.header != self._authorization:
+            self._authorization = login.header
             return
         facts = dict(_CHALLENGE.findall(challenge))
         realm = facts.pop("realm", "")
-        if kind != "bearer" or not realm.startswith(("https://", "http://")):
+        if kind != "bearer" or not realm:
             raise self._refused(401)
+        self._check_realm(realm)
         facts.setdefault("scope", f"repository:{self._repository}:pull")
-        request = urllib.request.Request(f"{realm}?{urllib.parse.urlencode(facts)}")  # noqa: S310
-        if basic:
-            request.add_header("Authorization", basic)
+        url, form = f"{realm}?{urllib.parse.urlencode(facts)}", None
+        if login is not None and login.is_identity_token:
+            facts |= {"grant_type": "refresh_token", "client_id": CLIENT}
+            url, form = realm, urllib.parse.urlencode({**facts, "refresh_token": login.secret})
+        request = urllib.request.Request(url, form.encode() if form else None)  # noqa: S310 - checked
+        if login is not None and form is None:
+            request.add_header("Authorization", login.header)
         with self._reported(), self._opener.open(request, timeout=TIMEOUT_SECONDS) as response:
-            document = json.load(response)
-        self._authorization = f"Bearer {document.get('token') or document.get('access_token')}"
+            self._authorization = f"Bearer {self._token_in(response.read(LARGEST_MANIFEST))}"
+
+    def _check_realm(self, realm: str) -> None:
+        scheme, _, rest = realm.partition("://")
+        is_safe = scheme == "https" or (scheme == "http" and _is_loopback(rest.partition("/")[0]))
+        if not is_safe:
+            raise EngineError(
+                f"registry {self.reference.host} names a token service without TLS: {realm}; "
+                "no login was sent"
+            )
+
+    def _token_in(self, data: bytes) -> str:
+        try:
+            document = json.loads(data)
+            return str(document.get("token") or document["access_token"])
+        except (ValueError, AttributeError, KeyError) as error:
+            raise EngineError(
+                f"the token service of registry {self.reference.host} gave no token"
+            ) from error
 
     @contextmanager
     def _reported(self) -> Iterator[None]:
@@ -269,7 +299,8 @@ class Registry:
             return EngineError(
                 f"registry {self.reference.host} does not allow this for "
                 f"{self.reference.repository} (HTTP {code})",
-                hint=f"export {LOGIN_VARIABLE}=USER:PASSWORD",
+                hint=f"docker login {self.reference.host}   # or podman login; "
+                f"or: export {VARIABLE}=USER:PASSWORD",
             )
         if code in (404, 410):
             return InputsGoneError(
@@ -279,10 +310,10 @@ class Registry:
         return EngineError(f"registry {self.reference.host} answered HTTP {code}")
 
     def _silent(self, error: Exception) -> InputsGoneError:
-        reason = getattr(error, "reason", error)
+        reason = innermost_reason(error)
         return InputsGoneError(f"registry {self.reference.host} cannot be reached: {reason}")
 
 
 def _is_loopback(host: str) -> bool:
-    name = host.rpartition(":")[0] if re.search(r":\d+$", host) else host
-    return name in ("localhost", "[::1]") or name.startswith("127.")
+    """Tell whether `HOST` or `HOST:PORT` is this machine."""
+    return is_loopback(re.sub(r":\d+$", "", host).strip("[]"))

@@ -8,12 +8,12 @@ ssl module has checked.
 from __future__ import annotations
 
 import http.client
-import ipaddress
 import json
 import os
 import ssl
 from urllib.parse import urlsplit
 
+from reprun.data.sources import is_loopback
 from reprun.errors import EngineError, SpecificationError
 
 VARIABLE = "REANA_SERVER_URL"
@@ -41,7 +41,7 @@ def server_address(given: str | None, *, plain_http: bool = False) -> str:
         )
     if parts.scheme not in ("https", "http") or not parts.hostname or parts.path:
         raise SpecificationError(f"'{address}' is no server address; give https://HOST[:PORT]")
-    if parts.scheme == "http" and not plain_http and not _is_loopback(parts.hostname):
+    if parts.scheme == "http" and not plain_http and not is_loopback(parts.hostname):
         raise SpecificationError(
             f"{address} is not encrypted: whoever sees the connection could read your token",
             hint=f"--server https://{parts.netloc}   # or, if you mean it: --plain-http",
@@ -102,10 +102,3 @@ def _is_ping(said: bytes) -> bool:
         return "message" in json.loads(said)
     except (ValueError, TypeError):
         return False
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
