@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import packaging
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -86,7 +87,9 @@ def test_the_image_does_not_depend_on_who_builds_it_where_and_how(
 ) -> None:
     made = tiny(open_directory)
     here = build(made.definition(), made.store, Silent()).lock
-    shutil.copytree(SOURCE / "reprun", open_directory / "lib" / "reprun")
+    library = open_directory / "lib"
+    for package in (SOURCE / "reprun", Path(packaging.__file__).parent):  # all that a build needs
+        shutil.copytree(package, library / package.name)
     elsewhere = open_directory / "else where" / "ünder"
     shutil.copytree(made.store.root / "blobs", elsewhere / "store" / "blobs")
     for path in open_directory.rglob("*"):
@@ -97,7 +100,7 @@ def test_the_image_does_not_depend_on_who_builds_it_where_and_how(
             *(str(elsewhere / "store"), str(made.directory), "tiny"),
         ],
         env={
-            "PYTHONPATH": str(open_directory / "lib"),
+            "PYTHONPATH": str(library),
             "PATH": os.environ["PATH"],
             "TZ": "Pacific/Kiritimati",
             "LC_ALL": "C",

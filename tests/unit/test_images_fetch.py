@@ -21,7 +21,7 @@ from reprun.images.builder.fetch import (
     run_pip,
     system_debian_mirrors,
 )
-from reprun.images.builder.resolve import resolve_debs, resolve_wheels
+from reprun.images.builder.resolve import _wheel_entry, resolve_debs, resolve_wheels
 from reprun.progress import Silent
 from reprun.store.store import Store
 from tests.images_support import GREET, Kitchen, tiny, wheel_bytes
@@ -330,3 +330,28 @@ def test_python_2_needs_every_package_pinned(tmp_path: Path) -> None:
     place.write_text(place.read_text().replace('version = "3.11"', 'version = "2.7"'))
     with pytest.raises(SpecificationError, match=r"pinned as name==version.*: greet$"):
         resolve_wheels(made.catalogue_as_it_is().definition("tiny"), made.store, Silent())
+
+
+def test_pip_is_asked_for_the_tags_of_the_locked_wheels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    python = tmp_path / "python"
+    python.write_text('#!/bin/sh\necho "$@"\n')
+    python.chmod(0o755)
+    monkeypatch.setattr("reprun.images.builder.fetch.sys.executable", str(python))
+    name = "greet-2.0-cp311-abi3.cp311m-manylinux_2_27_x86_64.manylinux_2_28_x86_64.whl"
+    said = run_pip(["download"], tiny(tmp_path).definition(), [name]).stdout
+    for option in (
+        "--abi abi3",
+        "--abi cp311m",
+        "--platform manylinux_2_27_x86_64",
+        "--platform manylinux_2_28_x86_64",
+    ):
+        assert said.count(f"{option} ") + said.count(f"{option}\n") == 1
+
+
+def test_a_wheel_is_locked_by_its_normalised_name(tmp_path: Path) -> None:
+    path = tmp_path / "Greet_Me-2.0.0+cu1-py3-none-any.whl"
+    path.write_bytes(b"a wheel")
+    entry = _wheel_entry(path, Store(tmp_path / "store"))
+    assert (entry.name, entry.version, entry.filename) == ("greet-me", "2.0.0+cu1", path.name)

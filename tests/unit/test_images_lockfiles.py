@@ -82,6 +82,9 @@ def test_a_faulty_package_lock_is_refused_with_its_line(
         (GOOD_WHEEL.replace("numpy ", "scipy ", 1), "is not a wheel of scipy"),
         (GOOD_WHEEL.replace("2.4.6 ", "2.4.7 ", 1), "is not a wheel of numpy 2.4.7"),
         (GOOD_WHEEL.replace("numpy-2", "../numpy-2"), "not the file name of a wheel"),
+        (GOOD_WHEEL.replace("-cp311-cp311", "-cp311"), "not the file name of a wheel: .*parts"),
+        (GOOD_WHEEL.replace("2.4.6", "two"), "not the file name of a wheel: .*version"),
+        (GOOD_WHEEL.replace("2.4.6 ", "two ", 1), "Invalid version: 'two'"),
         (GOOD_WHEEL.replace("numpy ", "Num_py ", 1), "not a normalised Python package name"),
     ],
 )

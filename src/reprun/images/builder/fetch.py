@@ -21,6 +21,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from packaging.utils import parse_wheel_filename
+
 from reprun.data.mirrors import locations, named_mirrors
 from reprun.data.transfer import Wanted, download
 from reprun.errors import InputsGoneError, IntegrityError, SpecificationError
@@ -223,9 +225,8 @@ def run_pip(
     # Python 2 of Debian has wide Unicode: its wheels say `mu`.
     abis.update(dict.fromkeys([tag, f"{tag}mu" if definition.python.is_legacy else "abi3"]))
     for filename in filenames:
-        abi, platform = filename.removesuffix(".whl").split("-")[-2:]
-        abis.update(dict.fromkeys(abi.split(".")))
-        platforms.update(dict.fromkeys(platform.split(".")))
+        for each in sorted(parse_wheel_filename(filename)[3], key=str):
+            abis[each.abi] = platforms[each.platform] = None
     command = [
         *(sys.executable, "-m", "pip", "--no-input", "--disable-pip-version-check"),
         *(*arguments, "--quiet", "--no-deps", "--only-binary", ":all:"),

@@ -18,6 +18,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from packaging.utils import parse_wheel_filename
+
 from reprun.digests import PREFIX
 from reprun.errors import EngineError, InputsGoneError, SpecificationError
 from reprun.images.builder.fetch import Sources, run_pip
@@ -202,10 +204,10 @@ def _listed_pins(definition: Definition) -> str:
 
 
 def _wheel_entry(path: Path, store: Store) -> WheelEntry:
-    name, version = path.name.split("-")[:2]
+    name, version, *_ = parse_wheel_filename(path.name)
     return WheelEntry(
-        name=re.sub(r"[-_.]+", "-", name).lower(),
-        version=version,
+        name=name,
+        version=str(version),
         filename=path.name,
         sha256=store.add_file(path).removeprefix(PREFIX),
         size=path.stat().st_size,

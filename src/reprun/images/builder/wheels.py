@@ -14,6 +14,8 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from packaging.utils import canonicalize_name, canonicalize_version
+
 from reprun.errors import IntegrityError
 from reprun.images.archives.archive import WheelArchive, WheelMember, record_hash
 from reprun.images.archives.tree import Spool, Tree, inner_path
@@ -76,10 +78,10 @@ def _check_identity(archive: WheelArchive, wheel: WheelEntry) -> None:
         key, colon, value = line.partition(": ")
         if colon:
             fields.setdefault(key, value.strip())
-    found = re.sub(r"[-_.]+", "-", fields.get("Name", "")).lower()
-    if found != wheel.name or fields.get("Version") != wheel.version:
+    found, version = canonicalize_name(fields.get("Name", "")), fields.get("Version", "")
+    if found != wheel.name or canonicalize_version(version) != canonicalize_version(wheel.version):
         raise IntegrityError(
-            f"{wheel.filename} says it is {found} {fields.get('Version')}, "
+            f"{wheel.filename} says it is {found} {version}, "
             f"wheels.lock says {wheel.name} {wheel.version}"
         )
 

@@ -20,6 +20,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from packaging.utils import InvalidWheelFilename, is_normalized_name, parse_wheel_filename
+from packaging.version import Version
+
 from reprun.digests import PREFIX
 from reprun.errors import SpecificationError
 from reprun.files import write_atomically
@@ -35,7 +38,6 @@ _HEX = re.compile(r"[0-9a-f]{64}")
 _DEB_NAME = re.compile(r"[a-z0-9][a-z0-9+.-]+")
 _DEB_VERSION = re.compile(r"[0-9A-Za-z.+:~-]+")
 _POOL_PATH = re.compile(r"pool/(?!.*(?:^|/)\.\.?(?:/|$))[A-Za-z0-9+._~/%-]+\.deb")
-_WHEEL_NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _WHEEL_FILE = re.compile(r"[A-Za-z0-9_.+!-]+\.whl")
 _LICENCE = re.compile(r"[^\s\x00-\x1f\x7f]+(?: [^\s\x00-\x1f\x7f]+)*")
 
@@ -297,15 +299,15 @@ def _deb(line: str) -> DebEntry:
 
 def _wheel(line: str) -> WheelEntry:
     name, version, filename, sha256, size, licence = _fields(line, 6)
-    _match(_WHEEL_NAME, name, "a normalised Python package name")
+    if not is_normalized_name(name):
+        raise ValueError(f"'{name}' is not a normalised Python package name")
     _match(_WHEEL_FILE, filename, "the file name of a wheel")
     _match(_HEX, sha256, "a sha256 in lower-case hex")
-    parts = filename.removesuffix(".whl").split("-")
-    if (
-        len(parts) not in (5, 6)
-        or re.sub(r"[-_.]+", "-", parts[0]).lower() != name
-        or parts[1] != version
-    ):
+    try:
+        found, found_version, *_ = parse_wheel_filename(filename)
+    except InvalidWheelFilename as error:
+        raise ValueError(f"'{filename}' is not the file name of a wheel: {error}") from error
+    if found != name or found_version != Version(version):
         raise ValueError(f"{filename} is not a wheel of {name} {version}")
     _match(_LICENCE, licence, "a licence on one line")
     return WheelEntry(name, version, filename, sha256, _size(size), licence)
