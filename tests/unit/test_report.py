@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import mimetypes
 import re
 import time
 from dataclasses import replace
@@ -33,6 +34,7 @@ from reprun.report import (
     report_schema,
 )
 from reprun.report.drawing import _projection
+from reprun.report.html import picture_type
 from tests.sample_report import NASTY, PIXEL, every_verdict, sample
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "schemas" / "report.json"
@@ -255,6 +257,31 @@ class TestHtml:
         place = next(n for n, item in enumerate(report.items) if item.name == "nan")
         assert data[place][0]["m"][4] is None
         assert data[place][0]["b"] == [40, 70.0, 190.0]
+
+    @pytest.mark.parametrize(
+        ("path", "media"),
+        [
+            ("plots/m4l.png", "image/png"),
+            ("plots/m4l.PNG", "image/png"),
+            ("m4l.jpg", "image/jpeg"),
+            ("m4l.jpeg", "image/jpeg"),
+            ("m4l.svg", "image/svg+xml"),
+            ("m4l.webp", "image/webp"),
+            ("m4l.svg.gz", None),
+            ("m4l.pdf", None),
+            ("m4l.tiff", None),
+            ("m4l.odd", None),
+            ("png", None),
+        ],
+    )
+    def test_what_browsers_show_is_a_picture(self, path: str, media: str | None) -> None:
+        assert picture_type(path) == media
+
+    def test_types_that_the_system_adds_do_not_count(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        mimetypes.init()
+        monkeypatch.setitem(mimetypes.types_map, ".odd", "image/png")
+        assert mimetypes.guess_type("m4l.odd") == ("image/png", None)
+        assert picture_type("m4l.odd") is None
 
     def test_pictures_are_read_below_the_run(self, tmp_path: Path) -> None:
         (tmp_path / "plots").mkdir()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+import mimetypes
 import re
 from collections.abc import Iterable, Mapping
 from functools import cache
@@ -22,13 +23,8 @@ from reprun.report.model import Number, Panel, PlotAxis, Report, brief, shown
 from reprun.report.page import own, template
 
 FILE_NAME = "report.html"
-MEDIA_TYPES: Mapping[str, str] = {
-    ".png": "image/png",
-    ".svg": "image/svg+xml",
-    ".jpg": "image/jpeg",
-    ".jpeg": "image/jpeg",
-    ".webp": "image/webp",
-}
+PICTURES = frozenset({"image/gif", "image/jpeg", "image/png", "image/svg+xml", "image/webp"})
+"""Media types that every browser shows in an `img`."""
 MOST_OPEN = 8
 """How many failing objects stand open at first."""
 MOST_LISTED = 2000
@@ -61,6 +57,16 @@ def read_pictures(report: Report, root: Path) -> dict[str, bytes]:
     return {path: file.read_bytes() for path, file in found.items() if file.is_file()}
 
 
+def picture_type(path: str) -> str | None:
+    """Return the media type of a file that browsers show as a picture, None for any other.
+
+    Python's own table decides, not the system's, so that a page is the same on every machine.
+    """
+    # Not strict: WebP became one of the standard types only in Python 3.13.
+    media, encoding = mimetypes.MimeTypes().guess_type(PurePosixPath(path).name, strict=False)
+    return media if media in PICTURES and encoding is None else None
+
+
 @cache
 def _template() -> Template:
     return template(
@@ -76,7 +82,7 @@ def _template() -> Template:
 
 def _data_uris(pictures: Mapping[str, bytes]) -> Iterable[tuple[str, str]]:
     for path, content in pictures.items():
-        media = MEDIA_TYPES.get(PurePosixPath(path).suffix.lower())
+        media = picture_type(path)
         if media is not None:
             yield path, f"data:{media};base64,{base64.b64encode(content).decode()}"
 

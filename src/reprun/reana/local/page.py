@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from reprun.reana.local.report import ProjectReport
-from reprun.report.html import MEDIA_TYPES
+from reprun.report.html import picture_type
 from reprun.report.page import own, template
 
 MOST_BYTES = 4_000_000
@@ -25,7 +25,7 @@ def render_page(report: ProjectReport, workspace: Path) -> str:
 
 def _pictures(report: ProjectReport, workspace: Path) -> Iterator[tuple[str, str]]:
     for output in report.outputs:
-        media = MEDIA_TYPES.get(PurePosixPath(output.path).suffix.lower())
+        media = picture_type(output.path)
         if output.kind == "file" and media and 0 < (output.size or 0) <= MOST_BYTES:
             content = base64.b64encode((workspace / output.path).read_bytes()).decode()
             yield output.path, f"data:{media};base64,{content}"
