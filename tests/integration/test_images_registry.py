@@ -17,7 +17,8 @@ from reprun.images.catalogue.catalogue import Catalogue
 from reprun.images.ensure import ensure
 from reprun.images.lock import verify
 from reprun.images.model import Image
-from reprun.images.oci.layout import MANIFEST_TYPE, docker_archive
+from reprun.images.oci.archive import docker_archive
+from reprun.images.oci.layout import MANIFEST_TYPE
 from reprun.images.oci.registry import Registry, parse_reference
 from reprun.images.stored import is_stored
 from reprun.images.transfer import import_file, pin, pull, push

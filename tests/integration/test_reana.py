@@ -47,8 +47,9 @@ from reprun.reana.remote.submit import (
     submit,
 )
 from reprun.reana.remote.submit import remote_cell as cell_of
-from reprun.runs.cell import RunRequest, load_cell
+from reprun.runs.cell import load_cell
 from reprun.runs.lock import write_lock
+from reprun.runs.request import RunRequest
 from reprun.runs.run import RunOutcome
 from reprun.store.store import Store
 from reprun.workflow.planned import plan_steps

@@ -23,7 +23,7 @@ from reprun.documents.selection import select
 from reprun.errors import ReprunError, SpecificationError
 from reprun.project import Project
 from reprun.runs import run
-from reprun.runs.cell import RunRequest
+from reprun.runs.request import RunRequest
 from tests.unit import builders
 
 HEAVY = ("numpy", "uproot", "snakemake", "docker", "matplotlib", "scipy", "jinja2")

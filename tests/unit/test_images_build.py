@@ -32,7 +32,7 @@ from reprun.images.builder.sbom import SBOM_NAME, sbom
 from reprun.images.catalogue.catalogue import Catalogue
 from reprun.images.ensure import differences
 from reprun.images.lock import check_twice, lock, verify
-from reprun.images.oci.layout import docker_archive
+from reprun.images.oci.archive import docker_archive
 from reprun.images.stored import verify_stored
 from reprun.progress import Silent
 from tests.images_support import deb_bytes, kitchen, member, tiny, wheel_bytes

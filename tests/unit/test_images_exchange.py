@@ -21,7 +21,7 @@ from reprun.images.builder.build import build
 from reprun.images.builder.sbom import SBOM_NAME, sbom
 from reprun.images.catalogue.catalogue import Catalogue
 from reprun.images.differ import changes, contents
-from reprun.images.oci.layout import docker_archive
+from reprun.images.oci.archive import docker_archive
 from reprun.images.prune import prune
 from reprun.images.rootfs.unpack import unpacked_root
 from reprun.images.sign import sign, verify_signature

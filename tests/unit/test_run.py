@@ -27,11 +27,11 @@ from reprun.images.model import Image
 from reprun.images.relock import Relocked
 from reprun.progress import Silent
 from reprun.project import Project
-from reprun.runs import cell as cell_module
+from reprun.runs import cell_images as cell_images_module
 from reprun.runs import run as run_module
 from reprun.runs import workspace as workspace_module
 from reprun.runs.blessing import bless_last_run
-from reprun.runs.cell import RunRequest
+from reprun.runs.request import RunRequest
 from reprun.runs.run import run
 from reprun.store.store import Store
 from reprun.workflow.snakemake import WorkflowOutcome, WorkflowRequest
@@ -114,9 +114,9 @@ def start(
         return engine, engine.self_check()
 
     monkeypatch.setattr("reprun.images.catalogue.catalogue.Catalogue.locked", locked)
-    for module in (cell_module, workspace_module):
+    for module in (cell_images_module, workspace_module):
         monkeypatch.setattr(module, "ensure", lambda image, *_: image)
-    monkeypatch.setattr(cell_module, "is_stored", lambda *_: False)
+    monkeypatch.setattr(cell_images_module, "is_stored", lambda *_: False)
     monkeypatch.setattr(run_module, "choose_engine", chosen)
 
     def start(**fields: Any) -> run_module.RunOutcome:
@@ -246,7 +246,7 @@ def test_an_image_whose_inputs_are_gone_is_relocked_only_when_asked_for(
         assert name == "columnar"
         return Relocked(stand_in, other, (Change("deb", "bash", "5.2", "5.3"),))
 
-    monkeypatch.setattr(cell_module, "ensure", gone)
+    monkeypatch.setattr(cell_images_module, "ensure", gone)
     monkeypatch.setattr("reprun.images.relock.relock", relock)
     with pytest.raises(InputsGoneError, match="inputs of columnar is gone") as error:
         start()

@@ -20,7 +20,8 @@ from reprun.documents.reading import read_document
 from reprun.documents.selection import Selection
 from reprun.errors import SpecificationError
 from reprun.images.catalogue.catalogue import Catalogue
-from reprun.runs.cell import Cell, RunRequest, load_planned_cell
+from reprun.runs.cell import Cell, load_planned_cell
+from reprun.runs.request import RunRequest
 from reprun.workflow.planned import PlannedStep, plan_steps
 from reprun.workflow.snakefiles import RuleText, SnakefileText, read_snakefile
 

@@ -30,8 +30,8 @@ def plan(
     output_format: FormatOption = "text",
 ) -> None:
     """Print every container, mount and command of a run, and run nothing."""
-    from reprun.runs.cell import RunRequest
     from reprun.runs.planning import plan_analysis, plan_document
+    from reprun.runs.request import RunRequest
 
     request = RunRequest(
         asked.select(),

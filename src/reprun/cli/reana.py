@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from reprun.reana.remote.client import Client
     from reprun.reana.remote.submission import Submission
     from reprun.reana.remote.submit import Remote
-    from reprun.runs.cell import RunRequest
+    from reprun.runs.request import RunRequest
     from reprun.runs.run import RunOutcome
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
@@ -237,7 +237,7 @@ def add_commands(program: typer.Typer) -> None:
 
 
 def _request(asked: Asked, parameter: list[str] | None, results: Path) -> RunRequest:
-    from reprun.runs.cell import RunRequest
+    from reprun.runs.request import RunRequest
 
     parameters = parameters_of(parameter or [])
     return RunRequest(asked.select(), parameters=parameters, results=results)

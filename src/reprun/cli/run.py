@@ -85,7 +85,7 @@ def run(
                 hint="reprun run path/to/reana.yaml --image-map NAME=IMAGE",
             )
     from reprun.cli.console import progress_on_stderr
-    from reprun.runs.cell import RunRequest
+    from reprun.runs.request import RunRequest
     from reprun.runs.run import run as run_analysis
     from reprun.store.store import Store
 

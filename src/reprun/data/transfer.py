@@ -29,7 +29,8 @@ from reprun.digests import PREFIX, short
 from reprun.documents.manifest import DataFile
 from reprun.errors import InputsGoneError
 from reprun.progress import Progress, SilentTask, Task
-from reprun.store.store import PartialFile, Store
+from reprun.store.incoming import PartialFile
+from reprun.store.store import Store
 from reprun.wording import count_of
 
 PARALLEL = 4

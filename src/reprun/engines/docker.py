@@ -35,7 +35,7 @@ from reprun.engines.base import (
 from reprun.engines.bytecode import bytecode_mounts
 from reprun.errors import EngineError, IntegrityError
 from reprun.images.model import Image
-from reprun.images.oci.layout import docker_archive
+from reprun.images.oci.archive import docker_archive
 from reprun.images.stored import verify_stored
 from reprun.store.store import Store
 

@@ -17,6 +17,7 @@ from reprun.images.catalogue.external import (
 )
 from reprun.images.catalogue.lockfiles import image_lock_text, write_lock
 from reprun.images.model import Image
+from reprun.images.oci.archive import docker_archive
 from reprun.images.oci.importer import (
     Imported,
     Opener,
@@ -25,7 +26,7 @@ from reprun.images.oci.importer import (
     is_for_linux_amd64,
     take,
 )
-from reprun.images.oci.layout import MANIFEST_TYPE, docker_archive
+from reprun.images.oci.layout import MANIFEST_TYPE
 from reprun.images.oci.registry import Manifest, Reference, Registry, parse_reference
 from reprun.images.stored import verify_stored
 from reprun.progress import Progress

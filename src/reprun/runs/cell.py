@@ -5,21 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 from reprun import __version__
 from reprun.conditions.mounts import needs_network, refuse_network
 from reprun.conditions.snapshot import Snapshot
 from reprun.digests import canonical_json, sha256_bytes
-from reprun.documents.reading import Scalar
 from reprun.documents.selection import Selection
-from reprun.engines.choose import EngineName
-from reprun.errors import ImageNotHereError, InputsGoneError, SpecificationError
+from reprun.errors import ImageNotHereError, SpecificationError
 from reprun.images.catalogue.catalogue import Catalogue
-from reprun.images.ensure import ensure
 from reprun.images.model import Image
-from reprun.images.stored import is_stored
-from reprun.progress import Progress
 from reprun.runs.lock import (
     AnalysisLock,
     Difference,
@@ -29,25 +23,8 @@ from reprun.runs.lock import (
     snapshots_of,
 )
 from reprun.runs.plan import Plan, make_plan
+from reprun.runs.request import RunRequest
 from reprun.store.store import Store
-
-
-@dataclass(frozen=True, slots=True)
-class RunRequest:
-    """What the user asked for."""
-
-    selection: Selection
-    parameters: Mapping[str, Scalar] | None = None
-    engine: EngineName | Literal["auto"] = "auto"
-    cores: int | None = None
-    results: Path = Path("results")
-    update_lock: bool = False
-    allow_network: bool = False
-    """Let conditions come over a network: what is not locked, and so not hermetic."""
-    again: bool = False
-    """Run every step, changed or not."""
-    relock_images: bool = False
-    """Where locked inputs of the image are gone, build one like it and say so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +127,7 @@ def _cell(
     snapshots = snapshots_of(selection, selection.conditions)
     network = selection.chosen.network is not None or needs_network(snapshots)
     return Cell(
-        plan=_plan(request, lock, images, snapshots),
+        plan=plan_of(request, lock, images, snapshots),
         lock=lock,
         lock_changes=(),
         catalogue=catalogue,
@@ -190,54 +167,18 @@ def _image(name: str, catalogue: Catalogue) -> Image:
         return Image(name, image_id="not-pinned", manifest="", layers=(), environment={})
 
 
-def with_images(cell: Cell, request: RunRequest, store: Store, progress: Progress) -> Cell:
-    """Fetch and build the images; where inputs are gone and the user agrees, others like them."""
-    if all(is_stored(image, store) for image in cell.images.values()):
-        return cell
-    try:
-        for image in cell.images.values():
-            ensure(image, cell.catalogue, store, progress)
-    except InputsGoneError as error:
-        if not request.relock_images:
-            again = request.selection.command("run", "--relock-images")
-            hint = f"{again}   # another image, and the verdict says so"
-            raise InputsGoneError(error.message, place=error.place, hint=hint) from error
-        progress.say(error.message)
-    else:
-        return cell
-    from reprun.images.relock import relock  # noqa: PLC0415 - only when inputs are gone
-
-    # All of them, so that one catalogue holds them; those that can be had come out the same.
-    made = {
-        entry: relock(image.name, cell.catalogue, store, progress)
-        for entry, image in cell.images.items()
-    }
-    images = {entry: relocked.image for entry, relocked in made.items()}
-    others = [
-        relocked.sentence()
-        for entry, relocked in made.items()
-        if relocked.image.image_id != cell.images[entry].image_id
-    ]
-    return replace(
-        cell,
-        images=images,
-        catalogue=made["image"].catalogue,
-        plan=_plan(request, cell.lock, images, cell.snapshots),
-        deviations=tuple(others),
-    )
-
-
 def conditions_entry(name: str) -> str:
     """Return under which name the Snakefile's configuration tells where a snapshot lies."""
     return f"conditions_{name}"
 
 
-def _plan(
+def plan_of(
     request: RunRequest,
     lock: AnalysisLock,
     images: Mapping[str, Image],
     snapshots: Mapping[Path, Snapshot],
 ) -> Plan:
+    """Return the plan, with the places of the conditions in Snakemake's configuration."""
     plan = make_plan(request.selection, lock, images, request.parameters)
     places = {conditions_entry(one.name): one.mount for one in snapshots.values()}
     return replace(plan, config={**plan.config, **places})

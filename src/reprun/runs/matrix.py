@@ -36,8 +36,10 @@ from reprun.report.matrix import (
     matrix_sentence,
 )
 from reprun.report.model import Report
-from reprun.runs.cell import Cell, RunRequest, load_cell, with_images
+from reprun.runs.cell import Cell, load_cell
+from reprun.runs.cell_images import with_images
 from reprun.runs.directory import alone
+from reprun.runs.request import RunRequest
 from reprun.runs.run import judge_cell, ready_engine, stored_report
 from reprun.runs.workspace import Prepared, decide, finish, prepare_workspace
 from reprun.store import collection as keeping

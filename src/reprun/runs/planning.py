@@ -10,7 +10,8 @@ from reprun.conditions.mounts import mounts_of
 from reprun.engines.base import MIB, ContainerJob, Mount, environment_of
 from reprun.errors import SpecificationError
 from reprun.images.model import Image
-from reprun.runs.cell import Cell, RunRequest, load_planned_cell
+from reprun.runs.cell import Cell, load_planned_cell
+from reprun.runs.request import RunRequest
 from reprun.workflow.planned import PlannedStep, plan_steps
 from reprun.workflow.steps import DEFAULT_MEMORY_MB, Step, container_of
 

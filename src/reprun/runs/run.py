@@ -14,9 +14,11 @@ from reprun.engines.choose import EngineName, choose_engine
 from reprun.errors import OutputMissingError, ReprunError
 from reprun.images.model import Image
 from reprun.progress import Progress
-from reprun.runs.cell import Cell, RunRequest, load_cell, with_images
+from reprun.runs.cell import Cell, load_cell
+from reprun.runs.cell_images import with_images
 from reprun.runs.directory import alone
 from reprun.runs.lock import Difference, write_lock
+from reprun.runs.request import RunRequest
 from reprun.runs.workspace import decide, finish, prepare_workspace
 from reprun.store import collection as keeping
 from reprun.store.store import Store

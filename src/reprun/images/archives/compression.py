@@ -16,7 +16,8 @@ from typing import IO, TYPE_CHECKING
 from reprun.digests import CHUNK
 from reprun.errors import IntegrityError
 from reprun.progress import Task
-from reprun.store.store import IncomingFile, Store
+from reprun.store.incoming import IncomingFile
+from reprun.store.store import Store
 
 if TYPE_CHECKING:
     import cramjam

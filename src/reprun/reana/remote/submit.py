@@ -49,8 +49,9 @@ from reprun.reana.remote.submission import (
     remote_directory,
     write_submission,
 )
-from reprun.runs.cell import Cell, RunRequest, load_remote_cell
+from reprun.runs.cell import Cell, load_remote_cell
 from reprun.runs.directory import alone
+from reprun.runs.request import RunRequest
 from reprun.runs.run import RunOutcome, judge_cell, stored_report
 from reprun.store import collection as keeping
 from reprun.store.store import Store

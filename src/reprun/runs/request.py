@@ -1,0 +1,30 @@
+"""What a user asks of a run, besides which run is meant."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from reprun.documents.reading import Scalar
+from reprun.documents.selection import Selection
+from reprun.engines.choose import EngineName
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """What the user asked for."""
+
+    selection: Selection
+    parameters: Mapping[str, Scalar] | None = None
+    engine: EngineName | Literal["auto"] = "auto"
+    cores: int | None = None
+    results: Path = Path("results")
+    update_lock: bool = False
+    allow_network: bool = False
+    """Let conditions come over a network: what is not locked, and so not hermetic."""
+    again: bool = False
+    """Run every step, changed or not."""
+    relock_images: bool = False
+    """Where locked inputs of the image are gone, build one like it and say so."""
