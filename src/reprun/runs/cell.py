@@ -95,8 +95,10 @@ def load_cell(request: RunRequest, store: Store) -> Cell:
     catalogue = Catalogue(selection.project.images)
     names = selection.chosen.all_images
     images = {entry: catalogue.locked(name) for entry, name in names.items()}
-    _refuse_network(request)
-    return replace(_cell(request, lock, catalogue, images, store), lock_changes=tuple(changes))
+    cell = _cell(request, lock, catalogue, images, store)
+    if not request.allow_network:
+        _refuse_network(cell)
+    return replace(cell, lock_changes=tuple(changes))
 
 
 def load_remote_cell(request: RunRequest, store: Store) -> Cell:
@@ -126,8 +128,10 @@ def _cell(
     selection = request.selection
     snapshots = snapshots_of(selection, selection.conditions)
     network = selection.chosen.network is not None or needs_network(snapshots)
+    plan = make_plan(selection, lock, images, request.parameters)
+    places = {conditions_entry(one.name): one.mount for one in snapshots.values()}
     return Cell(
-        plan=plan_of(request, lock, images, snapshots),
+        plan=replace(plan, config={**plan.config, **places}),
         lock=lock,
         lock_changes=(),
         catalogue=catalogue,
@@ -139,11 +143,9 @@ def _cell(
     )
 
 
-def _refuse_network(request: RunRequest) -> None:
-    """Raise SpecificationError where the steps need a network and nobody allowed it."""
-    selection = request.selection
-    if request.allow_network:
-        return
+def _refuse_network(cell: Cell) -> None:
+    """Raise SpecificationError where the steps need a network, which nobody allowed."""
+    selection = cell.selection
     hint = f"{selection.command('run', '--allow-network')}   # not hermetic"
     if (reason := selection.chosen.network) is not None:
         raise SpecificationError(
@@ -151,7 +153,7 @@ def _refuse_network(request: RunRequest) -> None:
             f"which nothing locks: {reason}",
             hint=hint,
         )
-    refuse_network(snapshots_of(selection, selection.conditions), hint)
+    refuse_network(cell.snapshots, hint)
 
 
 def _images_as_known(selection: Selection, catalogue: Catalogue) -> dict[str, Image]:
@@ -170,15 +172,3 @@ def _image(name: str, catalogue: Catalogue) -> Image:
 def conditions_entry(name: str) -> str:
     """Return under which name the Snakefile's configuration tells where a snapshot lies."""
     return f"conditions_{name}"
-
-
-def plan_of(
-    request: RunRequest,
-    lock: AnalysisLock,
-    images: Mapping[str, Image],
-    snapshots: Mapping[Path, Snapshot],
-) -> Plan:
-    """Return the plan, with the places of the conditions in Snakemake's configuration."""
-    plan = make_plan(request.selection, lock, images, request.parameters)
-    places = {conditions_entry(one.name): one.mount for one in snapshots.values()}
-    return replace(plan, config={**plan.config, **places})

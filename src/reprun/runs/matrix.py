@@ -195,7 +195,7 @@ def _load(
     assert slot.request is not None
     cell = load_cell(slot.request, store)
     held.enter_context(alone(cell.run_directory))
-    cell = with_images(cell, slot.request, store, progress)
+    cell = with_images(cell, relock=request.relock_images, store=store, progress=progress)
     last = read_record(cell.run_directory)
     if decide(cell, last, again=request.again).nothing:
         slot.record = last

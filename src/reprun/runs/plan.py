@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reprun.digests import canonical_json
 from reprun.documents.reading import Scalar
@@ -23,6 +23,22 @@ class Plan:
     """Snakemake's configuration: the parameters, the image by digest, the dataset's name."""
     targets: tuple[str, ...]
     inputs: Inputs
+
+    def with_images(self, images: Mapping[str, Image]) -> Plan:
+        """Return the plan with other images, each by its entry in the configuration."""
+        return replace(
+            self,
+            config={**self.config, **_references(images)},
+            inputs=self.inputs.model_copy(update={"images": _identities(images)}),
+        )
+
+
+def _references(images: Mapping[str, Image]) -> dict[str, str]:
+    return {entry: image.reference for entry, image in images.items()}
+
+
+def _identities(images: Mapping[str, Image]) -> dict[str, str]:
+    return {image.name: image.image_id for image in images.values()}
 
 
 def make_plan(
@@ -49,7 +65,7 @@ def make_plan(
         # A tier names a reference of its own: no other number of events may pass for it.
         merged[selection.tier.parameter] = selection.tier.value
     config: dict[str, Scalar] = dict(merged)
-    config |= {entry: image.reference for entry, image in images.items()}
+    config |= _references(images)
     data: Mapping[str, Mapping[str, str]] = {}
     if dataset is not None:
         config["dataset"] = dataset
@@ -59,7 +75,7 @@ def make_plan(
         config=config,
         targets=analysis.outputs.all,
         inputs=Inputs(
-            images={image.name: image.image_id for image in images.values()},
+            images=_identities(images),
             datasets=data,
             conditions={name: lock.conditions[name].files for name in selection.conditions},
             code=lock.code,

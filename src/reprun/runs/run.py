@@ -50,7 +50,7 @@ def run(request: RunRequest, store: Store, progress: Progress) -> RunOutcome:
     """
     cell = load_cell(request, store)
     with alone(cell.run_directory):
-        cell = with_images(cell, request, store, progress)
+        cell = with_images(cell, relock=request.relock_images, store=store, progress=progress)
         last = read_record(cell.run_directory)
         again = decide(cell, last, again=request.again)
         stored = stored_report(cell) if again.nothing else None
