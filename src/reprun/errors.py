@@ -39,6 +39,30 @@ class EngineError(ReprunError):
     exit_code = 3
 
 
+class BackendError(ReprunError):
+    """Snakemake, which schedules the steps, was killed before it could finish."""
+
+    exit_code = 3
+
+
+class ToolError(ReprunError):
+    """A program that reprun calls on this host (apt-get, uv, pip …) is missing or failed."""
+
+    exit_code = 3
+
+
+class RegistryError(ReprunError):
+    """A container registry refuses a request or answers with an error."""
+
+    exit_code = 3
+
+
+class ReanaError(ReprunError):
+    """A REANA server cannot be used, or the client that talks to it failed."""
+
+    exit_code = 3
+
+
 class StorageError(ReprunError):
     """The disk is full, read-only or otherwise refuses."""
 
@@ -46,7 +70,7 @@ class StorageError(ReprunError):
 
 
 class InputsGoneError(ReprunError):
-    """Locked inputs cannot be fetched from any of their sources."""
+    """No source has, or gives out, the data, packages, images or conditions needed."""
 
     exit_code = 3
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from reprun.digests import sha256_bytes
-from reprun.errors import EngineError, InputsGoneError, IntegrityError, SpecificationError
+from reprun.errors import InputsGoneError, IntegrityError, RegistryError, SpecificationError
 from reprun.images.builder.fetch import Sources
 from reprun.images.catalogue.catalogue import Catalogue
 from reprun.images.ensure import ensure
@@ -202,7 +202,7 @@ def test_what_a_registry_lacks_or_refuses_is_said(registry: str, made: Kitchen) 
     with pytest.raises(InputsGoneError, match="'nowhere' stays without a digest") as caught:
         pin("nowhere", catalogue)
     assert (caught.value.hint or "").startswith("reprun images import nowhere FILE")
-    with pytest.raises(EngineError, match="HTTP 400"):
+    with pytest.raises(RegistryError, match="HTTP 400"):
         Registry(parse_reference(f"{registry}/f/tiny")).push_manifest(b"", MANIFEST_TYPE + "x")
 
 

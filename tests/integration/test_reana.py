@@ -22,9 +22,9 @@ from reprun.documents.analysis import load_analysis
 from reprun.documents.record import read_record
 from reprun.documents.selection import select
 from reprun.errors import (
-    EngineError,
     IntegrityError,
     InterruptedRunError,
+    ReanaError,
     SpecificationError,
     StepFailedError,
 )
@@ -338,7 +338,7 @@ def test_a_token_that_is_not_valid_stops_before_anything_is_made(
 
 def test_another_line_of_reana_is_named(site: Site) -> None:
     site.server.version = "0.95.0"
-    with pytest.raises(EngineError, match=r"runs REANA 0\.95\.0, and reprun speaks 0\.9 only"):
+    with pytest.raises(ReanaError, match=r"runs REANA 0\.95\.0, and reprun speaks 0\.9 only"):
         site.submit()
 
 
@@ -416,7 +416,7 @@ def test_following_that_was_cut_off_goes_on(site: Site) -> None:
     assert state is not None
     assert state.phase == "started"
     assert TOKEN not in (site.run_directory / STATE).read_text()
-    with pytest.raises(EngineError, match="fetched when it has ended"):
+    with pytest.raises(ReanaError, match="fetched when it has ended"):
         finish(site.run, site.remote, site.store, Silent())
     threading.Timer(1.0, site.server.hold.set).start()
     assert site.judged().report.reproduced
@@ -468,7 +468,7 @@ def test_a_certificate_is_checked_by_us_and_in_every_request(
     with running_reana(home, openapi, catalogue, site.store, {}, (certificate, key)) as server:
         remote = Remote(server.url, Token(TOKEN))
         with (
-            pytest.raises(EngineError, match="no token was sent"),
+            pytest.raises(ReanaError, match="no token was sent"),
             connected(remote, site.store, Silent()),
         ):
             pass

@@ -16,7 +16,7 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
 from reprun.digests import PREFIX, sha256_bytes
-from reprun.errors import EngineError, IntegrityError, ReprunError, SpecificationError
+from reprun.errors import IntegrityError, ReprunError, SpecificationError, ToolError
 from reprun.images.builder.build import build
 from reprun.images.builder.sbom import SBOM_NAME, sbom
 from reprun.images.catalogue.catalogue import Catalogue
@@ -319,10 +319,10 @@ def test_signing_says_what_is_missing(
         verify_signature(image, made.store, key, key)
     (tmp_path / "text").write_text("no key")
     (tmp_path / "text").chmod(0o600)
-    with pytest.raises(EngineError, match="cannot sign with this key"):
+    with pytest.raises(ToolError, match="cannot sign with this key"):
         sign(image, made.store, tmp_path / "text", tmp_path / "sig")
     monkeypatch.setattr("reprun.images.sign.shutil.which", lambda _: None)
-    with pytest.raises(EngineError, match="needs ssh-keygen") as caught:
+    with pytest.raises(ToolError, match="needs ssh-keygen") as caught:
         sign(image, made.store, key, tmp_path / "sig")
     assert caught.value.hint == "apt-get install openssh-client"
 

@@ -13,7 +13,12 @@ from pathlib import Path
 import pytest
 
 from reprun.data import transfer
-from reprun.errors import EngineError, InputsGoneError, IntegrityError, SpecificationError
+from reprun.errors import (
+    InputsGoneError,
+    IntegrityError,
+    SpecificationError,
+    ToolError,
+)
 from reprun.images.builder import fetch as fetch_module
 from reprun.images.builder.fetch import (
     Sources,
@@ -261,7 +266,7 @@ def test_a_python_without_pip_is_told_so(tmp_path: Path, monkeypatch: pytest.Mon
     python.write_text('#!/bin/sh\necho "$0: No module named pip" >&2\nexit 1\n')
     python.chmod(0o755)
     monkeypatch.setattr("reprun.images.builder.fetch.sys.executable", str(python))
-    with pytest.raises(SpecificationError, match="pip is needed") as caught:
+    with pytest.raises(ToolError, match="pip is needed") as caught:
         run_pip(["download"], tiny(tmp_path).definition())
     assert caught.value.hint == f"{python} -m ensurepip"
 
@@ -308,16 +313,16 @@ def test_locking_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(
         "reprun.images.builder.resolve.shutil.which", lambda name: f"/usr/bin/{name}"
     )
-    with pytest.raises(EngineError, match="public keys") as caught:
+    with pytest.raises(ToolError, match="public keys") as caught:
         resolve_debs(definition, Sources(debian=("x",)), Silent(), keyring=tmp_path / "none")
     assert caught.value.hint == "apt-get install debian-archive-keyring"
     (tmp_path / "keys").touch()
     with pytest.raises(InputsGoneError, match="no Debian mirror is known"):
         resolve_debs(definition, Sources(), Silent(), keyring=tmp_path / "keys")
     monkeypatch.setattr("reprun.images.builder.resolve.shutil.which", lambda name: None)
-    with pytest.raises(EngineError, match="needs apt"):
+    with pytest.raises(ToolError, match="needs apt"):
         resolve_debs(definition, Sources(debian=("x",)), Silent())
-    with pytest.raises(EngineError, match="needs uv") as caught:
+    with pytest.raises(ToolError, match="needs uv") as caught:
         resolve_wheels(definition, Store(tmp_path / "store"), Silent())
     assert caught.value.hint == "pip install uv"
 

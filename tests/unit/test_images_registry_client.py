@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from reprun.digests import sha256_bytes
-from reprun.errors import EngineError, InputsGoneError, IntegrityError, SpecificationError
+from reprun.errors import InputsGoneError, IntegrityError, RegistryError, SpecificationError
 from reprun.images.oci.layout import MANIFEST_TYPE
 from reprun.images.oci.logins import VARIABLE
 from reprun.images.oci.registry import OLD_TYPES, Registry, parse_reference
@@ -107,7 +107,10 @@ def test_a_login_goes_to_the_token_service_or_to_the_registry_itself() -> None:
     with guarded(challenge="Basic") as (host, seen):
         client(host, LOGIN).resolve("v1")
     assert seen[-1][1] == _basic("ada:secret")
-    with guarded(challenge="Basic") as (host, _), pytest.raises(EngineError, match="HTTP 401") as e:
+    with (
+        guarded(challenge="Basic") as (host, _),
+        pytest.raises(RegistryError, match="HTTP 401") as e,
+    ):
         client(host).resolve("v1")
     assert VARIABLE in (e.value.hint or "")
 
@@ -132,7 +135,7 @@ def test_an_answer_nobody_expects_is_named() -> None:
     with guarded() as (host, _):
         registry = client(host)
         registry.resolve("v1")
-        with pytest.raises(EngineError, match="answered HTTP 418"):
+        with pytest.raises(RegistryError, match="answered HTTP 418"):
             registry.resolve("teapot")
 
 

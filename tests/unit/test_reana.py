@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from reprun.authoring.lint import Finding
-from reprun.errors import EngineError, InputsGoneError, IntegrityError, SpecificationError
+from reprun.errors import InputsGoneError, IntegrityError, ReanaError, SpecificationError
 from reprun.images.catalogue.catalogue import Catalogue
 from reprun.images.oci import layout
 from reprun.images.oci.registry import Registry
@@ -107,13 +107,13 @@ def test_an_address_is_scheme_host_and_port_and_holds_no_secret(address: str) ->
 
 
 def test_what_does_not_answer_as_reana_gets_no_token(server: Server) -> None:
-    with pytest.raises(EngineError, match=r"as a REANA server: 200; no token was sent"):
+    with pytest.raises(ReanaError, match=r"as a REANA server: 200; no token was sent"):
         check_server(server.url("").rstrip("/"))
     assert server.asked == ["/api/ping"]
 
 
 def test_a_server_that_is_down_is_named() -> None:
-    with pytest.raises(EngineError, match=r"does not answer: ConnectionRefusedError"):
+    with pytest.raises(ReanaError, match=r"does not answer: ConnectionRefusedError"):
         check_server("http://127.0.0.1:9")
 
 
@@ -261,7 +261,7 @@ def test_only_what_may_pass_is_asked_again(kind: str, status: int, passes: bool)
 def test_a_driver_that_dies_is_told_with_what_it_printed() -> None:
     with (
         Client(Path(sys.executable)) as client,  # an environment without the client
-        pytest.raises((EngineError, SpecificationError), match="No module named"),
+        pytest.raises((ReanaError, SpecificationError), match="No module named"),
     ):
         client.validate(Path("/nowhere"))
 
@@ -318,13 +318,13 @@ def test_a_certificate_of_nobody_stops_before_the_token(
         thread.start()
         try:
             address = f"https://127.0.0.1:{https.server_port}"
-            with pytest.raises(EngineError, match=r"cannot be verified .*no token was sent"):
+            with pytest.raises(ReanaError, match=r"cannot be verified .*no token was sent"):
                 check_server(address)
             assert asked == []
             monkeypatch.setenv("REANA_SERVER_CA_CERTS", str(certificate))
             check_server(address)
             assert asked == ["/api/ping"]
-            with pytest.raises(EngineError, match="cannot be verified"):
+            with pytest.raises(ReanaError, match="cannot be verified"):
                 check_server(address.replace("127.0.0.1", "localhost"))
         finally:
             https.shutdown()

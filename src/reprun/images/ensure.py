@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reprun.digests import short
-from reprun.errors import EngineError, InputsGoneError, IntegrityError
+from reprun.errors import InputsGoneError, IntegrityError, RegistryError
 from reprun.images.builder.build import Built, build
 from reprun.images.builder.fetch import Sources, fetch
 from reprun.images.catalogue.catalogue import Catalogue
@@ -45,7 +45,7 @@ def _pulled(locked: Image, catalogue: Catalogue, store: Store, progress: Progres
         return False
     try:
         pull(locked.name, catalogue, store, progress)
-    except (InputsGoneError, EngineError) as error:
+    except (InputsGoneError, RegistryError) as error:
         if external:
             raise InputsGoneError(
                 f"image '{locked.name}' is external and is not in the store: {error.message}",

@@ -53,7 +53,7 @@ def relock(
 ) -> Relocked:
     """Build an image like the locked one from what can still be had.
 
-    Raises what resolving raises: InputsGoneError when no archive answers, EngineError without
+    Raises what resolving raises: InputsGoneError when no archive answers, ToolError without
     apt or uv, SpecificationError when the wishes cannot be met any more.
     """
     sources = sources or Sources.from_environment()

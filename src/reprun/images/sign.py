@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from reprun.errors import EngineError, IntegrityError, SpecificationError
+from reprun.errors import IntegrityError, SpecificationError, ToolError
 from reprun.files import write_atomically
 from reprun.images.model import Image
 from reprun.images.stored import verify_stored
@@ -22,7 +22,11 @@ WHO = "signer"
 
 
 def sign(image: Image, store: Store, key: Path, signature: Path) -> None:
-    """Write a signature of a stored image, made with a private SSH key."""
+    """Write a signature of a stored image, made with a private SSH key.
+
+    Raises SpecificationError where there is no key, ToolError where ssh-keygen is missing or
+    cannot sign with it.
+    """
     verify_stored(image, store)
     if not key.is_file():
         raise SpecificationError(
@@ -33,9 +37,7 @@ def sign(image: Image, store: Store, key: Path, signature: Path) -> None:
         message.write_bytes(store.verified(image.manifest).read_bytes())
         done = _ssh_keygen("-Y", "sign", "-f", str(key), "-n", NAMESPACE, str(message))
         if done.returncode != 0:
-            raise EngineError(
-                f"ssh-keygen cannot sign with this key: {_said(done)}", place=str(key)
-            )
+            raise ToolError(f"ssh-keygen cannot sign with this key: {_said(done)}", place=str(key))
         write_atomically(signature, message.with_name("manifest.sig").read_bytes())
 
 
@@ -72,7 +74,7 @@ def verify_signature(image: Image, store: Store, key: Path, signature: Path) -> 
 def _ssh_keygen(*arguments: str, message: bytes = b"") -> subprocess.CompletedProcess[bytes]:
     program = shutil.which("ssh-keygen")
     if program is None:
-        raise EngineError("signing needs ssh-keygen", hint="apt-get install openssh-client")
+        raise ToolError("signing needs ssh-keygen", hint="apt-get install openssh-client")
     return subprocess.run([program, *arguments], input=message, capture_output=True, check=False)
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
-from reprun.workflow.snakemake import LOG, planning_error, snakemake_command
+from reprun.workflow.snakemake import LOG, killed_error, planning_error, snakemake_command
 
 
 class PlannedStep(BaseModel):
@@ -85,7 +85,7 @@ def plan_steps(
         ]
         log = Path(home) / LOG
         with log.open("wb") as stream:
-            subprocess.run(
+            done = subprocess.run(
                 command,
                 cwd=workspace,
                 stdin=subprocess.DEVNULL,
@@ -95,5 +95,7 @@ def plan_steps(
                 check=False,
             )
         if not told.is_file():
-            raise planning_error(log, str(directory / snakefile))
+            raise killed_error(done.returncode, log) or planning_error(
+                log, str(directory / snakefile)
+            )
         return _LIST.validate_json(told.read_bytes())

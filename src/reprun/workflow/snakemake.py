@@ -21,7 +21,7 @@ import yaml
 
 from reprun.documents.record import StepRecord
 from reprun.engines.base import Ending
-from reprun.errors import InterruptedRunError, ReprunError, SpecificationError
+from reprun.errors import BackendError, InterruptedRunError, ReprunError, SpecificationError
 from reprun.progress import Progress
 from reprun.workflow.cells import CellWorkflow, write_cells
 from reprun.workflow.events import EventReader, error_of
@@ -103,7 +103,7 @@ def run_workflow(request: WorkflowRequest, progress: Progress) -> WorkflowOutcom
     command = snakemake_command(request.engine, request.cores, request.workspace, events) + own
     log = request.run_directory / LOG
     end = _run(command, request.workspace, events, log, progress)
-    error = end.interrupted or end.follower.refused.get("")
+    error = end.stopped or end.follower.refused.get("")
     steps = end.follower.steps[""]
     if error is None and end.exit_code != 0 and all(step.succeeded for step in steps):
         error = planning_error(log, request.snakefile)
@@ -141,13 +141,13 @@ def run_workflows(
     own += ["--config", f"cells={json.dumps(str(listing))}"]
     command = snakemake_command(first.engine, first.cores, home, events) + own
     end = _run(command, home, events, log, progress, labels)
-    if end.interrupted is None and end.exit_code != 0 and not end.follower.planned:
+    if end.stopped is None and end.exit_code != 0 and not end.follower.planned:
         return {label: run_workflow(one, progress) for label, one in requests.items()}
     found = {}
     for label, one in requests.items():
         name = cells[label].name
         steps = tuple(end.follower.steps[name])
-        error = end.interrupted or end.follower.refused.get(name)
+        error = end.stopped or end.follower.refused.get(name)
         found[label] = WorkflowOutcome(tuple(command), steps, error)
         shutil.copyfile(log, one.run_directory / LOG)
     return found
@@ -176,7 +176,8 @@ class _End:
 
     exit_code: int
     follower: _Follower
-    interrupted: ReprunError | None
+    stopped: InterruptedRunError | BackendError | None
+    """Who stopped it before its own end: the user, or somebody with a signal."""
 
 
 def _run(
@@ -200,7 +201,7 @@ def _run(
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
         )
         follower = _Follower(EventReader(events), progress, labels or {})
-        interrupted: ReprunError | None = None
+        stopped: InterruptedRunError | BackendError | None = None
         try:
             with progress.task("running the steps", None, "steps") as bar:
                 while process.poll() is None:
@@ -208,7 +209,7 @@ def _run(
                     time.sleep(POLL_SECONDS)
         except (KeyboardInterrupt, InterruptedRunError):
             _stop(process)
-            interrupted = InterruptedRunError(
+            stopped = InterruptedRunError(
                 "interrupted; containers are gone, finished steps are kept",
                 hint="type the same command again to go on",
             )
@@ -217,7 +218,7 @@ def _run(
             raise
         follower.look()
     events.unlink(missing_ok=True)
-    return _End(process.returncode, follower, interrupted)
+    return _End(process.returncode, follower, stopped or killed_error(process.returncode, log))
 
 
 def _take_interrupts() -> None:
@@ -291,6 +292,17 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+
+def killed_error(exit_code: int, log: Path) -> BackendError | None:
+    """Return the error of a Snakemake that a signal ended: no fault of the Snakefile."""
+    if exit_code >= 0:
+        return None
+    return BackendError(
+        f"Snakemake was killed by {signal.Signals(-exit_code).name} before it finished",
+        place=str(log),
+        hint="dmesg | tail   # out of memory? The same command continues where it stopped",
+    )
 
 
 def planning_error(log: Path, snakefile: str) -> SpecificationError:

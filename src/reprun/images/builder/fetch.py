@@ -25,7 +25,7 @@ from packaging.utils import parse_wheel_filename
 
 from reprun.data.mirrors import locations, named_mirrors
 from reprun.data.transfer import Wanted, download
-from reprun.errors import InputsGoneError, IntegrityError, SpecificationError
+from reprun.errors import InputsGoneError, IntegrityError, ToolError
 from reprun.images.catalogue.definition import Definition
 from reprun.images.catalogue.lockfiles import DebEntry, WheelEntry
 from reprun.progress import Progress, Task
@@ -218,7 +218,10 @@ def pip_download(wheels: Sequence[WheelEntry], definition: Definition, directory
 def run_pip(
     arguments: Sequence[str], definition: Definition, filenames: Iterable[str] = ()
 ) -> subprocess.CompletedProcess[str]:
-    """Run this Python's pip for the image's Python: wheels only, no dependencies."""
+    """Run this Python's pip for the image's Python: wheels only, no dependencies.
+
+    Raises ToolError where this Python has no pip.
+    """
     abis: dict[str, None] = {"none": None}
     platforms = dict.fromkeys(definition.platforms)
     tag = "cp" + definition.python.version.replace(".", "")
@@ -238,7 +241,7 @@ def run_pip(
     environment = {key: value for key, value in os.environ.items() if key != "PIP_FIND_LINKS"}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if "No module named pip" in done.stderr:
-        raise SpecificationError(
+        raise ToolError(
             "pip is needed to download wheels, and this Python has none",
             place=sys.executable,
             hint=f"{sys.executable} -m ensurepip",

@@ -21,7 +21,7 @@ from pathlib import Path
 from packaging.utils import parse_wheel_filename
 
 from reprun.digests import PREFIX
-from reprun.errors import EngineError, InputsGoneError, SpecificationError
+from reprun.errors import InputsGoneError, SpecificationError, ToolError
 from reprun.images.builder.fetch import Sources, run_pip
 from reprun.images.catalogue.definition import Definition
 from reprun.images.catalogue.lockfiles import BASE, DebEntry, WheelEntry
@@ -39,13 +39,16 @@ def resolve_debs(
 ) -> tuple[DebEntry, ...]:
     """Return the packages an image wants, with all they depend on, as the archive has them now.
 
-    Raises SpecificationError for a package the suite does not have, EngineError without apt
+    Raises SpecificationError for a package the suite does not have, ToolError without apt
     or keyring, and InputsGoneError when the archive does not answer or is not signed.
     """
     if shutil.which("apt-get") is None:
-        raise EngineError("locking Debian packages needs apt, which this system does not have")
+        raise ToolError(
+            "locking Debian packages needs apt, which this system does not have",
+            hint="reprun images lock NAME   # on a Debian or Ubuntu host, or in a container of one",
+        )
     if not keyring.is_file():
-        raise EngineError(
+        raise ToolError(
             "locking Debian packages needs the archive's public keys",
             place=str(keyring),
             hint="apt-get install debian-archive-keyring",
@@ -152,7 +155,7 @@ def resolve_wheels(
     """Return the wheels an image wants, with all they depend on; the files go to the store.
 
     Raises SpecificationError when the requirements cannot be met by wheels for the image's
-    Python, and EngineError when uv, which resolves for another Python than ours, is missing.
+    Python, and ToolError when uv, which resolves for another Python than ours, is missing.
     """
     progress.say(f"resolving {len(definition.requirements)} Python requirements")
     pins = _listed_pins(definition) if definition.python.is_legacy else _resolved(definition)
@@ -175,7 +178,7 @@ def resolve_wheels(
 def _resolved(definition: Definition) -> str:
     uv = shutil.which("uv")
     if uv is None:
-        raise EngineError("locking wheels needs uv", hint="pip install uv")
+        raise ToolError("locking wheels needs uv", hint="pip install uv")
     command = [
         *(uv, "pip", "compile", "--quiet", "--no-annotate", "--no-header", "--no-config"),
         *("--only-binary", ":all:", "--python-version", definition.python.version),

@@ -23,7 +23,7 @@ from typing import IO, Any
 
 from reprun.data.sources import innermost_reason, is_loopback
 from reprun.digests import sha256_bytes, short
-from reprun.errors import EngineError, InputsGoneError, IntegrityError, SpecificationError
+from reprun.errors import InputsGoneError, IntegrityError, RegistryError, SpecificationError
 from reprun.images.oci.layout import MANIFEST_TYPE
 from reprun.images.oci.logins import VARIABLE, login_for
 
@@ -294,9 +294,9 @@ class Registry:
         except (OSError, HTTPException) as error:
             raise self._silent(error) from error
 
-    def _refused(self, code: int) -> InputsGoneError | EngineError:
+    def _refused(self, code: int) -> InputsGoneError | RegistryError:
         if code in (401, 403):
-            return EngineError(
+            return RegistryError(
                 f"registry {self.reference.host} does not allow this for "
                 f"{self.reference.repository} (HTTP {code})",
                 hint=f"docker login {self.reference.host}   # or podman login; "
@@ -307,7 +307,7 @@ class Registry:
                 f"registry {self.reference.host} does not have it "
                 f"in {self.reference.repository} (HTTP {code})"
             )
-        return EngineError(f"registry {self.reference.host} answered HTTP {code}")
+        return RegistryError(f"registry {self.reference.host} answered HTTP {code}")
 
     def _silent(self, error: Exception) -> InputsGoneError:
         reason = innermost_reason(error)

@@ -16,9 +16,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
-from reprun.errors import EngineError, SpecificationError
+from reprun.errors import ReanaError, SpecificationError
 from reprun.reana.remote.access import VARIABLE as TOKEN
 from reprun.reana.remote.access import Token
 from reprun.reana.remote.environment import DRIVER
@@ -34,10 +34,8 @@ _NETWORK = ("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy"
 _OWN = ("REANA_SERVER_CA_CERTS", "REPRUN_REANA_TIMEOUT")
 
 
-class RemoteError(EngineError):
+class RemoteError(ReanaError):
     """REANA refused, or could not be asked."""
-
-    exit_code: ClassVar[int] = 3
 
     def __init__(self, what: str, kind: str, status: int, said: str) -> None:
         super().__init__(_sentence(what, kind, status, said), hint=_remedy(kind, status))
@@ -121,7 +119,7 @@ class Client:
             ) from error
 
     def check_version(self) -> str:
-        """Return the server's version; raise EngineError for a line that is not spoken here."""
+        """Return the server's version; raise ReanaError for a line that is not spoken here."""
         try:
             version = str(self._again("asking who I am", "about")["version"])
         except RemoteError as error:
@@ -132,7 +130,7 @@ class Client:
                 )
             raise
         if version and not version.startswith(f"{SPOKEN}."):
-            raise EngineError(
+            raise ReanaError(
                 f"the server runs REANA {version}, and reprun speaks {SPOKEN} only: the newer line "
                 "has another protocol (workflow bundles, bearer tokens), for which there is no "
                 "adapter yet",
@@ -207,7 +205,7 @@ class Client:
             line = ""
         if not line:
             said = "".join(f"\n    {each}" for each in self._printed())
-            raise EngineError(f"the REANA client has ended while {what}:{said}")
+            raise ReanaError(f"the REANA client has ended while {what}:{said}")
         answer = json.loads(line)
         if "error" in answer:
             error = answer["error"]

@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 
 from reprun.digests import sha256_bytes
-from reprun.errors import EngineError
+from reprun.errors import ToolError
 from reprun.files import storage_errors
 from reprun.progress import Progress
 from reprun.store.store import Store
@@ -34,7 +34,7 @@ _DONE = "complete"
 def client_python(store: Store, progress: Progress) -> Path:
     """Return the Python of the client's environment, made where it is not there yet.
 
-    Raises EngineError with the end of what pip says where it cannot be made.
+    Raises ToolError with the end of what pip says where it cannot be made.
     """
     home = store.root / "reana-client" / _name()
     python = home / "bin" / "python"
@@ -85,7 +85,7 @@ def _run(command: list[str]) -> None:
     hint = "type the same command again; packages come from where pip is configured to look"
     if not compiler:
         hint = "apt-get install gcc libpython3-dev   # one package (datrie) is compiled"
-    raise EngineError(
+    raise ToolError(
         "the environment of reana-client cannot be made:" + "".join(f"\n    {x}" for x in lines),
         place=str(LOCK),
         hint=hint,

@@ -14,7 +14,7 @@ import ssl
 from urllib.parse import urlsplit
 
 from reprun.data.sources import is_loopback
-from reprun.errors import EngineError, SpecificationError
+from reprun.errors import ReanaError, SpecificationError
 
 VARIABLE = "REANA_SERVER_URL"
 AUTHORITIES = "REANA_SERVER_CA_CERTS"
@@ -52,7 +52,7 @@ def server_address(given: str | None, *, plain_http: bool = False) -> str:
 def check_server(address: str) -> None:
     """Ask the server for a sign of life, its certificate checked; no token is sent.
 
-    Raises EngineError for a certificate that is not in order, for no answer, and for the answer
+    Raises ReanaError for a certificate that is not in order, for no answer, and for the answer
     of something else than REANA.
     """
     parts = urlsplit(address)
@@ -62,7 +62,7 @@ def check_server(address: str) -> None:
         try:
             context = ssl.create_default_context(cafile=os.environ.get(AUTHORITIES))
         except (OSError, ssl.SSLError) as error:
-            raise EngineError(
+            raise ReanaError(
                 f"{AUTHORITIES} names no readable certificates: {error}",
                 place=os.environ.get(AUTHORITIES),
             ) from error
@@ -74,13 +74,13 @@ def check_server(address: str) -> None:
         answer = connection.getresponse()
         said = answer.read(1 << 16)
     except ssl.SSLCertVerificationError as error:
-        raise EngineError(
+        raise ReanaError(
             f"the certificate of {host} cannot be verified ({error.verify_message}); "
             "no token was sent",
             hint=f"export {AUTHORITIES}=FILE   # if the server has an authority of its own",
         ) from error
     except (OSError, http.client.HTTPException) as error:
-        raise EngineError(
+        raise ReanaError(
             f"the REANA server {address} does not answer: {type(error).__name__} {error}; "
             "no token was sent",
             hint=f"curl {address}/api/ping",
@@ -90,7 +90,7 @@ def check_server(address: str) -> None:
     if answer.status != 200 or not _is_ping(said):
         where = answer.getheader("Location")
         moved = f", and points to {urlsplit(where).netloc}" if where else ""
-        raise EngineError(
+        raise ReanaError(
             f"{address} does not answer as a REANA server: {answer.status}{moved}; "
             "no token was sent",
             hint=f"curl {address}/api/ping",

@@ -19,10 +19,10 @@ from reprun.digests import short
 from reprun.documents.record import REPORT_HTML, REPORT_JSON, read_record, write_record
 from reprun.documents.selection import Selection
 from reprun.errors import (
-    EngineError,
     IntegrityError,
     InterruptedRunError,
     OutputMissingError,
+    ReanaError,
     SpecificationError,
     StepFailedError,
 )
@@ -179,7 +179,7 @@ def finish(request: RunRequest, remote: Remote, store: Store, progress: Progress
         keeper = _Keeper(submission, cell.run_directory)
         status = str(client.status(submission.remote)["status"])
         if status not in ENDED:
-            raise EngineError(
+            raise ReanaError(
                 f"{submission.label} is {status}; its outputs are fetched when it has ended",
                 hint=f"{_submit(cell)}   # waits for it",
             )
