@@ -15,6 +15,7 @@ import pytest
 
 from reprun.images.model import Image
 from reprun.store.store import Store
+from tests.images_support import tiny
 from tests.integration.shell import ROOT, Shell
 
 PATIENCE_SECONDS = 60
@@ -229,3 +230,28 @@ def test_an_interrupted_matrix_goes_on_where_it_was(project: Shell) -> None:
     (project.directory / "results/slow/columnar/workspace/out/now").touch()
     found = matrix(project)
     assert states(found) == {"good/columnar": "reproduced", "slow/columnar": "reproduced"}
+
+
+def test_a_host_without_apt_shows_every_cell_with_its_reason(tmp_path: Path) -> None:
+    """Images can neither be fetched nor locked again there: nobody's fault, and no end of all."""
+    tiny(tmp_path / "project").locked()
+    shell = Shell(
+        tmp_path,
+        Store(tmp_path / "empty"),
+        {
+            "REPRUN_PROJECT": str(tmp_path / "project"),
+            "REPRUN_MIRRORS": "",
+            "REPRUN_DEBIAN_MIRROR": "",
+            "PIP_NO_INDEX": "1",
+            "PATH": "/nowhere",
+        },
+    )
+    two = "{a: {image: tiny}, b: {image: tiny, parameters: {n: 4}}}"
+    for name in ("first", "second"):
+        add(shell, name, variants=two)
+    found = matrix(shell, "--relock-images", code=5)
+    assert states(found) == {f"{name}/{v}": "not run" for name in ("first", "second") for v in "ab"}
+    assert found["sentence"].startswith("no cell could run; 4 not run")
+    for cell in found["cells"]:
+        assert cell["sentence"].startswith("locking Debian packages needs apt")
+        assert cell["hint"].startswith("reprun images lock")

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from reprun.documents.analysis import tier_of
 from reprun.documents.record import Inputs
 from reprun.errors import SpecificationError
-from reprun.runs.plan import Again, Plan, make_plan, what_to_run
+from reprun.runs.plan import Plan, make_plan, what_to_run
+from reprun.workflow.rerun import Everything, Nothing, Rules
 from tests.unit import builders
 from tests.unit.builders import digest
 
@@ -103,13 +104,11 @@ def test_unknown_names_are_refused(wrong: dict[str, Any]) -> None:
 
 def test_never_run() -> None:
     again = what_to_run(plan(), None, {})
-    assert again == Again(False, True, (), "it has not run here yet")
+    assert again == Everything("it has not run here yet")
 
 
 def test_nothing_changed() -> None:
-    assert what_to_run(plan(), builders.record(), OUTPUTS) == Again(
-        True, False, (), "nothing changed"
-    )
+    assert what_to_run(plan(), builders.record(), OUTPUTS) == Nothing("nothing changed")
 
 
 CODE = dict(builders.lock().code)
@@ -136,7 +135,7 @@ CHANGED: dict[str, tuple[dict[str, Any], bool, str]] = {
 def test_a_changed_file(kind: str) -> None:
     changes, everything, reason = CHANGED[kind]
     again = what_to_run(plan(**changes), builders.record(), OUTPUTS)
-    assert again == Again(False, everything, (), reason)
+    assert again == (Everything(reason) if everything else Rules(reason))
 
 
 @pytest.mark.parametrize(
@@ -155,38 +154,38 @@ def test_a_changed_file(kind: str) -> None:
 )
 def test_what_snakemake_cannot_see_runs_everything(before: dict[str, Any], reason: str) -> None:
     last = builders.record(inputs=builders.inputs(**before))
-    assert what_to_run(plan(), last, OUTPUTS) == Again(False, True, (), reason)
+    assert what_to_run(plan(), last, OUTPUTS) == Everything(reason)
 
 
 @pytest.mark.parametrize("status", ["failed", "interrupted"])
 def test_an_unfinished_run_goes_on(status: str) -> None:
     last = builders.record(status=status)
     again = what_to_run(plan(), last, OUTPUTS)
-    assert again == Again(False, False, (), f"the last run was {status}")
+    assert again == Rules(f"the last run was {status}")
 
 
 @pytest.mark.parametrize("status", ["failed", "interrupted"])
 def test_an_unfinished_run_of_something_else_starts_again(status: str) -> None:
     last = builders.record(status=status, inputs=builders.inputs(parameters={}))
-    assert what_to_run(plan(), last, OUTPUTS).everything
+    assert isinstance(what_to_run(plan(), last, OUTPUTS), Everything)
 
 
 @pytest.mark.parametrize("now", [None, digest("0")])
 def test_an_output_gone_or_edited_runs_its_rule(now: str | None) -> None:
     again = what_to_run(plan(), builders.record(), OUTPUTS | {"results/t.csv": now})
-    assert again == Again(False, False, ("plot",), "the output results/t.csv is gone or was edited")
+    assert again == Rules("the output results/t.csv is gone or was edited", ("plot",))
 
 
 def test_outputs_of_several_rules() -> None:
     again = what_to_run(plan(), builders.record(), {})
-    assert again.rules == ("make", "plot")
-    assert again.reason == "the output results/h.json, results/t.csv is gone or was edited"
+    reason = "the output results/h.json, results/t.csv is gone or was edited"
+    assert again == Rules(reason, ("make", "plot"))
 
 
 def test_an_output_of_no_known_rule_runs_everything() -> None:
     last = builders.record(steps=(builders.step(),))
     for left in ({}, {"results/h.json": OUTPUTS["results/h.json"]}):
-        assert what_to_run(plan(), last, left).everything
+        assert isinstance(what_to_run(plan(), last, left), Everything)
 
 
 PARAMETERS = st.dictionaries(
@@ -206,7 +205,7 @@ def test_nothing_runs_if_and_only_if_all_inputs_are_equal(before: Inputs, now: I
     made = plan()
     made = Plan(**{name: getattr(made, name) for name in made.__slots__} | {"inputs": now})
     again = what_to_run(made, builders.record(inputs=before), OUTPUTS)
-    assert again.nothing == (before.digest == now.digest)
+    assert isinstance(again, Nothing) == (before.digest == now.digest)
     assert again.reason
 
 
@@ -224,4 +223,4 @@ def test_the_plan_names_the_conditions_of_its_variant() -> None:
     changed = locked | {"two": {"kind": "table", "files": {"a": digest("d")}}}
     again = make_plan(selection, builders.lock(conditions=changed), {"image": builders.image()})
     what = what_to_run(again, record, OUTPUTS)
-    assert (what.everything, what.reason) == (True, "the conditions two changed")
+    assert what == Everything("the conditions two changed")

@@ -34,6 +34,7 @@ from reprun.runs.blessing import bless_last_run
 from reprun.runs.request import RunRequest
 from reprun.runs.run import run
 from reprun.store.store import Store
+from reprun.workflow.rerun import Everything, Rules
 from reprun.workflow.snakemake import WorkflowOutcome, WorkflowRequest
 from tests.engines.fake import FakeEngine
 from tests.unit import builders
@@ -67,7 +68,8 @@ class Backend:
         steps: list[StepRecord] = []
         for number, rule in enumerate("ab"):
             output = request.workspace / f"{rule}.csv"
-            if output.exists() and not request.force_all and rule not in request.force_rules:
+            forced = request.rerun.names if isinstance(request.rerun, Rules) else "ab"
+            if output.exists() and rule not in forced:
                 continue
             log = request.run_directory / "logs" / rule
             fields: dict[str, Any] = {"rule": rule, "job": number, "log": str(log), "inputs": ()}
@@ -151,7 +153,7 @@ def test_a_changed_parameter_runs_everything_and_is_judged(start: Start, backend
     start()
     changed = start(parameters={"bins": 11})
     assert changed.reason == "a parameter changed"
-    assert backend.requests[-1].force_all
+    assert isinstance(backend.requests[-1].rerun, Everything)
     assert not changed.report.reproduced
 
 
@@ -184,7 +186,7 @@ def test_a_failed_run_keeps_what_it_finished(
     outcome = start()
     assert {step.rule: step.kept for step in outcome.record.steps} == {"a": True, "b": False}
     assert outcome.report.reproduced
-    assert not backend.requests[-1].force_all
+    assert isinstance(backend.requests[-1].rerun, Rules)
 
 
 def test_leftovers_of_an_unknown_run_are_not_taken_over(
@@ -202,7 +204,8 @@ def test_an_edited_output_runs_its_rule_alone(
     start()
     (workspace(tmp_path) / "b.csv").write_text("row,value\nx,99\n")
     outcome = start()
-    assert backend.requests[-1].force_rules == ("b",)
+    reason = "the output b.csv is gone or was edited"
+    assert backend.requests[-1].rerun == Rules(reason, ("b",))
     assert outcome.report.reproduced
 
 
@@ -219,7 +222,7 @@ def test_again_runs_everything(start: Start, backend: Backend) -> None:
     start()
     outcome = start(again=True)
     assert outcome.reason == "--again was given"
-    assert backend.requests[-1].force_all
+    assert isinstance(backend.requests[-1].rerun, Everything)
 
 
 def test_two_runs_at_once_are_refused(start: Start, backend: Backend, tmp_path: Path) -> None:

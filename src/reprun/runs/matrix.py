@@ -6,7 +6,7 @@ import datetime as dt
 import fnmatch
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -17,12 +17,12 @@ from reprun.documents.selection import select
 from reprun.engines.base import EngineStatus
 from reprun.engines.choose import EngineName
 from reprun.errors import (
-    EngineError,
     ImageNotHereError,
     InputsGoneError,
     InterruptedRunError,
     ReprunError,
     SpecificationError,
+    ToolError,
     did_you_mean,
 )
 from reprun.files import write_atomically
@@ -41,15 +41,18 @@ from reprun.runs.cell_images import with_images
 from reprun.runs.directory import alone
 from reprun.runs.request import RunRequest
 from reprun.runs.run import judge_cell, ready_engine, stored_report
+from reprun.runs.run import judge_cell, stored_report, swept_engine
 from reprun.runs.workspace import Prepared, decide, finish, prepare_workspace
 from reprun.store import collection as keeping
 from reprun.store.store import Store
+from reprun.workflow.rerun import Nothing, Rerun, Steps
 from reprun.workflow.snakemake import WorkflowOutcome, run_workflows
 
 HOME = "matrix"
 PAGE = "index.html"
 DOCUMENT = "matrix.json"
-CANNOT_RUN_HERE = (ImageNotHereError, InputsGoneError)
+CANNOT_RUN_HERE = (ImageNotHereError, InputsGoneError, ToolError)
+"""Errors that say nothing of an analysis, only of what this host has and can reach."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,9 @@ class _Slot:
     request: RunRequest | None = None
     """None where analysis.yaml cannot be read."""
     cell: Cell | None = None
+    last: RunRecord | None = None
+    rerun: Rerun | None = None
+    """What of it has to run, decided once it is loaded."""
     prepared: Prepared | None = None
     record: RunRecord | None = None
     report: Report | None = None
@@ -92,8 +98,8 @@ def run_matrix(
     """Run every cell as far as anything has changed, judge each, and write the page.
 
     One cell that fails, or cannot run here, hides no other: its error is in its place. Raises
-    EngineError when no engine works at all, SpecificationError when a glob matches no cell, and
-    InterruptedRunError when the user stops it; what has finished is kept.
+    EngineError when something has to run and no engine works at all, SpecificationError when a
+    glob matches no cell, and InterruptedRunError when the user stops it; what has finished is kept.
     """
     started = dt.datetime.now(dt.UTC)
     slots = list(_chosen(request, project))
@@ -103,7 +109,7 @@ def run_matrix(
                 continue
             with _errors_stay_in(slot):
                 _load(slot, request, held, store, progress)
-        waiting = [slot for slot in slots if slot.cell and not slot.record and not slot.error]
+        waiting = [slot for slot in slots if isinstance(slot.rerun, Steps) and not slot.error]
         if waiting:
             _run(waiting, request, held, store, progress)
         for slot in slots:
@@ -170,37 +176,30 @@ def _matches(slot: _Slot, glob: str) -> bool:
     return fnmatch.fnmatchcase(slot.name, glob) or fnmatch.fnmatchcase(slot.analysis, glob)
 
 
-class _errors_stay_in:  # noqa: N801 - reads as what it does
-    """A block whose error belongs to one cell and ends none of the others."""
-
-    def __init__(self, slot: _Slot) -> None:
-        self._slot = slot
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
-        if isinstance(error, ReprunError) and not isinstance(
-            error, InterruptedRunError | EngineError
-        ):
-            self._slot.error = error
-            return True
-        return False
+@contextmanager
+def _errors_stay_in(slot: _Slot) -> Iterator[None]:
+    """Let an error of this block belong to one cell, and end none of the others."""
+    try:
+        yield
+    except InterruptedRunError:
+        raise
+    except ReprunError as error:
+        slot.error = error
 
 
 def _load(
     slot: _Slot, request: MatrixRequest, held: ExitStack, store: Store, progress: Progress
 ) -> None:
-    """Load a cell, hold its run directory and take over a result that still stands."""
+    """Load a cell, hold its run directory, decide what runs, take over a result that stands."""
     assert slot.request is not None
     cell = load_cell(slot.request, store)
     held.enter_context(alone(cell.run_directory))
-    cell = with_images(cell, relock=request.relock_images, store=store, progress=progress)
-    last = read_record(cell.run_directory)
-    if decide(cell, last, again=request.again).nothing:
-        slot.record = last
-        slot.report = stored_report(cell)
-    slot.cell = cell
+    slot.cell = with_images(cell, relock=request.relock_images, store=store, progress=progress)
+    slot.last = read_record(cell.run_directory)
+    slot.rerun = decide(slot.cell, slot.last, again=request.again)
+    if isinstance(slot.rerun, Nothing):
+        slot.record = slot.last
+        slot.report = stored_report(slot.cell)
 
 
 def _run(
@@ -211,20 +210,23 @@ def _run(
     progress: Progress,
 ) -> None:
     """Prepare the cells, run them in one Snakemake and record what came of each."""
-    cells = [slot.cell for slot in waiting if slot.cell]
-    images = [image for cell in cells for image in cell.images.values()]
-    status = ready_engine(request.engine, images, store, progress)
+    images = [image for slot in waiting if slot.cell for image in slot.cell.images.values()]
+    engine, status = swept_engine(request.engine, images, store, progress)
     cores = request.cores or len(os.sched_getaffinity(0))
+    unpacked: set[str] = set()
     for slot in waiting:
         with _errors_stay_in(slot):
             assert slot.cell is not None
+            assert isinstance(slot.rerun, Steps)
+            for image in slot.cell.images.values():
+                if image.image_id not in unpacked:
+                    engine.prepare(image)
+                    unpacked.add(image.image_id)
             held.enter_context(keeping.hold(store, slot.cell.data_digests()))
-            last = read_record(slot.cell.run_directory)
-            again = decide(slot.cell, last, again=request.again)
             slot.prepared = prepare_workspace(
-                slot.cell, last, again, status, cores, store, progress
+                slot.cell, slot.last, slot.rerun, status, cores, store, progress
             )
-    ready = {slot.name: slot.prepared for slot in waiting if slot.prepared and not slot.error}
+    ready = {slot.name: slot.prepared for slot in waiting if slot.prepared}
     if not ready:
         return
     workflows = {name: prepared.workflow for name, prepared in ready.items()}

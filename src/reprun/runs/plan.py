@@ -12,6 +12,7 @@ from reprun.documents.selection import Selection
 from reprun.errors import SpecificationError, did_you_mean
 from reprun.images.model import Image
 from reprun.runs.lock import AnalysisLock
+from reprun.workflow.rerun import Everything, Nothing, Rerun, Rules, Steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,17 +86,7 @@ def make_plan(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Again:
-    """What of an earlier run must run again."""
-
-    nothing: bool
-    everything: bool
-    rules: tuple[str, ...]
-    reason: str
-
-
-def what_to_run(plan: Plan, last: RunRecord | None, outputs_now: Mapping[str, str | None]) -> Again:
+def what_to_run(plan: Plan, last: RunRecord | None, outputs_now: Mapping[str, str | None]) -> Rerun:
     """Decide by content alone what has to run again.
 
     `outputs_now` gives for each output of the last record its digest now, None if it is gone.
@@ -104,40 +95,26 @@ def what_to_run(plan: Plan, last: RunRecord | None, outputs_now: Mapping[str, st
     """
     if last is None:
         # Whatever lies in the workspace, nobody knows what it was made from.
-        return Again(nothing=False, everything=True, rules=(), reason="it has not run here yet")
-    if last.status != "finished":
-        changed = _changed(last.inputs, plan.inputs)
-        return Again(
-            nothing=False,
-            everything=not _declared(changed, last),
-            rules=(),
-            reason=f"the last run was {last.status}",
-        )
+        return Everything("it has not run here yet")
     changed = _changed(last.inputs, plan.inputs)
+    if last.status != "finished":
+        return _after(changed, last, f"the last run was {last.status}")
     if changed:
-        return Again(
-            nothing=False,
-            everything=not _declared(changed, last),
-            rules=(),
-            reason=f"{_listed(changed)} changed",
-        )
+        return _after(changed, last, f"{_listed(changed)} changed")
     touched = [path for path, digest in last.outputs.items() if outputs_now.get(path) != digest]
-    if touched:
-        rules = {step.rule for step in last.steps if set(step.outputs) & set(touched)}
-        made = {path for step in last.steps for path in step.outputs}
-        return Again(
-            nothing=False,
-            everything=not made.issuperset(touched),
-            rules=tuple(sorted(rules)),
-            reason=f"the output {_listed(sorted(touched))} is gone or was edited",
-        )
-    return Again(nothing=True, everything=False, rules=(), reason="nothing changed")
+    if not touched:
+        return Nothing("nothing changed")
+    reason = f"the output {_listed(sorted(touched))} is gone or was edited"
+    if not {path for step in last.steps for path in step.outputs}.issuperset(touched):
+        return Everything(reason)
+    rules = {step.rule for step in last.steps if set(step.outputs) & set(touched)}
+    return Rules(reason, tuple(sorted(rules)))
 
 
-def _declared(changed: Sequence[str], last: RunRecord) -> bool:
-    """Tell whether every changed thing is a file that a step of the last run declared."""
+def _after(changed: Sequence[str], last: RunRecord, reason: str) -> Steps:
+    """Return what a change runs again: Snakemake sees it only in files that steps declared."""
     declared = {path for step in last.steps for path in step.inputs}
-    return set(changed) <= declared
+    return Rules(reason) if declared.issuperset(changed) else Everything(reason)
 
 
 def _changed(before: Inputs, now: Inputs) -> list[str]:

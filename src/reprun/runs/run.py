@@ -6,10 +6,10 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, assert_never
 
 from reprun.documents.record import JUDGED_BY, REPORT_JSON, RunRecord, read_record
-from reprun.engines.base import EngineStatus
+from reprun.engines.base import ContainerEngine, EngineStatus
 from reprun.engines.choose import EngineName, choose_engine
 from reprun.errors import OutputMissingError, ReprunError
 from reprun.images.model import Image
@@ -22,6 +22,7 @@ from reprun.runs.request import RunRequest
 from reprun.runs.workspace import decide, finish, prepare_workspace
 from reprun.store import collection as keeping
 from reprun.store.store import Store
+from reprun.workflow.rerun import Everything, Nothing, Rules, Steps
 from reprun.workflow.snakemake import run_workflow
 
 if TYPE_CHECKING:
@@ -52,23 +53,37 @@ def run(request: RunRequest, store: Store, progress: Progress) -> RunOutcome:
     with alone(cell.run_directory):
         cell = with_images(cell, relock=request.relock_images, store=store, progress=progress)
         last = read_record(cell.run_directory)
-        again = decide(cell, last, again=request.again)
-        stored = stored_report(cell) if again.nothing else None
-        if last is not None and again.nothing:
-            record = last
-        else:
-            with keeping.hold(store, cell.data_digests()):
-                status = ready_engine(request.engine, cell.images.values(), store, progress)
-                cores = request.cores or len(os.sched_getaffinity(0))
-                prepared = prepare_workspace(cell, last, again, status, cores, store, progress)
-                outcome = run_workflow(prepared.workflow, progress)
-                record = finish(prepared, status, outcome)
+        rerun = decide(cell, last, again=request.again)
+        stored: Report | None = None
+        match rerun:
+            case Nothing():
+                assert last is not None
+                record, stored = last, stored_report(cell)
+            case Rules() | Everything():
+                record = _run_steps(cell, last, rerun, request, store, progress)
+            case _:
+                assert_never(rerun)
         report = stored or judge_cell(cell, record)
         if request.update_lock:
             write_lock(cell.lock, cell.selection.directory)
-    return RunOutcome(
-        report, record, cell.run_directory, not again.nothing, again.reason, cell.lock_changes
-    )
+    ran = not isinstance(rerun, Nothing)
+    return RunOutcome(report, record, cell.run_directory, ran, rerun.reason, cell.lock_changes)
+
+
+def _run_steps(
+    cell: Cell,
+    last: RunRecord | None,
+    rerun: Steps,
+    request: RunRequest,
+    store: Store,
+    progress: Progress,
+) -> RunRecord:
+    with keeping.hold(store, cell.data_digests()):
+        _, status = ready_engine(request.engine, cell.images.values(), store, progress)
+        cores = request.cores or len(os.sched_getaffinity(0))
+        prepared = prepare_workspace(cell, last, rerun, status, cores, store, progress)
+        outcome = run_workflow(prepared.workflow, progress)
+        return finish(prepared, status, outcome)
 
 
 def ready_engine(
@@ -76,19 +91,36 @@ def ready_engine(
     images: Iterable[Image],
     store: Store,
     progress: Progress,
-) -> EngineStatus:
-    """Return the engine that will run the steps, swept of what a kill left, images unpacked."""
+) -> tuple[ContainerEngine, EngineStatus]:
+    """Return the engine that will run the steps, with the images unpacked.
+
+    Raises EngineError where none works, and IntegrityError for an image whose bytes changed.
+    """
+    unique = {image.image_id: image for image in images}.values()
+    engine, status = swept_engine(name, unique, store, progress)
+    for image in unique:
+        engine.prepare(image)
+    return engine, status
+
+
+def swept_engine(
+    name: EngineName | Literal["auto"],
+    images: Iterable[Image],
+    store: Store,
+    progress: Progress,
+) -> tuple[ContainerEngine, EngineStatus]:
+    """Return the engine that will run the steps, swept of what a kill left.
+
+    Raises EngineError where none works.
+    """
     engine, status = choose_engine(name, store)
     for container in engine.sweep():
         progress.say(f"removed container {container}, left by a run that was killed")
-    unique = {image.image_id: image for image in images}.values()
-    names = ", ".join(image.name for image in unique)
+    names = ", ".join(dict.fromkeys(image.name for image in images))
     progress.say(f"engine: {status.name} {status.version}, image: {names}")
     for what in status.unenforced:
         progress.say(f"note: {status.name} cannot set a {what} on this host")
-    for image in unique:
-        engine.prepare(image)
-    return status
+    return engine, status
 
 
 def stored_report(cell: Cell) -> Report | None:

@@ -30,9 +30,10 @@ from reprun.images.ensure import ensure
 from reprun.progress import Progress
 from reprun.runs.cell import Cell
 from reprun.runs.lock import LOCK
-from reprun.runs.plan import Again, Plan, what_to_run
+from reprun.runs.plan import Plan, what_to_run
 from reprun.store import collection as keeping
 from reprun.store.store import Store
+from reprun.workflow.rerun import Everything, Rerun, Steps
 from reprun.workflow.snakemake import WorkflowOutcome, WorkflowRequest, snakemake_version
 
 
@@ -47,10 +48,10 @@ class Prepared:
     workflow: WorkflowRequest
 
 
-def decide(cell: Cell, last: RunRecord | None, *, again: bool) -> Again:
+def decide(cell: Cell, last: RunRecord | None, *, again: bool) -> Rerun:
     """Tell what has to run, by the content of inputs and outputs as they are now."""
     if again:
-        return Again(nothing=False, everything=True, rules=(), reason="--again was given")
+        return Everything("--again was given")
     now: dict[str, str | None] = {}
     for path in last.outputs if last else ():
         output = cell.workspace / path
@@ -63,7 +64,7 @@ def decide(cell: Cell, last: RunRecord | None, *, again: bool) -> Again:
 def prepare_workspace(
     cell: Cell,
     last: RunRecord | None,
-    again: Again,
+    rerun: Steps,
     status: EngineStatus,
     cores: int,
     store: Store,
@@ -83,7 +84,7 @@ def prepare_workspace(
     for name in (REPORT_JSON, REPORT_HTML):
         # Until this run is judged there is no verdict: an old one would pass for its own.
         (cell.run_directory / name).unlink(missing_ok=True)
-    if again.everything:
+    if isinstance(rerun, Everything):
         # What an earlier run left could be taken for this one's, if this one stops half-way.
         last = None
         if cell.workspace.exists():
@@ -102,8 +103,7 @@ def prepare_workspace(
             targets=cell.plan.targets,
             engine=status.name,
             cores=cores,
-            force_all=again.everything,
-            force_rules=again.rules,
+            rerun=rerun,
             mounts=[(mount.source, mount.target) for mount in mounts],
             network=cell.network,
         ),

@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, assert_never
 
 import yaml
 
@@ -25,6 +25,7 @@ from reprun.errors import BackendError, InterruptedRunError, ReprunError, Specif
 from reprun.progress import Progress
 from reprun.workflow.cells import CellWorkflow, write_cells
 from reprun.workflow.events import EventReader, error_of
+from reprun.workflow.rerun import OUT_OF_DATE, Everything, Rules, Steps
 
 POLL_SECONDS = 0.05
 GRACE_SECONDS = 20
@@ -47,8 +48,7 @@ class WorkflowRequest:
     targets: Sequence[str]
     engine: str
     cores: int
-    force_all: bool = False
-    force_rules: Sequence[str] = ()
+    rerun: Steps = OUT_OF_DATE
     mounts: Sequence[tuple[Path, str]] = ()
     """Directories of this machine and where every step sees them, read-only."""
     network: bool = False
@@ -91,10 +91,13 @@ def run_workflow(request: WorkflowRequest, progress: Progress) -> WorkflowOutcom
         own.append("--reprun-network")
     if request.image_map:
         own += ["--reprun-image-map", json.dumps(dict(request.image_map))]
-    if request.force_all:
-        own.append("--forceall")
-    elif request.force_rules:
-        own += ["--forcerun", *request.force_rules]
+    match request.rerun:
+        case Everything():
+            own.append("--forceall")
+        case Rules(names=names):
+            own += ["--forcerun", *names] if names else []
+        case _:
+            assert_never(request.rerun)
     # As a file: `--config` refuses names of one letter. It takes all that follows up to the next
     # option, so targets stand behind `--`.
     config = request.run_directory / "config.json"
@@ -135,7 +138,10 @@ def run_workflows(
         "--keep-going",
     ]
     forced = [
-        f"{cells[label].name}_{rule}" for label, one in requests.items() for rule in one.force_rules
+        f"{cells[label].name}_{rule}"
+        for label, one in requests.items()
+        if isinstance(one.rerun, Rules)  # of Everything the workspace is empty
+        for rule in one.rerun.names
     ]
     own += ["--forcerun", *forced] if forced else []
     own += ["--config", f"cells={json.dumps(str(listing))}"]

@@ -25,7 +25,7 @@ from reprun.documents.record import (
     write_record,
 )
 from reprun.engines.base import EngineStatus
-from reprun.engines.choose import EngineName, make_engine
+from reprun.engines.choose import EngineName
 from reprun.errors import NothingToCompareError, OutputMissingError, SpecificationError
 from reprun.files import write_atomically
 from reprun.images.catalogue.catalogue import Catalogue
@@ -113,8 +113,7 @@ def run_project(request: ProjectRequest, store: Store, progress: Progress) -> Pr
             if chosen.deviation:
                 progress.say(f"deviation: {chosen.deviation}")
         used = [chosen.image for chosen in prepared.images]
-        status = ready_engine(request.engine, used, store, progress)
-        engine = make_engine(_engine_name(status), store)
+        engine, status = ready_engine(request.engine, used, store, progress)
         cores = request.cores or len(os.sched_getaffinity(0))
         where = Place(run_directory, engine, cores, parameters)
         started = dt.datetime.now(dt.UTC)
@@ -164,10 +163,6 @@ def _features(project: ReanaProject) -> list[Feature]:
             )
         features.append(read_feature(path))
     return features
-
-
-def _engine_name(status: EngineStatus) -> EngineName:
-    return "docker" if status.name == "docker" else "runc"
 
 
 def _evidence(

@@ -1,0 +1,215 @@
+"""The matrix around the backend: whose error is whose, and what is decided once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reprun.engines.base import EngineStatus
+from reprun.errors import (
+    BackendError,
+    EngineError,
+    InterruptedRunError,
+    RegistryError,
+    ReprunError,
+    ToolError,
+)
+from reprun.images.model import Image
+from reprun.progress import Silent
+from reprun.report.matrix import MatrixReport
+from reprun.runs import cell as cell_module
+from reprun.runs import matrix as matrix_module
+from reprun.runs import run as run_module
+from reprun.runs import workspace as workspace_module
+from reprun.runs.cell import RunRequest, load_cell
+from reprun.runs.lock import write_lock
+from reprun.runs.matrix import MatrixRequest, exit_code, run_matrix
+from reprun.store.store import Store
+from reprun.workflow.snakemake import WorkflowOutcome, WorkflowRequest
+from tests.engines.fake import FakeEngine
+from tests.unit import builders
+
+ANALYSIS = """\
+schema_version: 1
+name: {name}
+title: A demonstration
+experiment: none
+code: []
+dphep_level: "1"
+variants:
+  old: {{image: old}}
+  new: {{image: new}}
+outputs:
+  tables: [a.csv]
+compare:
+  - {{match: "*", kind: count}}
+"""
+TABLE = "row,value\nx,1\n"
+ALL = {"one/old", "one/new", "two/old", "two/new"}
+
+
+@dataclass
+class Engine(FakeEngine):
+    """An engine that may be absent, or refuse some images."""
+
+    absent: bool = False
+    refused: dict[str, ReprunError] = field(default_factory=dict)
+
+    def self_check(self) -> EngineStatus:
+        if self.absent:
+            raise EngineError("fake is not installed")
+        return super().self_check()
+
+    def prepare(self, image: Image) -> None:
+        super().prepare(image)
+        if image.name in self.refused:
+            raise self.refused[image.name]
+
+
+@dataclass
+class Host:
+    """What the matrix meets on this machine; what is set here goes wrong."""
+
+    home: Path
+    engine: Engine = field(default_factory=Engine)
+    absent: dict[str, ReprunError] = field(default_factory=dict)
+    """What bringing an image ends with, by its name."""
+    ended: dict[str, ReprunError] = field(default_factory=dict)
+    """What the backend gives back for a cell."""
+    ran: list[set[str]] = field(default_factory=list)
+    decided: list[str] = field(default_factory=list)
+
+    def ensure(self, image: Image, *_: object) -> Image:
+        if image.name in self.absent:
+            raise self.absent[image.name]
+        return image
+
+    def run_workflows(
+        self, requests: Mapping[str, WorkflowRequest], *_: object
+    ) -> Mapping[str, WorkflowOutcome]:
+        self.ran.append(set(requests))
+        for label, request in requests.items():
+            if label not in self.ended:
+                (request.workspace / "a.csv").write_text(TABLE)
+        return {label: WorkflowOutcome((), (), self.ended.get(label)) for label in requests}
+
+    def matrix(self, **asked: Any) -> MatrixReport:
+        request = MatrixRequest(results=self.home / "results", **asked)
+        return run_matrix(request, Store(self.home / "store"), Silent())
+
+
+@pytest.fixture
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
+    """Two analyses in two images each, on a fake engine."""
+    monkeypatch.setenv("REPRUN_PROJECT", str(tmp_path / "project"))
+    monkeypatch.setattr(
+        "reprun.images.catalogue.catalogue.Catalogue.locked",
+        lambda _, name: builders.image(name, "1" if name == "old" else "2"),
+    )
+    host = Host(tmp_path)
+
+    def counted(*arguments: Any, **options: Any) -> object:
+        host.decided.append(arguments[0].run_directory.name)
+        return workspace_module.decide(*arguments, **options)
+
+    for module in (cell_module, workspace_module):
+        monkeypatch.setattr(module, "ensure", host.ensure)
+    monkeypatch.setattr(cell_module, "is_stored", lambda *_: False)
+    monkeypatch.setattr(matrix_module, "decide", counted)
+    monkeypatch.setattr(matrix_module, "run_workflows", host.run_workflows)
+    monkeypatch.setattr(
+        run_module, "choose_engine", lambda *_: (host.engine, host.engine.self_check())
+    )
+    (tmp_path / "project" / "images").mkdir(parents=True)
+    for name in ("one", "two"):
+        directory = tmp_path / "project" / "examples" / name
+        (directory / "reference").mkdir(parents=True)
+        (directory / "analysis.yaml").write_text(ANALYSIS.format(name=name))
+        (directory / "Snakefile").write_text("")
+        (directory / "reference" / "a.csv").write_text(TABLE)
+        write_lock(load_cell(RunRequest(name, update_lock=True)).lock, directory)
+    return host
+
+
+def states(matrix: MatrixReport) -> dict[str, str]:
+    return {cell.name: cell.state for cell in matrix.cells}
+
+
+def all_but(good: str = "reproduced", **others: str) -> dict[str, str]:
+    """Return the state of every cell, by variant."""
+    return {cell: others.get(cell.partition("/")[2], good) for cell in ALL}
+
+
+def test_each_cell_is_decided_once_and_each_image_prepared_once(host: Host) -> None:
+    assert states(host.matrix()) == all_but()
+    assert sorted(host.decided) == ["new", "new", "old", "old"]
+    assert sorted(image.name for image in host.engine.prepared) == ["new", "old"]
+    assert host.ran == [ALL]
+    again = host.matrix()
+    assert states(again) == all_but()
+    assert not any(cell.ran for cell in again.cells)
+    assert len(host.decided) == 8
+    assert host.ran == [ALL]
+    assert {cell.ran for cell in host.matrix(again=True).cells} == {True}
+
+
+@pytest.mark.parametrize(
+    ("error", "state"),
+    [
+        (ToolError("locking Debian packages needs apt"), "not run"),
+        (RegistryError("registry r answered HTTP 500"), "failed"),
+        (EngineError("the engine says no"), "failed"),
+    ],
+)
+def test_an_image_that_is_not_available_spoils_its_own_cells_alone(
+    host: Host, error: ReprunError, state: str
+) -> None:
+    host.absent["old"] = error
+    found = host.matrix()
+    assert states(found) == all_but(old=state)
+    assert host.ran == [{"one/new", "two/new"}]
+    assert {cell.sentence for cell in found.cells if cell.variant == "old"} == {error.message}
+    assert exit_code(found) == (0 if state == "not run" else error.exit_code)
+
+
+def test_an_image_that_the_engine_refuses_spoils_its_own_cells_alone(host: Host) -> None:
+    host.engine.refused["old"] = EngineError("the daemon refuses image old")
+    assert states(host.matrix()) == all_but(old="failed")
+    assert host.ran == [{"one/new", "two/new"}]
+
+
+def test_what_ends_one_cell_in_the_backend_ends_no_other(host: Host) -> None:
+    host.ended["one/old"] = EngineError("could not start the container")
+    host.ended["two/new"] = BackendError("Snakemake was killed")
+    found = host.matrix()
+    assert states(found) == all_but() | {"one/old": "failed", "two/new": "failed"}
+    assert exit_code(found) == 3
+
+
+def test_no_engine_at_all_ends_it_where_something_has_to_run(host: Host) -> None:
+    host.matrix()
+    host.engine.absent = True
+    assert states(host.matrix()) == all_but()  # nothing has to
+    with pytest.raises(EngineError, match="fake is not installed"):
+        host.matrix(again=True)
+
+
+def test_nothing_that_could_run_needs_no_engine(host: Host) -> None:
+    host.engine.absent = True
+    host.absent = dict.fromkeys(("old", "new"), ToolError("locking needs apt"))
+    found = host.matrix()
+    assert states(found) == all_but("not run")
+    assert exit_code(found) == 5
+
+
+@pytest.mark.parametrize("where", ["absent", "ended"])
+def test_an_interruption_ends_it(host: Host, where: str) -> None:
+    stopped = InterruptedRunError("interrupted")
+    key: Callable[[str], str] = str if where == "ended" else (lambda cell: cell.partition("/")[2])
+    getattr(host, where)[key("one/old")] = stopped
+    with pytest.raises(InterruptedRunError):
+        host.matrix()
