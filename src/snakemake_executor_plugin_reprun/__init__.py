@@ -38,6 +38,7 @@ from reprun.images.model import Image
 from reprun.progress import Silent
 from reprun.project import Project
 from reprun.store.store import Store
+from reprun.wording import listed
 from reprun.workflow.cells import CellWorkflow, read_cells
 from reprun.workflow.events import EventWriter
 from reprun.workflow.planned import PlannedStep, write_plan
@@ -266,7 +267,7 @@ class Executor(RealExecutor):  # type: ignore[misc]
             raise WorkflowError(failure_of(record).message)
         if missing := runner.missing_outputs(step):
             raise OutputMissingError(
-                f"step {step.rule} ended well but left no {', '.join(missing)}",
+                f"step {step.rule} ended well but left no {listed(missing)}",
                 place=record.log,
                 hint=f"less {record.log}",
             )

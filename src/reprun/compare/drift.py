@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from reprun.documents.record import StepRecord
+from reprun.wording import listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +76,13 @@ def _before(rules: Sequence[str], steps: Sequence[StepRecord], passes: Mapping[s
     compared = {step.rule for step in steps if passes.keys() & set(step.outputs)}
     agreeing = [rule for rule in rules if rule in compared]
     unknown = [rule for rule in rules if rule not in compared]
-    parts = [f"before it {_listed(agreeing)} {_verb(agreeing, 'agree')}"] if agreeing else []
-    parts += [f"nothing that {_listed(unknown)} made before it is compared"] if unknown else []
+    parts = [f"before it {_all(agreeing)} {_verb(agreeing, 'agree')}"] if agreeing else []
+    parts += [f"nothing that {_all(unknown)} made before it is compared"] if unknown else []
     return ", ".join(parts)
 
 
-def _listed(names: Sequence[str]) -> str:
-    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+def _all(names: Sequence[str]) -> str:
+    return listed(names, last=" and ")
 
 
 def _verb(subjects: Sequence[str], verb: str) -> str:
@@ -89,7 +90,7 @@ def _verb(subjects: Sequence[str], verb: str) -> str:
 
 
 def _named(step: StepRecord, outputs: Sequence[str]) -> str:
-    return f"{_label(step)} ({', '.join(outputs)})"
+    return f"{_label(step)} ({listed(outputs)})"
 
 
 def _label(step: StepRecord) -> str:

@@ -14,7 +14,7 @@ from reprun.compare.verdict import Comparison, Ignored, Item, Words, rank
 from reprun.documents.analysis import ComparisonRule
 from reprun.errors import NothingToCompareError
 from reprun.histograms import Source
-from reprun.wording import count_of
+from reprun.wording import count_of, listed
 
 MOST_DETAILED = 2000
 """Objects whose checks and differing bins are kept. Of more objects the worst are looked at
@@ -113,7 +113,7 @@ def _overall_notes(
         f"the rule '{rule.match}' ({rule.kind}) matches no object" for rule in policy.idle(names)
     ]
     if monitored.skipped:
-        classes = ", ".join(sorted(set(monitored.skipped.values())))
+        classes = listed(sorted(set(monitored.skipped.values())))
         verb = "is no result" if len(monitored.skipped) == 1 else "are no results"
         notes.append(
             f"{count_of(len(monitored.skipped), 'object')} of {words.monitored} {verb} "

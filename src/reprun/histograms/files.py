@@ -15,6 +15,7 @@ from reprun.histograms.root.writer import write_root
 from reprun.histograms.tables import read_table, table_text
 from reprun.histograms.uhi import read_uhi, uhi_text
 from reprun.histograms.yoda import read_yoda, yoda_text
+from reprun.wording import listed
 
 TABLE_SUFFIXES = frozenset({".csv"})
 
@@ -208,9 +209,9 @@ def _below(path: Path, root: Path) -> Path:
 def _nothing(
     files: Sequence[Path], unsupported: Mapping[str, str], skipped: Mapping[str, str]
 ) -> str:
-    names = ", ".join(path.name for path in files) or "no file"
+    names = listed(path.name for path in files) or "no file"
     seen = sorted(set(unsupported.values()) | set(skipped.values()))
-    other = f" (found only {', '.join(seen)})" if seen else ""
+    other = f" (found only {listed(seen)})" if seen else ""
     return f"no histogram and no table in {names}{other}"
 
 

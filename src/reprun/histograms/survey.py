@@ -15,6 +15,7 @@ import numpy as np
 
 from reprun.errors import SpecificationError, did_you_mean
 from reprun.histograms.model import Floats
+from reprun.wording import listed
 
 SAMPLE = 100_000
 """Events that are read to find the ranges of columns."""
@@ -176,14 +177,11 @@ def _first(names: Sequence[str]) -> str:
 
 
 def _some(names: Sequence[str], most: int = 8) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more if names else "nothing"
+    return listed(names, most) or "nothing"
 
 
 def _reasons(left_out: Mapping[str, str], most: int = 6) -> str:
-    told = [f"{name} ({why})" for name, why in islice(left_out.items(), most)]
-    more = f" and {len(left_out) - most} more" if len(left_out) > most else ""
-    return "; ".join(told) + more
+    return listed((f"{name} ({why})" for name, why in left_out.items()), most, separator="; ")
 
 
 def _why_not(name: str, values: Floats) -> str | None:

@@ -23,6 +23,7 @@ from reprun.images.lock import write_inputs
 from reprun.images.model import Image
 from reprun.progress import Progress
 from reprun.store.store import Store
+from reprun.wording import listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class Relocked:
 
     def sentence(self) -> str:
         """Return what a verdict has to say about it."""
-        names = ", ".join(f"{change.name} {change.after or 'gone'}" for change in self.changes)
+        names = listed(f"{change.name} {change.after or 'gone'}" for change in self.changes)
         return (
             f"image {self.image.name} is a re-lock ({self.image.reference}): locked inputs are "
             f"gone; {len(self.changes)} packages differ: {names or 'none'}"

@@ -20,7 +20,7 @@ from rich.text import Text
 from reprun.report.junit import clean
 from reprun.report.markdown import plain
 from reprun.report.page import own, template
-from reprun.wording import count_of
+from reprun.wording import count_of, listed
 
 State = Literal["reproduced", "not reproduced", "failed", "not run"]
 MARKS: Mapping[State, str] = {
@@ -107,10 +107,10 @@ def matrix_sentence(cells: tuple[CellReport, ...]) -> str:
     elif good == len(ran):
         sentence = f"reproduced: {count_of(good, 'cell')}"
     else:
-        bad = ", ".join(cell.name for cell in ran if cell.state != "reproduced")
+        bad = listed(cell.name for cell in ran if cell.state != "reproduced")
         sentence = f"not reproduced: {len(ran) - good} of {count_of(len(ran), 'cell')} ({bad})"
     absent = [cell.name for cell in cells if cell.state == "not run"]
-    return sentence + (f"; {len(absent)} not run ({', '.join(absent)})" if absent else "")
+    return sentence + (f"; {len(absent)} not run ({listed(absent)})" if absent else "")
 
 
 def matrix_json(matrix: MatrixReport) -> str:

@@ -29,6 +29,7 @@ from reprun.errors import IntegrityError, OutputMissingError, SpecificationError
 from reprun.files import write_atomically
 from reprun.images.catalogue.catalogue import Catalogue
 from reprun.store.store import Store
+from reprun.wording import lines_of
 
 LOCK = "analysis.lock"
 NOT_CODE = ("__pycache__", ".snakemake")
@@ -237,7 +238,7 @@ def enforce_lock(selection: Selection, store: Store | None = None) -> AnalysisLo
     """Return the lock, once everything has proved to be as it says.
 
     With a store, where tables are kept as they were locked, the rows that changed are named.
-    Raises IntegrityError naming every difference, SpecificationError when there is no lock yet,
+    Raises IntegrityError naming the differences, SpecificationError when there is no lock yet,
     and OutputMissingError for a reference that was locked and is gone.
     """
     if read_lock(selection.directory) is None:
@@ -248,9 +249,8 @@ def enforce_lock(selection: Selection, store: Store | None = None) -> AnalysisLo
         )
     now, changed = renew_lock(selection, store)
     if changed:
-        listed = "".join(f"\n    {difference}" for difference in changed)
         raise IntegrityError(
-            f"{selection.analysis.name} differs from its lock:{listed}",
+            f"{selection.analysis.name} differs from its lock:{lines_of(changed)}",
             place=str(selection.directory / LOCK),
             hint=f"{selection.command('run', '--update-lock')}   # if the change is meant",
         )

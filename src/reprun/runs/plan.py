@@ -12,6 +12,7 @@ from reprun.documents.selection import Selection
 from reprun.errors import SpecificationError, did_you_mean
 from reprun.images.model import Image
 from reprun.runs.lock import AnalysisLock
+from reprun.wording import listed
 from reprun.workflow.rerun import Everything, Nothing, Rerun, Rules, Steps
 
 
@@ -100,11 +101,11 @@ def what_to_run(plan: Plan, last: RunRecord | None, outputs_now: Mapping[str, st
     if last.status != "finished":
         return _after(changed, last, f"the last run was {last.status}")
     if changed:
-        return _after(changed, last, f"{_listed(changed)} changed")
+        return _after(changed, last, f"{listed(changed)} changed")
     touched = [path for path, digest in last.outputs.items() if outputs_now.get(path) != digest]
     if not touched:
         return Nothing("nothing changed")
-    reason = f"the output {_listed(sorted(touched))} is gone or was edited"
+    reason = f"the output {listed(sorted(touched))} is gone or was edited"
     if not {path for step in last.steps for path in step.outputs}.issuperset(touched):
         return Everything(reason)
     rules = {step.rule for step in last.steps if set(step.outputs) & set(touched)}
@@ -144,8 +145,3 @@ def _paired(
     return [
         (before.get(name, {}), now.get(name, {})) for name in sorted(before.keys() | now.keys())
     ]
-
-
-def _listed(names: Sequence[str], most: int = 3) -> str:
-    shown = ", ".join(names[:most])
-    return f"{shown} and {len(names) - most} more" if len(names) > most else shown

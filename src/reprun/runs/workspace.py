@@ -33,6 +33,7 @@ from reprun.runs.lock import LOCK
 from reprun.runs.plan import Plan, what_to_run
 from reprun.store import collection as keeping
 from reprun.store.store import Store
+from reprun.wording import listed
 from reprun.workflow.rerun import Everything, Rerun, Steps
 from reprun.workflow.snakemake import WorkflowOutcome, WorkflowRequest, snakemake_version
 
@@ -135,7 +136,7 @@ def _raise_what_failed(cell: Cell, outcome: WorkflowOutcome, missing: list[str])
             raise failure_of(step)
     if missing:
         raise OutputMissingError(
-            f"the run left no {', '.join(missing)}, which analysis.yaml declares as output",
+            f"the run left no {listed(missing)}, which analysis.yaml declares as output",
             place=str(cell.workspace),
             hint=f"less {cell.run_directory / 'snakemake.log'}",
         )

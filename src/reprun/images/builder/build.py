@@ -21,6 +21,7 @@ from reprun.images.model import Image, Layer
 from reprun.images.oci import layout
 from reprun.progress import Progress
 from reprun.store.store import Store
+from reprun.wording import listed
 
 BASE_COMMENT = "Debian base"
 DEBS_COMMENT = "Debian packages"
@@ -57,8 +58,7 @@ def build(definition: Definition, store: Store, progress: Progress) -> Built:
     if missing:
         raise InputsGoneError(
             f"{len(missing)} locked files of image '{definition.name}' are not in the store: "
-            + ", ".join(missing[:5])
-            + (" …" if len(missing) > 5 else ""),
+            + listed(missing),
             hint=f"reprun images fetch {definition.name}",
         )
     total = sum(entry.size for entry in inputs)

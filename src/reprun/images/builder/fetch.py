@@ -30,7 +30,7 @@ from reprun.images.catalogue.definition import Definition
 from reprun.images.catalogue.lockfiles import DebEntry, WheelEntry
 from reprun.progress import Progress, Task
 from reprun.store.store import Store
-from reprun.wording import count_of
+from reprun.wording import count_of, listed
 
 CONNECTIONS = 8
 PIPS = 3
@@ -261,12 +261,12 @@ def _os_id() -> str:
 def _gone(
     definition: Definition, gone: Sequence[Locked], sources: Sources, wrong: Sequence[str]
 ) -> InputsGoneError | IntegrityError:
-    names = ", ".join(entry.filename for entry in gone)
+    names = listed(entry.filename for entry in gone)
     others = [each for each in wrong if any(each.startswith(e.filename) for e in gone)]
     if others and len(others) >= len(gone):
         return IntegrityError(
             f"image '{definition.name}': other bytes than the locked ones at every source: "
-            + "; ".join(others),
+            + listed(others, separator="; "),
             place=str(definition.directory),
             hint="export REPRUN_MIRRORS=DIRECTORY   # one that holds the locked files",
         )

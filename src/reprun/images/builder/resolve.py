@@ -27,6 +27,7 @@ from reprun.images.catalogue.definition import Definition
 from reprun.images.catalogue.lockfiles import BASE, DebEntry, WheelEntry
 from reprun.progress import Progress
 from reprun.store.store import Store
+from reprun.wording import listed
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
@@ -66,7 +67,7 @@ def resolve_debs(
         entries = apt.resolve((*definition.base, *definition.packages))
     if beyond := [entry.name for entry in base if entry not in entries]:
         raise SpecificationError(
-            "debian.packages changes what debian.base comes to: " + ", ".join(beyond),
+            "debian.packages changes what debian.base comes to: " + listed(beyond),
             place=str(definition.place),
             hint="name the package that decides it in debian.base",
         )
@@ -200,7 +201,7 @@ def _listed_pins(definition: Definition) -> str:
     if loose:
         raise SpecificationError(
             f"python.requirements: Python {definition.python.version} needs every package pinned "
-            f"as name==version, its dependencies too: {', '.join(loose)}",
+            f"as name==version, its dependencies too: {listed(loose)}",
             place=str(definition.place),
         )
     return "\n".join(definition.requirements) + "\n"

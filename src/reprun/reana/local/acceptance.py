@@ -26,6 +26,7 @@ from reprun.reana.local.sentences import (
     WrongError,
     check_of,
 )
+from reprun.wording import listed
 
 VARIABLE = "REPRUN_REANA_PYTHON"
 """Names the Python interpreter in which reana-commons 0.95 or newer is installed."""
@@ -72,8 +73,9 @@ def refuse_unknown(left_out: Sequence[str], names: Sequence[str]) -> None:
     """Raise SpecificationError for a glob that matches no scenario."""
     for glob in left_out:
         if not fnmatch.filter(names, glob):
+            known = listed(names, most=8, separator="; ")
             raise SpecificationError(
-                f"--skip-scenario {glob} matches no scenario; there are: {'; '.join(names)}"
+                f"--skip-scenario {glob} matches no scenario; there are: {known}"
             )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from reprun.documents.reading import Scalar, read_document
 from reprun.errors import SpecificationError, did_you_mean
 from reprun.reana.local.specification import ReanaProject
+from reprun.wording import listed
 
 INPUT = "input"
 """The parameter of Snakemake workflows that names the file with all others."""
@@ -38,7 +39,7 @@ def parameters_for(project: ReanaProject, given: Mapping[str, Scalar]) -> dict[s
             raise SpecificationError(
                 f"the project has no parameter '{name}'.{did_you_mean(name, declared)}",
                 place=project.place("inputs", "parameters"),
-                hint=f"it has: {', '.join(declared) or 'none'}",
+                hint=f"it has: {listed(declared, most=8) or 'none'}",
             )
     return {**declared, **typed}
 

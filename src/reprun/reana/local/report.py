@@ -12,7 +12,7 @@ from reprun.documents.record import RunRecord
 from reprun.reana.local.acceptance import Judged
 from reprun.reana.local.evidence import Evidence
 from reprun.reana.local.specification import ReanaProject
-from reprun.wording import count_of
+from reprun.wording import count_of, listed
 
 MARKS = {"passed": "✓", "failed": "✗", "skipped": "-", "not understood": "?", "left out": "-"}
 
@@ -164,13 +164,13 @@ def _verdict(
     if run.status != "finished":
         return "failed", f"✗ {name}: the workflow failed"
     if missing:
-        return "failed", f"✗ {name}: the run left no {', '.join(missing)}"
+        return "failed", f"✗ {name}: the run left no {listed(missing)}"
     if not present and not held and not wrong:
         return "nothing checked", f"✗ {name}: no declared output, no scenario that was checked"
     parts = [f"{count_of(present, 'output')} there"] if outputs else ["no output declared"]
     parts += [f"{held} of {count_of(len(scenarios), 'scenario')} passed"] if scenarios else []
     if wrong:
-        named = ", ".join(f"'{one.name}'" for one in wrong)
+        named = listed(f"'{one.name}'" for one in wrong)
         return "not passed", f"✗ {name} did not pass: {', '.join(parts)}; not: {named}"
     return "passed", f"✓ {name} passed: {', '.join(parts)}"
 

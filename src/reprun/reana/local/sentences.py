@@ -21,6 +21,7 @@ from pathlib import Path
 
 from reprun.reana.local.evidence import Evidence, Job
 from reprun.reana.local.gherkin import Kind
+from reprun.wording import listed
 
 UNITS: Mapping[str, int] = {
     "": 1,
@@ -121,7 +122,7 @@ def _file(run: Evidence, name: str) -> Path:
 def _jobs(run: Evidence, step: str) -> list[Job]:
     jobs = run.jobs_of(_bare(step))
     if not jobs:
-        known = ", ".join(dict.fromkeys(job.name for job in run.jobs if job.name))
+        known = listed(dict.fromkeys(job.name for job in run.jobs if job.name), most=8)
         raise WrongError(f"no step is called {_bare(step)}; there are: {known or 'none'}")
     return jobs
 
@@ -159,7 +160,7 @@ def _outputs(run: Evidence) -> None:
     there = {*run.files, *run.directories}
     wanted = (*run.outputs.files, *run.outputs.directories)
     if missing := [name for name in wanted if name not in there]:
-        raise WrongError(f"the workspace has no {', '.join(missing)}")
+        raise WrongError(f"the workspace has no {listed(missing)}")
 
 
 @_sentence(

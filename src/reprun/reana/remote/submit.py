@@ -55,6 +55,7 @@ from reprun.runs.request import RunRequest
 from reprun.runs.run import RunOutcome, judge_cell, stored_report
 from reprun.store import collection as keeping
 from reprun.store.store import Store
+from reprun.wording import listed
 
 ENDED = ("finished", "failed", "stopped", "deleted")
 FIRST_POLL = 1.0
@@ -464,7 +465,7 @@ def _download(
     missing = [name for name in wanted if name not in there]
     if missing:
         raise OutputMissingError(
-            f"{submission.label} has ended well and left no {', '.join(missing)}",
+            f"{submission.label} has ended well and left no {listed(missing)}",
             hint=cell.selection.command("reana logs"),
         )
     arrivals = _Arrivals(client, submission.remote, there, cell.workspace)
@@ -501,7 +502,7 @@ class _Arrivals:
         self._expected = read_digests(place.read_text(encoding="utf-8", errors="replace"))
         if absent := [name for name in needed if name not in self._expected]:
             raise IntegrityError(
-                f"{DIGESTS} of the cluster names no digest of {', '.join(absent)}",
+                f"{DIGESTS} of the cluster names no digest of {listed(absent)}",
                 place=str(place),
             )
 
