@@ -30,7 +30,7 @@ from snakemake_interface_executor_plugins.settings import (
 )
 
 from reprun.engines.base import Mount
-from reprun.engines.choose import choose_engine, make_engine
+from reprun.engines.choose import CHOICES, choose_engine, engine_choice, make_engine
 from reprun.errors import OutputMissingError, ReprunError, SpecificationError
 from reprun.images.catalogue.catalogue import Catalogue
 from reprun.images.ensure import ensure
@@ -60,7 +60,9 @@ PARENT_SECONDS = 0.5
 class ExecutorSettings(ExecutorSettingsBase):  # type: ignore[misc]
     """Options of `snakemake --executor reprun`, each as `--reprun-…`."""
 
-    engine: str = field(default="auto", metadata={"help": "container engine: auto, runc or docker"})
+    engine: str = field(
+        default="auto", metadata={"help": f"container engine: {', '.join(CHOICES)}"}
+    )
     checked: bool = field(
         default=False,
         metadata={"help": "the engine has passed its self-check just now; do not repeat it"},
@@ -137,10 +139,11 @@ class Executor(RealExecutor):  # type: ignore[misc]
                     cell = self._cell(job).name
                     self._resolve_image(job, store)
             cell = ""
+            choice = engine_choice(settings.engine)
             engine = (
-                make_engine(settings.engine, store)
-                if settings.checked
-                else choose_engine(settings.engine, store)[0]
+                make_engine(choice, store)
+                if settings.checked and choice != "auto"
+                else choose_engine(choice, store)[0]
             )
             engine.sweep()
             for image in {image.image_id: image for image in self._images.values()}.values():

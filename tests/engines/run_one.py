@@ -6,9 +6,8 @@ import sys
 import threading
 from pathlib import Path
 
-from reprun.engines.base import ContainerEngine, ContainerJob, Mount
-from reprun.engines.docker import DockerEngine
-from reprun.engines.runc import RuncEngine
+from reprun.engines.base import ContainerJob, Mount
+from reprun.engines.choose import choose_engine, engine_choice
 from reprun.images.catalogue.catalogue import Catalogue
 from reprun.store.store import Store
 
@@ -16,10 +15,7 @@ from reprun.store.store import Store
 def main() -> None:
     name, store_root, images, workspace, script = sys.argv[1:6]
     store = Store(Path(store_root))
-    engine: ContainerEngine = (
-        RuncEngine(store) if name == "runc" else DockerEngine(store, base_url=name)
-    )
-    engine.run(
+    choose_engine(engine_choice(name), store)[0].run(
         ContainerJob(
             image=Catalogue(Path(images)).locked("columnar"),
             argv=("bash", "-c", script),

@@ -25,6 +25,7 @@ from reprun.engines.base import (
     Limits,
     Mount,
 )
+from reprun.engines.choose import ENGINES, EngineName, make_engine
 from reprun.engines.docker import DockerEngine
 from reprun.engines.runc import RuncEngine
 from reprun.errors import EngineError, IntegrityError
@@ -83,17 +84,11 @@ class Bench:
         )
 
 
-@pytest.fixture(params=["fake", "runc", "docker"])
+@pytest.fixture(params=["fake", *ENGINES])
 def bench(
     request: pytest.FixtureRequest, columnar: Image, store: Store, tmp_path: Path
 ) -> Iterator[Bench]:
-    engine: ContainerEngine
-    if request.param == "fake":
-        engine = FakeEngine()
-    elif request.param == "runc":
-        engine = RuncEngine(store)
-    else:
-        engine = DockerEngine(store, base_url=request.getfixturevalue("docker_url"))
+    engine = FakeEngine() if request.param == "fake" else real(request.param, store, request)
     engine.self_check()
     engine.prepare(columnar)
     yield Bench(engine, columnar, tmp_path, store)
@@ -103,6 +98,13 @@ def bench(
     if isinstance(engine, RuncEngine):
         assert list((store.root / "runc" / "bundles").iterdir()) == []
         assert list((store.root / "runc" / "state").iterdir()) == []
+
+
+def real(name: EngineName, store: Store, request: pytest.FixtureRequest) -> ContainerEngine:
+    """Return an engine of the list; where it needs a daemon, with the tests' own."""
+    if name == "docker":
+        return DockerEngine(store, base_url=request.getfixturevalue("docker_url"))
+    return make_engine(name, store)
 
 
 def containers_left(engine: DockerEngine) -> list[str]:
@@ -428,14 +430,16 @@ def test_containers_of_a_killed_process_are_swept(
     if bench.is_fake:
         assert bench.engine.sweep() == []
         return
-    is_runc = isinstance(bench.engine, RuncEngine)
-    name = "runc" if is_runc else request.getfixturevalue("docker_url")
+    environment = dict(os.environ)
+    if isinstance(bench.engine, DockerEngine):
+        environment["DOCKER_HOST"] = request.getfixturevalue("docker_url")
     script = "touch started; sleep 600"
     victim = subprocess.Popen(
         [
-            *(sys.executable, str(HERE / "run_one.py"), name, str(bench.store.root)),
+            *(sys.executable, str(HERE / "run_one.py"), bench.engine.name, str(bench.store.root)),
             *(str(ROOT / "images"), str(bench.workspace), script),
-        ]
+        ],
+        env=environment,
     )
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not (bench.workspace / "started").exists():
@@ -461,9 +465,9 @@ def test_missing_engines_say_what_to_do(
     assert runc_error.value.hint
 
 
-@pytest.mark.parametrize("kind", ["runc", "docker"])
+@pytest.mark.parametrize("name", ENGINES)
 def test_a_changed_image_is_refused(
-    kind: str, columnar: Image, store: Store, tmp_path: Path, request: pytest.FixtureRequest
+    name: EngineName, columnar: Image, store: Store, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     copy = Store(tmp_path / "store")
     for digest in [columnar.image_id, columnar.manifest, *(one.digest for one in columnar.layers)]:
@@ -475,12 +479,7 @@ def test_a_changed_image_is_refused(
         byte = stream.read(1)
         stream.seek(-1, os.SEEK_CUR)
         stream.write(bytes([byte[0] ^ 1]))
-    engine: ContainerEngine
-    if kind == "runc":
-        engine = RuncEngine(copy)
-    else:
-        url = request.getfixturevalue("docker_url")
-        engine = DockerEngine(copy, base_url=url)
+    engine = real(name, copy, request)
     with pytest.raises(IntegrityError, match="columnar"):
         engine.prepare(columnar)
     if isinstance(engine, DockerEngine):

@@ -5,14 +5,23 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from reprun.cli.options import Engine
 from reprun.engines import choose
 from reprun.engines.base import ContainerEngine, EngineStatus
-from reprun.engines.choose import ENGINES, EngineName, choose_engine, make_engine
+from reprun.engines.choose import (
+    CHOICES,
+    ENGINES,
+    EngineName,
+    choose_engine,
+    engine_choice,
+    make_engine,
+)
 from reprun.engines.runc import RuncEngine
-from reprun.errors import EngineError, IntegrityError
+from reprun.errors import EngineError, IntegrityError, SpecificationError
 from reprun.store.store import Store
 from tests.engines.fake import FakeEngine
 
@@ -83,6 +92,23 @@ def test_any_other_error_is_not_taken_for_an_absent_engine(
     engines["runc"].error = IntegrityError("changed")
     with pytest.raises(IntegrityError):
         choose_engine("auto", own)
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_every_engine_is_made_and_known_by_its_name(name: EngineName, own: Store) -> None:
+    assert make_engine(name, own).name == name
+    assert engine_choice(name) == name
+
+
+def test_the_choices_are_the_engines_and_auto() -> None:
+    assert ("auto", *ENGINES) == CHOICES == get_args(Engine)
+    with pytest.raises(SpecificationError, match=r"no engine 'dokcer'\. Did you mean 'docker'"):
+        engine_choice("dokcer")
+
+
+def test_the_list_names_what_make_engine_makes(own: Store) -> None:
+    with pytest.raises(AssertionError):
+        make_engine("fake", own)  # type: ignore[arg-type]
 
 
 def test_runc_is_made_without_docker(own: Store, monkeypatch: pytest.MonkeyPatch) -> None:

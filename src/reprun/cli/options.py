@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from reprun.engines.choose import EngineChoice
 from reprun.errors import SpecificationError
 
 if TYPE_CHECKING:
     from reprun.documents.selection import Selection
 
 Format = Literal["text", "json"]
-Engine = Literal["auto", "runc", "docker"]
+Engine = EngineChoice
 
 AnalysisArgument = Annotated[
     str, typer.Argument(metavar="ANALYSIS", help="Name of an analysis, or its directory.")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
 
 import typer
 
+from reprun.cli.options import Engine
 from reprun.errors import SpecificationError
 
 
@@ -27,7 +27,7 @@ def run_project(
     image_map: Sequence[str],
     parameters: Sequence[str],
     skip_scenarios: Sequence[str],
-    engine: Literal["auto", "runc", "docker"],
+    engine: Engine,
     cores: int | None,
     results: Path,
     output_format: str,

@@ -1,15 +1,35 @@
-"""Which engine runs: the one asked for, or the first whose self-check passes."""
+"""Which engine runs: the one asked for, or the first whose self-check passes.
+
+The one list of engines. A new one is a name in `EngineName` and a case in `make_engine`, which
+the type checker asks for; options, doctor and the contract suite follow from the list.
+"""
 
 from __future__ import annotations
 
-from typing import Literal, assert_never
+from typing import TYPE_CHECKING, Literal, assert_never, get_args
 
-from reprun.engines.base import ContainerEngine, EngineStatus
-from reprun.errors import EngineError
-from reprun.store.store import Store
+from reprun.errors import EngineError, SpecificationError, did_you_mean
+
+if TYPE_CHECKING:  # the command line names engines before it needs one
+    from reprun.engines.base import ContainerEngine, EngineStatus
+    from reprun.store.store import Store
 
 EngineName = Literal["runc", "docker"]
-ENGINES: tuple[EngineName, ...] = ("runc", "docker")
+"""In the order in which `auto` tries them."""
+EngineChoice = Literal["auto", EngineName]
+ENGINES: tuple[EngineName, ...] = get_args(EngineName)
+CHOICES: tuple[EngineChoice, ...] = get_args(EngineChoice)
+
+
+def engine_choice(text: str) -> EngineChoice:
+    """Return the choice that a string names; raise SpecificationError for any other."""
+    for choice in CHOICES:
+        if choice == text:
+            return choice
+    raise SpecificationError(
+        f"there is no engine '{text}'.{did_you_mean(text, CHOICES)}",
+        hint=f"one of: {', '.join(CHOICES)}",
+    )
 
 
 def make_engine(name: EngineName, store: Store) -> ContainerEngine:
@@ -28,9 +48,7 @@ def make_engine(name: EngineName, store: Store) -> ContainerEngine:
             assert_never(name)
 
 
-def choose_engine(
-    wanted: EngineName | Literal["auto"], store: Store
-) -> tuple[ContainerEngine, EngineStatus]:
+def choose_engine(wanted: EngineChoice, store: Store) -> tuple[ContainerEngine, EngineStatus]:
     """Return an engine that answered its self-check, and its answer.
 
     Raises EngineError that names what each tried engine lacked.

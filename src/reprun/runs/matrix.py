@@ -9,13 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 from reprun import __version__
 from reprun.documents.record import REPORT_HTML, RunRecord, read_record
 from reprun.documents.selection import select
 from reprun.engines.base import EngineStatus
-from reprun.engines.choose import EngineName
+from reprun.engines.choose import EngineChoice
 from reprun.errors import (
     ImageNotHereError,
     InputsGoneError,
@@ -61,7 +60,7 @@ class MatrixRequest:
 
     cells: Sequence[str] = ()
     """Globs of `analysis` or `analysis/variant`; all if there is none."""
-    engine: EngineName | Literal["auto"] = "auto"
+    engine: EngineChoice = "auto"
     cores: int | None = None
     results: Path = Path("results")
     again: bool = False

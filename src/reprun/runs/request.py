@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from reprun.documents.reading import Scalar
 from reprun.documents.selection import Selection
-from reprun.engines.choose import EngineName
+from reprun.engines.choose import EngineChoice
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +17,7 @@ class RunRequest:
 
     selection: Selection
     parameters: Mapping[str, Scalar] | None = None
-    engine: EngineName | Literal["auto"] = "auto"
+    engine: EngineChoice = "auto"
     cores: int | None = None
     results: Path = Path("results")
     update_lock: bool = False

@@ -6,11 +6,11 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from reprun.documents.record import JUDGED_BY, REPORT_JSON, RunRecord, read_record
 from reprun.engines.base import ContainerEngine, EngineStatus
-from reprun.engines.choose import EngineName, choose_engine
+from reprun.engines.choose import EngineChoice, choose_engine
 from reprun.errors import OutputMissingError, ReprunError
 from reprun.images.model import Image
 from reprun.progress import Progress
@@ -87,7 +87,7 @@ def _run_steps(
 
 
 def ready_engine(
-    name: EngineName | Literal["auto"],
+    name: EngineChoice,
     images: Iterable[Image],
     store: Store,
     progress: Progress,
@@ -104,7 +104,7 @@ def ready_engine(
 
 
 def swept_engine(
-    name: EngineName | Literal["auto"],
+    name: EngineChoice,
     images: Iterable[Image],
     store: Store,
     progress: Progress,

@@ -8,7 +8,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 from reprun import __version__
 from reprun.digests import sha256_file
@@ -25,7 +24,7 @@ from reprun.documents.record import (
     write_record,
 )
 from reprun.engines.base import EngineStatus
-from reprun.engines.choose import EngineName
+from reprun.engines.choose import EngineChoice
 from reprun.errors import NothingToCompareError, OutputMissingError, SpecificationError
 from reprun.files import write_atomically
 from reprun.images.catalogue.catalogue import Catalogue
@@ -68,7 +67,7 @@ class ProjectRequest:
     image_map: Sequence[str] = ()
     parameters: Mapping[str, Scalar] = field(default_factory=dict)
     skip_scenarios: Sequence[str] = ()
-    engine: EngineName | Literal["auto"] = "auto"
+    engine: EngineChoice = "auto"
     cores: int | None = None
     results: Path = Path("results")
 
