@@ -8,13 +8,40 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from typing import ClassVar
+from enum import IntEnum
+from typing import ClassVar, Self
+
+
+class ExitCode(IntEnum):
+    """What the program ends with; its tables in `--help` and the documentation are made from here.
+
+    130 and 141 are what a shell reports of a program that SIGINT or SIGPIPE ended.
+    """
+
+    meaning: str
+
+    def __new__(cls, value: int, meaning: str) -> Self:
+        """Make the member of a number, with what it means."""
+        member = int.__new__(cls, value)
+        member._value_ = value
+        member.meaning = meaning
+        return member
+
+    REPRODUCED = 0, "reproduced, or done as asked"
+    NOT_REPRODUCED = 1, "not reproduced"
+    SPECIFICATION = 2, "bad specification or usage"
+    HOST = 3, "engine, backend, tool, server, source or disk failed"
+    STEP = 4, "a step failed, or an output is missing or unreadable"
+    NOTHING_TO_COMPARE = 5, "nothing to compare"
+    INTEGRITY = 6, "data, image or lock violated"
+    INTERRUPTED = 130, "interrupted"
+    PIPE_CLOSED = 141, "the pipe was closed (`reprun list | head`)"
 
 
 class ReprunError(Exception):
     """Base of all errors that reprun raises on purpose."""
 
-    exit_code: ClassVar[int] = 3
+    exit_code: ClassVar[ExitCode] = ExitCode.HOST
 
     def __init__(self, message: str, *, place: str | None = None, hint: str | None = None) -> None:
         super().__init__(message)
@@ -26,7 +53,7 @@ class ReprunError(Exception):
 class SpecificationError(ReprunError):
     """A document (analysis.yaml, Snakefile, lock …) or a command line is wrong."""
 
-    exit_code = 2
+    exit_code = ExitCode.SPECIFICATION
 
 
 class ImageNotHereError(SpecificationError):
@@ -36,73 +63,73 @@ class ImageNotHereError(SpecificationError):
 class EngineError(ReprunError):
     """No container engine can be used, or the one in use failed."""
 
-    exit_code = 3
+    exit_code = ExitCode.HOST
 
 
 class BackendError(ReprunError):
     """Snakemake, which schedules the steps, was killed before it could finish."""
 
-    exit_code = 3
+    exit_code = ExitCode.HOST
 
 
 class ToolError(ReprunError):
     """A program that reprun calls on this host (apt-get, uv, pip …) is missing or failed."""
 
-    exit_code = 3
+    exit_code = ExitCode.HOST
 
 
 class RegistryError(ReprunError):
     """A container registry refuses a request or answers with an error."""
 
-    exit_code = 3
+    exit_code = ExitCode.HOST
 
 
 class ReanaError(ReprunError):
     """A REANA server cannot be used, or the client that talks to it failed."""
 
-    exit_code = 3
+    exit_code = ExitCode.HOST
 
 
 class StorageError(ReprunError):
     """The disk is full, read-only or otherwise refuses."""
 
-    exit_code = 3
+    exit_code = ExitCode.HOST
 
 
 class InputsGoneError(ReprunError):
     """No source has, or gives out, the data, packages, images or conditions needed."""
 
-    exit_code = 3
+    exit_code = ExitCode.HOST
 
 
 class StepFailedError(ReprunError):
     """A step of the workflow failed."""
 
-    exit_code = 4
+    exit_code = ExitCode.STEP
 
 
 class OutputMissingError(ReprunError):
     """A declared output is missing or cannot be read."""
 
-    exit_code = 4
+    exit_code = ExitCode.STEP
 
 
 class NothingToCompareError(ReprunError):
     """There is no histogram or table to compare: never a pass."""
 
-    exit_code = 5
+    exit_code = ExitCode.NOTHING_TO_COMPARE
 
 
 class IntegrityError(ReprunError):
     """Bytes differ from what a digest or lock says they are."""
 
-    exit_code = 6
+    exit_code = ExitCode.INTEGRITY
 
 
 class InterruptedRunError(ReprunError):
     """The user stopped the run."""
 
-    exit_code = 130
+    exit_code = ExitCode.INTERRUPTED
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -20,17 +20,9 @@ import typer
 from typer.core import TyperGroup
 
 from reprun import __version__
-from reprun.errors import InterruptedRunError, ReprunError
+from reprun.errors import ExitCode, InterruptedRunError, ReprunError
 
-EXIT_CODES = """
-Exit codes: 0 reproduced · 1 not reproduced · 2 bad specification or usage · 3 engine or
-backend · 4 a step failed or an output is missing · 5 nothing to compare · 6 data or lock
-violated · 130 interrupted.
-"""
-
-READER_GONE = 128 + signal.SIGPIPE
-"""Exit code where the reader of our output went away (`reprun list | head`), as of any program
-that SIGPIPE ends: neither "reproduced" nor "not reproduced" may be read from it."""
+EXIT_CODES = f"Exit codes: {' · '.join(f'{code} {code.meaning}' for code in ExitCode)}."
 
 
 class _ReaderGoneError(Exception):
@@ -137,4 +129,5 @@ def main() -> None:
         sys.exit(error.exit_code)
     except _ReaderGoneError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(READER_GONE)
+        # As any program that SIGPIPE ends: no verdict may be read from it.
+        sys.exit(ExitCode.PIPE_CLOSED)

@@ -16,6 +16,7 @@ from reprun.documents.selection import select
 from reprun.engines.base import EngineStatus
 from reprun.engines.choose import EngineChoice
 from reprun.errors import (
+    ExitCode,
     ImageNotHereError,
     InputsGoneError,
     InterruptedRunError,
@@ -136,8 +137,8 @@ def exit_code(matrix: MatrixReport) -> int:
     if failed:
         return max(failed)
     if matrix.count("not reproduced"):
-        return 1
-    return 0 if matrix.count("reproduced") else 5
+        return ExitCode.NOT_REPRODUCED
+    return ExitCode.REPRODUCED if matrix.count("reproduced") else ExitCode.NOTHING_TO_COMPARE
 
 
 def _chosen(request: MatrixRequest, project: Project) -> Iterator[_Slot]:
@@ -269,7 +270,7 @@ def _report(slot: _Slot, home: Path) -> CellReport:
                 "state": "not run" if isinstance(error, CANNOT_RUN_HERE) else "failed",
                 "sentence": error.message,
                 "hint": error.hint,
-                "exit_code": error.exit_code,
+                "exit_code": int(error.exit_code),
             }
         )
     assert report is not None

@@ -24,7 +24,7 @@ from reprun.documents.record import (
     write_record,
 )
 from reprun.engines.base import EngineStatus
-from reprun.errors import OutputMissingError, ReprunError, SpecificationError
+from reprun.errors import InterruptedRunError, OutputMissingError, SpecificationError
 from reprun.files import storage_errors
 from reprun.images.ensure import ensure
 from reprun.progress import Progress
@@ -171,7 +171,7 @@ def _make_record(prepared: Prepared, status: EngineStatus, outcome: WorkflowOutc
     ]
     state: Literal["finished", "failed", "interrupted"] = "finished"
     if outcome.error is not None or not all(step.succeeded for step in steps):
-        state = "interrupted" if _was_interrupted(outcome.error) else "failed"
+        state = "interrupted" if isinstance(outcome.error, InterruptedRunError) else "failed"
     kept = _kept_steps(prepared.last, steps, cell.plan)
     produced = [path for step in (*steps, *kept) for path in step.outputs]
     outputs = {}
@@ -200,10 +200,6 @@ def _make_record(prepared: Prepared, status: EngineStatus, outcome: WorkflowOutc
         outputs=outputs,
         hermetic=not cell.network,
     )
-
-
-def _was_interrupted(error: ReprunError | None) -> bool:
-    return error is not None and error.exit_code == 130
 
 
 def _kept_steps(

@@ -25,7 +25,12 @@ from reprun.documents.record import (
 )
 from reprun.engines.base import EngineStatus
 from reprun.engines.choose import EngineChoice
-from reprun.errors import NothingToCompareError, OutputMissingError, SpecificationError
+from reprun.errors import (
+    InterruptedRunError,
+    NothingToCompareError,
+    OutputMissingError,
+    SpecificationError,
+)
 from reprun.files import write_atomically
 from reprun.images.catalogue.catalogue import Catalogue
 from reprun.images.ensure import ensure
@@ -201,7 +206,7 @@ def _record(
         for name in run.files
         if name in outputs.files or name.startswith(tuple(f"{d}/" for d in outputs.directories))
     ]
-    interrupted = ended.outcome.error is not None and ended.outcome.error.exit_code == 130
+    interrupted = isinstance(ended.outcome.error, InterruptedRunError)
     missing = [name for name in outputs.files if name not in run.files]
     failed = run.status == "failed" or bool(missing)
     return RunRecord(
