@@ -1,15 +1,22 @@
-"""Files written whole or not at all, and the refusals of a disk as sentences."""
+"""Files written whole or not at all, locks, and the refusals of a disk as sentences."""
 
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
+import shlex
+import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO, Any
 
 from reprun.errors import StorageError
+
+LONGEST_HOLDER = 200
+"""Bytes shown of the command that holds a lock."""
 
 
 @contextmanager
@@ -63,3 +70,51 @@ def write_atomically(target: Path, data: bytes) -> None:
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
+
+
+def take_lock(stream: IO[Any], *, wait: bool = True, shared: bool = False) -> bool:
+    """Lock an open file until it is closed or its process is gone; tell whether it is ours.
+
+    Without `wait` it is not ours while another process has it.
+    """
+    kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+    try:
+        fcntl.flock(stream, kind if wait else kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+@contextmanager
+def locked(
+    path: Path, *, shared: bool = False, busy: str | None = None, hint: str | None = None
+) -> Iterator[None]:
+    """Hold a lock file while the block runs; a process that is killed lets go of it.
+
+    Waits while another process has it. With `busy`, a sentence, it does not wait: it raises
+    StorageError with that sentence, who has it and `hint`.
+    """
+    with path.open("a+b", buffering=0) as stream:
+        if not take_lock(stream, wait=busy is None, shared=shared):
+            raise StorageError(f"{busy}{_holder(stream)}", place=str(path.parent), hint=hint)
+        if shared:
+            yield
+            return
+        stream.truncate(0)
+        with suppress(OSError):  # who has it is for people; the lock holds on a full disk too
+            stream.write(_this_process().encode())
+        try:
+            yield
+        finally:
+            stream.truncate(0)
+
+
+def _this_process() -> str:
+    program = Path(sys.argv[0] or "python").name
+    return f"process {os.getpid()}: {shlex.join([program, *sys.argv[1:]])}"
+
+
+def _holder(stream: IO[bytes]) -> str:
+    stream.seek(0)
+    said = stream.read(LONGEST_HOLDER).decode(errors="replace")
+    return f" ({said})" if said else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -17,7 +16,7 @@ from pathlib import Path
 
 from reprun.digests import PREFIX
 from reprun.errors import IntegrityError, StorageError
-from reprun.files import storage_errors, write_atomically
+from reprun.files import locked, storage_errors, take_lock, write_atomically
 from reprun.progress import Progress
 from reprun.store.store import Store
 from reprun.wording import count_of
@@ -97,10 +96,10 @@ def register(store: Store, document: Path) -> None:
 def hold(store: Store, digests: Iterable[str]) -> Iterator[None]:
     """Hold files while the block runs: no collection takes them; a kill lets go."""
     directory = store.directory("holds")
-    with _collecting(store, fcntl.LOCK_SH), storage_errors(store.root):
+    with _collecting(store, shared=True), storage_errors(store.root):
         descriptor, name = tempfile.mkstemp(dir=directory)
         stream = os.fdopen(descriptor, "w")
-        fcntl.flock(stream, fcntl.LOCK_EX)
+        take_lock(stream)
         json.dump(sorted(digests), stream)
         stream.flush()
     try:
@@ -115,21 +114,18 @@ def _held(store: Store) -> set[str]:
     held: set[str] = set()
     for path in store.directory("holds").iterdir():
         with suppress(FileNotFoundError), path.open() as stream:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                held.update(json.load(stream))
-            else:
+            if take_lock(stream, wait=False):
                 path.unlink()
+            else:
+                held.update(json.load(stream))
     return held
 
 
 @contextmanager
-def _collecting(store: Store, kind: int) -> Iterator[None]:
+def _collecting(store: Store, *, shared: bool) -> Iterator[None]:
     """Let holding and collecting exclude each other."""
     path = store.directory("holds").parent / ".collecting"
-    with storage_errors(store.root), path.open("w") as lock:
-        fcntl.flock(lock, kind)
+    with storage_errors(store.root), locked(path, shared=shared):
         yield
 
 
@@ -154,7 +150,7 @@ def collect(store: Store, documents: Iterable[Path], *, dry_run: bool = False) -
     A document (lock, manifest, snapshot) names every sha256 in its text. Files of images are
     never touched: only what was fetched as data carries a note of its origin.
     """
-    with _collecting(store, fcntl.LOCK_EX):
+    with _collecting(store, shared=False):
         registered, forgotten = _registered(store, forget=not dry_run)
         kept = _held(store)
         for document in (*documents, *registered):
@@ -198,10 +194,10 @@ def sweep(store: Store) -> int:
     swept = 0
     before = time.time() - LEFTOVER_SECONDS
     for path in store.directory("incoming").iterdir():
-        with suppress(FileNotFoundError, BlockingIOError):
+        with suppress(FileNotFoundError):
             if path.stat().st_mtime < before:
                 with path.open() as stream:
-                    fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    path.unlink()
-                swept += 1
+                    if take_lock(stream, wait=False):
+                        path.unlink()
+                        swept += 1
     return swept

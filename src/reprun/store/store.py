@@ -31,7 +31,7 @@ from typing import IO
 
 from reprun.digests import CHUNK, PREFIX, sha256_file, short
 from reprun.errors import IntegrityError, StorageError
-from reprun.files import make_directory, storage_errors, write_atomically
+from reprun.files import make_directory, storage_errors, take_lock, write_atomically
 from reprun.store.incoming import IncomingFile, PartialFile
 
 LOCKED_SECONDS = 0.1
@@ -242,12 +242,11 @@ def _locked(path: Path, waiting: Callable[[], None]) -> IO[bytes]:
     while True:
         stream = path.open("a+b", buffering=0)
         try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if path.exists() and os.path.samestat(path.stat(), os.fstat(stream.fileno())):
+            if not take_lock(stream, wait=False):
+                waiting()
+                time.sleep(LOCKED_SECONDS)
+            elif path.exists() and os.path.samestat(path.stat(), os.fstat(stream.fileno())):
                 return stream
-        except BlockingIOError:
-            waiting()
-            time.sleep(LOCKED_SECONDS)
         except BaseException:
             stream.close()
             raise

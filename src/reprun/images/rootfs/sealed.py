@@ -9,7 +9,6 @@ loses: two processes do the work once, and a kill leaves nothing half-done behin
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -21,6 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from reprun import files
 from reprun.digests import PREFIX, sha256_file
 from reprun.errors import IntegrityError, StorageError
 from reprun.images.archives.tarlayer import EPOCH
@@ -43,8 +43,7 @@ def remove_tree(path: Path) -> None:
 @contextmanager
 def locked(home: Path) -> Iterator[None]:
     """Work below `home` alone; what a killed process left unfinished there is removed."""
-    with (home / "lock").open("w") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
+    with files.locked(home / "lock"):
         for leftover in home.glob(f"{PARTIAL}*"):
             remove_tree(leftover)
         yield

@@ -8,7 +8,6 @@ build is not isolated, because what an isolated one fetches is held against no h
 
 from __future__ import annotations
 
-import fcntl
 import re
 import shutil
 import subprocess
@@ -17,7 +16,7 @@ from pathlib import Path
 
 from reprun.digests import sha256_bytes
 from reprun.errors import ToolError
-from reprun.files import storage_errors
+from reprun.files import locked, storage_errors
 from reprun.progress import Progress
 from reprun.store.store import Store
 
@@ -40,8 +39,7 @@ def client_python(store: Store, progress: Progress) -> Path:
     python = home / "bin" / "python"
     with storage_errors(home):
         home.parent.mkdir(parents=True, exist_ok=True)
-        with home.with_suffix(".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with locked(home.with_suffix(".lock")):
             if not (home / _DONE).is_file():
                 shutil.rmtree(home, ignore_errors=True)
                 _make(home, python, progress)
