@@ -195,6 +195,16 @@ def test_the_root_holds_no_module_but_those_that_anything_may_use() -> None:
     assert found == {"__init__", "__main__", *ROOT}
 
 
+def test_documents_have_one_base() -> None:
+    found = {
+        module: node.name
+        for module, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef) and "BaseModel" in map(ast.unparse, node.bases)
+    }
+    assert found == {"reprun.documents.reading": "Document"}
+
+
 @pytest.mark.parametrize("module", APART)
 def test_programs_of_another_environment_import_nothing_of_reprun(module: str) -> None:
     assert [name for name in imports(TREES[module]) if name.startswith("reprun")] == []

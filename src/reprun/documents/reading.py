@@ -19,7 +19,10 @@ from reprun.errors import SpecificationError
 
 
 class Document(BaseModel):
-    """A part of a document: no unknown field, nothing changed after reading."""
+    """A part of a document on disk, written by people or by reprun.
+
+    No unknown field is accepted, and nothing changes after reading.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -14,9 +14,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from reprun.digests import canonical_json, sha256_bytes
+from reprun.documents.reading import Document
 from reprun.files import write_atomically
 
 # What lies in a run directory beside the workspace.
@@ -27,11 +28,7 @@ JUDGED_BY = "judged by"
 """Where a report's provenance holds the digest of what decided its verdict."""
 
 
-class _Document(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class StepRecord(_Document):
+class StepRecord(Document):
     """One job of the workflow, as its container ran it."""
 
     rule: str
@@ -63,7 +60,7 @@ class StepRecord(_Document):
         return self.ending == "exited" and self.exit_code == 0
 
 
-class EngineRecord(_Document):
+class EngineRecord(Document):
     """The engine that ran the steps."""
 
     name: str
@@ -71,7 +68,7 @@ class EngineRecord(_Document):
     unenforced: tuple[str, ...] = ()
 
 
-class ImageRecord(_Document):
+class ImageRecord(Document):
     """The image the steps ran in."""
 
     name: str
@@ -79,7 +76,7 @@ class ImageRecord(_Document):
     manifest: str
 
 
-class HostRecord(_Document):
+class HostRecord(Document):
     """The machine, as far as results or resources may depend on it."""
 
     system: str
@@ -93,7 +90,7 @@ class HostRecord(_Document):
     cgroup_version: int
 
 
-class Inputs(_Document):
+class Inputs(Document):
     """Digests of all that may decide the result, by part and name."""
 
     images: Mapping[str, str] = {}
@@ -109,7 +106,7 @@ class Inputs(_Document):
         return sha256_bytes(canonical_json(self.model_dump(mode="json")))
 
 
-class RunRecord(_Document):
+class RunRecord(Document):
     """The whole of `record.json`."""
 
     schema_version: Literal[1] = 1

@@ -11,12 +11,12 @@ from typing import Literal
 from xml.etree import ElementTree as ET  # only writes
 
 from jinja2 import Template
-from pydantic import BaseModel, ConfigDict
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from reprun.documents.reading import Document
 from reprun.report.junit import clean
 from reprun.report.markdown import plain
 from reprun.report.page import own, template
@@ -37,10 +37,8 @@ STYLES: Mapping[State, str] = {
 }
 
 
-class CellReport(BaseModel):
+class CellReport(Document):
     """One analysis in one variant: what came of it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     analysis: str
     title: str = ""
@@ -67,10 +65,8 @@ class CellReport(BaseModel):
         return f"{self.analysis}/{self.variant}"
 
 
-class MatrixReport(BaseModel):
+class MatrixReport(Document):
     """Every cell that was asked for."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     schema_version: Literal[1] = 1
     generator: str

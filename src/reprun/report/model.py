@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, WithJsonSchema
+from pydantic import ConfigDict, Field, JsonValue, WithJsonSchema
 
 from reprun.documents.analysis import Citation
+from reprun.documents.reading import Document
 from reprun.errors import OutputMissingError
 
 FILE_NAME = "report.json"
@@ -25,11 +26,11 @@ Number = Annotated[
 Numbers = tuple[Number, ...]
 
 
-class _Document(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
+class _Part(Document):
+    model_config = ConfigDict(ser_json_inf_nan="strings")
 
 
-class AnalysisInfo(_Document):
+class AnalysisInfo(_Part):
     """What was run."""
 
     name: str
@@ -43,7 +44,7 @@ class AnalysisInfo(_Document):
     """The part of the events, in words; empty for all."""
 
 
-class PlotAxis(_Document):
+class PlotAxis(_Part):
     """The bins of a drawn axis: even ones by number and range, others by their edges."""
 
     title: str
@@ -55,7 +56,7 @@ class PlotAxis(_Document):
     labels: tuple[str, ...] | None = None
 
 
-class Panel(_Document):
+class Panel(_Part):
     """One drawing: the run over its reference, without flow bins, which are given beside.
 
     If `same`, the reference holds the numbers of `monitored` and they are not repeated. A side
@@ -85,7 +86,7 @@ class Panel(_Document):
     note: str = ""
 
 
-class Difference(_Document):
+class Difference(_Part):
     """One differing bin or cell; see `reprun.compare.BinDifference`."""
 
     label: str
@@ -98,7 +99,7 @@ class Difference(_Document):
     pull: Number | None
 
 
-class CheckResult(_Document):
+class CheckResult(_Part):
     """One rung of the ladder or one test, with the figures behind its answer."""
 
     name: str
@@ -107,7 +108,7 @@ class CheckResult(_Document):
     figures: Mapping[str, Number] = {}
 
 
-class RuleUsed(_Document):
+class RuleUsed(_Part):
     """The rule of `analysis.yaml` that held."""
 
     match: str
@@ -120,7 +121,7 @@ class RuleUsed(_Document):
     expires: datetime.date | None
 
 
-class ReportTable(_Document):
+class ReportTable(_Part):
     """A table to show. Cells are text or numbers; `marked`: cells (row, column) that differ."""
 
     title: str
@@ -130,7 +131,7 @@ class ReportTable(_Document):
     marked: tuple[tuple[int, int], ...] = ()
 
 
-class ReportItem(_Document):
+class ReportItem(_Part):
     """The verdict on one object, why, and what is needed to draw it."""
 
     name: str
@@ -158,7 +159,7 @@ class ReportItem(_Document):
     table: ReportTable | None = None
 
 
-class IgnoredItem(_Document):
+class IgnoredItem(_Part):
     """An object that a rule leaves out of the verdict."""
 
     name: str
@@ -166,7 +167,7 @@ class IgnoredItem(_Document):
     expires: datetime.date | None
 
 
-class StepUsage(_Document):
+class StepUsage(_Part):
     """What one step of the workflow used."""
 
     name: str
@@ -177,14 +178,14 @@ class StepUsage(_Document):
     image: str = ""
 
 
-class Plot(_Document):
+class Plot(_Part):
     """A picture the analysis made, by its path below the run's directory."""
 
     path: str
     caption: str = ""
 
 
-class FirstDrift(_Document):
+class FirstDrift(_Part):
     """The earliest step of the workflow with an output that does not pass."""
 
     step: str
@@ -192,7 +193,7 @@ class FirstDrift(_Document):
     sentence: str
 
 
-class Report(_Document):
+class Report(_Part):
     """Everything one comparison found, for people, for machines and for later runs."""
 
     schema_version: Literal[1] = 1

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from reprun.conditions.changes import rows_told
 from reprun.conditions.snapshot import (
@@ -25,6 +25,7 @@ from reprun.conditions.snapshot import (
 from reprun.digests import canonical_json, sha256_bytes, sha256_file, sha256_tree, short
 from reprun.documents.analysis import Analysis
 from reprun.documents.selection import Selection
+from reprun.documents.reading import Document
 from reprun.errors import IntegrityError, OutputMissingError, SpecificationError
 from reprun.files import write_atomically
 from reprun.images.catalogue.catalogue import Catalogue
@@ -37,20 +38,16 @@ CONFIGURATION = "config.yaml"
 NOT_PINNED = "not pinned"
 
 
-class SnapshotLock(BaseModel):
+class SnapshotLock(Document):
     """A locked snapshot of conditions."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Kind
     files: Mapping[str, str]
     """sha256 by path; `snapshot.toml` stands for what is no file: global tag, mount, revision."""
 
 
-class AnalysisLock(BaseModel):
+class AnalysisLock(Document):
     """Digests by part: what may decide the result and the verdict."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     schema_version: Literal[1] = 1
     analysis: str

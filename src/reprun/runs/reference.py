@@ -16,8 +16,11 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+import numpy as np
+from pydantic import ValidationError
 
 from reprun.digests import sha256_file, short
+from reprun.documents.reading import Document
 from reprun.documents.record import Inputs, RunRecord
 from reprun.errors import NothingToCompareError, SpecificationError
 from reprun.files import storage_errors, write_atomically
@@ -35,10 +38,8 @@ BLESSED = "blessed.json"
 HISTOGRAMS = "histograms.json"
 
 
-class Blessing(BaseModel):
+class Blessing(Document):
     """Why these numbers are the reference, and what they were made from."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     schema_version: Literal[1] = 1
     reason: str

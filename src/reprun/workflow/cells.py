@@ -11,15 +11,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter
+from pydantic import TypeAdapter
 
+from reprun.documents.reading import Document
 from reprun.errors import SpecificationError
 
 
-class CellWorkflow(BaseModel):
+class CellWorkflow(Document):
     """One cell as the top-level Snakefile and the executor know it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
     """Short and without `_`: its rules are called `<name>_<rule>`. Empty for the only one."""

@@ -14,15 +14,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter
+from pydantic import TypeAdapter
 
+from reprun.documents.reading import Document
 from reprun.workflow.snakemake import LOG, killed_error, planning_error, snakemake_command
 
 
-class PlannedStep(BaseModel):
+class PlannedStep(Document):
     """One job: what it runs, in which image, on which files."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     rule: str
     wildcards: Mapping[str, str] = {}

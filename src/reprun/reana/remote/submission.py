@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
+from reprun.documents.reading import Document
 from reprun.documents.selection import Selection
 from reprun.errors import SpecificationError
 from reprun.files import write_atomically
@@ -33,10 +34,8 @@ def remote_directory(selection: Selection, results: Path) -> Path:
     return here.with_name(here.name + SUFFIX)
 
 
-class PlannedRule(BaseModel):
+class PlannedRule(Document):
     """What the record of a rule's job needs to know besides what REANA tells."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     command: str
     inputs: tuple[str, ...]
@@ -45,10 +44,8 @@ class PlannedRule(BaseModel):
     memory_mb: int | None
 
 
-class Submission(BaseModel):
+class Submission(Document):
     """One workflow on a server."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     schema_version: Literal[1] = 1
     server: str
