@@ -9,7 +9,7 @@ import pytest
 from tools.exit_codes import kinds, page, table, with_table
 from typer.testing import CliRunner
 
-from reprun.cli.main import app
+from reprun.cli.main import program
 from reprun.errors import ExitCode
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,7 +38,7 @@ def test_each_error_is_explained_in_one_sentence() -> None:
 
 
 def test_help_tells_every_code() -> None:
-    shown = " ".join(CliRunner().invoke(app, ["--help"]).output.split())
+    shown = " ".join(CliRunner().invoke(program(), ["--help"]).output.split())
     for code in ExitCode:
         assert f"{code:d} {code.meaning}" in shown
 

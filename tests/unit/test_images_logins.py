@@ -13,7 +13,7 @@ import pytest
 
 from reprun.data.sources import is_loopback
 from reprun.digests import sha256_bytes
-from reprun.errors import EngineError, SpecificationError
+from reprun.errors import RegistryError, SpecificationError
 from reprun.images.oci.logins import VARIABLE, Login, login_for
 from reprun.images.oci.registry import Registry, parse_reference
 from tests.strict_registry import BLOB, MANIFEST, basic, registry
@@ -127,7 +127,7 @@ def test_a_credential_helper_is_asked(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_a_credential_helper_that_is_missing_is_named(tmp_path: Path) -> None:
     environment = logged_in(tmp_path, {"credsStore": "nowhere"})
-    with pytest.raises(EngineError, match=r"credential helper for one\.example failed") as caught:
+    with pytest.raises(RegistryError, match=r"credential helper for one\.example failed") as caught:
         login_for("one.example", environment)
     assert "docker-credential-nowhere" in caught.value.message
     assert VARIABLE in (caught.value.hint or "")
@@ -158,7 +158,7 @@ def test_a_login_is_the_answer_to_a_basic_challenge(tmp_path: Path) -> None:
         client(host, logged_in(tmp_path, auths(**{host: "ada:1"}))).resolve("v1")
         assert [authorization for _, authorization, _ in seen] == ["", basic("ada:1")]
         wrong = logged_in(tmp_path, auths(**{host: "ada:2"}))
-        with pytest.raises(EngineError, match="HTTP 401") as caught:
+        with pytest.raises(RegistryError, match="HTTP 401") as caught:
             client(host, wrong).resolve("v1")
     assert (caught.value.hint or "").startswith(f"docker login {host}")
 
@@ -178,7 +178,7 @@ def test_a_token_for_reading_is_replaced_by_one_for_writing(tmp_path: Path) -> N
 def test_a_token_that_is_refused_again_is_asked_for_once(tmp_path: Path) -> None:
     with registry(token=b'{"access_token": "useless"}') as (host, seen):
         environment = logged_in(tmp_path, auths(**{host: "ada:1"}))
-        with pytest.raises(EngineError, match="does not allow this"):
+        with pytest.raises(RegistryError, match="does not allow this"):
             client(host, environment).resolve("v1")
     assert [path for path, _, _ in seen].count("GET /token") == 1
 
@@ -196,7 +196,7 @@ def test_an_identity_token_is_exchanged_in_a_form(tmp_path: Path) -> None:
 def test_where_a_registry_sends_us_on_to_gets_no_login_even_if_it_asks(tmp_path: Path) -> None:
     with registry() as (other, seen_there), registry(elsewhere=f"http://{other}") as (host, _):
         environment = logged_in(tmp_path, auths(**{host: "ada:1"}))
-        with pytest.raises(EngineError, match="HTTP 401"):
+        with pytest.raises(RegistryError, match="HTTP 401"):
             client(host, environment).small_blob(sha256_bytes(BLOB))
         with (tmp_path / "blob").open("w+b") as stream:
             client(host, environment).push_blob(sha256_bytes(b""), stream, 0)
@@ -214,7 +214,7 @@ def test_where_a_registry_sends_us_on_to_gets_no_login_even_if_it_asks(tmp_path:
 def test_no_login_goes_to_a_token_service_without_tls(tmp_path: Path, realm: str) -> None:
     with registry(realm=realm) as (host, _):
         environment = logged_in(tmp_path, auths(**{host: "ada:1"}))
-        with pytest.raises(EngineError, match=r"without TLS: .*; no login was sent"):
+        with pytest.raises(RegistryError, match=r"without TLS: .*; no login was sent"):
             client(host, environment).resolve("v1")
 
 
@@ -222,7 +222,7 @@ def test_what_is_no_token_is_reported() -> None:
     for answer in (b"<html>", b"[]", b"{}"):
         with (
             registry(token=answer) as (host, _),
-            pytest.raises(EngineError, match="gave no token"),
+            pytest.raises(RegistryError, match="gave no token"),
         ):
             client(host, {}).resolve("v1")
 

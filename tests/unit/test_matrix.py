@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from reprun.documents.selection import select
 from reprun.engines.base import EngineStatus
 from reprun.errors import (
     BackendError,
@@ -20,13 +21,13 @@ from reprun.errors import (
 )
 from reprun.images.model import Image
 from reprun.progress import Silent
+from reprun.project import Project
 from reprun.report.matrix import MatrixReport
-from reprun.runs import cell as cell_module
+from reprun.runs import cell_images as cell_images_module
 from reprun.runs import matrix as matrix_module
 from reprun.runs import run as run_module
 from reprun.runs import workspace as workspace_module
-from reprun.runs.cell import RunRequest, load_cell
-from reprun.runs.lock import write_lock
+from reprun.runs.lock import compute_lock, write_lock
 from reprun.runs.matrix import MatrixRequest, exit_code, run_matrix
 from reprun.store.store import Store
 from reprun.workflow.snakemake import WorkflowOutcome, WorkflowRequest
@@ -99,7 +100,8 @@ class Host:
 
     def matrix(self, **asked: Any) -> MatrixReport:
         request = MatrixRequest(results=self.home / "results", **asked)
-        return run_matrix(request, Store(self.home / "store"), Silent())
+        project = Project(self.home / "project")
+        return run_matrix(request, project, Store(self.home / "store"), Silent())
 
 
 @pytest.fixture
@@ -116,9 +118,9 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
         host.decided.append(arguments[0].run_directory.name)
         return workspace_module.decide(*arguments, **options)
 
-    for module in (cell_module, workspace_module):
+    for module in (cell_images_module, workspace_module):
         monkeypatch.setattr(module, "ensure", host.ensure)
-    monkeypatch.setattr(cell_module, "is_stored", lambda *_: False)
+    monkeypatch.setattr(cell_images_module, "is_stored", lambda *_: False)
     monkeypatch.setattr(matrix_module, "decide", counted)
     monkeypatch.setattr(matrix_module, "run_workflows", host.run_workflows)
     monkeypatch.setattr(
@@ -131,7 +133,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
         (directory / "analysis.yaml").write_text(ANALYSIS.format(name=name))
         (directory / "Snakefile").write_text("")
         (directory / "reference" / "a.csv").write_text(TABLE)
-        write_lock(load_cell(RunRequest(name, update_lock=True)).lock, directory)
+        write_lock(compute_lock(select(Project(tmp_path / "project"), name)), directory)
     return host
 
 

@@ -24,8 +24,8 @@ from reprun.conditions.snapshot import (
 )
 from reprun.digests import canonical_json, sha256_bytes, sha256_file, sha256_tree, short
 from reprun.documents.analysis import Analysis
-from reprun.documents.selection import Selection
 from reprun.documents.reading import Document
+from reprun.documents.selection import Selection
 from reprun.errors import IntegrityError, OutputMissingError, SpecificationError
 from reprun.files import write_atomically
 from reprun.images.catalogue.catalogue import Catalogue

@@ -40,7 +40,6 @@ from reprun.runs.cell import Cell, load_cell
 from reprun.runs.cell_images import with_images
 from reprun.runs.directory import alone
 from reprun.runs.request import RunRequest
-from reprun.runs.run import judge_cell, ready_engine, stored_report
 from reprun.runs.run import judge_cell, stored_report, swept_engine
 from reprun.runs.workspace import Prepared, decide, finish, prepare_workspace
 from reprun.store import collection as keeping

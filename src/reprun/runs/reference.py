@@ -15,8 +15,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-import numpy as np
 from pydantic import ValidationError
 
 from reprun.digests import sha256_file, short

@@ -17,7 +17,7 @@ from typing import Any
 
 from docker.auth import AuthConfig, errors  # type: ignore[attr-defined] # no errors in the stubs
 
-from reprun.errors import EngineError, SpecificationError
+from reprun.errors import RegistryError, SpecificationError
 
 VARIABLE = "REPRUN_REGISTRY_LOGIN"
 
@@ -40,7 +40,7 @@ class Login:
 def login_for(host: str, environment: Mapping[str, str]) -> Login | None:
     """Return the login for a registry: `REPRUN_REGISTRY_LOGIN`, else what was logged in with.
 
-    Raises SpecificationError when a login is malformed, and EngineError when a credential helper
+    Raises SpecificationError when a login is malformed, and RegistryError when a credential helper
     fails.
     """
     if given := environment.get(VARIABLE):
@@ -92,7 +92,7 @@ def _login_in(path: Path, host: str) -> Login | None:
         try:
             found = config.resolve_authconfig(host)
         except errors.DockerException as error:
-            raise EngineError(
+            raise RegistryError(
                 f"the credential helper for {host} failed: {error}",
                 place=str(path),
                 hint=f"export {VARIABLE}=USER:PASSWORD   # or mend the helper in this file",

@@ -270,7 +270,7 @@ class Registry:
         scheme, _, rest = realm.partition("://")
         is_safe = scheme == "https" or (scheme == "http" and _is_loopback(rest.partition("/")[0]))
         if not is_safe:
-            raise EngineError(
+            raise RegistryError(
                 f"registry {self.reference.host} names a token service without TLS: {realm}; "
                 "no login was sent"
             )
@@ -280,7 +280,7 @@ class Registry:
             document = json.loads(data)
             return str(document.get("token") or document["access_token"])
         except (ValueError, AttributeError, KeyError) as error:
-            raise EngineError(
+            raise RegistryError(
                 f"the token service of registry {self.reference.host} gave no token"
             ) from error
 
