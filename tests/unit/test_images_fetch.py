@@ -210,6 +210,18 @@ def test_what_is_gone_is_listed_and_the_rest_is_kept(tmp_path: Path) -> None:
     assert "reprun images lock tiny" in (caught.value.hint or "")
 
 
+def test_many_that_are_gone_are_counted(tmp_path: Path) -> None:
+    made = tiny(tmp_path)
+    for number in range(86):
+        made.deb(f"package {number}".encode(), f"x{number:02}")
+    with pytest.raises(InputsGoneError) as caught:
+        fetch(made.definition(), Store(tmp_path / "fresh"), Silent(), Sources(index=False))
+    assert caught.value.message.endswith(
+        "has 88 locked files: hello_1.0-1_amd64.deb, x00_1.0-1_amd64.deb, x01_1.0-1_amd64.deb "
+        "and 85 more"
+    )
+
+
 def test_a_system_without_debian_sources_is_told_what_to_name(tmp_path: Path) -> None:
     made = tiny(tmp_path)
     with pytest.raises(InputsGoneError, match="apt knows no Debian mirror") as caught:

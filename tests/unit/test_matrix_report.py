@@ -57,6 +57,10 @@ def test_sentences() -> None:
     assert matrix(good, absent).sentence == "reproduced: 1 cell; 1 not run (far/columnar)"
     assert matrix(good, bad).sentence == "not reproduced: 1 of 2 cells (bad/columnar)"
     assert matrix(absent).sentence == "no cell could run; 1 not run (far/columnar)"
+    many = [cell("failed", f"bad{number}") for number in range(10)]
+    assert matrix(*many).sentence == (
+        "not reproduced: 10 of 10 cells (bad0/columnar, bad1/columnar, bad2/columnar and 7 more)"
+    )
 
 
 def test_only_what_is_reproduced_is_green() -> None:
