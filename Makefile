@@ -14,7 +14,7 @@ help:
 	@echo "                name them with PYTHONS='…', other images with IMAGES='…'"
 	@echo "make lint       ruff and mypy"
 	@echo "make tutorial   the answers in docs/tutorial.md, from its commands: look at the difference"
-	@echo "make schemas    docs/schemas, docs/analysis-yaml.md and the exit codes, from the code"
+	@echo "make schemas    the pages and schemas in docs that are made from the code"
 	@echo "make reana-campaign  50 submissions in a row and 1 GB up and down, on the test server (20 min)"
 	@echo "make benchmark  print speeds as ratios (docs: benchmarks/README.md)"
 	@echo "make benchmark-dimuon  event loops on 5 million events (some minutes)"

@@ -19,7 +19,11 @@ from reprun.conditions.snapshot import Snapshot
 from reprun.documents.analysis import Analysis
 from reprun.documents.manifest import Dataset
 from reprun.documents.record import RunRecord
-from reprun.documents.validation import ADLER32, NAME, ROOT_HASH, SHA256
+from reprun.documents.validation import ADLER32, DEBIAN_NAME, DIGEST, NAME, ROOT_HASH, SHA256
+from reprun.images.catalogue.external import ExternalLockDocument
+from reprun.images.catalogue.image_lock import ImageLockDocument
+from reprun.images.catalogue.image_toml import BuiltImage, DerivedImage, ExternalImage
+from reprun.images.catalogue.parent import ParentLock
 from reprun.report.model import report_schema
 
 MODELS: Mapping[str, tuple[type[BaseModel], str]] = {
@@ -27,6 +31,12 @@ MODELS: Mapping[str, tuple[type[BaseModel], str]] = {
     "manifest": (Dataset, "a dataset manifest"),
     "snapshot": (Snapshot, "snapshot.toml"),
     "record": (RunRecord, "record.json"),
+    "image": (BuiltImage, "image.toml of an image that is built here"),
+    "image-derived": (DerivedImage, "image.toml of an image that extends another"),
+    "image-external": (ExternalImage, "image.toml of an image that is published elsewhere"),
+    "image-lock": (ImageLockDocument, "image.lock"),
+    "parent-lock": (ParentLock, "parent.lock"),
+    "external-lock": (ExternalLockDocument, "external.lock"),
 }
 WORDS = {
     "string": "text",
@@ -37,11 +47,13 @@ WORDS = {
 PATTERNS = {
     NAME: "name",
     SHA256: "64 hexadecimal digits",
+    DIGEST: "`sha256:` and 64 hexadecimal digits",
+    DEBIAN_NAME: "name of a Debian package",
     ADLER32: "8 hexadecimal digits",
     ROOT_HASH: "40 to 64 hexadecimal digits",
 }
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-PAGE_HEAD = """\
+ANALYSIS_HEAD = """\
 # The fields of analysis.yaml, manifests and snapshots
 
 <!-- made by tools/schemas.py from the models in src/reprun; edit the descriptions there -->
@@ -52,12 +64,39 @@ and every fault is told with its line. For editors, the same is in
 and [schemas/snapshot.json](schemas/snapshot.json): a first line
 `# yaml-language-server: $schema=…/docs/schemas/analysis.json` makes them complete and check it.
 """
+IMAGE_HEAD = """\
+# The fields of image.toml and of the locks beside it
+
+<!-- made by tools/schemas.py from the models in src/reprun; edit the descriptions there -->
+
+There are three kinds of `image.toml`: with the tables `[debian]` and `[python]` the image is built
+here from nothing else, with `extends` it adds to another image of the catalogue, and with the table
+`[external]` it is published elsewhere. A field that is not listed here is an error, and every error
+names its line. For editors that check TOML the same is in [schemas/image.json](schemas/image.json),
+[schemas/image-derived.json](schemas/image-derived.json) and
+[schemas/image-external.json](schemas/image-external.json): a first line
+`#:schema …/docs/schemas/image-derived.json` names the one that fits.
+
+`reprun images lock` writes `image.lock`, `parent.lock`, and the two lists `debs.lock` and
+`wheels.lock`, which are not TOML: one Debian package or wheel a line, with the names of the columns
+in the first line. `reprun images pin`, `pull` and `import` write `external.lock`.
+[images.md](images.md) says how they work together.
+"""
+PAGES: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "analysis-yaml.md": (ANALYSIS_HEAD, ("analysis", "manifest", "snapshot")),
+    "image-toml.md": (
+        IMAGE_HEAD,
+        ("image", "image-derived", "image-external", "image-lock", "parent-lock", "external-lock"),
+    ),
+}
+"""What each page begins with, and the documents whose fields it lists."""
 
 
 def documents() -> dict[str, str]:
     """Return the text of every generated file by its path below docs/."""
     found = {f"schemas/{name}.json": _text(schema_of(name)) for name in MODELS}
-    return {**found, "schemas/report.json": report_schema(), "analysis-yaml.md": page()}
+    pages = {name: page(name) for name in PAGES}
+    return {**found, "schemas/report.json": report_schema(), **pages}
 
 
 def _text(schema: Mapping[str, Any]) -> str:
@@ -122,19 +161,20 @@ def descriptions(model: type[BaseModel]) -> dict[str, str]:
 # -- the page -----------------------------------------------------------------------------------
 
 
-def page() -> str:
-    """Return docs/analysis-yaml.md."""
-    parts = [PAGE_HEAD]
+def page(name: str) -> str:
+    """Return a page of fields: docs/analysis-yaml.md or docs/image-toml.md."""
+    head, names = PAGES[name]
+    parts = [head]
     told: set[str] = set()
-    for name in ("analysis", "manifest", "snapshot"):
-        model, document = MODELS[name]
-        schema = schema_of(name)
+    for document in names:
+        model, title_of = MODELS[document]
+        schema = schema_of(document)
         for each in models_in(model):
             if each.__name__ in told:
                 continue
             told.add(each.__name__)
             part = schema if each is model else schema["$defs"][each.__name__]
-            title = document if each is model else each.__name__
+            title = title_of if each is model else each.__name__
             parts.append(_section(title, each, part))
     return "\n".join(parts)
 

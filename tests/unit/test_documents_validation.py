@@ -12,6 +12,8 @@ from reprun.documents.analysis import Analysis, load_analysis
 from reprun.documents.manifest import load_manifest
 from reprun.documents.validation import MEANING_OF_PATTERN
 from reprun.errors import SpecificationError
+from reprun.images.catalogue.image_lock import ImageLockDocument
+from reprun.images.catalogue.image_toml import BuiltImage
 from tests.unit.test_documents_analysis import GOOD
 
 HEAD = "title: A dataset\n"
@@ -113,8 +115,11 @@ def test_five_faults_are_told_and_the_others_counted(tmp_path: Path) -> None:
     assert error.value.message.endswith("\n    and 3 more")
 
 
+MODELS = (Analysis, Snapshot, BuiltImage, ImageLockDocument)
+
+
 def test_every_pattern_of_a_field_has_a_meaning() -> None:
-    schemas = [json.dumps(model.model_json_schema()) for model in (Analysis, Snapshot)]
+    schemas = [json.dumps(model.model_json_schema()) for model in MODELS]
     patterns = {json.loads(f'"{text}"') for schema in schemas for text in _patterns(schema)}
     assert patterns == set(MEANING_OF_PATTERN)
 

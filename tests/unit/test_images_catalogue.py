@@ -75,24 +75,40 @@ def test_a_lock_that_no_longer_fits_is_noticed_without_a_build(
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "message"),
+    ("old", "new", "line", "message"),
     [
-        ('name = "tiny"', 'name = "other"', "name: this is 'other', but the directory"),
-        ('name = "tiny"', "", "name must be a text"),
+        ('name = "tiny"', 'name = "other"', 1, "name: this is 'other', but the directory"),
+        ('name = "tiny"', "", 1, "name: this field is missing"),
+        ('name = "tiny"', 'name = ""', 1, "name: must be a name"),
         (
             'suite = "bookworm"',
             'suit = "bookworm"',
-            "debian.suit is not known. Did you mean 'suite'",
+            5,
+            "debian.suit: unknown field. Did you mean 'suite'",
         ),
-        ('packages = ["hello"]', 'packages = "hello"', "debian.packages must be a list of texts"),
-        ('requirements = ["greet"]', "requirements = [1]", "python.requirements must be a list"),
-        ('TZ = "UTC"', "TZ = 0", "environment.TZ must be a text"),
-        ("[environment]", "[environment", "not TOML"),
-        ('title = "A tiny image"', 'title = "A tiny image"\npython = 3', "not TOML"),
+        ("[python]", "[pyton]", 9, "pyton: unknown field. Did you mean 'python'"),
+        ('packages = ["hello"]', 'packages = "hello"', 7, "debian.packages: must be a list"),
+        ('packages = ["hello"]', 'packages = ["-o"]', 7, "packages.0: must be the name of a Deb"),
+        ('requirements = ["greet"]', "requirements = [1]", 15, "python.requirements.0: must be"),
+        (
+            'requirements = ["greet"]',
+            'requirements = ["greet=1"]',
+            15,
+            "python.requirements.0: 'greet=1' is not a requirement: Expected",
+        ),
+        (
+            'requirements = ["greet"]',
+            'requirements = ["greet @ file:///greet.whl"]',
+            15,
+            "python.requirements.0: .* names a URL: locked wheels come from a package index",
+        ),
+        ('TZ = "UTC"', "TZ = 0", 19, "environment.TZ: must be .*, is the number 0"),
+        ("[environment]", "[environment", 17, "not valid TOML"),
+        ('title = "A tiny image"', 'title = "x"\npython = 3', 10, "not valid TOML"),
     ],
 )
-def test_a_malformed_definition_names_its_field(
-    tmp_path: Path, old: str, new: str, message: str
+def test_a_malformed_definition_names_its_field_and_line(
+    tmp_path: Path, old: str, new: str, line: int, message: str
 ) -> None:
     made = tiny(tmp_path)
     catalogue = made.catalogue()
@@ -100,7 +116,8 @@ def test_a_malformed_definition_names_its_field(
     place.write_text(place.read_text().replace(old, new))
     with pytest.raises(SpecificationError, match=message) as caught:
         catalogue.definition("tiny")
-    assert caught.value.place == str(place)
+    assert caught.value.place == f"{place}:{line}"
+    assert caught.value.hint == f"${{EDITOR:-vi}} +{line} {place}"
 
 
 def test_ensure_builds_once_and_then_returns_at_once(

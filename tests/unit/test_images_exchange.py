@@ -213,15 +213,19 @@ def test_a_file_that_is_no_archive_is_refused(made: Kitchen, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("image = 3", "malformed"),
-        ("image = ", "not TOML"),
-        ('image = "sha256:12"', "malformed"),
+        ("image = 3", "image: must be .*, is the number 3"),
+        ("image = ", "not valid TOML"),
+        ('image = "sha256:12"', "image: must be a digest"),
+        ('imag = "sha256:12"', "imag: unknown field. Did you mean 'image'"),
     ],
 )
 def test_a_faulty_external_lock_is_refused(made: Kitchen, text: str, message: str) -> None:
     (made.directory / "foreign" / "external.lock").write_text(text)
-    with pytest.raises(SpecificationError, match=message):
+    with pytest.raises(SpecificationError, match=message) as caught:
         Catalogue(made.directory).locked("foreign")
+    place = made.directory / "foreign" / "external.lock"
+    assert caught.value.place == f"{place}:1"
+    assert (caught.value.hint or "").startswith(f"git checkout -- {place}")
 
 
 def test_an_external_image_is_never_built(made: Kitchen) -> None:

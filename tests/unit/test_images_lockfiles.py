@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reprun.errors import SpecificationError
+from reprun.images.catalogue.image_lock import read_image_lock
 from reprun.images.catalogue.lockfiles import (
     DebEntry,
     ImageLock,
@@ -16,7 +17,6 @@ from reprun.images.catalogue.lockfiles import (
     debs_text,
     image_lock_text,
     read_debs,
-    read_image_lock,
     read_wheels,
     wheels_text,
 )
@@ -105,21 +105,26 @@ def test_an_image_lock_survives_writing_and_reading(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "message"),
+    ("old", "new", "line", "message"),
     [
-        ("builder = 2", "builder = 7", "builder format 7"),
-        ("builder = 2", "builder = yes", "not TOML"),
-        ("builder = 2", "builder = true", "malformed"),
-        ('tree = "sha256:', 'tree = "md5:', "not a digest"),
-        ('tree = "sha256:', 'tree = "', "lacks the prefix"),
-        ("manifest", "manifesto", "malformed: 'manifest'"),
+        ("builder = 2", "builder = 7", None, "builder format 7"),
+        ("builder = 2", "builder = yes", 2, "not valid TOML"),
+        ("builder = 2", "builder = true", 2, "builder: must be .*, is true"),
+        ('tree = "sha256:', 'tree = "md5:', 5, "tree: must be a digest: sha256: and 64 digits"),
+        ('tree = "sha256:', 'tree = "', 5, "tree: must be a digest: sha256:"),
+        ("manifest", "manifesto", 4, "manifesto: unknown field. Did you mean 'manifest'"),
+        ("size = 5", "size = -5", 9, r"layers\.0\.size: must be at least 0, is the number -5"),
     ],
 )
-def test_a_faulty_image_lock_is_refused(tmp_path: Path, old: str, new: str, message: str) -> None:
+def test_a_faulty_image_lock_is_refused(
+    tmp_path: Path, old: str, new: str, line: int | None, message: str
+) -> None:
     path = tmp_path / "image.lock"
     path.write_text(image_lock_text(LOCK).replace(old, new))
-    with pytest.raises(SpecificationError, match=message):
+    with pytest.raises(SpecificationError, match=message) as caught:
         read_image_lock(path)
+    assert caught.value.place == (f"{path}:{line}" if line else str(path))
+    assert (caught.value.hint or "").startswith(f"reprun images lock {tmp_path.name}")
 
 
 def test_a_missing_lock_says_what_to_type(tmp_path: Path) -> None:

@@ -15,13 +15,14 @@ from reprun.cli.images_output import (
     Name,
     Rendered,
     catalogue_here,
+    parent_facts,
     print_json,
+    print_parent_change,
     render_image,
     size_text,
 )
 
 if TYPE_CHECKING:
-    from reprun.images.builder.build import Built
     from reprun.images.catalogue.catalogue import Catalogue
     from reprun.images.model import Image
 
@@ -92,6 +93,9 @@ def show(name: Name, output: Rendered = Format.TEXT) -> None:
         print_json(facts)
         return
     typer.echo(f"{name}: {definition.title}")
+    if (parentage := catalogue.parentage(name)) is not None:
+        typer.echo(f"extends    {parentage.reference}")
+        print_parent_change(parentage)
     typer.echo(f"reference  {facts['reference']}")
     typer.echo(f"manifest   {facts['manifest']}")
     typer.echo(f"file tree  {facts['tree']}")
@@ -121,16 +125,16 @@ def lock(
     from reprun.images.lock import lock as write_locks
     from reprun.store.store import Store
 
-    sources = Sources.from_environment(debian_mirror=debian_mirror)
+    sources, catalogue = Sources.from_environment(debian_mirror=debian_mirror), catalogue_here()
     built = write_locks(
         name,
-        catalogue_here(),
+        catalogue,
         Store.default(),
         progress_on_stderr(),
         sources,
         image_only=image_only,
     )
-    _render_built(built, output)
+    render_image(built.image, output, "built", catalogue.parentage(name))
 
 
 @app.command()
@@ -179,7 +183,7 @@ def build(
     compare(built, catalogue.lock(name))
     if docker_context is not None:
         write_context(definition, built.image, store, docker_context)
-    _render_built(built, output)
+    render_image(built.image, output, "built", catalogue.parentage(name))
 
 
 @app.command()
@@ -198,15 +202,11 @@ def verify(
 
     if (key is None) != (signature is None):
         raise typer.BadParameter("--key and --signature go together")
-    store = Store.default()
-    image = verify_image(name, catalogue_here(), store)
+    store, catalogue = Store.default(), catalogue_here()
+    image = verify_image(name, catalogue, store)
     if key is not None and signature is not None:
         verify_signature(image, store, key, signature)
-    render_image(image, output, "verified")
-
-
-def _render_built(built: Built, output: Format) -> None:
-    render_image(built.image, output, "built")
+    render_image(image, output, "verified", catalogue.parentage(name))
 
 
 def _facts(catalogue: Catalogue, name: str) -> dict[str, Any]:
@@ -219,6 +219,7 @@ def _facts(catalogue: Catalogue, name: str) -> dict[str, Any]:
         "rebuildable": True,
         **_digests(image),
         "tree": catalogue.lock(name).tree,
+        **parent_facts(catalogue.parentage(name)),
     }
 
 
@@ -250,29 +251,31 @@ def _digests(image: Image) -> dict[str, Any]:
 def _list_line(facts: dict[str, Any]) -> str:
     digest = f"{facts['image'][:19]}…" if facts["image"] else "no digest yet"
     size = size_text(facts["size"]) if facts["image"] else "external"
-    return f"{facts['name']:<20} {digest:<20}  {size:>9}  {facts['title']}"
+    extends = f" (extends {facts['parent']['name']})" if "parent" in facts else ""
+    return f"{facts['name']:<20} {digest:<20}  {size:>9}  {facts['title']}{extends}"
 
 
 def _show_external(catalogue: Catalogue, name: str, output: Format) -> None:
     external = catalogue.external(name)
+    published = external.published
     facts = _external_facts(catalogue, name) | {
-        "repository": external.repository,
-        "entry_point": external.entry_point,
-        "user": external.user,
-        "conditions": list(external.conditions),
-        "external_because": external.reason,
+        "repository": published.repository,
+        "entry_point": published.entry_point,
+        "user": published.user,
+        "conditions": list(published.conditions),
+        "external_because": published.reason,
     }
     if output is Format.JSON:
         print_json({"schema_version": 1, **facts})
         return
     typer.echo(f"{name}: {external.title}")
     for label, value in (
-        ("external", external.reason),
-        ("published", external.repository),
+        ("external", published.reason),
+        ("published", published.repository),
         ("reference", facts["reference"] or facts["reason"]),
-        ("entry point", external.entry_point),
-        ("user", external.user),
-        ("conditions", ", ".join(external.conditions)),
+        ("entry point", published.entry_point),
+        ("user", published.user),
+        ("conditions", ", ".join(published.conditions)),
     ):
         if value:
             typer.echo(f"{label:<12}{value}")

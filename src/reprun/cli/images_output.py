@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
     from reprun.images.catalogue.catalogue import Catalogue
+    from reprun.images.catalogue.parent import Parentage
     from reprun.images.model import Image
 
 
@@ -24,8 +25,10 @@ Name = Annotated[str, typer.Argument(help="Name of an image of the catalogue.")]
 Rendered = Annotated[Format, typer.Option("--format", help="How to write the result.")]
 
 
-def render_image(image: Image, output: Format, what: str) -> None:
-    """Print what was done to which image."""
+def render_image(
+    image: Image, output: Format, what: str, parentage: Parentage | None = None
+) -> None:
+    """Print what was done to which image; of a derived one, whether its parent has changed."""
     size = sum(layer.size for layer in image.layers)
     if output is Format.JSON:
         print_json(
@@ -36,10 +39,33 @@ def render_image(image: Image, output: Format, what: str) -> None:
                 "manifest": image.manifest,
                 "reference": image.reference,
                 "size": size,
+                **parent_facts(parentage),
             }
         )
-    else:
-        typer.echo(f"{what} {image.reference} ({size_text(size)})")
+        return
+    typer.echo(f"{what} {image.reference} ({size_text(size)})")
+    if parentage is not None:
+        print_parent_change(parentage)
+
+
+def parent_facts(parentage: Parentage | None) -> dict[str, Any]:
+    """Return what JSON says of an image's parent: nothing of an image that has none."""
+    if parentage is None:
+        return {}
+    return {
+        "parent": {
+            "name": parentage.name,
+            "image": parentage.locked_from,
+            "image_now": parentage.now,
+        }
+    }
+
+
+def print_parent_change(parentage: Parentage) -> None:
+    """Print how an image's parent has changed since it was locked, if it has."""
+    if parentage.changed:
+        typer.echo(f"note       {parentage.changed}")
+        typer.echo(f"try        {parentage.hint}")
 
 
 def catalogue_here() -> Catalogue:

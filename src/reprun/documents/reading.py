@@ -59,13 +59,18 @@ def read_document(path: Path) -> tuple[Any, Lines]:
         case ".json":
             return _read_json(path)
         case ".toml":
-            return _read_toml(path)
+            return read_toml(path)
         case _:
             return _read_yaml(path)
 
 
-def validated(model: type[M], document: Any, path: Path, lines: Lines) -> M:
-    """Return a document as its model, or raise SpecificationError with the line of each fault."""
+def validated(
+    model: type[M], document: Any, path: Path, lines: Lines, *, hint: str | None = None
+) -> M:
+    """Return a document as its model, or raise SpecificationError with the line of each fault.
+
+    `hint` is the command that writes a document which nobody edits by hand.
+    """
     try:
         return model.model_validate(document)
     except ValidationError as error:
@@ -76,7 +81,9 @@ def validated(model: type[M], document: Any, path: Path, lines: Lines) -> M:
         shown = [f"\n    line {_line_of(fault, lines)}: {fault}" for fault in faults[1:SHOWN]]
         more = f"\n    and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
         raise SpecificationError(
-            f"{faults[0]}{''.join(shown)}{more}", place=f"{path}:{line}", hint=_edit(path, line)
+            f"{faults[0]}{''.join(shown)}{more}",
+            place=f"{path}:{line}",
+            hint=hint or edit_command(path, line),
         ) from error
 
 
@@ -88,7 +95,7 @@ def _line_of(fault: Fault, lines: Lines) -> int:
     )
 
 
-def _edit(path: Path, line: int) -> str:
+def edit_command(path: Path, line: int) -> str:
     """Return the command that opens a file where the fault is."""
     return f"${{EDITOR:-vi}} +{line} {path}"
 
@@ -120,7 +127,11 @@ def _read_json(path: Path) -> tuple[Any, Lines]:
         raise SpecificationError("not valid JSON: nested too deeply", place=f"{path}:1") from error
 
 
-def _read_toml(path: Path) -> tuple[Any, Lines]:
+def read_toml(path: Path, *, hint: str | None = None) -> tuple[dict[str, Any], Lines]:
+    """Return what a TOML file says, whatever its suffix, and the line of each of its fields.
+
+    Raises SpecificationError with the line when it is not TOML; `hint` as for `validated`.
+    """
     text = _text_of(path)
     try:
         return tomllib.loads(text), _lines_of_toml(text)
@@ -129,7 +140,9 @@ def _read_toml(path: Path) -> tuple[Any, Lines]:
         line = int(at[1]) if at and at[1] else len(text.splitlines())
         problem = str(error)[: at.start()] if at else str(error)
         raise SpecificationError(
-            f"not valid TOML: {problem}", place=f"{path}:{line}", hint=_edit(path, line)
+            f"not valid TOML: {problem}",
+            place=f"{path}:{line}",
+            hint=hint or edit_command(path, line),
         ) from error
 
 
@@ -149,8 +162,8 @@ def _lines_of_toml(text: str) -> Lines:
         elif header := re.match(r"\[([\w.-]+)\]", row):
             table = tuple(header[1].split("."))
             lines[table] = number
-        elif field := re.match(r"\s*([\w-]+)\s*=", row):
-            lines[*table, field[1]] = number
+        elif field := re.match(r"""\s*(["']?)([\w-]+)\1\s*=""", row):
+            lines[*table, field[2]] = number
     return lines
 
 
@@ -168,13 +181,13 @@ def _read_yaml(path: Path) -> tuple[Any, Lines]:
         line = mark.line + 1 if mark else 1
         problem = getattr(error, "problem", None) or str(error)
         raise SpecificationError(
-            f"not valid YAML: {problem}", place=f"{path}:{line}", hint=_edit(path, line)
+            f"not valid YAML: {problem}", place=f"{path}:{line}", hint=edit_command(path, line)
         ) from error
     except ValueError as error:
         # PyYAML lets these through, e.g. for the date 2025-02-30, and they know no line.
         line = _line_of_bad_scalar(node, loader)
         raise SpecificationError(
-            f"not valid YAML: {error}", place=f"{path}:{line}", hint=_edit(path, line)
+            f"not valid YAML: {error}", place=f"{path}:{line}", hint=edit_command(path, line)
         ) from error
     except RecursionError as error:
         raise SpecificationError(

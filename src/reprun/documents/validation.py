@@ -13,14 +13,18 @@ from reprun.errors import did_you_mean
 Location = tuple[str | int, ...]
 
 SHA256 = r"^(sha256:)?[0-9a-f]{64}$"
+DIGEST = r"^sha256:[0-9a-f]{64}$"
 ADLER32 = r"^[0-9a-f]{8}$"
 NAME = r"^[a-z0-9][a-z0-9._-]*$"
 ROOT_HASH = r"^[0-9a-f]{40,64}$"
+DEBIAN_NAME = r"^[a-z0-9][a-z0-9+.-]+$"
 
 MEANING_OF_PATTERN = {
     SHA256: "must be a sha256, 64 digits of 0-9 and a-f",
+    DIGEST: "must be a digest: sha256: and 64 digits of 0-9 and a-f",
     ADLER32: "must be an adler32, 8 digits of 0-9 and a-f",
     NAME: "must be a name of small letters, digits, '.', '_' and '-', the first a letter or digit",
+    DEBIAN_NAME: "must be the name of a Debian package",
     ROOT_HASH: "must be a hash of 40 to 64 digits of 0-9 and a-f",
 }
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from reprun.digests import PREFIX
 from reprun.errors import SpecificationError
 from reprun.images.catalogue.catalogue import Catalogue
-from reprun.images.catalogue.external import Needs
+from reprun.images.catalogue.image_toml import Needs
 from reprun.images.model import Image
 from reprun.images.stored import is_stored
 from reprun.store.store import Store

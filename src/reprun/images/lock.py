@@ -17,13 +17,13 @@ from reprun.images.builder.resolve import resolve_debs, resolve_wheels
 from reprun.images.builder.sbom import SBOM_NAME, sbom
 from reprun.images.catalogue.catalogue import Catalogue
 from reprun.images.catalogue.definition import Definition
+from reprun.images.catalogue.image_lock import read_image_lock
 from reprun.images.catalogue.lockfiles import (
     DebEntry,
     ImageLock,
     WheelEntry,
     debs_text,
     image_lock_text,
-    read_image_lock,
     wheels_text,
     write_lock,
 )

@@ -52,11 +52,12 @@ def _row(name: str, catalogue: Catalogue) -> str:
             digest = f"`{catalogue.locked(name).image_id[7:19]}`"
         except SpecificationError:
             digest = "not pinned yet"
-        return f"| {name} | {external.title} | | {digest} | no: {external.reason} |"
+        return f"| {name} | {external.title} | | {digest} | no: {external.published.reason} |"
     image, definition = catalogue.locked(name), catalogue.definition(name)
     size = sum(layer.size for layer in image.layers) / 1_000_000
     counts = f"{len(definition.debs)} Debian packages, {len(definition.wheels)} wheels"
+    extends = f", extends {definition.parent.name}" if definition.parent else ""
     return (
         f"| {name} | {definition.title} ({counts}) | {size:.0f} MB | `{image.image_id[7:19]}` "
-        "| yes, from its locks |"
+        f"| yes, from its locks{extends} |"
     )

@@ -39,10 +39,10 @@ def pin(name: str, catalogue: Catalogue) -> ExternalLock:
     Raises IntegrityError when it was pinned before and the tag has moved since: the pin stays.
     """
     external = catalogue.external(name)
-    where = parse_reference(external.repository)
+    where = parse_reference(external.published.repository)
     registry = Registry(where)
     try:
-        manifest = _for_this_machine(registry.resolve(external.tag), registry)
+        manifest = _for_this_machine(registry.resolve(external.published.tag), registry)
     except InputsGoneError as error:
         raise InputsGoneError(
             f"{error.message}; image '{name}' stays without a digest",
@@ -53,7 +53,7 @@ def pin(name: str, catalogue: Catalogue) -> ExternalLock:
     facts = config_facts(registry.small_blob(config_digest), name)
     if facts.architecture != external.needs.architecture:
         raise SpecificationError(
-            f"{external.repository} is for {facts.architecture}, "
+            f"{external.published.repository} is for {facts.architecture}, "
             f"image.toml says {external.needs.architecture}",
             place=str(external.place),
         )
@@ -62,8 +62,9 @@ def pin(name: str, catalogue: Catalogue) -> ExternalLock:
         known = read_external_lock(external)
         if known.image_id != found.image_id:
             raise IntegrityError(
-                f"tag {external.tag} of {external.repository} has moved: image '{name}' is "
-                f"pinned to {short(known.image_id)}, the tag is {short(found.image_id)} now",
+                f"tag {external.published.tag} of {external.published.repository} has moved: "
+                f"image '{name}' is pinned to {short(known.image_id)}, "
+                f"the tag is {short(found.image_id)} now",
                 place=str(external.lock_place),
                 hint=f"reprun images pull {name}   # still pulls the pinned one, by its digest",
             )
@@ -88,7 +89,7 @@ def pull(
     if catalogue.is_external(name):
         external = catalogue.external(name)
         lock = read_external_lock(external)
-        reference = parse_reference(source or lock.source or external.repository)
+        reference = parse_reference(source or lock.source or external.published.repository)
         if not reference.digest and lock.source:
             reference = reference.at(parse_reference(lock.source).digest)
         imported = _pull(name, reference, store, progress, expected=lock.image_id)

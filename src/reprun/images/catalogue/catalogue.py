@@ -11,10 +11,28 @@ from __future__ import annotations
 from pathlib import Path
 
 from reprun.digests import PREFIX, short
-from reprun.errors import IntegrityError, SpecificationError, did_you_mean
-from reprun.images.catalogue.definition import Definition, read_definition
-from reprun.images.catalogue.external import External, is_external, locked_external, read_external
-from reprun.images.catalogue.lockfiles import ImageLock, read_image_lock
+from reprun.errors import IntegrityError, ReprunError, SpecificationError, did_you_mean
+from reprun.images.catalogue.definition import IMAGE_TOML, PARENT_LOCK, Definition
+from reprun.images.catalogue.external import External, external_of, is_external, locked_external
+from reprun.images.catalogue.image_lock import read_image_lock
+from reprun.images.catalogue.image_toml import (
+    BuiltImage,
+    DerivedImage,
+    ExternalImage,
+    ImageDocument,
+    built_definition,
+    fault_in,
+    read_image_toml,
+)
+from reprun.images.catalogue.lockfiles import ImageLock
+from reprun.images.catalogue.parent import (
+    Parentage,
+    ParentLock,
+    as_parent,
+    derived_definition,
+    parent_lock_text,
+    read_parent_lock,
+)
 from reprun.images.model import Image
 from reprun.images.oci import layout
 
@@ -30,11 +48,100 @@ class Catalogue:
         return sorted(path.parent.name for path in self.directory.glob("*/image.toml"))
 
     def definition(self, name: str) -> Definition:
-        """Return what is wanted in an image.
+        """Return what is wanted in an image; of a derived one, with what it took over.
 
-        Raises SpecificationError for an unknown name, with the nearest known one, and for an
-        image.toml that is malformed.
+        A derived image that is locked does not look at its parent any more: `parent.lock` says
+        what the parent was. Raises SpecificationError for an unknown name, with the nearest
+        known one, for an image.toml that is malformed, and as `to_lock` for one that extends
+        another and is not locked yet.
         """
+        document = self._buildable(name)
+        if not isinstance(document, DerivedImage):
+            return built_definition(document, self._place(name).parent)
+        place = self._place(name).with_name(PARENT_LOCK)
+        if place.is_file():
+            taken_over = read_parent_lock(place)
+            if taken_over.name == document.extends:
+                text = place.read_bytes().decode()
+                return derived_definition(document, place.parent, taken_over, text)
+        return self.to_lock(name)
+
+    def to_lock(self, name: str) -> Definition:
+        """Return what is wanted in an image when it is locked again: its parent as it is now.
+
+        Raises SpecificationError when an image it extends is unknown, published elsewhere, not
+        locked, or extends it in turn, and IntegrityError when its parent's lock does not fit.
+        """
+        document = self._buildable(name)
+        directory = self._place(name).parent
+        if not isinstance(document, DerivedImage):
+            return built_definition(document, directory)
+        self._check_line(name)
+        extended = self._as_parent(document.extends, name)
+        return derived_definition(document, directory, extended, parent_lock_text(extended))
+
+    def parentage(self, name: str) -> Parentage | None:
+        """Return which image a derived one was locked from, and what that is now.
+
+        None for an image that extends none, or is not locked yet.
+        """
+        if self.is_external(name):
+            return None
+        definition = self.definition(name)
+        if definition.parent is None or not definition.image_lock.is_file():
+            return None
+        parent = definition.parent
+        try:
+            now = self.locked(parent.name).image_id
+        except ReprunError:
+            now = None
+        return Parentage(name, parent.name, parent.image_id, now)
+
+    def _check_line(self, name: str) -> None:
+        """Raise SpecificationError unless the images that one extends end at one of its own."""
+        line = [name]
+        while isinstance(document := self._buildable(line[-1]), DerivedImage):
+            place, extended = self._place(line[-1]), document.extends
+            if extended in line:
+                circle = " -> ".join((*line[line.index(extended) :], extended))
+                raise fault_in(place, "extends", f"the image extends itself: {circle}")
+            if extended not in self.names():
+                near = did_you_mean(extended, self._extensible(but=line))
+                raise fault_in(place, "extends", f"there is no image '{extended}'.{near}")
+            if self.is_external(extended):
+                raise fault_in(
+                    place,
+                    "extends",
+                    f"image '{extended}' is published elsewhere; only an image that is built "
+                    "from locks can be extended",
+                )
+            line.append(extended)
+
+    def _extensible(self, but: list[str]) -> list[str]:
+        return [each for each in self.names() if each not in but and not self.is_external(each)]
+
+    def _as_parent(self, parent: str, name: str) -> ParentLock:
+        definition = self.definition(parent)
+        if not definition.image_lock.is_file():
+            raise fault_in(
+                self._place(name),
+                "extends",
+                f"image '{parent}' is not locked, so nothing can be taken over from it",
+                hint=f"reprun images lock {parent}",
+            )
+        return as_parent(definition, self.locked(parent).image_id)
+
+    def _buildable(self, name: str) -> BuiltImage | DerivedImage:
+        document = self._document(name)
+        if isinstance(document, ExternalImage):
+            raise SpecificationError(
+                f"image '{name}' is published elsewhere: it is pulled or imported, never built",
+                place=str(self._place(name)),
+                hint=f"reprun images pull {name}",
+            )
+        return document
+
+    def _document(self, name: str) -> ImageDocument:
         place = self._place(name)
         if not name or "/" in name or not place.is_file():
             raise SpecificationError(
@@ -42,13 +149,7 @@ class Catalogue:
                 place=str(self.directory),
                 hint="reprun images list",
             )
-        if is_external(place):
-            raise SpecificationError(
-                f"image '{name}' is published elsewhere: it is pulled or imported, never built",
-                place=str(place),
-                hint=f"reprun images pull {name}",
-            )
-        return read_definition(place)
+        return read_image_toml(place)
 
     def is_external(self, name: str) -> bool:
         """Tell whether an image is published elsewhere and cannot be rebuilt here."""
@@ -56,17 +157,17 @@ class Catalogue:
 
     def external(self, name: str) -> External:
         """Return what is known of an image that is published elsewhere."""
-        if not self.is_external(name):
-            self.definition(name)
+        document, place = self._document(name), self._place(name)
+        if not isinstance(document, ExternalImage):
             raise SpecificationError(
                 f"image '{name}' is built here from its locks",
-                place=str(self._place(name)),
+                place=str(place),
                 hint=f"reprun images build {name}",
             )
-        return read_external(self._place(name))
+        return external_of(document, place.parent)
 
     def _place(self, name: str) -> Path:
-        return self.directory / name / "image.toml"
+        return self.directory / name / IMAGE_TOML
 
     def lock(self, name: str) -> ImageLock:
         """Return what a build of an image must give."""
@@ -83,7 +184,8 @@ class Catalogue:
             return locked_external(self.external(name))
         definition = self.definition(name)
         lock = read_image_lock(definition.image_lock)
-        documents = layout.documents_layer(definition.documents())
+        files = definition.documents()
+        documents = layout.documents_layer(files)
         config = layout.config_of(definition, lock.layers)
         manifest = layout.manifest_of(config, lock.layers)
         if (
@@ -92,9 +194,10 @@ class Catalogue:
             or lock.image_id != layout.digest(config)
             or lock.manifest != layout.digest(manifest)
         ):
+            *names, last = files
             raise IntegrityError(
-                f"image '{name}' is not what its image.lock says: image.toml, debs.lock or "
-                "wheels.lock changed after it was locked",
+                f"image '{name}' is not what its image.lock says: {', '.join(names)} or {last} "
+                "changed after it was locked",
                 place=str(definition.image_lock),
                 hint=f"git diff images/{name}   # or: reprun images lock {name} --image-only",
             )

@@ -8,34 +8,17 @@ elsewhere tomorrow, so a tag is looked at once, by `reprun images pin`, and neve
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from reprun.documents.reading import Document, read_toml, validated
 from reprun.errors import ImageNotHereError, SpecificationError
-from reprun.images.catalogue.definition import TomlReader
-from reprun.images.catalogue.lockfiles import checked_digest, layer_lines, read_layers, write_lock
+from reprun.images.catalogue.definition import IMAGE_TOML
+from reprun.images.catalogue.image_lock import Digest, LayerTable
+from reprun.images.catalogue.image_toml import ExternalImage, Needs, Published
+from reprun.images.catalogue.lockfiles import layer_lines, write_lock
 from reprun.images.model import Image, Layer
-
-FIELDS: Mapping[str, tuple[str, ...]] = {
-    "": ("name", "title", "external", "needs"),
-    "external": ("repository", "tag", "reason", "entry_point", "user", "conditions"),
-    "needs": ("architecture", "vsyscall", "memory_mb", "disk_mb", "old_manifest"),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Needs:
-    """What an image needs of the host that runs it."""
-
-    architecture: str = "amd64"
-    vsyscall: bool = False
-    """Whether its C library is so old that it calls through the vsyscall page."""
-    memory_mb: int = 0
-    disk_mb: int = 0
-    old_manifest: bool = False
-    """Whether its registry may still have it as manifest schema 1, which tools refuse."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,20 +28,13 @@ class External:
     directory: Path
     name: str
     title: str
-    repository: str
-    tag: str
-    """Where `pin` looks for the digest; nothing else uses it."""
-    reason: str
-    entry_point: str
-    user: str
-    conditions: tuple[str, ...]
-    """Where the image's configurations expect snapshots of calibrations."""
+    published: Published
     needs: Needs
 
     @property
     def place(self) -> Path:
         """The image.toml itself."""
-        return self.directory / "image.toml"
+        return self.directory / IMAGE_TOML
 
     @property
     def lock_place(self) -> Path:
@@ -79,65 +55,55 @@ class ExternalLock:
     environment: Mapping[str, str]
 
 
+class ExternalLockDocument(Document):
+    """The whole of `external.lock`, written by `reprun images pin`, `pull` or `import`."""
+
+    image: Digest
+    """Image ID: the digest of the OCI config."""
+    source: str | None = None
+    """`repository@sha256:…`, where a registry has it."""
+    manifest: Digest | None = None
+    """Digest of the manifest over its uncompressed layers; known once it was brought here."""
+    environment: Mapping[str, str] = {}
+    """The environment of its config."""
+    layers: tuple[LayerTable, ...] = ()
+    """Its layers; known once it was brought here."""
+
+
 def is_external(place: Path) -> bool:
     """Tell whether an image.toml describes an image that is published elsewhere."""
     try:
-        return "external" in tomllib.loads(place.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return "external" in read_toml(place)[0]
+    except SpecificationError:
         return False
 
 
-def read_external(place: Path) -> External:
-    """Read an image.toml; raise SpecificationError naming the field that is wrong."""
-    reader = TomlReader(place, FIELDS)
-    return External(
-        directory=place.parent,
-        name=reader.name(),
-        title=reader.text("", "title"),
-        repository=reader.text("external", "repository"),
-        tag=reader.text("external", "tag"),
-        reason=reader.text("external", "reason"),
-        entry_point=reader.text_or("external", "entry_point", ""),
-        user=reader.text_or("external", "user", ""),
-        conditions=reader.texts("external", "conditions", default=()),
-        needs=Needs(
-            architecture=reader.text_or("needs", "architecture", "amd64"),
-            vsyscall=reader.flag("needs", "vsyscall"),
-            memory_mb=reader.number("needs", "memory_mb"),
-            disk_mb=reader.number("needs", "disk_mb"),
-            old_manifest=reader.flag("needs", "old_manifest"),
-        ),
-    )
+def external_of(document: ExternalImage, directory: Path) -> External:
+    """Return the image that an image.toml in a directory describes."""
+    return External(directory, document.name, document.title, document.external, document.needs)
 
 
 def read_external_lock(external: External) -> ExternalLock:
     """Return which image it is; raise SpecificationError, with the reason, when nobody knows."""
     place = external.lock_place
-    try:
-        document = tomllib.loads(place.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not place.exists():
         raise ImageNotHereError(
             f"image '{external.name}' is external and no digest is known for it yet "
-            f"({external.reason}); it is never run by its tag",
+            f"({external.published.reason}); it is never run by its tag",
             place=str(external.place),
             hint=f"reprun images pin {external.name}   # needs its registry; without one: "
             f"reprun images import {external.name} FILE",
-        ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SpecificationError(f"external.lock is not TOML: {error}", place=str(place)) from error
-    try:
-        environment = document.get("environment", {})
-        return ExternalLock(
-            image_id=checked_digest(document["image"]),
-            source=document.get("source"),
-            manifest=checked_digest(document["manifest"]) if "manifest" in document else None,
-            layers=read_layers(document.get("layers", [])),
-            environment={str(key): str(value) for key, value in environment.items()},
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise SpecificationError(
-            f"external.lock is malformed: {error}", place=str(place)
-        ) from error
+    hint = f"git checkout -- {place}   # or remove it, then: reprun images pin {external.name}"
+    content, lines = read_toml(place, hint=hint)
+    document = validated(ExternalLockDocument, content, place, lines, hint=hint)
+    return ExternalLock(
+        image_id=document.image,
+        source=document.source,
+        manifest=document.manifest,
+        layers=tuple(each.layer() for each in document.layers),
+        environment=dict(document.environment),
+    )
 
 
 def locked_external(external: External) -> Image:

@@ -14,11 +14,10 @@ holds two entries for one name: what is installed must be readable from it witho
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from packaging.utils import InvalidWheelFilename, is_normalized_name, parse_wheel_filename
 from packaging.version import Version
@@ -146,48 +145,6 @@ def wheels_text(entries: Iterable[WheelEntry]) -> str:
     return WHEELS_HEADER + "".join(f"{entry.line()}\n" for entry in sorted(entries, key=_by_name))
 
 
-def read_image_lock(path: Path) -> ImageLock:
-    """Read `image.lock`; raise SpecificationError when it is absent or malformed."""
-    image = path.parent.name
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise SpecificationError(
-            f"image '{image}' is not locked: it has no image.lock",
-            place=str(path),
-            hint=f"reprun images lock {image}",
-        ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SpecificationError(
-            f"image.lock is not TOML: {error}",
-            place=str(path),
-            hint=f"git checkout -- {path.name}   # in {image}'s directory, or lock it again",
-        ) from error
-    try:
-        lock = ImageLock(
-            builder=_integer(document["builder"]),
-            image_id=checked_digest(document["image"]),
-            manifest=checked_digest(document["manifest"]),
-            tree=checked_digest(document["tree"]),
-            layers=read_layers(document["layers"]),
-            published=str(document.get("published", "")),
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise SpecificationError(
-            f"image.lock is malformed: {error}",
-            place=str(path),
-            hint=f"reprun images lock {image}",
-        ) from error
-    if lock.builder != BUILDER_FORMAT:
-        raise SpecificationError(
-            f"image.lock was written for builder format {lock.builder}; "
-            f"this reprun builds format {BUILDER_FORMAT}",
-            place=str(path),
-            hint=f"reprun images lock {image}   # or use the release of reprun that wrote it",
-        )
-    return lock
-
-
 def image_lock_text(lock: ImageLock) -> str:
     """Return the text of an `image.lock`."""
     lines = [
@@ -200,14 +157,6 @@ def image_lock_text(lock: ImageLock) -> str:
     if lock.published:
         lines.append(f'published = "{lock.published}"')
     return "\n".join([*lines, *layer_lines(lock.layers)]) + "\n"
-
-
-def read_layers(documents: Iterable[Any]) -> tuple[Layer, ...]:
-    """Return the layers that a lock lists."""
-    return tuple(
-        Layer(checked_digest(each["digest"]), _integer(each["size"]), str(each["comment"]))
-        for each in documents
-    )
 
 
 def layer_lines(layers: Iterable[Layer]) -> list[str]:
@@ -229,6 +178,15 @@ def write_lock(path: Path, text: str) -> None:
     write_atomically(path, text.encode())
 
 
+def not_locked(path: Path) -> SpecificationError:
+    """Return the error about a lock that is not there."""
+    return SpecificationError(
+        f"image '{path.parent.name}' is not locked: it has no {path.name}",
+        place=str(path),
+        hint=lock_command(path),
+    )
+
+
 def _by_name(entry: _Entry) -> str:
     return entry.name
 
@@ -237,11 +195,7 @@ def _read(path: Path, parse: Callable[[str], _E]) -> tuple[_E, ...]:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise SpecificationError(
-            f"image '{path.parent.name}' is not locked: it has no {path.name}",
-            place=str(path),
-            hint=f"reprun images lock {path.parent.name}",
-        ) from None
+        raise not_locked(path) from None
     except UnicodeDecodeError as error:
         raise SpecificationError(f"{path.name} is not UTF-8 text", place=str(path)) from error
     entries: list[_E] = []
@@ -254,33 +208,34 @@ def _read(path: Path, parse: Callable[[str], _E]) -> tuple[_E, ...]:
         try:
             entry = parse(line)
         except ValueError as error:
-            raise SpecificationError(str(error), place=place, hint=_relock(path)) from error
+            raise SpecificationError(str(error), place=place, hint=lock_command(path)) from error
         if (earlier := lines_by_name.get(entry.name)) is not None:
             same = entry.line() == entries[-1].line()
             raise SpecificationError(
                 f"{entry.name} is locked twice{'' if same else ' with different contents'}: "
                 f"on lines {earlier} and {number}",
                 place=place,
-                hint=_relock(path),
+                hint=lock_command(path),
             )
         if (earlier := lines_by_file.get(entry.filename)) is not None:
             raise SpecificationError(
                 f"{entry.filename} is locked under two names, on lines {earlier} and {number}",
                 place=place,
-                hint=_relock(path),
+                hint=lock_command(path),
             )
         if entries and entry.name < entries[-1].name:
             raise SpecificationError(
                 f"{entry.name} comes after {entries[-1].name}: a lock is sorted by name",
                 place=place,
-                hint=_relock(path),
+                hint=lock_command(path),
             )
         lines_by_name[entry.name] = lines_by_file[entry.filename] = number
         entries.append(entry)
     return tuple(entries)
 
 
-def _relock(path: Path) -> str:
+def lock_command(path: Path) -> str:
+    """Return the command that writes a lock again."""
     return f"reprun images lock {path.parent.name}"
 
 
@@ -329,18 +284,3 @@ def _size(text: str) -> int:
     if not text.isascii() or not text.isdigit():
         raise ValueError(f"'{text}' is not a size in bytes")
     return int(text)
-
-
-def _integer(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError(f"'{value}' is not a number")
-    return value
-
-
-def checked_digest(value: Any) -> str:
-    """Return a digest `sha256:…`, or raise ValueError."""
-    if not isinstance(value, str) or not _HEX.fullmatch(value.removeprefix(PREFIX)):
-        raise ValueError(f"'{value}' is not a digest sha256:…")
-    if not value.startswith(PREFIX):
-        raise ValueError(f"'{value}' lacks the prefix sha256:")
-    return value

@@ -144,8 +144,8 @@ def _published(name: str, catalogue: Catalogue) -> Image | None:
     repository, _, digest = name.partition("@")
     for known in filter(catalogue.is_external, catalogue.names()):
         external = catalogue.external(known)
-        same = normalised(external.repository)
-        if not digest and name == f"{same}:{external.tag}":
+        same = normalised(external.published.repository)
+        if not digest and name == f"{same}:{external.published.tag}":
             return catalogue.locked(known)
         if digest and repository.partition(":")[0] == same:
             image = catalogue.locked(known)
