@@ -164,9 +164,7 @@ class Kitchen:
 
     def wheel(self, data: bytes, name: str = "greet", version: str = "2.0") -> WheelEntry:
         """Put a wheel into the store and the lock."""
-        digest = self.store.add_bytes(data).removeprefix("sha256:")
-        filename = f"{name.replace('-', '_')}-{version}-py3-none-any.whl"
-        entry = WheelEntry(name, version, filename, digest, len(data))
+        entry = wheel_entry(self.store, data, name, version)
         self.wheels.append(entry)
         return entry
 
@@ -206,6 +204,20 @@ def tiny(directory: Path) -> Kitchen:
     made.deb(deb_bytes())
     made.wheel(wheel_bytes())
     return made
+
+
+MORE: Mapping[str, bytes] = {
+    "more/__init__.py": b"answer = 42\n",
+    "more-1.5.dist-info/METADATA": b"Metadata-Version: 2.1\nName: more\nVersion: 1.5\n\ntext\n",
+    "more-1.5.dist-info/WHEEL": b"Wheel-Version: 1.0\n",
+}
+
+
+def wheel_entry(store: Store, data: bytes, name: str, version: str) -> WheelEntry:
+    """Put a wheel into a store; return its entry in a lock."""
+    digest = store.add_bytes(data).removeprefix("sha256:")
+    filename = f"{name.replace('-', '_')}-{version}-py3-none-any.whl"
+    return WheelEntry(name, version, filename, digest, len(data))
 
 
 def external_toml(name: str, repository: str, tag: str = "v1") -> str:

@@ -59,7 +59,9 @@ def audit(
         compare(built, catalogue.lock(name))
     except IntegrityError as error:
         return Audited(name, Outcome.CHANGED, error.message)
-    return Audited(name, Outcome.SAME, built.image.image_id)
+    parentage = catalogue.parentage(name)
+    note = f"; {parentage.changed}" if parentage and parentage.changed else ""
+    return Audited(name, Outcome.SAME, f"{built.image.image_id}{note}")
 
 
 def exit_code(found: list[Audited]) -> int:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from reprun.errors import IntegrityError, SpecificationError
 from reprun.images.archives.tree import tree_digest
 from reprun.images.builder.build import Built, build
+from reprun.images.builder.derive import resolve_added
 from reprun.images.builder.dockerfile import dockerfile
 from reprun.images.builder.fetch import Sources, fetch
 from reprun.images.builder.licences import with_deb_licences, with_wheel_licences
@@ -45,15 +47,16 @@ def lock(
     *,
     image_only: bool = False,
 ) -> Built:
-    """Resolve an image's wishes anew, build it, and write its locks, Dockerfile and SBOM.
+    """Resolve an image's requirements again, build it, and write its locks, Dockerfile and SBOM.
 
+    A derived image takes over what its parent is locked to now; only what it adds is resolved.
     With `image_only` the packages and wheels stay as they are locked. The locks are written
     when everything has succeeded: image.lock last, so that a kill in between is noticed.
     """
-    definition = catalogue.definition(name)
+    _say_what_became_of_the_parent(name, catalogue, progress)
     if not image_only:
-        debs = resolve_debs(definition, sources, progress)
-        wheels = resolve_wheels(definition, store, progress)
+        definition = catalogue.to_lock(name)
+        debs, wheels = _resolved(definition, catalogue, store, progress, sources)
         with tempfile.TemporaryDirectory() as directory:
             trial = write_inputs(
                 definition, Path(directory, name), debs, wheels, store, progress, sources
@@ -61,13 +64,46 @@ def lock(
             built = build(trial, store, progress)
         write_lock(definition.debs_lock, debs_text(trial.debs))
         write_lock(definition.wheels_lock, wheels_text(trial.wheels))
+        _write_parent_lock(definition)
     else:
+        definition = catalogue.definition(name)
         fetch(definition, store, progress, sources)
         built = build(definition, store, progress)
     write_lock(definition.directory / "Dockerfile", dockerfile(definition, built.image))
     write_lock(definition.directory / SBOM_NAME, sbom(definition, built.image).decode())
     write_lock(definition.image_lock, image_lock_text(_still_published(built.lock, definition)))
     return built
+
+
+def _resolved(
+    definition: Definition,
+    catalogue: Catalogue,
+    store: Store,
+    progress: Progress,
+    sources: Sources,
+) -> tuple[Sequence[DebEntry], Sequence[WheelEntry]]:
+    if definition.parent is not None:
+        parent = catalogue.definition(definition.parent.name)
+        return resolve_added(definition, parent, store, progress, sources)
+    return (
+        resolve_debs(definition, sources, progress),
+        resolve_wheels(definition, store, progress),
+    )
+
+
+def _say_what_became_of_the_parent(name: str, catalogue: Catalogue, progress: Progress) -> None:
+    # A lock that cannot be read is about to be written again: no reason to stop here.
+    with suppress(SpecificationError):
+        parentage = catalogue.parentage(name)
+        if parentage is not None and parentage.changed:
+            progress.say(parentage.changed)
+
+
+def _write_parent_lock(definition: Definition) -> None:
+    if definition.parent is not None:
+        write_lock(definition.parent_lock, definition.parent.document)
+    else:
+        definition.parent_lock.unlink(missing_ok=True)  # it extended another image before
 
 
 def _still_published(found: ImageLock, definition: Definition) -> ImageLock:
@@ -100,6 +136,7 @@ def write_inputs(
     write_lock(trial.place, definition.place.read_text(encoding="utf-8"))
     write_lock(trial.debs_lock, debs_text(debs))
     write_lock(trial.wheels_lock, wheels_text(wheels))
+    _write_parent_lock(trial)
     fetch(trial, store, progress, sources)
     write_lock(trial.debs_lock, debs_text(with_deb_licences(debs, store)))
     write_lock(trial.wheels_lock, wheels_text(with_wheel_licences(wheels, store)))

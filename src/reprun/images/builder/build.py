@@ -6,9 +6,10 @@ into the store. Two builds at once, or one that is killed, leave nothing but who
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 from reprun.errors import InputsGoneError, IntegrityError
 from reprun.images.archives.tarlayer import write_layer
@@ -19,7 +20,7 @@ from reprun.images.catalogue.definition import Definition
 from reprun.images.catalogue.lockfiles import BASE, BUILDER_FORMAT, DebEntry, ImageLock, WheelEntry
 from reprun.images.model import Image, Layer
 from reprun.images.oci import layout
-from reprun.progress import Progress
+from reprun.progress import Progress, Task
 from reprun.store.store import Store
 from reprun.wording import listed
 
@@ -46,6 +47,10 @@ class _BuiltLayer:
     dropped: tuple[str, ...]
 
 
+_Maker = tuple[str, Callable[[Spool], Tree]]
+"""What a layer is called, and what makes its tree."""
+
+
 def build(definition: Definition, store: Store, progress: Progress) -> Built:
     """Build an image from its locks and put it into the store.
 
@@ -62,21 +67,8 @@ def build(definition: Definition, store: Store, progress: Progress) -> Built:
             hint=f"reprun images fetch {definition.name}",
         )
     total = sum(entry.size for entry in inputs)
-    below = tuple(deb for deb in debs if deb.layer == BASE)
-    above = tuple(deb for deb in debs if deb.layer != BASE)
     with progress.task(f"building {definition.name}", total) as task:
-
-        def base(spool: Spool) -> Tree:
-            return debian_tree(below, store, spool, task, is_topmost=False)
-
-        def debian(spool: Spool) -> Tree:
-            return debian_tree(above, store, spool, task, is_lowest=not below, below=below)
-
-        def python(spool: Spool) -> Tree:
-            return wheels_tree(wheels, definition.python, store, spool, task)
-
-        makers = [(BASE_COMMENT, base)] if below else []
-        makers += [(DEBS_COMMENT, debian), (WHEELS_COMMENT, python)]
+        makers = [*_debian_layers(debs, store, task), *_wheel_layers(definition, store, task)]
         with ThreadPoolExecutor(2) as pool:
             # The wheels are most of the work, so they begin first.
             parts = [pool.submit(_layer, store, *maker) for maker in reversed(makers)]
@@ -102,6 +94,28 @@ def build(definition: Definition, store: Store, progress: Progress) -> Built:
     for sentence in dropped:
         progress.say(f"left out by rule: {sentence}")
     return Built(image, lock, dropped)
+
+
+def _debian_layers(debs: Sequence[DebEntry], store: Store, task: Task) -> Iterator[_Maker]:
+    below = tuple(deb for deb in debs if deb.layer == BASE)
+    above = tuple(deb for deb in debs if deb.layer != BASE)
+    if below:
+        yield BASE_COMMENT, partial(debian_tree, below, store, task=task, is_topmost=False)
+    yield (
+        DEBS_COMMENT,
+        partial(debian_tree, above, store, task=task, is_lowest=not below, below=below),
+    )
+
+
+def _wheel_layers(definition: Definition, store: Store, task: Task) -> Iterator[_Maker]:
+    """Yield a layer for each image of the line: the lower ones are then the parent's own."""
+    for number, (owner, wheels) in enumerate(definition.wheel_layers()):
+        comment = WHEELS_COMMENT if number == 0 else f"{WHEELS_COMMENT} of {owner}"
+        python = definition.python
+        yield (
+            comment,
+            partial(wheels_tree, wheels, python, store, task=task, is_lowest=number == 0),
+        )
 
 
 def _layer(store: Store, comment: str, make: Callable[[Spool], Tree]) -> _BuiltLayer:

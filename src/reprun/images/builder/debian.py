@@ -145,6 +145,14 @@ def add_deb(tree: Tree, deb: DebEntry, path: Path) -> Package:
     return Package(deb.name, control["control"].decode("utf-8"))
 
 
+def database(debs: Iterable[DebEntry], store: Store) -> str:
+    """Return the package database that says locked packages are installed, as dpkg writes it.
+
+    Raises IntegrityError for a package that is damaged or not the locked one.
+    """
+    return _status(_package(deb, store.verified(deb.digest)) for deb in debs)
+
+
 def _package(deb: DebEntry, path: Path) -> Package:
     with path.open("rb") as stream:
         control = _control_files(stream, deb.filename).get("control", b"").decode("utf-8")
@@ -215,11 +223,15 @@ def _begin(tree: Tree) -> None:
 
 
 def _add_database(tree: Tree, packages: Iterable[Package]) -> None:
+    tree.add_file("var/lib/dpkg/status", _status(packages), origin=RULES)
+
+
+def _status(packages: Iterable[Package]) -> str:
     stanzas = []
     for package in sorted(packages, key=lambda each: each.name):
         head, _, rest = package.control.partition("\n")
         stanzas.append(f"{head}\nStatus: install ok installed\n{rest.rstrip()}\n\n")
-    tree.add_file("var/lib/dpkg/status", "".join(stanzas), origin=RULES)
+    return "".join(stanzas)
 
 
 def _add_alternatives(tree: Tree) -> None:

@@ -12,9 +12,11 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 import urllib.parse
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,6 +45,32 @@ def resolve_debs(
     Raises SpecificationError for a package the suite does not have, ToolError without apt
     or keyring, and InputsGoneError when the archive does not answer or is not signed.
     """
+    with archive(definition, sources, progress, keyring=keyring) as apt:
+        base = apt.resolve(definition.base) if definition.base else ()
+        entries = apt.resolve((*definition.base, *definition.packages))
+    if beyond := [entry.name for entry in base if entry not in entries]:
+        raise SpecificationError(
+            "debian.packages changes what debian.base comes to: " + listed(beyond),
+            place=str(definition.place),
+            hint="name the package that decides it in debian.base",
+        )
+    return tuple(replace(each, layer=BASE) if each in base else each for each in entries)
+
+
+@contextmanager
+def archive(
+    definition: Definition,
+    sources: Sources,
+    progress: Progress,
+    *,
+    keyring: Path = KEYRING,
+    installed: str = "",
+) -> Iterator[Apt]:
+    """Yield an apt that knows the suite's packages, and those `installed` (a dpkg database).
+
+    Raises ToolError without apt or keyring, and InputsGoneError when no archive answers or
+    it is not signed.
+    """
     if shutil.which("apt-get") is None:
         raise ToolError(
             "locking Debian packages needs apt, which this system does not have",
@@ -60,30 +88,25 @@ def resolve_debs(
             hint="export REPRUN_DEBIAN_MIRROR=URL   # of a Debian archive: what precedes pool/",
         )
     with tempfile.TemporaryDirectory() as directory:
-        apt = _Apt(Path(directory), definition, sources.debian[0], keyring)
+        apt = Apt(Path(directory), definition, sources.debian[0], keyring, installed)
         progress.say(f"reading the package lists of {definition.suite}")
         apt.update()
-        base = apt.resolve(definition.base) if definition.base else ()
-        entries = apt.resolve((*definition.base, *definition.packages))
-    if beyond := [entry.name for entry in base if entry not in entries]:
-        raise SpecificationError(
-            "debian.packages changes what debian.base comes to: " + listed(beyond),
-            place=str(definition.place),
-            hint="name the package that decides it in debian.base",
-        )
-    return tuple(replace(each, layer=BASE) if each in base else each for each in entries)
+        yield apt
 
 
-class _Apt:
+class Apt:
     """The system's apt, looking at a private root."""
 
-    def __init__(self, root: Path, definition: Definition, mirror: str, keyring: Path) -> None:
+    def __init__(
+        self, root: Path, definition: Definition, mirror: str, keyring: Path, installed: str
+    ) -> None:
         self._root = root
         self._definition = definition
+        self._installed = installed
         self._base = mirror.rstrip("/") + "/"
         for inner in ("state/lists/partial", "cache/archives/partial", "etc"):
             (root / inner).mkdir(parents=True)
-        (root / "status").touch()
+        (root / "status").write_text(installed, encoding="utf-8")
         (root / "sources.list").write_text(
             f"deb [signed-by={keyring}] {self._base} {definition.suite} main\n", encoding="utf-8"
         )
@@ -104,17 +127,18 @@ class _Apt:
         if done.returncode != 0:
             raise InputsGoneError(
                 f"the package list of Debian {self._definition.suite} cannot be had: "
-                + _first_error(done.stderr),
+                + first_error(done.stderr),
                 place=str(self._definition.place),
                 hint="apt-get update   # does it work for this system?",
             )
 
     def resolve(self, packages: Sequence[str]) -> tuple[DebEntry, ...]:
-        """Return what installing the wanted packages into nothing would install."""
-        done = self._run("apt-get", "install", "--yes", "--print-uris", *packages)
+        """Return what installing the wanted packages would install."""
+        done = self._run("apt-get", "install", "--yes", "--no-remove", "--print-uris", *packages)
         if done.returncode != 0:
             raise SpecificationError(
-                f"debian.packages cannot be resolved: {_first_error(done.stderr)}",
+                f"{_field(self._definition, 'debian', 'packages')} cannot be resolved: "
+                + first_error(done.stderr),
                 place=str(self._definition.place),
             )
         wanted = {
@@ -134,7 +158,7 @@ class _Apt:
             for fields in _stanzas(available)
             if fields.get("Filename") in wanted
         ]
-        if len(entries) != len(wanted) or not entries:
+        if len(entries) != len(wanted) or not (entries or self._installed):
             raise SpecificationError(
                 f"apt wants {len(wanted)} packages but describes {len(entries)} of them",
                 place=str(self._definition.place),
@@ -159,7 +183,27 @@ def resolve_wheels(
     Python, and ToolError when uv, which resolves for another Python than ours, is missing.
     """
     progress.say(f"resolving {len(definition.requirements)} Python requirements")
-    pins = _listed_pins(definition) if definition.python.is_legacy else _resolved(definition)
+    if definition.python.is_legacy:
+        return download(
+            listed_pins(definition, definition.requirements), definition, store, progress
+        )
+    done = compile_pins(definition, definition.requirements)
+    if done.returncode != 0:
+        raise SpecificationError(
+            f"{_field(definition, 'python', 'requirements')} cannot be resolved: "
+            + first_error(done.stderr),
+            place=str(definition.place),
+        )
+    return download(done.stdout, definition, store, progress)
+
+
+def download(
+    pins: str, definition: Definition, store: Store, progress: Progress
+) -> tuple[WheelEntry, ...]:
+    """Put the wheels of pinned requirements, one a line, into the store and return them.
+
+    Raises SpecificationError when one of them has no wheel that runs in the image.
+    """
     with tempfile.TemporaryDirectory() as directory:
         scratch = Path(directory)
         wanted = scratch / "requirements.txt"
@@ -168,7 +212,8 @@ def resolve_wheels(
         done = run_pip(["download", "-r", str(wanted), "-d", str(scratch / "wheels")], definition)
         if done.returncode != 0:
             raise SpecificationError(
-                f"python.requirements cannot be downloaded: {_first_error(done.stderr)}",
+                f"{_field(definition, 'python', 'requirements')} cannot be downloaded: "
+                + first_error(done.stderr),
                 place=str(definition.place),
             )
         return tuple(
@@ -176,35 +221,44 @@ def resolve_wheels(
         )
 
 
-def _resolved(definition: Definition) -> str:
-    uv = shutil.which("uv")
+def compile_pins(
+    definition: Definition, requirements: Sequence[str], *options: str
+) -> subprocess.CompletedProcess[str]:
+    """Run uv's resolver for the image's Python and platform; its output has a pin a line.
+
+    Raises ToolError when uv, which resolves for another Python than ours, is missing.
+    """
+    # A uv in our own environment counts even where that is not activated.
+    uv = shutil.which(str(Path(sys.executable).with_name("uv"))) or shutil.which("uv")
     if uv is None:
         raise ToolError("locking wheels needs uv", hint="pip install uv")
     command = [
         *(uv, "pip", "compile", "--quiet", "--no-annotate", "--no-header", "--no-config"),
         *("--only-binary", ":all:", "--python-version", definition.python.version),
-        *("--python-platform", _uv_platform(definition), "-"),
+        *("--python-platform", _uv_platform(definition), *options, "-"),
     ]
-    wanted = "\n".join(definition.requirements) + "\n"
-    done = subprocess.run(command, input=wanted, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise SpecificationError(
-            f"python.requirements cannot be resolved: {_first_error(done.stderr)}",
-            place=str(definition.place),
-        )
-    return done.stdout
+    wanted = "\n".join(requirements) + "\n"
+    return subprocess.run(command, input=wanted, capture_output=True, text=True, check=False)
 
 
-def _listed_pins(definition: Definition) -> str:
-    """Return the requirements as they are: no resolver knows Python 2 any more."""
-    loose = [each for each in definition.requirements if not _PIN.fullmatch(each)]
+def listed_pins(definition: Definition, requirements: Sequence[str]) -> str:
+    """Return requirements as they are: no resolver knows Python 2 any more.
+
+    Raises SpecificationError for one that is not pinned.
+    """
+    loose = [each for each in requirements if not _PIN.fullmatch(each)]
     if loose:
         raise SpecificationError(
-            f"python.requirements: Python {definition.python.version} needs every package pinned "
-            f"as name==version, its dependencies too: {listed(loose)}",
+            f"{_field(definition, 'python', 'requirements')}: Python {definition.python.version} "
+            "needs every package pinned as name==version, its dependencies too: " + listed(loose),
             place=str(definition.place),
         )
-    return "\n".join(definition.requirements) + "\n"
+    return "\n".join(requirements) + "\n"
+
+
+def _field(definition: Definition, table: str, name: str) -> str:
+    """Return what a field is called in the image.toml of a definition."""
+    return name if definition.parent else f"{table}.{name}"
 
 
 def _wheel_entry(path: Path, store: Store) -> WheelEntry:
@@ -246,7 +300,8 @@ def _proxies() -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _first_error(stderr: str) -> str:
+def first_error(stderr: str) -> str:
+    """Return the first error of what a program printed."""
     lines: Sequence[str] = [line.strip() for line in stderr.splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith(("E:", "ERROR:", "error:", "\u00d7"))]
     return (errors or lines or ["no reason given"])[0]

@@ -49,6 +49,7 @@ def sbom(definition: Definition, image: Image) -> bytes:
             "properties": [
                 {"name": "reprun:image", "value": image.image_id},
                 {"name": "reprun:manifest", "value": image.manifest},
+                *_parent(definition),
                 *({"name": "reprun:layer", "value": layer.digest} for layer in image.layers),
             ],
         },
@@ -58,6 +59,14 @@ def sbom(definition: Definition, image: Image) -> bytes:
         ],
     }
     return (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def _parent(definition: Definition) -> list[dict[str, str]]:
+    """Return which image a derived one took its packages over from."""
+    parent = definition.parent
+    return (
+        [{"name": "reprun:parent", "value": f"{parent.name}@{parent.image_id}"}] if parent else []
+    )
 
 
 def _deb(entry: DebEntry, definition: Definition) -> dict[str, Any]:

@@ -32,15 +32,24 @@ _SCRIPT_NAME = re.compile(r"[\w.+-]+")
 
 
 def wheels_tree(
-    wheels: Iterable[WheelEntry], target: PythonTarget, store: Store, spool: Spool, task: Task
+    wheels: Iterable[WheelEntry],
+    target: PythonTarget,
+    store: Store,
+    spool: Spool,
+    task: Task,
+    *,
+    is_lowest: bool = True,
 ) -> Tree:
-    """Return the tree of locked wheels, whose files are in the store.
+    """Return the tree of one layer of locked wheels, whose files are in the store.
+
+    The lowest layer has what every image has besides: the command `python`.
 
     Raises IntegrityError for a wheel that is damaged, unsafe or not the locked one, and
     SpecificationError for two that do not go together.
     """
     tree = Tree(spool)
-    tree.add_symlink(f"{target.scripts}/python", target.executable, origin=RULES)
+    if is_lowest:
+        tree.add_symlink(f"{target.scripts}/python", target.executable, origin=RULES)
     for wheel in wheels:
         add_wheel(tree, wheel, store.verified(wheel.digest), target)
         task.advance(wheel.size)
