@@ -127,6 +127,18 @@ def test_the_image_does_not_depend_on_who_builds_it_where_and_how(
     assert done.stdout.split() == [here.image_id, here.manifest, here.tree]
 
 
+def test_a_build_needs_nothing_but_the_standard_library(tmp_path: Path) -> None:
+    made = tiny(tmp_path)
+    script = f"import sys; sys.path.insert(0, {str(SOURCE)!r})\n{SCRIPT}"
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", script, str(made.store.root), pickled(made)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stderr, done.returncode) == ("", 0)
+
+
 def test_the_rules_of_a_layer_are_frozen(tmp_path: Path) -> None:
     """A change here is a new builder format: every image.lock would name other bytes."""
     with Spool(tmp_path) as spool:

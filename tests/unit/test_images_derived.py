@@ -27,6 +27,7 @@ from reprun.images.catalogue.lockfiles import DebEntry, WheelEntry
 from reprun.images.catalogue.parent import parent_lock_text, read_parent_lock
 from reprun.images.ensure import ensure
 from reprun.images.lock import check_twice, lock, verify
+from reprun.images.relock import relock
 from reprun.images.rootfs.unpack import unpacked_root
 from reprun.images.table import table
 from reprun.progress import Silent
@@ -140,6 +141,31 @@ def test_locked_again_it_is_the_same_image(made: Kitchen, index: list[str]) -> N
     assert verify("child", catalogue, made.store) == first.image
 
 
+def test_what_is_gone_is_resolved_again_with_what_the_parent_wants(
+    made: Kitchen, index: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalogue = Catalogue(made.directory)
+    image = lock("child", catalogue, made.store, Silent(), NOTHING).image
+    gone = next(each for each in catalogue.definition("child").wheels if each.name == "more")
+    made.store.blob_path(gone.digest).unlink()
+    other = {name.replace("1.5", "1.6"): data for name, data in MORE.items()}
+    other["more-1.6.dist-info/METADATA"] = MORE["more-1.5.dist-info/METADATA"].replace(
+        b"1.5", b"1.6"
+    )
+    asked: list[str] = []
+
+    def resolve(definition: Definition, store: Store, _: object) -> tuple[WheelEntry, ...]:
+        asked.extend(definition.requirements)
+        return (*made.wheels, wheel_entry(store, wheel_bytes(other), "more", "1.6"))
+
+    monkeypatch.setattr("reprun.images.relock.resolve_wheels", resolve)
+    relocked = relock("child", catalogue, made.store, Silent(), NOTHING)
+    assert asked == ["greet", "more>=1"]
+    assert [str(change) for change in relocked.changes] == ["~ wheel more 1.5 -> 1.6"]
+    assert relocked.image.layers[:2] == image.layers[:2]
+    assert relocked.catalogue.locked("child") == relocked.image
+
+
 def test_it_needs_its_parent_no_more(made: Kitchen, index: list[str], tmp_path: Path) -> None:
     image = lock("child", Catalogue(made.directory), made.store, Silent(), NOTHING).image
     shutil.rmtree(made.directory / "tiny")
@@ -213,6 +239,24 @@ def test_list_and_show_name_the_parent(
     assert child["parent"] == {"name": "tiny", "image": image, "image_now": image}
     assert "parent" not in tiny_one
     assert "| yes, from its locks, extends tiny |" in table(catalogue)
+
+
+def test_an_image_that_is_not_locked_does_not_hide_the_others(
+    made: Kitchen, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("REPRUN_PROJECT", str(tmp_path))
+    write(made, "faulty", 'extend = "tiny"\n')
+    listed = CliRunner().invoke(app, ["list"], catch_exceptions=False).stdout.splitlines()
+    assert listed[0] == (
+        "child                no digest yet         not built  "
+        "image 'child' is not locked: it has no image.lock"
+    )
+    assert "extend: unknown field. Did you mean 'extends'?" in listed[1]
+    assert listed[-1].startswith("tiny                 sha256:")
+    text = CliRunner().invoke(app, ["list", "--format", "json"], catch_exceptions=False).stdout
+    child = json.loads(text)["images"][0]
+    assert (child["image"], child["rebuildable"]) == (None, True)
+    assert child["reason"] == "image 'child' is not locked: it has no image.lock"
 
 
 @pytest.mark.parametrize(

@@ -64,11 +64,11 @@ def lock(
             built = build(trial, store, progress)
         write_lock(definition.debs_lock, debs_text(trial.debs))
         write_lock(definition.wheels_lock, wheels_text(trial.wheels))
-        _write_parent_lock(definition)
     else:
         definition = catalogue.definition(name)
         fetch(definition, store, progress, sources)
         built = build(definition, store, progress)
+    _write_parent_lock(definition)
     write_lock(definition.directory / "Dockerfile", dockerfile(definition, built.image))
     write_lock(definition.directory / SBOM_NAME, sbom(definition, built.image).decode())
     write_lock(definition.image_lock, image_lock_text(_still_published(built.lock, definition)))
