@@ -34,6 +34,10 @@ GROUPS = {
 }
 
 
+DIGESTS = ("image", "manifest", "reference", "size", "layers", "tree")
+"""What is null in JSON of an image without a digest, which has a `reason` instead."""
+
+
 class _Grouped(TyperGroup):
     """Commands in the help by what they are for, not in one long list."""
 
@@ -66,7 +70,7 @@ Mirror = Annotated[
 def list_images(output: Rendered = Format.TEXT) -> None:
     """List the images of the catalogue."""
     catalogue = catalogue_here()
-    images = [_facts(catalogue, name) for name in catalogue.names()]
+    images = [_listed(catalogue, name) for name in catalogue.names()]
     if output is Format.JSON:
         print_json({"schema_version": 1, "images": images})
         return
@@ -209,6 +213,17 @@ def verify(
     render_image(image, output, "verified", catalogue.parentage(name))
 
 
+def _listed(catalogue: Catalogue, name: str) -> dict[str, Any]:
+    """Return an image's facts; of one without a digest the reason, so that others are listed."""
+    from reprun.errors import SpecificationError
+
+    try:
+        return _facts(catalogue, name)
+    except SpecificationError as error:
+        facts = {"name": name, "title": None, "rebuildable": True}
+        return facts | dict.fromkeys(DIGESTS) | {"reason": error.message}
+
+
 def _facts(catalogue: Catalogue, name: str) -> dict[str, Any]:
     if catalogue.is_external(name):
         return _external_facts(catalogue, name)
@@ -231,8 +246,7 @@ def _external_facts(catalogue: Catalogue, name: str) -> dict[str, Any]:
     try:
         return facts | _digests(catalogue.locked(name)) | {"tree": None}
     except SpecificationError as error:
-        unknown = dict.fromkeys(("image", "manifest", "reference", "size", "layers", "tree"))
-        return facts | unknown | {"reason": error.message}
+        return facts | dict.fromkeys(DIGESTS) | {"reason": error.message}
 
 
 def _digests(image: Image) -> dict[str, Any]:
@@ -250,9 +264,13 @@ def _digests(image: Image) -> dict[str, Any]:
 
 def _list_line(facts: dict[str, Any]) -> str:
     digest = f"{facts['image'][:19]}…" if facts["image"] else "no digest yet"
-    size = size_text(facts["size"]) if facts["image"] else "external"
+    if facts["image"]:
+        size = size_text(facts["size"])
+    else:
+        size = "not built" if facts["rebuildable"] else "external"
     extends = f" (extends {facts['parent']['name']})" if "parent" in facts else ""
-    return f"{facts['name']:<20} {digest:<20}  {size:>9}  {facts['title']}{extends}"
+    title = facts["title"] or facts["reason"].splitlines()[0]
+    return f"{facts['name']:<20} {digest:<20}  {size:>9}  {title}{extends}"
 
 
 def _show_external(catalogue: Catalogue, name: str, output: Format) -> None:
