@@ -108,7 +108,7 @@ def _debian_layers(debs: Sequence[DebEntry], store: Store, task: Task) -> Iterat
 
 
 def _wheel_layers(definition: Definition, store: Store, task: Task) -> Iterator[_Maker]:
-    """Yield a layer for each image of the line: the lower ones are then the parent's own."""
+    """Yield a layer for each image that brings wheels: the lower ones are the parent's own."""
     for number, (owner, wheels) in enumerate(definition.wheel_layers()):
         comment = WHEELS_COMMENT if number == 0 else f"{WHEELS_COMMENT} of {owner}"
         python = definition.python

@@ -76,7 +76,7 @@ class Catalogue:
         directory = self._place(name).parent
         if not isinstance(document, DerivedImage):
             return built_definition(document, directory)
-        self._check_line(name)
+        self._check_lineage(name)
         extended = self._as_parent(document.extends, name)
         return derived_definition(document, directory, extended, parent_lock_text(extended))
 
@@ -97,16 +97,16 @@ class Catalogue:
             now = None
         return Parentage(name, parent.name, parent.image_id, now)
 
-    def _check_line(self, name: str) -> None:
-        """Raise SpecificationError unless the images that one extends end at one of its own."""
-        line = [name]
-        while isinstance(document := self._buildable(line[-1]), DerivedImage):
-            place, extended = self._place(line[-1]), document.extends
-            if extended in line:
-                circle = " -> ".join((*line[line.index(extended) :], extended))
+    def _check_lineage(self, name: str) -> None:
+        """Raise SpecificationError unless the images that one extends can be taken over from."""
+        lineage = [name]
+        while isinstance(document := self._buildable(lineage[-1]), DerivedImage):
+            place, extended = self._place(lineage[-1]), document.extends
+            if extended in lineage:
+                circle = " -> ".join((*lineage[lineage.index(extended) :], extended))
                 raise fault_in(place, "extends", f"the image extends itself: {circle}")
             if extended not in self.names():
-                near = did_you_mean(extended, self._extensible(but=line))
+                near = did_you_mean(extended, self._extensible(but=lineage))
                 raise fault_in(place, "extends", f"there is no image '{extended}'.{near}")
             if self.is_external(extended):
                 raise fault_in(
@@ -115,7 +115,7 @@ class Catalogue:
                     f"image '{extended}' is published elsewhere; only an image that is built "
                     "from locks can be extended",
                 )
-            line.append(extended)
+            lineage.append(extended)
 
     def _extensible(self, but: list[str]) -> list[str]:
         return [each for each in self.names() if each not in but and not self.is_external(each)]

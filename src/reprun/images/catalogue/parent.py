@@ -21,7 +21,7 @@ from reprun.images.catalogue.lockfiles import lock_command
 
 
 class WheelLayer(Document):
-    """The wheels that one image of the line brought, which lie in a layer of their own."""
+    """The wheels that one image brought, the parent or one that it extends: a layer."""
 
     image: Name
     """The image that brought them."""
