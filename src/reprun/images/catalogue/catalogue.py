@@ -55,14 +55,14 @@ class Catalogue:
         known one, for an image.toml that is malformed, and as `to_lock` for one that extends
         another and is not locked yet.
         """
-        document = self._buildable(name)
+        document, place = self._buildable(name)
         if not isinstance(document, DerivedImage):
-            return built_definition(document, self._place(name).parent)
-        place = self._place(name).with_name(PARENT_LOCK)
-        if place.is_file():
-            taken_over = read_parent_lock(place)
+            return built_definition(document, place.parent)
+        lock = place.with_name(PARENT_LOCK)
+        if lock.is_file():
+            taken_over = read_parent_lock(lock)
             if taken_over.name == document.extends:
-                text = place.read_bytes().decode()
+                text = lock.read_bytes().decode()
                 return derived_definition(document, place.parent, taken_over, text)
         return self.to_lock(name)
 
@@ -72,13 +72,12 @@ class Catalogue:
         Raises SpecificationError when an image it extends is unknown, published elsewhere, not
         locked, or extends it in turn, and IntegrityError when its parent's lock does not fit.
         """
-        document = self._buildable(name)
-        directory = self._place(name).parent
+        document, place = self._buildable(name)
         if not isinstance(document, DerivedImage):
-            return built_definition(document, directory)
+            return built_definition(document, place.parent)
         self._check_lineage(name)
-        extended = self._as_parent(document.extends, name)
-        return derived_definition(document, directory, extended, parent_lock_text(extended))
+        extended = self._as_parent(document.extends, place)
+        return derived_definition(document, place.parent, extended, parent_lock_text(extended))
 
     def parentage(self, name: str) -> Parentage | None:
         """Return which image a derived one was locked from, and what that is now.
@@ -100,8 +99,11 @@ class Catalogue:
     def _check_lineage(self, name: str) -> None:
         """Raise SpecificationError unless the images that one extends can be taken over from."""
         lineage = [name]
-        while isinstance(document := self._buildable(lineage[-1]), DerivedImage):
-            place, extended = self._place(lineage[-1]), document.extends
+        while True:
+            document, place = self._buildable(lineage[-1])
+            if not isinstance(document, DerivedImage):
+                return
+            extended = document.extends
             if extended in lineage:
                 circle = " -> ".join((*lineage[lineage.index(extended) :], extended))
                 raise fault_in(place, "extends", f"the image extends itself: {circle}")
@@ -120,28 +122,30 @@ class Catalogue:
     def _extensible(self, but: list[str]) -> list[str]:
         return [each for each in self.names() if each not in but and not self.is_external(each)]
 
-    def _as_parent(self, parent: str, name: str) -> ParentLock:
+    def _as_parent(self, parent: str, child: Path) -> ParentLock:
+        """Return what the image of an image.toml takes over from a parent as it is now."""
         definition = self.definition(parent)
         if not definition.image_lock.is_file():
             raise fault_in(
-                self._place(name),
+                child,
                 "extends",
                 f"image '{parent}' is not locked, so nothing can be taken over from it",
                 hint=f"reprun images lock {parent}",
             )
         return as_parent(definition, self.locked(parent).image_id)
 
-    def _buildable(self, name: str) -> BuiltImage | DerivedImage:
-        document = self._document(name)
+    def _buildable(self, name: str) -> tuple[BuiltImage | DerivedImage, Path]:
+        document, place = self._document(name)
         if isinstance(document, ExternalImage):
             raise SpecificationError(
                 f"image '{name}' is published elsewhere: it is pulled or imported, never built",
-                place=str(self._place(name)),
+                place=str(place),
                 hint=f"reprun images pull {name}",
             )
-        return document
+        return document, place
 
-    def _document(self, name: str) -> ImageDocument:
+    def _document(self, name: str) -> tuple[ImageDocument, Path]:
+        """Return what an image.toml says, and where it lies."""
         place = self._place(name)
         if not name or "/" in name or not place.is_file():
             raise SpecificationError(
@@ -149,7 +153,7 @@ class Catalogue:
                 place=str(self.directory),
                 hint="reprun images list",
             )
-        return read_image_toml(place)
+        return read_image_toml(place), place
 
     def is_external(self, name: str) -> bool:
         """Tell whether an image is published elsewhere and cannot be rebuilt here."""
@@ -157,7 +161,7 @@ class Catalogue:
 
     def external(self, name: str) -> External:
         """Return what is known of an image that is published elsewhere."""
-        document, place = self._document(name), self._place(name)
+        document, place = self._document(name)
         if not isinstance(document, ExternalImage):
             raise SpecificationError(
                 f"image '{name}' is built here from its locks",
