@@ -126,7 +126,7 @@ def main() -> None:
     real = Path(sys.argv[1]) if len(sys.argv) > 1 else REAL
     if not real.is_file():
         sys.exit(f"{real} is missing: reprun data fetch cms-dimuon, and name the file")
-    catalogue = Catalogue(Project.find().images)
+    catalogue = Catalogue.of(Project.find())
     store = Store.default()
     engine = make_engine("runc", store)
     engine.self_check()

@@ -45,7 +45,7 @@ build(Catalogue(Path(sys.argv[1])).definition(sys.argv[3]), Store(Path(sys.argv[
 
 def main() -> None:
     """Print a block for each image."""
-    catalogue, store = Catalogue(Project.find().images), Store.default()
+    catalogue, store = Catalogue.of(Project.find()), Store.default()
     for name in sys.argv[1:] or ["columnar", "root-6.40"]:
         image = ensure(name, catalogue, store, Silent())
         size = sum(layer.size for layer in image.layers)
@@ -72,7 +72,14 @@ def build_seconds(name: str, catalogue: Catalogue, store: Store) -> tuple[float,
     """Return how long a build takes, and its peak memory in bytes."""
     started = time.perf_counter()
     process = subprocess.Popen(
-        [sys.executable, "-c", BUILD, str(catalogue.directory), str(store.root), name]
+        [
+            sys.executable,
+            "-c",
+            BUILD,
+            str(catalogue.definition(name).directory.parent),
+            str(store.root),
+            name,
+        ]
     )
     _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)

@@ -100,7 +100,7 @@ def whole_runs() -> None:
 def main() -> None:
     """Print all figures."""
     project = Project.find()
-    catalogue = Catalogue(project.images)
+    catalogue = Catalogue.of(project)
     store = Store.default()
     image = ensure("columnar", catalogue, store, Silent())
     print(f"{len(os.sched_getaffinity(0))} cores")

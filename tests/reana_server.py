@@ -223,7 +223,7 @@ class ReanaServer(ThreadingHTTPServer):
                 workspace=workflow.workspace,
                 run_directory=run,
                 snakefile=document["workflow"]["file"],
-                images=self.catalogue.directory,
+                images=self.catalogue.directories,
                 config=config,
                 targets=[],
                 engine="runc",

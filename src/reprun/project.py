@@ -1,51 +1,73 @@
-"""Where analyses and images are found."""
+"""The project: a directory with `reprun.toml`, in which a user's analyses and images are found."""
 
 from __future__ import annotations
 
 import os
+import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from reprun.errors import SpecificationError, did_you_mean
+
+PROJECT_FILE = "reprun.toml"
+ANALYSES = "analyses"
+FIELDS = ("schema_version", "analyses", "packaged_images")
+SCHEMA_VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A directory with `images/` (the catalogue) and `examples/` (analyses by name)."""
+    """A directory of analyses by name, with images of its own in `images/`."""
 
     root: Path
+    analyses_in: str = ANALYSES
+    """The directory of the analyses, relative to the root."""
+    packaged_images: bool = True
+    """Whether the images that come with reprun can be named beside the project's own."""
 
     @property
     def images(self) -> Path:
-        """The image catalogue."""
+        """The project's own images; the directory need not exist."""
         return self.root / "images"
 
     @property
     def analyses(self) -> Path:
         """The directory whose sub-directories are analyses."""
-        return self.root / "examples"
+        return self.root / self.analyses_in
+
+    @classmethod
+    def look_up(cls, start: Path | None = None) -> Project | None:
+        """Return the project of `REPRUN_PROJECT`, else the nearest upwards of `start`, or None.
+
+        Raises SpecificationError when REPRUN_PROJECT names no project, or reprun.toml is wrong.
+        """
+        if named := os.environ.get("REPRUN_PROJECT"):
+            root = Path(named).expanduser().resolve()
+            if not (root / PROJECT_FILE).is_file():
+                raise SpecificationError(
+                    f"REPRUN_PROJECT names {root}, which has no {PROJECT_FILE}",
+                    hint="unset REPRUN_PROJECT",
+                )
+            return read_project(root)
+        here = _start(start)
+        for candidate in (here, *here.parents):
+            if (candidate / PROJECT_FILE).is_file():
+                return read_project(candidate)
+        return None
 
     @classmethod
     def find(cls, start: Path | None = None) -> Project:
-        """Return the project: `REPRUN_PROJECT`, else upwards of `start`, else the source tree."""
-        if named := os.environ.get("REPRUN_PROJECT"):
-            root = Path(named).expanduser().resolve()
-            if not (root / "images").is_dir():
-                raise SpecificationError(
-                    f"REPRUN_PROJECT names {root}, which has no images/ directory",
-                    hint="unset REPRUN_PROJECT",
-                )
-            return cls(root)
-        here = (start or Path.cwd()).resolve()
-        source_tree = Path(__file__).resolve().parents[2]
-        for candidate in (here, *here.parents, source_tree):
-            if (candidate / "images").is_dir() and (candidate / "examples").is_dir():
-                return cls(candidate)
-        raise SpecificationError(
-            "no reprun project here: neither this directory nor one above it "
-            "has images/ and examples/",
-            hint="export REPRUN_PROJECT=DIRECTORY   # the clone of reprun",
-        )
+        """Return the project as `look_up` finds it; raise SpecificationError if there is none."""
+        found = cls.look_up(start)
+        if found is None:
+            raise SpecificationError(
+                f"no reprun project here: neither {_start(start)} nor a directory above it has a "
+                f"{PROJECT_FILE}, and REPRUN_PROJECT is not set",
+                hint="reprun init my-analyses",
+            )
+        return found
 
     def analysis_names(self) -> list[str]:
         """Return the names of all analyses, sorted."""
@@ -74,3 +96,58 @@ class Project:
             + did_you_mean(name_or_path, self.analysis_names()),
             hint="reprun list",
         )
+
+
+def read_project(root: Path) -> Project:
+    """Read the project file of a directory.
+
+    Raises SpecificationError naming the field that is wrong.
+    """
+    place = root / PROJECT_FILE
+    try:
+        document = tomllib.loads(place.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise _fault(place, f"{PROJECT_FILE} cannot be read: {error}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise _fault(place, f"{PROJECT_FILE} is not TOML: {error}") from error
+    for key in document:
+        if key not in FIELDS:
+            raise _fault(place, f"{key} is not a known field.{did_you_mean(key, FIELDS)}")
+    _check_version(document, place)
+    return Project(root, _analyses(document, place), _packaged_images(document, place))
+
+
+def _start(start: Path | None) -> Path:
+    return (start or Path.cwd()).resolve()
+
+
+def _check_version(document: Mapping[str, Any], place: Path) -> None:
+    version = document.get("schema_version")
+    if version is None:
+        raise _fault(place, f"schema_version is missing: write schema_version = {SCHEMA_VERSION}")
+    if isinstance(version, bool) or version != SCHEMA_VERSION:
+        raise SpecificationError(
+            f"schema_version is {version!r}; this version of reprun reads {SCHEMA_VERSION}",
+            place=str(place),
+            hint="pip install --upgrade reprun",
+        )
+
+
+def _analyses(document: Mapping[str, Any], place: Path) -> str:
+    value = document.get("analyses", ANALYSES)
+    if not isinstance(value, str) or not value:
+        raise _fault(place, f'analyses must be a non-empty string, e.g. "{ANALYSES}"')
+    if Path(value).is_absolute() or ".." in Path(value).parts:
+        raise _fault(place, f"analyses must be a directory inside the project, not {value}")
+    return value
+
+
+def _packaged_images(document: Mapping[str, Any], place: Path) -> bool:
+    value = document.get("packaged_images", True)
+    if not isinstance(value, bool):
+        raise _fault(place, "packaged_images must be true or false")
+    return value
+
+
+def _fault(place: Path, what: str) -> SpecificationError:
+    return SpecificationError(what, place=str(place), hint=f"${{EDITOR:-vi}} {place}")

@@ -15,6 +15,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -67,10 +68,14 @@ class ExecutorSettings(ExecutorSettingsBase):  # type: ignore[misc]
         default=False,
         metadata={"help": "the engine has passed its self-check just now; do not repeat it"},
     )
-    # `Optional`, not `| None`: the only form that Snakemake takes apart.
-    images: Optional[str] = field(
-        default=None, metadata={"help": "catalogue of locked images; default: the project's"}
+    images: list[str] = field(
+        default_factory=list,
+        metadata={
+            "help": "directories of locked images; default: the project's and reprun's own",
+            "nargs": "+",
+        },
     )
+    # `Optional`, not `| None`: the only form that Snakemake takes apart.
     cells: Optional[str] = field(
         default=None,
         metadata={"help": "JSON list of the cells of a matrix: workspaces, images, mounts of each"},
@@ -183,7 +188,7 @@ class Executor(RealExecutor):  # type: ignore[misc]
                 snakefile=snakefile,
                 config={},
                 targets=(),
-                images=settings.images or Project.find(snakefile.parent).images,
+                images=_directories(settings.images, snakefile),
                 logs=logs,
                 mounts=json.loads(settings.mounts) if settings.mounts else (),
                 network=settings.network,
@@ -240,7 +245,7 @@ class Executor(RealExecutor):  # type: ignore[misc]
         reference = self._image_of(job)
         if (cell.name, reference) in self._images:
             return
-        catalogue = Catalogue(cell.images)
+        catalogue = Catalogue(*cell.images)
         try:
             locked = catalogue.by_reference(reference)
         except SpecificationError as error:
@@ -310,10 +315,17 @@ class Executor(RealExecutor):  # type: ignore[misc]
         self.report_job_error(info)
 
 
+def _directories(given: Sequence[str] | None, snakefile: Path) -> Sequence[Path]:
+    """Return the directories of images that were named, else those of the Snakefile's project."""
+    if given:
+        return [Path(directory) for directory in given]
+    return Catalogue.of(Project.look_up(snakefile.parent)).directories
+
+
 def _planned(job: Any) -> PlannedStep:
     """Return a job as it is planned, with what a run would refuse it for."""
     alone = CellWorkflow(
-        name="", prefix="", snakefile=Path(), config={}, targets=(), images=Path(), logs=Path()
+        name="", prefix="", snakefile=Path(), config={}, targets=(), images=(), logs=Path()
     )
     fault = None
     memory, minutes = None, None

@@ -38,7 +38,7 @@ def request_of(tmp_path: Path) -> WorkflowRequest:
         workspace=workspace,
         run_directory=workspace.parent,
         snakefile="Snakefile",
-        images=tmp_path / "images",
+        images=(tmp_path / "images",),
         config={},
         targets=("out",),
         engine="runc",

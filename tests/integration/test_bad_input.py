@@ -15,6 +15,7 @@ import pytest
 from reprun.images.model import Image
 from reprun.store.store import Store
 from tests.integration.shell import ROOT, Shell
+from tests.projects import mark_project
 
 PATIENCE_SECONDS = 60
 
@@ -58,7 +59,7 @@ open(sys.argv[2], "w").write("cut,events\\nall,6\\n")
 def tiny(tmp_path: Path, store: Store, columnar: Image) -> Shell:
     """A project with one small analysis, blessed and locked."""
     project = tmp_path / "project"
-    shell = Shell(tmp_path, store, {"REPRUN_PROJECT": str(project)})
+    shell = Shell(tmp_path, store, {"REPRUN_PROJECT": str(mark_project(project))})
     (project / "examples" / "tiny").mkdir(parents=True)
     (project / "images").symlink_to(ROOT / "images")
     shell.write("project/examples/tiny/analysis.yaml", ANALYSIS)

@@ -14,6 +14,7 @@ from reprun.images.catalogue.catalogue import Catalogue
 from reprun.store.store import Store
 from tests.images_support import Kitchen, deb_bytes, external_toml, tiny
 from tests.integration.registry import running_registry
+from tests.projects import mark_project
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kitchen:
     home = made.directory / "foreign"
     home.mkdir()
     (home / "image.toml").write_text(external_toml("foreign", "docker.io/some/thing"))
-    monkeypatch.setenv("REPRUN_PROJECT", str(tmp_path))
+    monkeypatch.setenv("REPRUN_PROJECT", str(mark_project(tmp_path)))
     monkeypatch.setenv("REPRUN_STORE", str(made.store.root))
     monkeypatch.setenv("REPRUN_DEBIAN_MIRROR", "http://127.0.0.1:9")
     monkeypatch.delenv("REPRUN_MIRRORS", raising=False)

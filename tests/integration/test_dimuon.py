@@ -14,6 +14,7 @@ from reprun.images.model import Image
 from reprun.progress import Silent
 from reprun.store.store import Store
 from tests.integration.shell import ROOT, Shell
+from tests.projects import mark_project
 from tests.real_data import shared_data
 
 GB = 10**9
@@ -25,7 +26,9 @@ def project(tmp_path: Path, store: Store, name: str) -> Shell:
     shutil.copytree(ROOT / "examples" / name, home / "examples" / name)
     shutil.copytree(ROOT / "images", home / "images")
     mirrors = str(shared_data())
-    return Shell(tmp_path, store, {"REPRUN_PROJECT": str(home), "REPRUN_MIRRORS": mirrors})
+    return Shell(
+        tmp_path, store, {"REPRUN_PROJECT": str(mark_project(home)), "REPRUN_MIRRORS": mirrors}
+    )
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ import uproot
 from reprun.images.model import Image
 from reprun.store.store import Store
 from tests.integration.shell import ROOT, Shell
+from tests.projects import mark_project
 from tests.real_data import shared_data
 
 NAME = "cms-h4l-aod"
@@ -26,7 +27,7 @@ def aod(tmp_path: Path, store: Store, columnar: Image) -> Shell:
     shutil.copytree(ROOT / "examples" / NAME, project / "examples" / NAME)
     for name in ("images", "conditions"):
         (project / name).symlink_to(ROOT / name)
-    mirrors = {"REPRUN_PROJECT": str(project), "REPRUN_MIRRORS": str(shared_data())}
+    mirrors = {"REPRUN_PROJECT": str(mark_project(project)), "REPRUN_MIRRORS": str(shared_data())}
     return Shell(tmp_path, store, mirrors)
 
 

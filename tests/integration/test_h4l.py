@@ -13,6 +13,7 @@ from reprun.histograms import hash_of_objects, read_all
 from reprun.images.model import Image
 from reprun.store.store import Store
 from tests.integration.shell import ROOT, Shell
+from tests.projects import mark_project
 from tests.real_data import shared_data
 
 NAME = "cms-h4l"
@@ -24,7 +25,7 @@ def h4l(tmp_path: Path, store: Store, columnar: Image) -> Shell:
     project = tmp_path / "project"
     shutil.copytree(ROOT / "examples" / NAME, project / "examples" / NAME)
     shutil.copytree(ROOT / "images", project / "images")
-    return Shell(tmp_path, store, {"REPRUN_PROJECT": str(project)})
+    return Shell(tmp_path, store, {"REPRUN_PROJECT": str(mark_project(project))})
 
 
 def analysis(shell: Shell) -> Path:

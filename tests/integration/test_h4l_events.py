@@ -11,6 +11,7 @@ import pytest
 from reprun.images.model import Image
 from reprun.store.store import Store
 from tests.integration.shell import ROOT, Shell
+from tests.projects import mark_project
 from tests.real_data import shared_data
 
 NAME = "cms-h4l-events"
@@ -23,7 +24,7 @@ def events(tmp_path: Path, store: Store, columnar: Image) -> Shell:
     shutil.copytree(ROOT / "examples" / NAME, project / "examples" / NAME)
     for part in ("images", "conditions"):
         (project / part).symlink_to(ROOT / part)
-    variables = {"REPRUN_PROJECT": str(project), "REPRUN_MIRRORS": str(shared_data())}
+    variables = {"REPRUN_PROJECT": str(mark_project(project)), "REPRUN_MIRRORS": str(shared_data())}
     return Shell(tmp_path, store, variables)
 
 

@@ -14,6 +14,7 @@ from reprun.progress import Silent
 from reprun.store.store import Store
 from tests.integration.container import run_in
 from tests.integration.shell import ROOT, Shell
+from tests.projects import mark_project
 
 NAME = "cms-h4l"
 IMAGES = ("root-6.40", "root-6.37", "legacy-py2")
@@ -35,7 +36,7 @@ def h4l(tmp_path: Path, store: Store, catalogue: Catalogue) -> Shell:
     project = tmp_path / "project"
     shutil.copytree(ROOT / "examples" / NAME, project / "examples" / NAME)
     (project / "images").symlink_to(ROOT / "images")
-    return Shell(tmp_path, store, {"REPRUN_PROJECT": str(project)})
+    return Shell(tmp_path, store, {"REPRUN_PROJECT": str(mark_project(project))})
 
 
 @pytest.mark.parametrize("variant", IMAGES)

@@ -50,7 +50,7 @@ def gone(tmp_path: Path) -> Catalogue:
 def test_what_is_gone_is_resolved_anew_and_the_difference_is_named(
     gone: Catalogue, tmp_path: Path
 ) -> None:
-    before = {path: path.read_bytes() for path in gone.directory.rglob("*") if path.is_file()}
+    before = {path: path.read_bytes() for path in gone.directories[0].rglob("*") if path.is_file()}
     store = Store(tmp_path / "store")
     with pytest.raises(InputsGoneError, match=r"no source has 1 locked file any more: dash_0"):
         fetch(gone.definition("small"), store, Silent(), Sources.from_environment())
@@ -62,7 +62,7 @@ def test_what_is_gone_is_resolved_anew_and_the_difference_is_named(
     assert "1 packages differ: dash " in made.sentence()
     assert (unpacked_root(made.image, store) / "usr/bin/dash").is_file()
     assert ensure(made.image, made.catalogue, store, Silent()) == made.image
-    after = {path: path.read_bytes() for path in gone.directory.rglob("*") if path.is_file()}
+    after = {path: path.read_bytes() for path in gone.directories[0].rglob("*") if path.is_file()}
     assert after == before
     assert relock("small", gone, store, Silent()).image == made.image
 

@@ -11,6 +11,7 @@ import pytest
 from reprun.authoring.lint import lint_snakefile
 from reprun.store.store import Store
 from tests.integration.shell import ROOT, Shell
+from tests.projects import mark_project
 
 ANALYSIS = """\
 schema_version: 1
@@ -72,7 +73,7 @@ def project(tmp_path: Path) -> Shell:
     home = tmp_path / "project"
     home.mkdir()
     (home / "images").symlink_to(ROOT / "images")
-    shell = Shell(tmp_path, Store(tmp_path / "store"), {"REPRUN_PROJECT": str(home)})
+    shell = Shell(tmp_path, Store(tmp_path / "store"), {"REPRUN_PROJECT": str(mark_project(home))})
     shell.write("project/examples/wrong/analysis.yaml", ANALYSIS % ("0" * 64))
     shell.write("project/examples/wrong/Snakefile", SNAKEFILE)
     shell.write("project/examples/wrong/code/x.py", "")

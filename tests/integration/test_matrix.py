@@ -17,6 +17,7 @@ from reprun.images.model import Image
 from reprun.store.store import Store
 from tests.images_support import tiny
 from tests.integration.shell import ROOT, Shell
+from tests.projects import mark_project
 
 PATIENCE_SECONDS = 60
 
@@ -68,7 +69,7 @@ def project(tmp_path: Path, store: Store, columnar: Image) -> Shell:
     assert columnar.name == "columnar"
     (tmp_path / "project" / "examples").mkdir(parents=True)
     (tmp_path / "project" / "images").symlink_to(ROOT / "images")
-    return Shell(tmp_path, store, {"REPRUN_PROJECT": str(tmp_path / "project")})
+    return Shell(tmp_path, store, {"REPRUN_PROJECT": str(mark_project(tmp_path / "project"))})
 
 
 def add(

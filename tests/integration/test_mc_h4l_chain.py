@@ -18,6 +18,7 @@ from reprun.images.model import Image
 from reprun.progress import Silent
 from reprun.store.store import Store
 from tests.integration.shell import ROOT, Shell
+from tests.projects import mark_project
 
 NAME = "mc-h4l-chain"
 FEW = ("--max-events", "1000", "--engine", "runc")
@@ -31,7 +32,7 @@ def chain(tmp_path: Path, store: Store, columnar: Image, catalogue: Catalogue) -
     project = tmp_path / "project"
     for part in (f"examples/{NAME}", "conditions/toy-detector-2012", "images"):
         shutil.copytree(ROOT / part, project / part)
-    return Shell(tmp_path, store, {"REPRUN_PROJECT": str(project)})
+    return Shell(tmp_path, store, {"REPRUN_PROJECT": str(mark_project(project))})
 
 
 def run(shell: Shell, *options: str, code: int = 0) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from reprun.authoring.new import Request, new_analysis
 from reprun.images.model import Image
 from reprun.store.store import Store
 from tests.integration.shell import ROOT, Shell
+from tests.projects import mark_project
 from tests.real_data import real_file, shared_data
 
 MUONS = "Run2012BC_DoubleMuParked_Muons_first100k.root"
@@ -28,7 +29,7 @@ def project(tmp_path: Path, store: Store, columnar: Image) -> Shell:
     home = tmp_path / "project"
     (home / "examples").mkdir(parents=True)
     (home / "images").symlink_to(ROOT / "images")
-    return Shell(tmp_path, store, {"REPRUN_PROJECT": str(home)})
+    return Shell(tmp_path, store, {"REPRUN_PROJECT": str(mark_project(home))})
 
 
 def test_all_three_kinds_run_as_they_are_written(project: Shell) -> None:

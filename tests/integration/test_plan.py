@@ -10,6 +10,7 @@ import pytest
 
 from reprun.store.store import Store
 from tests.integration.shell import ROOT, Shell
+from tests.projects import mark_project
 
 ANALYSIS = """
 schema_version: 1
@@ -56,7 +57,7 @@ def project(tmp_path: Path) -> Shell:
     home.mkdir()
     for name in ("images", "conditions"):
         (home / name).symlink_to(ROOT / name)
-    shell = Shell(tmp_path, Store(tmp_path / "store"), {"REPRUN_PROJECT": str(home)})
+    shell = Shell(tmp_path, Store(tmp_path / "store"), {"REPRUN_PROJECT": str(mark_project(home))})
     shell.write("project/examples/old/analysis.yaml", ANALYSIS % ("0" * 64))
     shell.write("project/examples/old/Snakefile", SNAKEFILE)
     shell.write("project/examples/old/code/count.sh", "wc -c\n")

@@ -9,6 +9,7 @@ from pathlib import Path
 from reprun.images.model import Image
 from reprun.store.store import Store
 from tests.integration.shell import ROOT, Shell
+from tests.projects import mark_project
 
 BLOCK = re.compile(r"(?:^    .*\n|^\n(?=    ))+", re.MULTILINE)
 FILES = {
@@ -26,7 +27,7 @@ def test_the_smallest_analysis_works_as_written(
     project = tmp_path / "project"
     (project / "examples").mkdir(parents=True)
     (project / "images").symlink_to(ROOT / "images")
-    shell = Shell(tmp_path, store, {"REPRUN_PROJECT": str(project)})
+    shell = Shell(tmp_path, store, {"REPRUN_PROJECT": str(mark_project(project))})
     for name, start in FILES.items():
         (found,) = [block for block in blocks if block.startswith(start)]
         shell.write(f"project/examples/mine/{name}", found)

@@ -54,6 +54,7 @@ from reprun.runs.run import RunOutcome
 from reprun.store.store import Store
 from reprun.workflow.planned import plan_steps
 from tests.integration.shell import ROOT, Shell
+from tests.projects import mark_project
 from tests.real_data import shared_data
 from tests.reana_server import TOKEN, ReanaServer, running_reana
 from tests.unit.test_reana import make_certificate
@@ -177,7 +178,7 @@ def site(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     (home / "images").symlink_to(ROOT / "images")
-    monkeypatch.setenv("REPRUN_PROJECT", str(home))
+    monkeypatch.setenv("REPRUN_PROJECT", str(mark_project(home)))
     cell = load_cell(RunRequest(select(Project(home), "mini"), update_lock=True), store)
     write_lock(cell.lock, cell.selection.directory)
     return Site(server, store, tmp_path)

@@ -18,6 +18,7 @@ from reprun.authoring.new import Request, known_experiment, new_analysis
 from reprun.documents.analysis import load_analysis
 from reprun.errors import SpecificationError, StorageError
 from reprun.histograms.survey import BINS, binning, survey
+from tests.projects import mark_project
 from tests.real_data import real_file, shared_data
 
 TABLE = "event,mass,charge,kind\n1,1.5,1,a\n2,2.5,-1,b\n3,7.25,1,c\n"
@@ -35,7 +36,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty project."""
     (tmp_path / "project" / "images").mkdir(parents=True)
     (tmp_path / "project" / "examples").mkdir()
-    monkeypatch.setenv("REPRUN_PROJECT", str(tmp_path / "project"))
+    monkeypatch.setenv("REPRUN_PROJECT", str(mark_project(tmp_path / "project")))
     return tmp_path / "project"
 
 

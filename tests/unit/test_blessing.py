@@ -16,6 +16,7 @@ from reprun.project import Project
 from reprun.runs.blessing import bless_last_run
 from reprun.runs.lock import read_lock
 from reprun.runs.reference import read_blessing
+from tests.projects import mark_project
 from tests.unit import builders
 from tests.unit.test_run import ANALYSIS
 
@@ -37,7 +38,7 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("a.csv", "b.csv"):
         (run_directory / "workspace" / name).write_text("row,value\nx,10\n")
     write_record(builders.record(), run_directory)
-    monkeypatch.setenv("REPRUN_PROJECT", str(tmp_path / "project"))
+    monkeypatch.setenv("REPRUN_PROJECT", str(mark_project(tmp_path / "project")))
     monkeypatch.setattr("reprun.images.catalogue.catalogue.Catalogue.locked", locked)
     return directory
 

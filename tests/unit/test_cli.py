@@ -24,6 +24,7 @@ from reprun.errors import ReprunError, SpecificationError
 from reprun.project import Project
 from reprun.runs import run
 from reprun.runs.request import RunRequest
+from tests.projects import mark_project
 from tests.unit import builders
 
 HEAVY = ("numpy", "uproot", "snakemake", "docker", "matplotlib", "scipy", "jinja2")
@@ -321,7 +322,7 @@ def test_list_shows_an_analysis_that_cannot_be_read(
     (tmp_path / "images").mkdir()
     (tmp_path / "examples" / "broken").mkdir(parents=True)
     (tmp_path / "examples" / "broken" / "analysis.yaml").write_text("name: [")
-    monkeypatch.setenv("REPRUN_PROJECT", str(tmp_path))
+    monkeypatch.setenv("REPRUN_PROJECT", str(mark_project(tmp_path)))
     (row,) = json.loads(reprun("list", "--format", "json").out)
     assert row["verdict"] == "cannot be read"
     assert "not valid YAML" in row["title"]
@@ -380,7 +381,7 @@ def test_list_has_a_verdict_for_each_variant(
     example = tmp_path / "examples" / "demo"
     example.mkdir(parents=True)
     (tmp_path / "images").mkdir()
-    monkeypatch.setenv("REPRUN_PROJECT", str(tmp_path))
+    monkeypatch.setenv("REPRUN_PROJECT", str(mark_project(tmp_path)))
     (example / "analysis.yaml").write_text(
         "schema_version: 1\nname: demo\ntitle: " + "long words of a title " * 6 + "\n"
         "experiment: CMS\ndphep_level: '2'\noutputs: {tables: [t.csv]}\n"

@@ -13,6 +13,7 @@ from reprun.cli.conditions import app
 from reprun.digests import sha256_bytes, sha256_file
 from reprun.errors import InputsGoneError, IntegrityError, ReprunError, SpecificationError
 from tests.conditions_support import NEW_TAG, OLD_TAG, new_index, old_index
+from tests.projects import mark_project
 
 TAGS = {("BeamSpotObjectsRcd", "-", "BeamSpot_v1"): {100: "aa", 200: "bb"}}
 
@@ -22,7 +23,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project with a snapshot of each kind that holds files."""
     for name in ("images", "examples"):
         (tmp_path / name).mkdir()
-    monkeypatch.setenv("REPRUN_PROJECT", str(tmp_path))
+    monkeypatch.setenv("REPRUN_PROJECT", str(mark_project(tmp_path)))
     monkeypatch.setenv("REPRUN_STORE", str(tmp_path / "store"))
     monkeypatch.delenv("REPRUN_MIRRORS", raising=False)
     files = tmp_path / "files"

@@ -16,6 +16,7 @@ from reprun.digests import sha256_bytes
 from reprun.documents.manifest import load_manifest
 from reprun.errors import InputsGoneError, IntegrityError, ReprunError, SpecificationError
 from reprun.store.store import Store
+from tests.projects import mark_project
 from tests.unit import builders
 
 DATA = b"right bytes\n"
@@ -31,7 +32,7 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     directory.mkdir(parents=True)
     (tmp_path / "images").mkdir()
     write(directory, {"path": "data/a.csv", "size": 12, "sha256": sha256_bytes(DATA)})
-    monkeypatch.setenv("REPRUN_PROJECT", str(tmp_path))
+    monkeypatch.setenv("REPRUN_PROJECT", str(mark_project(tmp_path)))
     monkeypatch.setenv("REPRUN_STORE", str(tmp_path / "store"))
     monkeypatch.setenv("REPRUN_MIRRORS", str(tmp_path / "mirror"))
     return directory
@@ -176,7 +177,7 @@ def test_what_is_fetched_for_one_project_is_kept_in_another(
     run("fetch", "demo")
     for name in ("images", "examples", "conditions"):
         (tmp_path / "other" / name).mkdir(parents=True)
-    monkeypatch.setenv("REPRUN_PROJECT", str(tmp_path / "other"))
+    monkeypatch.setenv("REPRUN_PROJECT", str(mark_project(tmp_path / "other")))
     assert run("gc") == "0 files, 0 bytes removed; 1 kept\n"
 
 

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from reprun.cli.images import GROUPS, app
 from reprun.errors import SpecificationError
 from tests.images_support import Kitchen, external_toml, tiny
+from tests.projects import mark_project
 
 
 @pytest.fixture
@@ -19,7 +20,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kitchen:
     """A project with one locked image."""
     made = tiny(tmp_path)
     made.locked()
-    monkeypatch.setenv("REPRUN_PROJECT", str(tmp_path))
+    monkeypatch.setenv("REPRUN_PROJECT", str(mark_project(tmp_path)))
     monkeypatch.setenv("REPRUN_STORE", str(made.store.root))
     monkeypatch.setenv("REPRUN_DEBIAN_MIRROR", "http://127.0.0.1:9")
     return made

@@ -31,6 +31,7 @@ from reprun.runs.lock import (
     write_lock,
 )
 from reprun.store.store import Store
+from tests.projects import mark_project
 from tests.unit import builders
 from tests.unit.builders import digest
 
@@ -257,7 +258,7 @@ sha256 = "{sha}"
 def test_conditions_are_locked(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A table is metadata, everything else conditions; both are named with both digests."""
     (directory / "images").mkdir()
-    monkeypatch.setenv("REPRUN_PROJECT", str(directory))
+    monkeypatch.setenv("REPRUN_PROJECT", str(mark_project(directory)))
     own = directory / "conditions" / "gold"
     own.mkdir(parents=True)
 
@@ -286,7 +287,7 @@ def test_a_changed_row_of_a_locked_table_is_told(
 ) -> None:
     """Snapshot, table, row, column and both values, where the old table is in the store."""
     (directory / "images").mkdir()
-    monkeypatch.setenv("REPRUN_PROJECT", str(directory))
+    monkeypatch.setenv("REPRUN_PROJECT", str(mark_project(directory)))
     own = directory / "conditions" / "gold"
     own.mkdir(parents=True)
     store = Store(tmp_path / "store")
@@ -325,7 +326,7 @@ def test_a_changed_row_of_a_locked_table_is_told(
 
 def test_a_snapshot_that_does_not_exist(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (directory / "images").mkdir()
-    monkeypatch.setenv("REPRUN_PROJECT", str(directory))
+    monkeypatch.setenv("REPRUN_PROJECT", str(mark_project(directory)))
     with pytest.raises(SpecificationError, match="there is no conditions snapshot 'gold'"):
         compute_lock(of(builders.analysis(conditions=["gold"]), directory))
 

@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 from reprun.errors import SpecificationError
-from reprun.project import Project
+from reprun.project import PROJECT_FILE, Project, read_project
+from tests.projects import mark_project
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -17,16 +20,33 @@ def _no_project_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
+    mark_project(tmp_path)
     (tmp_path / "images").mkdir()
     for name in ("cms-h4l", "atlas-zmumu"):
         (tmp_path / "examples" / name).mkdir(parents=True)
         (tmp_path / "examples" / name / "analysis.yaml").touch()
     (tmp_path / "examples" / "no-analysis").mkdir()
-    return Project(tmp_path)
+    return read_project(tmp_path)
+
+
+def refused(directory: Path, text: str) -> SpecificationError:
+    (directory / PROJECT_FILE).write_text(text)
+    with pytest.raises(SpecificationError) as error:
+        read_project(directory)
+    assert error.value.place == str(directory / PROJECT_FILE)
+    return error.value
+
+
+# -- where it is ------------------------------------------------------------------------------
 
 
 def test_found_from_a_directory_below(project: Project) -> None:
     assert Project.find(project.analyses / "cms-h4l") == project
+
+
+def test_the_nearest_one_is_taken(project: Project) -> None:
+    inner = mark_project(project.root / "inner")
+    assert Project.find(inner).root == inner
 
 
 def test_environment_wins(
@@ -40,20 +60,76 @@ def test_environment_that_names_no_project_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("REPRUN_PROJECT", str(tmp_path))
-    with pytest.raises(SpecificationError, match="has no images/ directory") as error:
-        Project.find()
-    assert error.value.hint == "unset REPRUN_PROJECT"
+    for look in (Project.find, Project.look_up):
+        with pytest.raises(SpecificationError, match=r"has no reprun\.toml") as error:
+            look()
+        assert error.value.hint == "unset REPRUN_PROJECT"
 
 
-def test_source_tree_is_the_last_resort(tmp_path: Path) -> None:
-    assert Project.find(tmp_path).root == Path(__file__).resolve().parents[2]
-
-
-def test_no_project_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reprun.project.__file__", str(tmp_path / "a" / "b" / "c" / "project.py"))
-    with pytest.raises(SpecificationError, match="no reprun project here") as error:
+def test_no_project_anywhere(tmp_path: Path) -> None:
+    """Not even this checkout, though reprun is imported from it."""
+    assert Project.look_up(tmp_path) is None
+    with pytest.raises(SpecificationError) as error:
         Project.find(tmp_path)
-    assert "REPRUN_PROJECT" in str(error.value.hint)
+    assert error.value.message == (
+        f"no reprun project here: neither {tmp_path} nor a directory above it has a reprun.toml, "
+        "and REPRUN_PROJECT is not set"
+    )
+    assert error.value.hint == "reprun init my-analyses"
+
+
+# -- reprun.toml ------------------------------------------------------------------------------
+
+
+def test_the_smallest_project_file(tmp_path: Path) -> None:
+    (tmp_path / PROJECT_FILE).write_text("schema_version = 1\n")
+    found = read_project(tmp_path)
+    assert found == Project(tmp_path, "analyses", packaged_images=True)
+    assert (found.analyses, found.images) == (tmp_path / "analyses", tmp_path / "images")
+    assert found.analysis_names() == []
+
+
+def test_this_repository_is_a_project() -> None:
+    found = read_project(ROOT)
+    assert "cms-h4l" in found.analysis_names()
+    assert not found.packaged_images
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("analyses = [", "reprun.toml is not TOML: "),
+        ('analyses = "a"', "schema_version is missing: write schema_version = 1"),
+        ("schema_version = true", "schema_version is True; this version of reprun reads 1"),
+        ("schema_version = 2", "schema_version is 2; this version of reprun reads 1"),
+        (
+            'schema_version = 1\nanalysis = "a"',
+            "analysis is not a known field. Did you mean 'analyses'?",
+        ),
+        ("schema_version = 1\nanalyses = 3", "analyses must be a non-empty string"),
+        ('schema_version = 1\nanalyses = ""', "analyses must be a non-empty string"),
+        (
+            'schema_version = 1\nanalyses = "../a"',
+            "analyses must be a directory inside the project, not ../a",
+        ),
+        (
+            'schema_version = 1\nanalyses = "/a"',
+            "analyses must be a directory inside the project, not /a",
+        ),
+        ('schema_version = 1\npackaged_images = "no"', "packaged_images must be true or false"),
+    ],
+)
+def test_a_project_file_that_is_wrong(tmp_path: Path, text: str, message: str) -> None:
+    assert refused(tmp_path, text).message.startswith(message)
+
+
+def test_a_project_file_that_is_not_text(tmp_path: Path) -> None:
+    (tmp_path / PROJECT_FILE).write_bytes(b"\xff\xfe")
+    with pytest.raises(SpecificationError, match=r"reprun\.toml cannot be read"):
+        Project.find(tmp_path)
+
+
+# -- its analyses -----------------------------------------------------------------------------
 
 
 def test_names_are_those_with_an_analysis_yaml(project: Project) -> None:

@@ -37,6 +37,7 @@ from reprun.store.store import Store
 from reprun.workflow.rerun import Everything, Rules
 from reprun.workflow.snakemake import WorkflowOutcome, WorkflowRequest
 from tests.engines.fake import FakeEngine
+from tests.projects import mark_project
 from tests.unit import builders
 
 ANALYSIS = """\
@@ -106,7 +107,7 @@ def start(
         (directory / path).parent.mkdir(parents=True, exist_ok=True)
         (directory / path).write_text(text)
     (tmp_path / "project" / "images").mkdir()
-    monkeypatch.setenv("REPRUN_PROJECT", str(tmp_path / "project"))
+    monkeypatch.setenv("REPRUN_PROJECT", str(mark_project(tmp_path / "project")))
 
     def locked(_: object, name: str) -> Image:
         return builders.image(name)
@@ -259,7 +260,7 @@ def test_an_image_whose_inputs_are_gone_is_relocked_only_when_asked_for(
     outcome = start(relock_images=True)
     (request,) = backend.requests
     assert request.config["image"] == stand_in.reference
-    assert request.images == other.directory
+    assert request.images == other.directories
     assert outcome.report.reproduced
     assert any("is a re-lock" in note and "bash 5.3" in note for note in outcome.report.notes)
     assert outcome.record.deviations == outcome.report.notes[:1]

@@ -58,7 +58,7 @@ def cite(selection: Selection) -> Citing:
     """Return what to cite for an analysis in one of its variants."""
     analysis = selection.analysis
     images = tuple(dict.fromkeys(selection.chosen.all_images.values()))
-    programs, uncited = _programs(images, Catalogue(selection.project.images))
+    programs, uncited = _programs(images, Catalogue.of(selection.project))
     told = {doi for each in programs for doi in split(each.doi)}
     # A program that the analysis names is told once, where its version is known.
     data = tuple(

@@ -69,11 +69,11 @@ def print_parent_change(parentage: Parentage) -> None:
 
 
 def catalogue_here() -> Catalogue:
-    """Return the catalogue of the project we are in."""
+    """Return the images of the project we are in, and those that come with reprun."""
     from reprun.images.catalogue.catalogue import Catalogue as Images
     from reprun.project import Project
 
-    return Images(Project.find().images)
+    return Images.of(Project.look_up())
 
 
 def print_json(document: object) -> None:

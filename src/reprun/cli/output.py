@@ -159,7 +159,7 @@ def print_doctor(image: str | None = None) -> int:
 
         marks = {Level.OK: ("✓", "green"), Level.WARNING: ("!", "yellow")}
         console.print(Text(f"image {image}:", style="bold"))
-        for finding in examine(image, Catalogue(Project.find().images), store):
+        for finding in examine(image, Catalogue.of(Project.look_up()), store):
             mark, colour = marks.get(finding.level, ("✗", "red"))
             works = works and finding.level is not Level.PROBLEM
             console.print(Text.assemble((f"{mark} ", colour), finding.what))

@@ -29,6 +29,7 @@ from reprun.images.catalogue.lockfiles import (
     wheels_text,
     write_lock,
 )
+from reprun.images.catalogue.packaged import refuse_packaged
 from reprun.images.ensure import differences
 from reprun.images.model import Image
 from reprun.images.rootfs.sealed import check, locked, read_listing
@@ -52,10 +53,12 @@ def lock(
     A derived image takes over what its parent is locked to now; only what it adds is resolved.
     With `image_only` the packages and wheels stay as they are locked. The locks are written
     when everything has succeeded: image.lock last, so that a kill in between is noticed.
+    Raises SpecificationError for an image that comes with reprun: it is read-only.
     """
     _say_what_became_of_the_parent(name, catalogue, progress)
     if not image_only:
         definition = catalogue.to_lock(name)
+        refuse_packaged(definition.directory)
         debs, wheels = _resolved(definition, catalogue, store, progress, sources)
         with tempfile.TemporaryDirectory() as directory:
             trial = write_inputs(
@@ -66,6 +69,7 @@ def lock(
         write_lock(definition.wheels_lock, wheels_text(trial.wheels))
     else:
         definition = catalogue.definition(name)
+        refuse_packaged(definition.directory)
         fetch(definition, store, progress, sources)
         built = build(definition, store, progress)
     _write_parent_lock(definition)

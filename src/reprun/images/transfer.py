@@ -16,6 +16,7 @@ from reprun.images.catalogue.external import (
     write_external_lock,
 )
 from reprun.images.catalogue.lockfiles import image_lock_text, write_lock
+from reprun.images.catalogue.packaged import refuse_packaged
 from reprun.images.model import Image
 from reprun.images.oci.archive import docker_archive
 from reprun.images.oci.importer import (
@@ -36,9 +37,11 @@ from reprun.store.store import Store
 def pin(name: str, catalogue: Catalogue) -> ExternalLock:
     """Look an external image's tag up once and write down the digest it has now.
 
-    Raises IntegrityError when it was pinned before and the tag has moved since: the pin stays.
+    Raises IntegrityError when it was pinned before and the tag has moved since: the pin stays,
+    and SpecificationError for an image that comes with reprun: it is read-only.
     """
     external = catalogue.external(name)
+    refuse_packaged(external.directory)
     where = parse_reference(external.published.repository)
     registry = Registry(where)
     try:
@@ -89,6 +92,7 @@ def pull(
     if catalogue.is_external(name):
         external = catalogue.external(name)
         lock = read_external_lock(external)
+        _refuse_to_complete(external, lock)
         reference = parse_reference(source or lock.source or external.published.repository)
         if not reference.digest and lock.source:
             reference = reference.at(parse_reference(lock.source).digest)
@@ -117,6 +121,8 @@ def push(
     With `record` image.lock says from then on that it is published there.
     """
     image = catalogue.locked(name)
+    if record and not catalogue.is_external(name):
+        refuse_packaged(catalogue.definition(name).directory)
     verify_stored(image, store)
     where = parse_reference(repository)
     if where.digest:
@@ -144,8 +150,9 @@ def import_file(
     """
     if catalogue.is_external(name):
         external = catalogue.external(name)
-        imported = import_image(name, path, store, progress)
         lock = read_external_lock(external) if external.lock_place.exists() else None
+        _refuse_to_complete(external, lock)
+        imported = import_image(name, path, store, progress)
         return _remember(external, imported, lock, place=str(path))
     locked = catalogue.locked(name)
     imported = import_image(name, path, store, progress)
@@ -206,6 +213,12 @@ def _for_this_machine(found: Manifest, registry: Registry) -> Manifest:
     return registry.manifest(str(fitting[0]["digest"]))
 
 
+def _refuse_to_complete(external: External, lock: ExternalLock | None) -> None:
+    """Refuse, before anything is read, to write down what an image of the package is made of."""
+    if lock is None or lock.manifest is None:
+        refuse_packaged(external.directory)
+
+
 def _remember(
     external: External, imported: Imported, lock: ExternalLock | None, *, place: str | None = None
 ) -> Image:
@@ -213,10 +226,9 @@ def _remember(
         _expect(imported, lock.image_id, place=place)
     source = lock.source if lock is not None else None
     image = imported.image
-    write_external_lock(
-        external,
-        ExternalLock(image.image_id, source, image.manifest, image.layers, image.environment),
-    )
+    found = ExternalLock(image.image_id, source, image.manifest, image.layers, image.environment)
+    if found != lock:
+        write_external_lock(external, found)
     return image
 
 

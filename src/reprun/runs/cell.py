@@ -92,7 +92,7 @@ def load_cell(request: RunRequest, store: Store) -> Cell:
         lock, changes = renew_lock(selection, store)
     else:
         lock, changes = enforce_lock(selection, store), []
-    catalogue = Catalogue(selection.project.images)
+    catalogue = Catalogue.of(selection.project)
     names = selection.chosen.all_images
     images = {entry: catalogue.locked(name) for entry, name in names.items()}
     cell = _cell(request, lock, catalogue, images, store)
@@ -106,14 +106,14 @@ def load_remote_cell(request: RunRequest, store: Store) -> Cell:
 
     Raises IntegrityError where something differs from analysis.lock.
     """
-    catalogue = Catalogue(request.selection.project.images)
+    catalogue = Catalogue.of(request.selection.project)
     images = _images_as_known(request.selection, catalogue)
     return _cell(request, enforce_lock(request.selection, store), catalogue, images, store)
 
 
 def load_planned_cell(request: RunRequest) -> Cell:
     """Return the cell as everything stands now, to look at: nothing need be here or locked."""
-    catalogue = Catalogue(request.selection.project.images)
+    catalogue = Catalogue.of(request.selection.project)
     images = _images_as_known(request.selection, catalogue)
     return _cell(request, compute_lock(request.selection), catalogue, images, None)
 

@@ -121,7 +121,7 @@ def snapshots_of(selection: Selection, names: Iterable[str]) -> dict[Path, Snaps
 def compute_lock(selection: Selection) -> AnalysisLock:
     """Return the lock as everything stands now, of all variants and datasets."""
     analysis, directory = selection.analysis, selection.directory
-    catalogue = Catalogue(selection.project.images)
+    catalogue = Catalogue.of(selection.project)
     images = sorted(
         {name for variant in analysis.variants.values() for name in variant.all_images.values()}
     )

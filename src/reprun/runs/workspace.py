@@ -99,7 +99,7 @@ def prepare_workspace(
             workspace=cell.workspace,
             run_directory=cell.run_directory,
             snakefile=cell.selection.snakefile,
-            images=cell.catalogue.directory,
+            images=cell.catalogue.directories,
             config=cell.plan.config,
             targets=cell.plan.targets,
             engine=status.name,

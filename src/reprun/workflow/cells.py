@@ -27,8 +27,8 @@ class CellWorkflow(Document):
     snakefile: Path
     config: Mapping[str, Any]
     targets: Sequence[str]
-    images: Path
-    """The catalogue in which its images are locked."""
+    images: Sequence[Path]
+    """The directories of the catalogue in which its images are locked."""
     logs: Path
     mounts: Sequence[tuple[Path, str]] = ()
     network: bool = False

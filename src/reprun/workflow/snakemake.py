@@ -42,8 +42,8 @@ class WorkflowRequest:
     workspace: Path
     run_directory: Path
     snakefile: str
-    images: Path
-    """The catalogue in which every image of the workflow is locked."""
+    images: Sequence[Path]
+    """The directories of the catalogue in which every image of the workflow is locked."""
     config: Mapping[str, Any]
     targets: Sequence[str]
     engine: str
@@ -80,7 +80,7 @@ def run_workflow(request: WorkflowRequest, progress: Progress) -> WorkflowOutcom
     events = request.run_directory / "events.jsonl"
     own = [
         *("--snakefile", request.snakefile),
-        *("--reprun-images", str(request.images)),
+        *("--reprun-images", *map(str, request.images)),
         *("--reprun-logs", str(request.run_directory / "logs")),
         *("--rerun-triggers", "mtime", "input", "params", "code"),
     ]

@@ -1,9 +1,9 @@
 """The catalogue: which images there are, what is wanted in each, what each is locked to.
 
-`images/<name>/image.toml` says what is wanted, `debs.lock` and `wheels.lock` what that came to,
-and `image.lock` which image a build of them gives. A locked image is returned only when the
-four agree: its config and its last layer are recomputed here, without building anything, so a
-lock or a definition that was edited afterwards is noticed at once.
+`<name>/image.toml` says what is wanted, `debs.lock` and `wheels.lock` what that came to, and
+`image.lock` which image a build of them gives. A locked image is returned only when the four
+agree: its config and its last layer are recomputed here, without building anything, so a lock or
+a definition that was edited afterwards is noticed at once.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from reprun.images.catalogue.image_toml import (
     read_image_toml,
 )
 from reprun.images.catalogue.lockfiles import ImageLock
+from reprun.images.catalogue.packaged import is_packaged, packaged_images
 from reprun.images.catalogue.parent import (
     Parentage,
     ParentLock,
@@ -35,24 +36,37 @@ from reprun.images.catalogue.parent import (
 )
 from reprun.images.model import Image
 from reprun.images.oci import layout
+from reprun.project import Project
 
 
 class Catalogue:
-    """The images of a project."""
+    """The images in an ordered list of directories; each name is in one of them alone."""
 
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
+    def __init__(self, *directories: Path) -> None:
+        self.directories = directories
+
+    @classmethod
+    def of(cls, project: Project | None) -> Catalogue:
+        """Return the images of a project and those that come with reprun; these alone for None."""
+        directories = [] if project is None else [project.images]
+        if project is None or project.packaged_images:
+            directories.append(packaged_images())
+        # In a checkout of reprun both are the same directory.
+        return cls(*{directory.resolve(): None for directory in directories})
 
     def names(self) -> list[str]:
         """Return the names of all images, sorted."""
-        return sorted(path.parent.name for path in self.directory.glob("*/image.toml"))
+        return sorted(
+            {path.parent.name for one in self.directories for path in one.glob(f"*/{IMAGE_TOML}")}
+        )
 
     def definition(self, name: str) -> Definition:
         """Return what is wanted in an image; of a derived one, with what it took over.
 
         A derived image that is locked does not look at its parent any more: `parent.lock` says
         what the parent was. Raises SpecificationError for an unknown name, with the nearest
-        known one, for an image.toml that is malformed, and as `to_lock` for one that extends
+        known one, for a name that two directories have, for an image.toml that is malformed, and
+        as `to_lock` for one that extends
         another and is not locked yet.
         """
         document, place = self._buildable(name)
@@ -147,17 +161,18 @@ class Catalogue:
     def _document(self, name: str) -> tuple[ImageDocument, Path]:
         """Return what an image.toml says, and where it lies."""
         place = self._place(name)
-        if not name or "/" in name or not place.is_file():
+        if place is None:
             raise SpecificationError(
                 f"there is no image '{name}'." + did_you_mean(name, self.names()),
-                place=str(self.directory),
+                place=", ".join(map(str, self.directories)),
                 hint="reprun images list",
             )
         return read_image_toml(place), place
 
     def is_external(self, name: str) -> bool:
         """Tell whether an image is published elsewhere and cannot be rebuilt here."""
-        return bool(name) and "/" not in name and is_external(self._place(name))
+        place = self._place(name)
+        return place is not None and is_external(place)
 
     def external(self, name: str) -> External:
         """Return what is known of an image that is published elsewhere."""
@@ -170,8 +185,24 @@ class Catalogue:
             )
         return external_of(document, place.parent)
 
-    def _place(self, name: str) -> Path:
-        return self.directory / name / IMAGE_TOML
+    def _place(self, name: str) -> Path | None:
+        """Return the image.toml of a name, None if there is none.
+
+        Raises SpecificationError if two directories have the name: nobody could tell which of
+        the two an analysis was locked to.
+        """
+        if not name or "/" in name:
+            return None
+        places = [one / name / IMAGE_TOML for one in self.directories]
+        found = [place for place in places if place.is_file()]
+        if len(found) > 1:
+            raise SpecificationError(
+                f"there are two images '{name}': the second is {found[1].parent}",
+                place=str(found[0].parent),
+                hint=f"mv {found[0].parent} {found[0].parent.with_name(f'my-{name}')}   "
+                "# and write that name in its image.toml",
+            )
+        return found[0] if found else None
 
     def lock(self, name: str) -> ImageLock:
         """Return what a build of an image must give."""
@@ -203,7 +234,9 @@ class Catalogue:
                 f"image '{name}' is not what its image.lock says: {', '.join(names)} or {last} "
                 "changed after it was locked",
                 place=str(definition.image_lock),
-                hint=f"git diff images/{name}   # or: reprun images lock {name} --image-only",
+                hint="pip install --force-reinstall reprun"
+                if is_packaged(definition.directory)
+                else f"reprun images lock {name} --image-only   # if the change is meant",
             )
         return Image(name, lock.image_id, lock.manifest, lock.layers, definition.environment)
 
@@ -232,7 +265,7 @@ class Catalogue:
             raise IntegrityError(
                 f"image '{name}' is asked for as {short(digest)}…, "
                 f"but it is locked to {short(image.image_id)}…",
-                place=str(self.directory / name / "image.lock"),
+                place=str(self._place(name)),
                 hint=f"reprun images show {name}   # the digest of this version of the project",
             )
         return image

@@ -100,7 +100,7 @@ def run_project(request: ProjectRequest, store: Store, progress: Progress) -> Pr
     refuse_unknown(request.skip_scenarios, names)
     tests_read_by = reader()
     run_directory = run_directory_of(project, request.results)
-    catalogue = Catalogue(Project.find().images)
+    catalogue = Catalogue.of(Project.look_up())
     parameters = parameters_for(project, request.parameters)
     images = parse_image_map(request.image_map)
     with alone(run_directory):

@@ -288,7 +288,7 @@ def run_snakemake(
         workspace=where.workspace,
         run_directory=where.run_directory,
         snakefile=project.workflow_file,
-        images=catalogue.directory,
+        images=catalogue.directories,
         config=where.parameters,
         targets=(),
         engine=where.engine.name,
