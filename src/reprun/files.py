@@ -40,6 +40,17 @@ def storage_errors(place: Path) -> Iterator[None]:
         raise
 
 
+def is_in_git(path: Path) -> bool:
+    """Tell whether a path lies in a working tree of git, from where a file can be restored."""
+    resolved = path.resolve()
+    return any((parent / ".git").exists() for parent in (resolved, *resolved.parents))
+
+
+def restoring(path: Path, *, otherwise: str) -> str:
+    """Return the command that restores a committed file; `otherwise` where there is no git."""
+    return f"git checkout -- {path}" if is_in_git(path) else otherwise
+
+
 def make_directory(path: Path) -> None:
     """Make a directory and those above it; say what stands in the way if that cannot be."""
     with storage_errors(path):

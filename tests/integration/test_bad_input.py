@@ -60,6 +60,7 @@ def tiny(tmp_path: Path, store: Store, columnar: Image) -> Shell:
     """A project with one small analysis, blessed and locked."""
     project = tmp_path / "project"
     shell = Shell(tmp_path, store, {"REPRUN_PROJECT": str(mark_project(project))})
+    (project / ".git").mkdir()
     (project / "examples" / "tiny").mkdir(parents=True)
     (project / "images").symlink_to(ROOT / "images")
     shell.write("project/examples/tiny/analysis.yaml", ANALYSIS)

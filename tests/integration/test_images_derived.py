@@ -114,7 +114,7 @@ def test_it_is_locked_built_twice_and_runs(
 def test_a_wheel_that_needs_another_numpy_is_an_error_naming_both(
     own: Catalogue, store: Store
 ) -> None:
-    place = own.directory / "own" / "image.toml"
+    place = own.directories[0] / "own" / "image.toml"
     place.write_text('extends = "columnar"\nrequirements = ["answers", "stubborn"]\n')
     sources = Sources(mirrors=(str(store.root),))
     numpy = next(each for each in own.definition("columnar").wheels if each.name == "numpy")

@@ -274,7 +274,11 @@ def test_a_flipped_byte_in_a_committed_table(own: Store, analysis: Path) -> None
         assert sha256_file(table)[7:19] in error.value.message
         assert error.value.place == str(table)
         assert error.value.hint is not None
-        assert error.value.hint.startswith(f"git checkout -- {table}")
+        assert error.value.hint.startswith(f"cp BACKUP {table}   # or, if the change is meant")
+    (analysis / ".git").mkdir()
+    with pytest.raises(IntegrityError) as error:
+        check_committed(dataset(), analysis)
+    assert str(error.value.hint).startswith(f"git checkout -- {table}")
 
 
 def test_a_committed_file_that_is_absent_is_not_checked(analysis: Path) -> None:

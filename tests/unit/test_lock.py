@@ -111,7 +111,12 @@ def test_a_lock_that_cannot_be_read_is_no_missing_lock(directory: Path, text: st
     (directory / "analysis.lock").write_text(text)
     with pytest.raises(SpecificationError, match=r"analysis\.lock cannot be read") as error:
         read_lock(directory)
-    assert error.value.hint == f"git checkout -- {directory / 'analysis.lock'}"
+    place = directory / "analysis.lock"
+    assert error.value.hint == f"rm {place} && reprun lock {directory.name}"
+    (directory / ".git").mkdir()
+    with pytest.raises(SpecificationError) as error:
+        read_lock(directory)
+    assert error.value.hint == f"git checkout -- {place}"
 
 
 def write(path: str) -> Any:
@@ -321,6 +326,9 @@ def test_a_changed_row_of_a_locked_table_is_told(
     (own / "a").unlink()
     assert "reprun conditions verify gold" in refused()
     store.remove(old.files[0].digest)
+    assert "the rows as locked are not here" in refused()
+    assert "git" not in refused()
+    (directory / ".git").mkdir()
     assert f"the rows as locked are not here, see: git log -p -- {own}" in refused()
 
 

@@ -9,6 +9,7 @@ from reprun.conditions.snapshot import DOCUMENT, Snapshot
 from reprun.conditions.tables import changed_cells, read_table
 from reprun.digests import short
 from reprun.errors import ReprunError
+from reprun.files import is_in_git
 from reprun.store.store import Store
 
 SHOWN = 5
@@ -31,7 +32,8 @@ def rows_told(snapshot: Snapshot, directory: Path, path: str, before: str, store
     local = directory / path
     now = local if local.is_file() else store.blob_path(file.digest)
     if not store.has(before):
-        return f"; the rows as locked are not here, see: git log -p -- {directory}"
+        seen = f", see: git log -p -- {directory}" if is_in_git(directory) else ""
+        return f"; the rows as locked are not here{seen}"
     if not now.is_file():
         return f"; for its rows: reprun conditions verify {snapshot.name}, then the same command"
     try:

@@ -16,7 +16,7 @@ from reprun.data import transfer
 from reprun.digests import sha256_file, short
 from reprun.documents.manifest import DataFile, Dataset, load_manifest, with_digests
 from reprun.errors import IntegrityError, SpecificationError
-from reprun.files import write_atomically
+from reprun.files import restoring, write_atomically
 from reprun.progress import Progress
 from reprun.store.store import Store
 
@@ -120,7 +120,8 @@ def _check_committed(file: DataFile, local: Path) -> None:
             f"{file.path} has changed: its sha256 is {short(found)}…, "
             f"the dataset manifest says {short(file.digest)}…",
             place=str(local),
-            hint=f"git checkout -- {local}   # or, if the change is meant, write in its manifest: "
+            hint=restoring(local, otherwise=f"cp BACKUP {local}")
+            + "   # or, if the change is meant, write in its manifest: "
             f"size: {local.stat().st_size}, sha256: {found.removeprefix('sha256:')}",
         )
 

@@ -27,7 +27,7 @@ from reprun.documents.analysis import Analysis
 from reprun.documents.reading import Document
 from reprun.documents.selection import Selection
 from reprun.errors import IntegrityError, OutputMissingError, SpecificationError
-from reprun.files import write_atomically
+from reprun.files import restoring, write_atomically
 from reprun.images.catalogue.catalogue import Catalogue
 from reprun.store.store import Store
 from reprun.wording import lines_of
@@ -178,7 +178,9 @@ def read_lock(directory: Path) -> AnalysisLock | None:
         return None
     except (OSError, ValidationError) as error:
         raise SpecificationError(
-            f"{LOCK} cannot be read: {error}", place=str(path), hint=f"git checkout -- {path}"
+            f"{LOCK} cannot be read: {error}",
+            place=str(path),
+            hint=restoring(path, otherwise=f"rm {path} && reprun lock {directory.name}"),
         ) from error
 
 
@@ -271,7 +273,10 @@ def renew_lock(
         raise OutputMissingError(
             f"the reference of {selection.analysis.name} is missing",
             place=str(place),
-            hint=f"git checkout -- {place}",
+            hint=restoring(
+                place,
+                otherwise=selection.command("bless", '--reason "…"   # a new reference'),
+            ),
         )
     snapshots = snapshots_of(selection, selection.analysis.all_conditions)
     return now, [_told(each, snapshots, store) for each in differences(committed, now)]

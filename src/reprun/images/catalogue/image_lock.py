@@ -10,6 +10,7 @@ from pydantic import Field
 from reprun.documents.reading import Document, read_toml, validated
 from reprun.documents.validation import DIGEST
 from reprun.errors import SpecificationError
+from reprun.files import restoring
 from reprun.images.catalogue.lockfiles import (
     BUILDER_FORMAT,
     ImageLock,
@@ -59,7 +60,7 @@ def read_image_lock(path: Path) -> ImageLock:
     hint = lock_command(path)
     if not path.exists():
         raise not_locked(path)
-    content, lines = read_toml(path, hint=hint)
+    content, lines = read_toml(path, hint=restoring(path, otherwise=hint))
     document = validated(ImageLockDocument, content, path, lines, hint=hint)
     lock = ImageLock(
         builder=document.builder,
