@@ -14,6 +14,7 @@ import uproot
 
 from reprun.authoring.new import Request, new_analysis
 from reprun.images.model import Image
+from reprun.project import read_project
 from reprun.store.store import Store
 from tests.integration.shell import ROOT, Shell
 from tests.projects import mark_project
@@ -92,13 +93,14 @@ def flow_number(directory: Path) -> int:
 
 def test_what_is_written_is_clean_code(tmp_path: Path) -> None:
     muons = shared_data() / "cms-dimuon"
-    code = tmp_path / "examples"
+    project = read_project(mark_project(tmp_path, packaged_images=True))
+    code = project.analyses
     for name, source in {
         "tree": muons / MUONS,
         "table": muons / "MuRun2010B_0.csv",
         "histograms": real_file("HZZ12.root"),
     }.items():
-        new_analysis(Request(name, source, directory=code, experiment="LHCb"))
+        new_analysis(Request(name, source, experiment="LHCb"), project)
     shared = ("--config", str(ROOT / "pyproject.toml"), str(code))
     for command in (("check", "--ignore", "T20,INP"), ("format", "--check")):
         done = subprocess.run(

@@ -14,10 +14,12 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from reprun.authoring import new as author
-from reprun.authoring.new import Request, known_experiment, new_analysis
+from reprun.authoring.new import Created, Request, known_experiment, new_analysis
 from reprun.documents.analysis import load_analysis
 from reprun.errors import SpecificationError, StorageError
 from reprun.histograms.survey import BINS, binning, survey
+from reprun.project import read_project
+from reprun.runs.lock import read_lock
 from tests.projects import mark_project
 from tests.real_data import real_file, shared_data
 
@@ -34,10 +36,14 @@ def table(tmp_path: Path) -> Path:
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty project."""
-    (tmp_path / "project" / "images").mkdir(parents=True)
-    (tmp_path / "project" / "examples").mkdir()
-    monkeypatch.setenv("REPRUN_PROJECT", str(mark_project(tmp_path / "project")))
-    return tmp_path / "project"
+    home = mark_project(tmp_path / "project", packaged_images=True)
+    (home / "examples").mkdir()
+    monkeypatch.setenv("REPRUN_PROJECT", str(home))
+    return home
+
+
+def make(home: Path, request: Request) -> Created:
+    return new_analysis(request, read_project(home))
 
 
 def refused(path: Path, **options: Any) -> SpecificationError:
@@ -214,13 +220,16 @@ def test_root_files_that_give_no_analysis(tmp_path: Path) -> None:
 def test_a_small_file_is_copied_and_a_large_one_stays(
     project: Path, table: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = new_analysis(Request("mine", table, licence="CC0-1.0", doi="10.1/x"))
+    made = make(project, Request("mine", table, licence="CC0-1.0", doi="10.1/x"))
     assert made.copied
+    lock = read_lock(made.directory)
+    assert lock is not None
+    assert (lock.analysis, list(lock.images)) == ("mine", ["columnar"])
     assert (made.directory / "data" / "events.csv").read_text() == TABLE
     dataset = load_analysis(made.directory).datasets["events"]
     assert (dataset.licence, dataset.doi, dataset.files[0].uris) == ("CC0-1.0", "10.1/x", ())
     monkeypatch.setattr(author, "LARGEST_COPY", 10)
-    made = new_analysis(Request("large", table))
+    made = make(project, Request("large", table))
     assert not made.copied
     assert not (made.directory / "data" / "events.csv").exists()
     (file,) = load_analysis(made.directory).datasets["events"].files
@@ -233,7 +242,7 @@ def test_titles_and_names_that_would_break_yaml_or_python(project: Path, tmp_pat
     path = tmp_path / "a b'\"#{x}.csv"
     path.write_text('m"\\,{%n%}\n1.5,2.5\n2.5,7.5\n')
     request = Request("odd", path, title="A: 'title' with #\n \"all\"", columns=('m"\\',))
-    made = new_analysis(request)
+    made = make(project, request)
     assert load_analysis(made.directory).title == "A: 'title' with # \"all\""
     compile((made.directory / "code" / "fill.py").read_text(), "fill.py", "exec")
     assert (made.directory / "data" / "a_b_x_.csv").is_file()
@@ -245,30 +254,30 @@ def test_titles_and_names_that_would_break_yaml_or_python(project: Path, tmp_pat
 )
 def test_names_that_cannot_be(project: Path, table: Path, name: str, better: str) -> None:
     with pytest.raises(SpecificationError) as error:
-        new_analysis(Request(name, table))
+        make(project, Request(name, table))
     assert error.value.hint == f"reprun new {better} --from {table}"
     assert not list((project / "examples").iterdir())
 
 
 def test_names_that_are_taken(project: Path, table: Path) -> None:
-    new_analysis(Request("mine", table))
+    make(project, Request("mine", table))
     before = (project / "examples" / "mine" / "analysis.yaml").read_text()
     with pytest.raises(SpecificationError, match="already") as error:
-        new_analysis(Request("mine", table))
+        make(project, Request("mine", table))
     assert error.value.hint == f"reprun new mine-2 --from {table}"
     (project / "examples" / "other").mkdir()
     with pytest.raises(SpecificationError, match="exists already"):
-        new_analysis(Request("other", table))
+        make(project, Request("other", table))
     assert (project / "examples" / "mine" / "analysis.yaml").read_text() == before
 
 
 def test_elsewhere(project: Path, table: Path, tmp_path: Path) -> None:
-    made = new_analysis(Request("mine", table, directory=tmp_path / "else"))
+    made = make(project, Request("mine", table, directory=tmp_path / "else"))
     assert made.directory == tmp_path / "else" / "mine"
     assert made.target.endswith("else/mine")
     (tmp_path / "plain").write_text("")
     with pytest.raises(StorageError):
-        new_analysis(Request("mine", table, directory=tmp_path / "plain"))
+        make(project, Request("mine", table, directory=tmp_path / "plain"))
 
 
 @pytest.mark.parametrize("fault", [OSError(28, "No space left on device"), KeyboardInterrupt()])
@@ -280,7 +289,7 @@ def test_nothing_is_left_half_written(
 
     monkeypatch.setattr(shutil, "copyfile", full)
     with pytest.raises((StorageError, KeyboardInterrupt)):
-        new_analysis(Request("mine", table))
+        make(project, Request("mine", table))
     assert not list((project / "examples").iterdir())
 
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from reprun.authoring.rendering import render
 from reprun.digests import adler32_file, sha256_file
 from reprun.documents.analysis import DOCUMENT, load_analysis
 from reprun.documents.manifest import Dataset, manifest_text
@@ -21,9 +21,10 @@ from reprun.documents.reading import Name
 from reprun.errors import SpecificationError, did_you_mean
 from reprun.files import make_directory, storage_errors
 from reprun.histograms.survey import Column, Survey, survey
+from reprun.images.catalogue.catalogue import Catalogue
 from reprun.project import Project
+from reprun.runs.lock import compute_lock, write_lock
 
-TEMPLATES = Path(__file__).parent / "templates" / "analysis"
 LARGEST_COPY = 1_000_000
 """Bytes of a file that is copied into the analysis; a larger one stays where it is."""
 STYLES = {"CMS": ("CMS", "cms"), "ATLAS": ("ATLAS", "atlas"), "LHCB": ("LHCb2", "lhcb")}
@@ -38,7 +39,7 @@ class Request:
     name: str
     source: Path
     directory: Path | None = None
-    """Where the analysis's own directory is made; None for the project's examples/."""
+    """Where the analysis's own directory is made; None for where the project has its analyses."""
     title: str | None = None
     experiment: str | None = None
     columns: tuple[str, ...] = ()
@@ -61,13 +62,12 @@ class Created:
     """Whether the data lie in the analysis now."""
 
 
-def new_analysis(request: Request) -> Created:
-    """Write the directory of an analysis, all of it or nothing.
+def new_analysis(request: Request, project: Project) -> Created:
+    """Write the directory of an analysis and its lock, all of it or nothing.
 
     Raises SpecificationError for a name that cannot be used or a file that holds nothing to
     start from, and StorageError where nothing can be written.
     """
-    project = Project.find()
     parent = request.directory.resolve() if request.directory else project.analyses
     directory = parent / _checked_name(request, project, parent)
     found = survey(request.source, columns=request.columns, tree=request.tree)
@@ -77,7 +77,7 @@ def new_analysis(request: Request) -> Created:
         made = Path(tempfile.mkdtemp(prefix=f".{request.name}.", dir=parent))
         try:
             copied = _write(made, request, found, target)
-            load_analysis(made)
+            lock_analysis(made, project)
             made.chmod(0o755)
             made.rename(directory)
         except BaseException:
@@ -85,6 +85,12 @@ def new_analysis(request: Request) -> Created:
             raise
     files = sorted(str(f.relative_to(directory)) for f in directory.rglob("*") if f.is_file())
     return Created(directory, target, tuple(files), found, copied)
+
+
+def lock_analysis(directory: Path, project: Project) -> None:
+    """Lock an analysis as it has just been written."""
+    analysis = load_analysis(directory)
+    write_lock(compute_lock(analysis, directory, Catalogue.of(project)), directory)
 
 
 def _checked_name(request: Request, project: Project, parent: Path) -> str:
@@ -155,7 +161,7 @@ def _write(made: Path, request: Request, found: Survey, target: str) -> bool:
         "Snakefile": "Snakefile.j2",
         DOCUMENT: "analysis.yaml.j2",
     }
-    texts = {name: _render(template, facts) for name, template in wanted.items()}
+    texts = {name: render(f"analysis/{template}", facts) for name, template in wanted.items()}
     texts = {f"data/{dataset}.yaml": manifest_text(manifest, as_json=False), **texts}
     for name, text in texts.items():
         (made / name).parent.mkdir(exist_ok=True)
@@ -204,21 +210,6 @@ def _first_cut(columns: Sequence[Column]) -> Column | None:
     """Return a column whose range leaves something out, for the example of a selection."""
     measured = [each for each in columns if each.high - each.low != each.bins]
     return next(iter([*measured, *columns]), None)
-
-
-def _render(template: str, facts: Mapping[str, Any]) -> str:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - for this
-
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        undefined=StrictUndefined,
-        autoescape=False,  # noqa: S701 - code and YAML, no HTML
-        keep_trailing_newline=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["quoted"] = lambda text: json.dumps(text, ensure_ascii=False)
-    return environment.get_template(template).render(facts)
 
 
 def known_experiment(given: str) -> str:

@@ -71,12 +71,13 @@ def new(
     licence: Annotated[str | None, typer.Option(help="Licence of the data (SPDX).")] = None,
     directory: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Make it in DIR/NAME. Default: the project's examples/."),
+        typer.Option(metavar="DIR", help="Make it in DIR/NAME. Default: the project's analyses."),
     ] = None,
     output_format: FormatOption = "text",
 ) -> None:
     """Write an analysis of a file of events or histograms that runs at once."""
     from reprun.authoring.new import Request, known_experiment, new_analysis
+    from reprun.project import Project
 
     created = new_analysis(
         Request(
@@ -90,7 +91,8 @@ def new(
             record=record,
             doi=doi,
             licence=licence,
-        )
+        ),
+        Project.find(),
     )
     if output_format == "json":
         found = created.survey

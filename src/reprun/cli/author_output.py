@@ -105,7 +105,7 @@ def print_created(created: Created) -> None:
         console.print(Text(f"left out for other reasons: {rest}", style="dim"))
     if not created.copied:
         console.print(Text("the data stay where they are; the manifest has their address"))
-    console.print(Text(f"next: reprun lock {created.target} && reprun run {created.target}"))
+    console.print(Text(f"next: reprun run {created.target}"))
 
 
 def _found(created: Created) -> str:

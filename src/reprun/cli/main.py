@@ -90,7 +90,7 @@ def _make_output_safe() -> None:
 
 def program() -> typer.Typer:
     """Return the command line with every command."""
-    from reprun.cli import analyses, author, compare, doctor, reana, run
+    from reprun.cli import analyses, author, compare, doctor, init, reana, run
     from reprun.cli.conditions import app as conditions
     from reprun.cli.data import app as data
     from reprun.cli.images import app as images
@@ -106,7 +106,7 @@ def program() -> typer.Typer:
         rich_markup_mode=None,
     )
     app.callback()(options)
-    for module in (run, compare, analyses, author, reana, doctor):
+    for module in (run, compare, analyses, init, author, reana, doctor):
         module.add_commands(app)
     app.add_typer(
         conditions, name="conditions", help="Conditions: list, show, get, diff, verify, mask."
