@@ -6,10 +6,15 @@ from typing import Annotated
 
 import typer
 
+from reprun.cli.completion import image_names
+
 
 def doctor(
     image: Annotated[
-        str | None, typer.Option(help="Also check what this image needs of the host.")
+        str | None,
+        typer.Option(
+            help="Also check what this image needs of the host.", autocompletion=image_names
+        ),
     ] = None,
 ) -> None:
     """Check what this host offers: engines, store, disk, and what an image needs."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from reprun.cli.completion import image_names
 from reprun.cli.console import progress_on_stderr
 from reprun.cli.images_output import (
     Format,
@@ -120,7 +121,9 @@ def load(name: Name) -> None:
 @app.command()
 def diff(
     before: Name,
-    after: Annotated[str, typer.Argument(help="The image to compare it with.")],
+    after: Annotated[
+        str, typer.Argument(help="The image to compare it with.", autocompletion=image_names)
+    ],
     files: Annotated[
         bool, typer.Option("--files", help="Compare files too; both must be in the store.")
     ] = False,

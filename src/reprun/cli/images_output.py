@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from reprun.cli.completion import image_names
+
 if TYPE_CHECKING:
     from reprun.images.catalogue.catalogue import Catalogue
     from reprun.images.catalogue.parent import Parentage
@@ -21,7 +23,9 @@ class Format(StrEnum):
     JSON = "json"
 
 
-Name = Annotated[str, typer.Argument(help="Name of an image of the catalogue.")]
+Name = Annotated[
+    str, typer.Argument(help="Name of an image of the catalogue.", autocompletion=image_names)
+]
 Rendered = Annotated[Format, typer.Option("--format", help="How to write the result.")]
 
 

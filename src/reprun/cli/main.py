@@ -101,7 +101,6 @@ def program() -> typer.Typer:
         help=options.__doc__,
         epilog=EXIT_CODES,
         no_args_is_help=True,
-        add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
     )

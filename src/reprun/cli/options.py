@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from reprun.engines.choose import EngineChoice
+from reprun.cli.completion import analysis_names, variant_names
 from reprun.errors import SpecificationError
 
 if TYPE_CHECKING:
@@ -23,13 +24,21 @@ Format = Literal["text", "json"]
 Engine = EngineChoice
 
 AnalysisArgument = Annotated[
-    str, typer.Argument(metavar="ANALYSIS", help="Name of an analysis, or its directory.")
+    str,
+    typer.Argument(
+        metavar="ANALYSIS",
+        help="Name of an analysis, or its directory.",
+        autocompletion=analysis_names,
+    ),
 ]
 FormatOption = Annotated[Format, typer.Option("--format", help="How the result is printed.")]
 ResultsOption = Annotated[
     Path, typer.Option("--results", help="Directory for workspaces, records and reports.")
 ]
-VariantOption = Annotated[str | None, typer.Option(help="Variant (another image) of the analysis.")]
+VariantOption = Annotated[
+    str | None,
+    typer.Option(help="Variant (another image) of the analysis.", autocompletion=variant_names),
+]
 MaxEventsOption = Annotated[
     int | None,
     typer.Option("--max-events", min=1, metavar="N", help="Only the first N events."),

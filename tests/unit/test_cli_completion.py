@@ -1,0 +1,72 @@
+"""Shell completion, asked for as a shell does."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from reprun.authoring.init import init_project
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    return init_project(tmp_path / "mine").directory
+
+
+def completed(directory: Path, line: str, program: str = "reprun") -> list[str]:
+    """Return what bash would offer for the last word of a line; an empty word after a blank."""
+    done = subprocess.run(
+        [Path(sys.executable).parent / program],
+        cwd=directory,
+        env={
+            **{name: value for name, value in os.environ.items() if name != "REPRUN_PROJECT"},
+            "_REPRUN_COMPLETE": "complete_bash",
+            "COMP_WORDS": line,
+            "COMP_CWORD": str(line.count(" ")),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr == ""
+    return done.stdout.split()
+
+
+def test_commands(tmp_path: Path) -> None:
+    assert completed(tmp_path, "reprun ini") == ["init"]
+    assert "lock" in completed(tmp_path, "reprun images ")
+
+
+@pytest.mark.parametrize("command", ["run", "show", "plan", "bless"])
+def test_names_of_analyses(project: Path, command: str) -> None:
+    assert completed(project, f"reprun {command} d") == ["dimuon"]
+    assert completed(project, f"reprun {command} x") == []
+
+
+def test_variants_of_the_analysis_that_was_typed(project: Path) -> None:
+    assert completed(project, "reprun run dimuon --variant ") == ["columnar"]
+    assert completed(project, "reprun run dimuon --variant col") == ["columnar"]
+    assert completed(project, "reprun run dimuon --variant root") == []
+    assert completed(project, "reprun run none --variant col") == []
+    assert completed(project, "reprun run --variant col") == []
+
+
+def test_images_of_the_project_and_of_reprun(project: Path, tmp_path: Path) -> None:
+    own = project / "images" / "cool"
+    own.mkdir(parents=True)
+    (own / "image.toml").write_text("")
+    assert completed(project, "reprun images show co") == ["columnar", "cool"]
+    assert completed(project, "reprun images diff columnar coo") == ["cool"]
+    assert completed(project, "reprun doctor --image coo") == ["cool"]
+    assert completed(tmp_path, "reprun images show co") == ["columnar"]
+
+
+def test_outside_a_project_and_in_a_faulty_one_nothing_is_said(tmp_path: Path) -> None:
+    assert completed(tmp_path, "reprun run d") == []
+    (tmp_path / "reprun.toml").write_text("schema_version = [")
+    for line in ("reprun run d", "reprun run d --variant c", "reprun images show c"):
+        assert completed(tmp_path, line) == []
