@@ -26,6 +26,7 @@ from reprun.store.store import Store
 ROOT = Path(__file__).resolve().parents[2]
 USER = 65534
 SECONDS = 600
+PAGE = (ROOT / "docs" / "install.md").read_text()
 HIDDEN = ("src", "images", "examples", "docs", "tests")
 # `env`, because setpriv itself keeps the rights of root until it has started something.
 BECOME_USER = f"""
@@ -156,9 +157,11 @@ def test_from_an_empty_directory_to_two_verdicts(user: User) -> None:
     where = user("python", "-c", "import reprun; print(reprun.__file__)").stdout.strip()
     assert Path(where).is_relative_to(user.environment)
     told = user.reprun("init", "my-analyses").stdout
-    assert told.endswith("      reprun new NAME --from FILE\n")
+    assert f"$ reprun init my-analyses\n{told}```" in PAGE
     home = user.within("my-analyses")
-    assert "reproduced: 4 objects, all identical" in home.reprun("run", "dimuon").stdout
+    told = home.reprun("run", "dimuon").stdout
+    assert "reproduced: 4 objects, all identical" in told
+    assert f"$ reprun run dimuon\n{told}```" in PAGE
 
     rng = np.random.default_rng(2012)
     masses = rng.normal(91.2, 2.5, 500)
@@ -206,10 +209,13 @@ def test_one_off_use_needs_no_project(user: User) -> None:
     assert "image columnar:" in user.reprun("doctor", "--image", "columnar").stdout
     error = user.reprun("images", "lock", "columnar", code=2).stderr
     assert "image 'columnar' comes with reprun and is read-only" in error
-    assert 'write extends = "columnar" in images/my-columnar/image.toml' in error
+    shown = error.replace(str(user.environment.resolve()), "/home/me/reprun")
+    assert f"$ reprun images lock columnar\n{shown}```" in PAGE
 
     for command in (("list",), ("run", "dimuon"), ("new", "a", "--from", one)):
         error = user.reprun(*command, code=2).stderr
         assert f"no reprun project here: neither {user.directory} nor a directory above" in error
         assert error.endswith("  try: reprun init my-analyses\n")
+    shown = error.replace(str(user.directory), "/home/me")
+    assert f"$ reprun list\n{shown}```" in PAGE
     assert list(user.directory.iterdir()) == []

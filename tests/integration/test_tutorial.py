@@ -51,8 +51,8 @@ def test_it_shows_every_command_of_an_author_and_no_exit_code_unsaid() -> None:
 
 def test_adding_an_analysis_takes_ten_lines_and_a_rule() -> None:
     files = {block["file"]: block["body"] for block in blocks(TUTORIAL.read_text())}
-    assert len(files["examples/counts/analysis.yaml"].splitlines()) == 10
-    assert len(re.findall(r"^rule ", files["examples/counts/Snakefile"], re.MULTILINE)) == 1
+    assert len(files["analyses/counts/analysis.yaml"].splitlines()) == 10
+    assert len(re.findall(r"^rule ", files["analyses/counts/Snakefile"], re.MULTILINE)) == 1
     assert len(list(filter(None, files["make_pairs.py"].splitlines()))) == 5
 
 

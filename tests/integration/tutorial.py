@@ -86,7 +86,6 @@ class Terminal:
         }
         bin_directory = home / "reprun" / ".venv" / "bin"
         bin_directory.mkdir(parents=True)
-        (home / "reprun" / "images").symlink_to(ROOT / "images")
         program = bin_directory / "reprun"
         program.write_text(f'#!/bin/sh\nexec {sys.executable} -m reprun "$@"\n')
         program.chmod(0o755)
