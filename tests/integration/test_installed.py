@@ -37,6 +37,20 @@ AS_USER = ("unshare", "--net", "--mount", "sh", "-c", BECOME_USER, str(ROOT))
 """Root can take network and checkout away and become nobody; a user is tested as who they are."""
 
 
+HELLO = """\
+version: "0.9"
+workflow:
+  type: serial
+  specification:
+    steps:
+      - environment: columnar
+        commands:
+          - echo hello > hello.txt
+outputs:
+  files: [hello.txt]
+"""
+
+
 @dataclass(frozen=True)
 class User:
     """Types commands in a directory of their own, with nothing of ours but an environment."""
@@ -219,3 +233,8 @@ def test_one_off_use_needs_no_project(user: User) -> None:
     shown = error.replace(str(user.directory), "/home/me")
     assert f"$ reprun list\n{shown}```" in PAGE
     assert list(user.directory.iterdir()) == []
+
+    reana = user.home / "hello"
+    reana.mkdir()
+    (reana / "reana.yaml").write_text(HELLO)
+    assert "✓ hello passed: 1 output there" in user.reprun("run", str(reana)).stdout
