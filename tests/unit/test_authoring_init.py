@@ -13,12 +13,11 @@ from typer.testing import CliRunner
 from reprun.authoring import init as module
 from reprun.authoring.init import CI_FILES, EXAMPLE, CiSystem, init_project
 from reprun.authoring.rendering import TEMPLATES
-from reprun.cli.init import add_commands
-from reprun.cli.main import app
+from reprun.cli.main import program
 from reprun.documents.analysis import load_analysis
+from reprun.documents.selection import select
 from reprun.errors import SpecificationError, StorageError
 from reprun.histograms import Histogram
-from reprun.images.catalogue.catalogue import Catalogue
 from reprun.project import Project, read_project
 from reprun.runs.lock import enforce_lock, read_lock
 from reprun.runs.reference import load_reference, read_blessing
@@ -48,8 +47,7 @@ def test_a_project_that_is_complete(tmp_path: Path) -> None:
     assert project.analysis_names() == [made.example] == [EXAMPLE]
     directory = project.analysis_directory(EXAMPLE)
     analysis = load_analysis(directory)
-    _, changes = enforce_lock(analysis, directory, Catalogue.of(project), update=False)
-    assert changes == []
+    enforce_lock(select(project, EXAMPLE))
     assert analysis.datasets["events"].doi == "10.7483/OPENDATA.CMS.CB8H.MFFA"
     assert all(not file.uris for file in analysis.datasets["events"].files)
 
@@ -205,8 +203,7 @@ def test_nothing_is_left_half_written(
 
 def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    if not any(command.name == "init" for command in app.registered_commands):
-        add_commands(app)
+    app = program()
     run = CliRunner()
     done = run.invoke(app, ["init", "my analyses"], catch_exceptions=False)
     first, *listed = done.stdout.splitlines()
@@ -224,4 +221,4 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(document) == ["schema_version", "directory", "files", "example", "next"]
     assert document["directory"] == str(tmp_path / "here")
     assert document["next"] == ["reprun run dimuon", "reprun new NAME --from FILE"]
-    assert run.invoke(app, ["init", "x", "--ci", "travis"]).exit_code == 2
+    assert run.invoke(program(), ["init", "x", "--ci", "travis"]).exit_code == 2

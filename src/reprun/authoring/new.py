@@ -18,10 +18,10 @@ from reprun.digests import adler32_file, sha256_file
 from reprun.documents.analysis import DOCUMENT, load_analysis
 from reprun.documents.manifest import Dataset, manifest_text
 from reprun.documents.reading import Name
+from reprun.documents.selection import choose
 from reprun.errors import SpecificationError, did_you_mean
 from reprun.files import make_directory, storage_errors
 from reprun.histograms.survey import Column, Survey, survey
-from reprun.images.catalogue.catalogue import Catalogue
 from reprun.project import Project
 from reprun.runs.lock import compute_lock, write_lock
 
@@ -89,8 +89,7 @@ def new_analysis(request: Request, project: Project) -> Created:
 
 def lock_analysis(directory: Path, project: Project) -> None:
     """Lock an analysis as it has just been written."""
-    analysis = load_analysis(directory)
-    write_lock(compute_lock(analysis, directory, Catalogue.of(project)), directory)
+    write_lock(compute_lock(choose(load_analysis(directory), directory, project)), directory)
 
 
 def _checked_name(request: Request, project: Project, parent: Path) -> str:

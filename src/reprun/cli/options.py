@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from reprun.engines.choose import EngineChoice
 from reprun.cli.completion import analysis_names, variant_names
+from reprun.engines.choose import EngineChoice
 from reprun.errors import SpecificationError
 
 if TYPE_CHECKING:
