@@ -244,7 +244,7 @@ def test_a_submission_of_a_part_is_found_again_by_the_same_options(
     assert "on the first 5 events" in done.stdout
     status = shell.reprun("reana", "status", *chosen)
     assert "finished" in status.stdout
-    assert "==> sum (finished)" in shell.reprun("reana", "logs", *chosen).stdout
+    assert "==> add (finished)" in shell.reprun("reana", "logs", *chosen).stdout
     assert "is not running" in shell.reprun("reana", "stop", *chosen, code=3).stderr
     assert "on the first 5 events" in shell.reprun("reana", "fetch", *chosen).stdout
     # Without the option it is another run, which was never submitted.
