@@ -1,10 +1,58 @@
-"""How long work reports how far it is, without knowing who watches."""
+"""How long work reports how far it is and what it starts, without knowing who watches."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+import shlex
+import shutil
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
+
+from reprun.wording import without_login
+
+_commands = logging.getLogger("reprun.commands")
+
+
+def announced(command: Sequence[str]) -> list[str]:
+    """Return the argument list of an outside command that starts next, and report it.
+
+    Every process is started through this; a test holds that. Nobody listens unless
+    `reprun --verbose` does. What a URL carries as login or token is not reported.
+    """
+    program, *arguments = command
+    name = program.rpartition("/")[2]
+    # A path is shortened where typing the name would start the same program.
+    typed = name if shutil.which(name) == program else program
+    report_command(shlex.join(map(without_login, [typed, *arguments])))
+    return list(command)
+
+
+def report_command(typed: str) -> None:
+    """Report an outside command that another process starts for us."""
+    _commands.info("%s", typed)
+
+
+@contextmanager
+def listening(hear: Callable[[str], None]) -> Iterator[None]:
+    """Call `hear` with every outside command of this process while the block runs."""
+    before, listener = _commands.level, _Listener(hear)
+    _commands.addHandler(listener)
+    _commands.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        _commands.setLevel(before)
+        _commands.removeHandler(listener)
+
+
+class _Listener(logging.Handler):
+    def __init__(self, hear: Callable[[str], None]) -> None:
+        super().__init__()
+        self._hear = hear
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._hear(record.getMessage())
 
 
 class Task(Protocol):

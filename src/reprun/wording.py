@@ -1,8 +1,18 @@
-"""Small parts of sentences."""
+"""Small parts of sentences, and what makes a text from elsewhere safe to print."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+import re
+
+_UNITS = (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("kB", 10**3))
+
+# Control characters (C0 but the line feed, DEL, C1), what reorders a line (marks, embeddings,
+# overrides and isolates of bidirectional text), separators that end a line, and halves of
+# characters: a file name that is not UTF-8 has those.
+_UNSEEN = re.compile(
+    r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 
 
 def count_of(number: int, noun: str) -> str:
@@ -29,3 +39,41 @@ def lines_of(items: Iterable[object], most: int = 10, *, margin: str = "    ") -
     known = [str(item) for item in items]
     shown = known if len(known) <= most + 1 else [*known[:most], f"and {len(known) - most:,} more"]
     return "".join(f"\n{margin}{line}" for line in shown)
+
+
+def size_of(number: int) -> str:
+    """Return a number of bytes as people read it, in decimal units: `12 bytes`, `554.6 MB`."""
+    for unit, scale in _UNITS:
+        # From here on the unit below would be written with four digits: 1000.0 kB.
+        if number >= scale - scale // 20_000:
+            return f"{number / scale:.1f} {unit}"
+    return count_of(number, "byte")
+
+
+def visible(text: str) -> str:
+    """Return text in which no character controls the terminal: `\\x1b` stands for itself.
+
+    Names and messages come from files, logs, servers and archives, not from us. Line feeds stay.
+    """
+    return _UNSEEN.sub(lambda found: _escaped(ord(found.group())), text)
+
+
+def json_visible(text: str) -> str:
+    """Return a JSON document without what `visible` replaces, equal to it for every reader."""
+    return _UNSEEN.sub(
+        lambda found: found.group() if found.group() in "\t\r" else f"\\u{ord(found.group()):04x}",
+        text,
+    )
+
+
+def _escaped(code: int) -> str:
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+_LOGIN = re.compile(r"(?<=://)[^/@\s]*@")
+_QUERY = re.compile(r"(://[^\s?]*\?)\S+")
+
+
+def without_login(text: str) -> str:
+    """Return text whose URLs have lost user, password and query: a query may hold a token."""
+    return _QUERY.sub(r"\1…", _LOGIN.sub("…@", text))

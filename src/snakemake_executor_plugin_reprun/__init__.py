@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -36,7 +37,7 @@ from reprun.errors import OutputMissingError, ReprunError, SpecificationError
 from reprun.images.catalogue.catalogue import Catalogue
 from reprun.images.ensure import ensure
 from reprun.images.model import Image
-from reprun.progress import Silent
+from reprun.progress import Silent, listening
 from reprun.project import Project
 from reprun.store.store import Store
 from reprun.wording import listed
@@ -119,6 +120,8 @@ class Executor(RealExecutor):  # type: ignore[misc]
     def __post_init__(self) -> None:
         settings = self.workflow.executor_settings
         self._events = EventWriter(Path(settings.events) if settings.events else None)
+        self._listening = ExitStack()
+        self._listening.enter_context(listening(self._events.command))
         self._cells = {cell.name: cell for cell in self._known_cells()}
         if settings.plan:
             levels = self.dag.toposorted()
@@ -234,6 +237,7 @@ class Executor(RealExecutor):  # type: ignore[misc]
     def shutdown(self) -> None:
         """Wait for the threads."""
         self._pool.shutdown()
+        self._listening.close()
 
     def _image_of(self, job: Any) -> str:
         """Return what a job runs in: as its rule says, unless something takes its place."""

@@ -1,10 +1,15 @@
-"""A list never fills a message."""
+"""Parts of sentences: counts, lists, sizes, and text that cannot control a terminal."""
 
 from __future__ import annotations
 
-import pytest
+import json
+import unicodedata
 
-from reprun.wording import count_of, lines_of, listed
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reprun.wording import count_of, json_visible, lines_of, listed, size_of, visible, without_login
 
 FILES = [f"file-{number}.deb" for number in range(87)]
 
@@ -47,3 +52,72 @@ def test_lines_below_a_sentence() -> None:
     assert lines_of(["a", "b"], margin="  ") == "\n  a\n  b"
     assert lines_of(FILES, 2) == "\n    file-0.deb\n    file-1.deb\n    and 85 more"
     assert lines_of("abc", 2) == "\n    a\n    b\n    c"
+
+
+BIDIRECTIONAL = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (0, "0 bytes"),
+        (1, "1 byte"),
+        (999, "999 bytes"),
+        (1000, "1.0 kB"),
+        (999_940, "999.9 kB"),
+        (999_950, "1.0 MB"),
+        (554_600_000, "554.6 MB"),
+        (2_000_000_000, "2.0 GB"),
+        (3_500_000_000_000, "3.5 TB"),
+    ],
+)
+def test_a_size(number: int, said: str) -> None:
+    assert size_of(number) == said
+
+
+@given(st.integers(min_value=1000, max_value=10**15 - 10**11))
+def test_no_size_has_more_than_three_digits_before_the_point(number: int) -> None:
+    assert 1 <= float(size_of(number).split()[0]) < 1000
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain é → µ\n", "plain é → µ\n"),
+        ("\x1b[2J", "\\x1b[2J"),
+        ("\x9b2J", "\\x9b2J"),
+        ("a\tb\r\x7f\x00", "a\\x09b\\x0d\\x7f\\x00"),
+        ("exe\u202etxt", "exe\\u202etxt"),
+        ("\udc80", "\\udc80"),
+    ],
+)
+def test_what_controls_a_terminal_is_written_out(text: str, shown: str) -> None:
+    assert visible(text) == shown
+
+
+@given(st.text())
+def test_nothing_that_controls_a_terminal_is_left(text: str) -> None:
+    left = visible(text)
+    assert not [c for c in left if unicodedata.category(c) in {"Cc", "Cs"} and c != "\n"]
+    assert not set(left) & set(BIDIRECTIONAL)
+    assert visible(left) == left
+
+
+@given(st.dictionaries(st.text(), st.text()))
+def test_json_says_the_same_in_other_letters(document: dict[str, str]) -> None:
+    text = json_visible(json.dumps(document, ensure_ascii=False, indent=1))
+    assert json.loads(text) == document
+    assert visible(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("https://user:secret@host/a b", "https://…@host/a b"),
+        ("root://host//f.root?authz=secret", "root://host//f.root?…"),
+        ("tcp://10.0.0.1:2375", "tcp://10.0.0.1:2375"),
+        ("m4l@bin ?", "m4l@bin ?"),
+    ],
+)
+def test_logins_and_tokens_of_urls_are_left_out(text: str, shown: str) -> None:
+    assert without_login(text) == shown

@@ -20,6 +20,8 @@ import requests
 import urllib3
 
 from reprun.digests import CHUNK
+from reprun.documents.manifest import DataFile
+from reprun.progress import announced
 
 CONNECT_SECONDS = 20
 STALL_SECONDS = 60
@@ -210,7 +212,7 @@ def _root(source: str, offset: int, size: int) -> Iterator[Opened]:
         command = [rest, f"root://{parts.netloc}/", "tail", "-c", str(size - offset), path]
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(
-            command,
+            announced(command),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=said,

@@ -38,6 +38,7 @@ from reprun.errors import EngineError
 from reprun.files import storage_errors
 from reprun.images.model import Image
 from reprun.images.rootfs.unpack import unpacked_root
+from reprun.progress import announced
 from reprun.store.store import Store
 
 POLL_SECONDS = 0.1
@@ -62,7 +63,9 @@ class RuncEngine:
         program = shutil.which("runc") or shutil.which("runc", path="/usr/sbin:/sbin")
         if program is None:
             raise EngineError("runc is not installed", hint=INSTALL_HINT)
-        said = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
+        said = subprocess.run(
+            announced([program, "--version"]), capture_output=True, text=True, check=False
+        )
         version = said.stdout.split("\n", 1)[0].removeprefix("runc version ").strip()
         root = self._store.directory("runc/self-check")
         host = [Path(name) for name in ("/usr", "/bin", "/lib", "/lib64") if Path(name).exists()]
@@ -80,7 +83,7 @@ class RuncEngine:
             (root / name).mkdir(exist_ok=True)
         with self._bundle(config) as bundle:
             ended = subprocess.run(
-                self._command("run", "--bundle", str(bundle.path), bundle.name),
+                announced(self._command("run", "--bundle", str(bundle.path), bundle.name)),
                 capture_output=True,
                 text=True,
                 check=False,
@@ -172,8 +175,10 @@ class RuncEngine:
         log = bundle.path / "runc.log"
         started = time.monotonic()
         process = subprocess.Popen(
-            self._command(
-                "--log", str(log), "run", "--keep", "--bundle", str(bundle.path), bundle.name
+            announced(
+                self._command(
+                    "--log", str(log), "run", "--keep", "--bundle", str(bundle.path), bundle.name
+                )
             ),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -240,7 +245,9 @@ class RuncEngine:
         deadline = time.monotonic() + KILL_SECONDS
         while process.poll() is None and time.monotonic() < deadline:
             subprocess.run(
-                self._command("kill", bundle.name, "KILL"), capture_output=True, check=False
+                announced(self._command("kill", bundle.name, "KILL")),
+                capture_output=True,
+                check=False,
             )
             with suppress(subprocess.TimeoutExpired):
                 process.wait(POLL_SECONDS)
@@ -295,7 +302,7 @@ class _Bundle:
         state = self.engine._store.root / "runc" / "state" / self.name  # noqa: SLF001
         if state.exists():
             subprocess.run(
-                self.engine._command("delete", "--force", self.name),  # noqa: SLF001
+                announced(self.engine._command("delete", "--force", self.name)),  # noqa: SLF001
                 capture_output=True,
                 check=False,
             )

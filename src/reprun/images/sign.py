@@ -15,6 +15,7 @@ from reprun.errors import IntegrityError, SpecificationError, ToolError
 from reprun.files import write_atomically
 from reprun.images.model import Image
 from reprun.images.stored import verify_stored
+from reprun.progress import announced
 from reprun.store.store import Store
 
 NAMESPACE = "reprun-image"
@@ -75,7 +76,9 @@ def _ssh_keygen(*arguments: str, message: bytes = b"") -> subprocess.CompletedPr
     program = shutil.which("ssh-keygen")
     if program is None:
         raise ToolError("signing needs ssh-keygen", hint="apt-get install openssh-client")
-    return subprocess.run([program, *arguments], input=message, capture_output=True, check=False)
+    return subprocess.run(
+        announced([program, *arguments]), input=message, capture_output=True, check=False
+    )
 
 
 def _said(done: subprocess.CompletedProcess[bytes]) -> str:

@@ -11,6 +11,11 @@ from reprun.documents.record import RunRecord, read_record
 from reprun.documents.selection import Selection
 from reprun.errors import SpecificationError
 from reprun.histograms import Objects, read_all
+from reprun.histograms import read_all
+from reprun.images.catalogue.catalogue import Catalogue
+from reprun.progress import announced
+from reprun.project import Project
+from reprun.runs.directory import run_directory_of
 from reprun.runs.lock import compute_lock, write_lock
 from reprun.runs.reference import bless
 
@@ -79,7 +84,7 @@ def _refuse_numbers_that_are_not_finite(selection: Selection, objects: Objects) 
 def _git_user() -> str:
     try:
         said = subprocess.run(
-            ["git", "config", "user.name"], capture_output=True, text=True, check=False
+            announced(["git", "config", "user.name"]), capture_output=True, text=True, check=False
         )
     except FileNotFoundError:
         return ""

@@ -27,6 +27,10 @@ class EventWriter:
         """Say how many steps will run."""
         self._write({"event": "planned", "steps": steps})
 
+    def command(self, typed: str) -> None:
+        """Pass on an outside command that starts next, as one would type it."""
+        self._write({"event": "command", "typed": typed})
+
     def started(self, cell: str, rule: str, label: str) -> None:
         """Say that a step starts."""
         self._write({"event": "started", "cell": cell, "rule": rule, "label": label})

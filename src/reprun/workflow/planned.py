@@ -18,6 +18,8 @@ from pydantic import TypeAdapter
 
 from reprun.documents.reading import Document
 from reprun.workflow.snakemake import LOG, killed_error, planning_error, snakemake_command
+from reprun.progress import announced
+from reprun.workflow.snakemake import LOG, planning_error, snakemake_command
 
 
 class PlannedStep(Document):
@@ -85,7 +87,7 @@ def plan_steps(
         log = Path(home) / LOG
         with log.open("wb") as stream:
             done = subprocess.run(
-                command,
+                announced(command),
                 cwd=workspace,
                 stdin=subprocess.DEVNULL,
                 stdout=stream,

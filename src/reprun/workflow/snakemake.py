@@ -23,6 +23,8 @@ from reprun.documents.record import StepRecord
 from reprun.engines.base import Ending
 from reprun.errors import BackendError, InterruptedRunError, ReprunError, SpecificationError
 from reprun.progress import Progress
+from reprun.errors import InterruptedRunError, ReprunError, SpecificationError
+from reprun.progress import Progress, announced, report_command
 from reprun.workflow.cells import CellWorkflow, write_cells
 from reprun.workflow.events import EventReader, error_of
 from reprun.workflow.rerun import OUT_OF_DATE, Everything, Rules, Steps
@@ -197,7 +199,7 @@ def _run(
     events.unlink(missing_ok=True)
     with log.open("wb") as stream:
         process = subprocess.Popen(
-            command,
+            announced(command),
             stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=subprocess.STDOUT,
@@ -252,6 +254,8 @@ class _Follower:
         before = self._ended
         for event in self._reader.new():
             match event["event"]:
+                case "command":
+                    report_command(event["typed"])
                 case "planned":
                     self.planned = True
                     self._steps = event["steps"]

@@ -28,7 +28,7 @@ from reprun.data.transfer import Wanted, download
 from reprun.errors import InputsGoneError, IntegrityError, ToolError
 from reprun.images.catalogue.definition import Definition
 from reprun.images.catalogue.lockfiles import DebEntry, WheelEntry
-from reprun.progress import Progress, Task
+from reprun.progress import Progress, Task, announced
 from reprun.store.store import Store
 from reprun.wording import count_of, listed
 
@@ -69,7 +69,7 @@ def system_debian_mirrors() -> tuple[str, ...]:
     form = "$(ORIGIN)\t$(RELEASE)\t$(COMPONENT)\t$(REPO_URI)"
     try:
         done = subprocess.run(
-            ["apt-get", "indextargets", "--format", form, "Identifier: Packages"],
+            announced(["apt-get", "indextargets", "--format", form, "Identifier: Packages"]),
             capture_output=True,
             text=True,
             check=True,
@@ -239,7 +239,9 @@ def run_pip(
     ]
     # Files lying about on this machine are no source: every other pip setting is the user's.
     environment = {key: value for key, value in os.environ.items() if key != "PIP_FIND_LINKS"}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    done = subprocess.run(
+        announced(command), capture_output=True, text=True, check=False, env=environment
+    )
     if "No module named pip" in done.stderr:
         raise ToolError(
             "pip is needed to download wheels, and this Python has none",

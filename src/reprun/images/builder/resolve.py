@@ -27,7 +27,7 @@ from reprun.errors import InputsGoneError, SpecificationError, ToolError
 from reprun.images.builder.fetch import Sources, run_pip
 from reprun.images.catalogue.definition import Definition
 from reprun.images.catalogue.lockfiles import BASE, DebEntry, WheelEntry
-from reprun.progress import Progress
+from reprun.progress import Progress, announced
 from reprun.store.store import Store
 from reprun.wording import listed
 
@@ -171,7 +171,9 @@ class Apt:
             "LC_ALL": "C.UTF-8",
             "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
         }
-        return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+        return subprocess.run(
+            announced(command), capture_output=True, text=True, check=False, env=environment
+        )
 
 
 def resolve_wheels(
@@ -238,7 +240,9 @@ def compile_pins(
         *("--python-platform", _uv_platform(definition), *options, "-"),
     ]
     wanted = "\n".join(requirements) + "\n"
-    return subprocess.run(command, input=wanted, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        announced(command), input=wanted, capture_output=True, text=True, check=False
+    )
 
 
 def listed_pins(definition: Definition, requirements: Sequence[str]) -> str:
@@ -294,7 +298,7 @@ def _stanzas(text: str) -> Iterator[dict[str, str]]:
 def _proxies() -> str:
     """Return the proxy settings of the system's own apt, as its configuration writes them."""
     done = subprocess.run(
-        ["apt-config", "dump", "Acquire"], capture_output=True, text=True, check=False
+        announced(["apt-config", "dump", "Acquire"]), capture_output=True, text=True, check=False
     )
     lines = [line for line in done.stdout.splitlines() if "::proxy" in line.lower()]
     return "".join(f"{line}\n" for line in lines)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from reprun.errors import SpecificationError
+from reprun.progress import announced
 from reprun.reana.local.evidence import Evidence
 from reprun.reana.local.gherkin import Feature, Scenario
 from reprun.reana.local.sentences import (
@@ -85,7 +86,7 @@ def reader() -> str:
     if not interpreter:
         return "reprun's own reader"
     done = subprocess.run(
-        [interpreter, "-I", "-c", "import reana_commons as r; print(r.__version__)"],
+        announced([interpreter, "-I", "-c", "import reana_commons as r; print(r.__version__)"]),
         capture_output=True,
         text=True,
         check=False,
@@ -166,7 +167,7 @@ def _by_reana(feature: Feature, run: Evidence, interpreter: str) -> Iterator[Jud
         asked.write_text(json.dumps(evidence_document(run)), encoding="utf-8")
         done = subprocess.run(
             # Isolated: no module beside the bridge may pass for one of the parser's.
-            [interpreter, "-I", str(BRIDGE), str(feature.path), str(asked), str(told)],
+            announced([interpreter, "-I", str(BRIDGE), str(feature.path), str(asked), str(told)]),
             capture_output=True,
             text=True,
             check=False,

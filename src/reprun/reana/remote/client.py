@@ -19,6 +19,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from reprun.errors import ReanaError, SpecificationError
+from reprun.errors import EngineError, SpecificationError
+from reprun.progress import announced
 from reprun.reana.remote.access import VARIABLE as TOKEN
 from reprun.reana.remote.access import Token
 from reprun.reana.remote.environment import DRIVER
@@ -73,7 +75,7 @@ class Client:
         if token is not None:
             environment[TOKEN] = token.reveal()
         self._process = subprocess.Popen(
-            [str(python), "-I", str(DRIVER)],
+            announced([str(python), "-I", str(DRIVER)]),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,

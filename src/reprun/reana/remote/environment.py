@@ -18,6 +18,9 @@ from reprun.digests import sha256_bytes
 from reprun.errors import ToolError
 from reprun.files import locked, storage_errors
 from reprun.progress import Progress
+from reprun.errors import EngineError
+from reprun.files import storage_errors
+from reprun.progress import Progress, announced
 from reprun.store.store import Store
 
 LOCK = Path(__file__).with_name("reana-client.lock")
@@ -74,7 +77,9 @@ def _make(home: Path, python: Path, progress: Progress) -> None:
 
 
 def _run(command: list[str]) -> None:
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    done = subprocess.run(
+        announced(command), stdin=subprocess.DEVNULL, capture_output=True, check=False
+    )
     if done.returncode == 0:
         return
     said = (done.stdout + done.stderr).decode(errors="replace").splitlines()
