@@ -15,6 +15,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from reprun.cli import environment
 from reprun.conditions.snapshot import Snapshot
 from reprun.documents.analysis import Analysis
 from reprun.documents.manifest import Dataset
@@ -96,6 +97,7 @@ def documents() -> dict[str, str]:
     """Return the text of every generated file by its path below docs/."""
     found = {f"schemas/{name}.json": _text(schema_of(name)) for name in MODELS}
     pages = {name: page(name) for name in PAGES}
+    pages["environment.md"] = environment.page()
     return {**found, "schemas/report.json": report_schema(), **pages}
 
 
