@@ -352,7 +352,7 @@ def test_a_failed_run_takes_the_old_verdict_back(blessed: Shell) -> None:
     change(blessed, "make.py", "import json, sys", "import json, os, sys\nos.kill(os.getpid(), 9)")
     error = blessed.reprun("run", "tiny", "--update-lock", code=4).stderr
     in_order(error, "killed by SIGKILL")
-    rows = json.loads(blessed.reprun("list", "--format", "json").stdout)
+    rows = json.loads(blessed.reprun("list", "--format", "json").stdout)["analyses"]
     assert rows[0]["verdict"] == "failed (columnar)"
     assert not (blessed.directory / "results/tiny/columnar/report.html").exists()
     # The lock is written only once the change has proved to run.
@@ -390,7 +390,7 @@ def test_output_that_cannot_show_every_character(blessed: Shell) -> None:
 
 
 def test_list_show_doctor(blessed: Shell) -> None:
-    rows = json.loads(blessed.reprun("list", "--format", "json").stdout)
+    rows = json.loads(blessed.reprun("list", "--format", "json").stdout)["analyses"]
     assert rows[0]["name"] == "tiny"
     assert rows[0]["verdict"] == "reproduced (columnar)"
     assert "A table and a histogram" in blessed.reprun("show", "tiny").stdout

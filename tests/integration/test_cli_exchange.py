@@ -60,7 +60,7 @@ def test_differences_as_text_and_json(project: Kitchen) -> None:
     run("build", "tiny")
     run("build", "other")
     document = json.loads(run("diff", "tiny", "other", "--files", "--format", "json"))
-    assert set(document) == {"schema_version", "before", "after", "changes"}
+    assert set(document) == {"schema_version", "kind", "reprun", "before", "after", "changes"}
     assert {change["kind"] for change in document["changes"]} == {"package", "file"}
 
 
@@ -72,8 +72,8 @@ def test_bill_signature_and_prune(project: Kitchen, tmp_path: Path) -> None:
     public = key.with_suffix(".pub")
     assert "verified" in run("verify", "tiny", "--key", public, "--signature", tmp_path / "sig")
     run("verify", "tiny", "--key", public, code=2)
-    assert run("prune", "--dry-run").endswith("would free 0.0 MB (0 paths)\n")
-    assert run("prune").endswith("freed 0.0 MB (0 paths)\n")
+    assert run("prune", "--dry-run").endswith("would free 0 bytes (0 paths)\n")
+    assert run("prune").endswith("freed 0 bytes (0 paths)\n")
 
 
 def test_check_and_table(project: Kitchen, tmp_path: Path) -> None:

@@ -57,6 +57,6 @@ def test_every_cell_that_can_run_is_reproduced(shell: Shell) -> None:
     assert {name: cell["state"] for name, cell in again.items()} == {
         name: cell["state"] for name, cell in found.items()
     }
-    listed = json.loads(shell.reprun("list", "--format", "json").stdout)
+    listed = json.loads(shell.reprun("list", "--format", "json").stdout)["analyses"]
     verdicts = {row["name"]: row["verdict"] for row in listed}
     assert all("reproduced" in verdict for verdict in verdicts.values()), verdicts

@@ -82,7 +82,7 @@ def project(tmp_path: Path) -> Shell:
 
 def found_in(shell: Shell) -> list[dict[str, Any]]:
     done = shell.reprun("lint", "wrong", "--format", "json", code=2)
-    findings: list[dict[str, Any]] = json.loads(done.stdout)
+    findings: list[dict[str, Any]] = json.loads(done.stdout)["findings"]
     return findings
 
 

@@ -311,7 +311,7 @@ def test_files_that_cannot_be_compared(reprun: Reprun, tables: dict[str, str]) -
 def test_list(reprun: Reprun, tmp_path: Path) -> None:
     answer = reprun("list", "--results", str(tmp_path), "--format", "json")
     assert answer.code == 0
-    row = next(row for row in json.loads(answer.out) if row["name"] == "cms-h4l")
+    row = next(row for row in json.loads(answer.out)["analyses"] if row["name"] == "cms-h4l")
     assert row["verdict"] == "not run here"
     assert "cms-h4l" in reprun("list", "--results", str(tmp_path)).out
 
@@ -323,7 +323,7 @@ def test_list_shows_an_analysis_that_cannot_be_read(
     (tmp_path / "examples" / "broken").mkdir(parents=True)
     (tmp_path / "examples" / "broken" / "analysis.yaml").write_text("name: [")
     monkeypatch.setenv("REPRUN_PROJECT", str(mark_project(tmp_path)))
-    (row,) = json.loads(reprun("list", "--format", "json").out)
+    (row,) = json.loads(reprun("list", "--format", "json").out)["analyses"]
     assert row["verdict"] == "cannot be read"
     assert "not valid YAML" in row["title"]
 
@@ -338,12 +338,12 @@ def test_show(reprun: Reprun) -> None:
 def test_doctor_without_any_engine(
     reprun: Reprun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from reprun.cli import output  # noqa: PLC0415
+    from reprun.engines import choose  # noqa: PLC0415
 
     def none(*_: Any) -> None:
         raise errors.EngineError("not installed", hint="apt-get install it")
 
-    monkeypatch.setattr(output, "make_engine", none)
+    monkeypatch.setattr(choose, "make_engine", none)
     monkeypatch.setenv("REPRUN_STORE", str(tmp_path))
     answer = reprun("doctor")
     assert answer.code == 3
@@ -404,7 +404,9 @@ def test_list_has_a_verdict_for_each_variant(
         )
         (results / "demo" / cell).mkdir(parents=True)
         (results / "demo" / cell / "record.json").write_text(record.model_dump_json())
-    (row,) = json.loads(reprun("list", "--results", str(results), "--format", "json").out)
+    (row,) = json.loads(reprun("list", "--results", str(results), "--format", "json").out)[
+        "analyses"
+    ]
     assert row["verdicts"] == {
         "columnar": "no reference",  # the last of two runs ended well, and nothing judged it
         "root-6.40": "interrupted (max-events-9)",

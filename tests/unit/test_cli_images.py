@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from reprun.cli.images import GROUPS, app
 from reprun.errors import SpecificationError
+from reprun.wording import size_of
 from tests.images_support import Kitchen, external_toml, tiny
 from tests.projects import mark_project
 
@@ -35,7 +36,7 @@ def run(*arguments: str) -> str:
 
 def test_list_and_show(project: Kitchen) -> None:
     image = project.catalogue().locked("tiny")
-    assert run("list").startswith(f"tiny                 {image.image_id[:19]}…")
+    assert run("list").split()[:2] == ["tiny", f"{image.image_id[:19]}…"]
     text = run("show", "tiny")
     assert image.reference in text
     assert "Debian bookworm (1): hello 1.0-1" in text
@@ -51,10 +52,14 @@ def test_list_and_show(project: Kitchen) -> None:
             "tree",
             "size",
             "layers",
+            "reason",
         )
     }
     shown = json.loads(run("show", "tiny", "--format", "json"))
-    assert set(shown) == {*listed, "schema_version", "debs", "wheels", "environment"}
+    of_external = ("repository", "entry_point", "user", "conditions", "external_because")
+    head = ("schema_version", "kind", "reprun")
+    assert set(shown) == {*listed, *head, "debs", "wheels", "environment", *of_external}
+    assert all(shown[key] is None for key in of_external)
     assert shown["wheels"] == {"greet": "2.0"}
 
 
@@ -67,7 +72,8 @@ def test_fetch_build_verify_and_lock(project: Kitchen, tmp_path: Path) -> None:
     assert reference in run("verify", "tiny")
     document = json.loads(run("lock", "tiny", "--image-only", "--format", "json"))
     assert document["reference"] == reference
-    assert set(document) == {"schema_version", "name", "image", "manifest", "reference", "size"}
+    keys = ("action", "name", "image", "manifest", "reference", "size", "place")
+    assert set(document) == {"schema_version", "kind", "reprun", *keys}
 
 
 def test_fetch_says_what_is_new(
@@ -76,7 +82,9 @@ def test_fetch_says_what_is_new(
     monkeypatch.setenv("REPRUN_MIRRORS", str(project.store.root))
     monkeypatch.setenv("REPRUN_STORE", str(tmp_path / "another"))
     said = run("fetch", "tiny")
-    assert said == "all 2 locked files of tiny are in the store, 2 of them new (0.0 MB)\n"
+    definition = project.definition()
+    size = sum(e.size for e in definition.debs) + sum(e.size for e in definition.wheels)
+    assert said == f"all 2 locked files of tiny are in the store, 2 of them new ({size_of(size)})\n"
 
 
 def test_an_unknown_image_is_an_error_for_the_command_line_to_show(project: Kitchen) -> None:

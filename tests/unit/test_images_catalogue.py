@@ -16,6 +16,7 @@ from reprun.images.stored import is_stored
 from reprun.images.table import BEGIN, END, table, with_table, write_table
 from reprun.progress import Silent
 from reprun.store.store import Store
+from reprun.wording import size_of
 from tests.images_support import deb_bytes, external_toml, member, tiny
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -190,7 +191,8 @@ def test_a_table_has_a_row_for_each_image_and_needs_its_place(tmp_path: Path) ->
     (made.directory / "far" / "image.toml").write_text(external_toml("far", "docker.io/a/b"))
     rows = table(catalogue).splitlines()
     assert rows[2] == "| far | Made elsewhere | | not pinned yet | no: others build it |"
-    assert rows[3].startswith("| tiny | A tiny image (1 Debian packages, 1 wheels) | 0 MB | `")
+    size = size_of(sum(layer.size for layer in catalogue.locked("tiny").layers))
+    assert rows[3].startswith(f"| tiny | A tiny image (1 Debian packages, 1 wheels) | {size} | `")
     place = tmp_path / "page.md"
     place.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
     write_table(catalogue, place)

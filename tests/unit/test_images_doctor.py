@@ -60,8 +60,8 @@ def test_a_good_host_has_all_it_needs(made: Kitchen) -> None:
         ({"cgroups": "none"}, "no control groups"),
         ({"cgroups": "v2"}, "only below a delegated group"),
         ({"user_namespaces": "user.max_user_namespaces=0"}, "user.max_user_namespaces is 0"),
-        ({"memory_bytes": 2_000_000_000}, "2000 MB of memory, the image needs 4096 MB"),
-        ({"free_bytes": 10}, "0 MB free in"),
+        ({"memory_bytes": 2_000_000_000}, "2.0 GB of memory, the image needs 4.1 GB"),
+        ({"free_bytes": 10}, "10 bytes free in"),
     ],
 )
 def test_what_is_missing_is_named_with_a_remedy(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
+from reprun.report.grid import plain_text
 from reprun.report.matrix import (
     CellReport,
     MatrixReport,
@@ -12,8 +13,8 @@ from reprun.report.matrix import (
     matrix_json,
     matrix_junit,
     matrix_markdown,
+    matrix_renderable,
     matrix_sentence,
-    matrix_text,
 )
 from reprun.runs.matrix import exit_code
 
@@ -84,6 +85,6 @@ def test_text_of_others_is_no_markup() -> None:
     page = matrix_html(found)
     assert "do &lt;this&gt;" in page
     assert "<b>" not in page
-    assert "one …" in matrix_text(found, 100)
+    assert "one …" in plain_text(matrix_renderable(found), 100)
     assert "\x1b" not in matrix_junit(found)
     assert MatrixReport.model_validate_json(matrix_json(found)) == found

@@ -138,6 +138,38 @@ def talk(tree: ast.AST) -> list[int]:
     return lines
 
 
+# Standard output has one door, standard error another.
+DOORS = ("reprun.cli.output", "reprun.cli.console")
+
+
+def prints(tree: ast.AST) -> list[int]:
+    """Return the lines where a module prints, in whichever way."""
+    return [
+        node.lineno
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func)
+        in {"print", "typer.echo", "typer.secho", "Console", "sys.stdout.write", "sys.stderr.write"}
+    ]
+
+
+def unannounced(tree: ast.AST) -> list[int]:
+    """Return the lines that start a process which `--verbose` would not show."""
+    starts = {f"subprocess.{name}" for name in ("run", "Popen", "call", "check_call")}
+    starts |= {"subprocess.check_output", "os.system", "os.execv", "os.execve"}
+    return [
+        node.lineno
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func) in starts
+        and not (
+            node.args
+            and isinstance(node.args[0], ast.Call)
+            and ast.unparse(node.args[0].func) == "announced"
+        )
+    ]
+
+
 def is_package(module: str) -> bool:
     return (SOURCE / Path(*module.split(".")) / "__init__.py").is_file()
 
@@ -185,6 +217,18 @@ def test_logins_take_nothing_of_the_docker_sdk_but_its_reader_of_logins() -> Non
     assert found == {"docker.auth"}
 
 
+@pytest.mark.parametrize(
+    "module", [name for name in TREES if name.startswith("reprun.cli.") and name not in DOORS]
+)
+def test_the_command_line_prints_in_one_place(module: str) -> None:
+    assert prints(TREES[module]) == []
+
+
+@pytest.mark.parametrize("module", TREES)
+def test_every_process_is_announced_before_it_starts(module: str) -> None:
+    assert unannounced(TREES[module]) == []
+
+
 def test_the_flow_names_every_module_once() -> None:
     assert len(set(FLOW)) == len(FLOW)
     assert {line_of(module) for module in TREES} == set(FLOW)
@@ -223,6 +267,11 @@ def test_the_rules_can_be_broken() -> None:
     assert backward("reprun.store.store", wrong) == ["reprun.runs.run"]
     assert outsiders("reprun.store.store", wrong) == ["docker.errors", "uproot", "snakemake.api"]
     assert talk(wrong) == [6, 7]
+    assert prints(wrong) == [6]
+    started = ast.parse(
+        "subprocess.run(['x'])\nsubprocess.Popen(announced(['x']))\nsubprocess.run(args=['x'])\n"
+    )
+    assert unannounced(started) == [1, 3]
     inner = ast.parse("from reprun.engines import docker\nfrom reprun import conditions\n")
     assert backward("reprun.images.oci.layout", inner) == [
         "reprun.engines.docker",

@@ -214,7 +214,6 @@ def _disclaimer(analysis: Analysis) -> str:
 def document(citing: Citing) -> Mapping[str, Any]:
     """Return all of it as JSON has it."""
     return {
-        "schema_version": 1,
         "analysis": citing.analysis.name,
         "variant": citing.variant,
         "images": list(citing.images),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -15,15 +15,13 @@ def list_analyses(
     results: ResultsOption = Path("results"), output_format: FormatOption = "text"
 ) -> None:
     """List the analyses with their last verdict here."""
-    from reprun.cli.output import print_list
+    from reprun.cli.analyses_output import list_text
+    from reprun.cli.output import answer
     from reprun.project import Project
     from reprun.runs.history import listed
 
     rows = listed(Project.find(), results)
-    if output_format == "json":
-        print(json.dumps(rows, indent=1))
-    else:
-        print_list(rows)
+    answer("analysis-list", output_format, {"analyses": rows}, list_text(rows))
 
 
 def show(
@@ -31,23 +29,22 @@ def show(
     results: ResultsOption = Path("results"),
     output_format: FormatOption = "text",
 ) -> None:
-    """Show an analysis: variants, datasets, outputs, how each object is compared."""
-    from reprun.cli.output import print_analysis
+    """Show an analysis: variants, datasets, outputs, comparisons."""
+    from reprun.cli.analyses_output import analysis_text
+    from reprun.cli.output import answer
     from reprun.documents.analysis import load_analysis
     from reprun.project import Project
     from reprun.runs.history import analysis_document
 
     directory = Project.find().analysis_directory(analysis)
     loaded = load_analysis(directory)
-    if output_format == "json":
-        document = analysis_document(loaded, directory, results)
-        print(json.dumps(document, indent=1, ensure_ascii=False))
-    else:
-        print_analysis(loaded)
+    document = analysis_document(loaded, directory, results)
+    answer("analysis", output_format, document, analysis_text(loaded))
 
 
-def lock(analysis: AnalysisArgument) -> None:
-    """Write analysis.lock with every digest as it stands now; say what changed."""
+def lock(analysis: AnalysisArgument, output_format: FormatOption = "text") -> None:
+    """Write analysis.lock with every digest; say what changed."""
+    from reprun.cli.output import answer
     from reprun.documents.selection import select
     from reprun.project import Project
     from reprun.runs.lock import LOCK, renew_lock, write_lock
@@ -61,9 +58,13 @@ def lock(analysis: AnalysisArgument) -> None:
             check_committed(dataset, selection.directory)
     locked, changes = renew_lock(selection, Store.default())
     write_lock(locked, selection.directory)
-    for change in changes:
-        print(change)
-    print(f"locked: {selection.directory / LOCK}")
+    path = selection.directory / LOCK
+    facts = {
+        "analysis": selection.analysis.name,
+        "path": str(path),
+        "changes": [asdict(each) for each in changes],
+    }
+    answer("lock", output_format, facts, [*map(str, changes), f"locked: {path}"])
 
 
 @choosing
@@ -72,14 +73,17 @@ def bless(
     reason: Annotated[str, typer.Option(help="Why these numbers are right.")],
     author: Annotated[str, typer.Option(help="Who says so. Default: git's user.name.")] = "",
     results: ResultsOption = Path("results"),
+    output_format: FormatOption = "text",
 ) -> None:
-    """Make the last run's histograms and tables the reference, and lock it."""
+    """Make the last run's outputs the reference, and lock it."""
+    from reprun.cli.output import answer
     from reprun.runs.blessing import bless_last_run
 
     selection = asked.select()
-    for name in bless_last_run(selection, results, reason=reason, author=author):
-        print(name)
-    print(f"blessed and locked; now: {selection.command('run')}")
+    names = bless_last_run(selection, results, reason=reason, author=author)
+    following = selection.command("run")
+    facts = {"analysis": selection.analysis.name, "reference": list(names), "next": following}
+    answer("blessing", output_format, facts, [*names, f"blessed and locked; now: {following}"])
 
 
 def add_commands(app: typer.Typer) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -29,7 +28,9 @@ def plan(
     results: ResultsOption = Path("results"),
     output_format: FormatOption = "text",
 ) -> None:
-    """Print every container, mount and command of a run, and run nothing."""
+    """Print every container, mount and command; run nothing."""
+    from reprun.cli.author_output import plan_text
+    from reprun.cli.output import answer
     from reprun.runs.planning import plan_analysis, plan_document
     from reprun.runs.request import RunRequest
 
@@ -39,12 +40,7 @@ def plan(
         results=results,
     )
     planned = plan_analysis(request)
-    if output_format == "json":
-        print(json.dumps(plan_document(planned), indent=1))
-    else:
-        from reprun.cli.author_output import print_plan
-
-        print_plan(planned)
+    answer("plan", output_format, plan_document(planned), plan_text(planned))
     faulty = any(step.fault for step in planned.steps)
     raise typer.Exit(2 if faulty else 0)
 
@@ -75,8 +71,10 @@ def new(
     ] = None,
     output_format: FormatOption = "text",
 ) -> None:
-    """Write an analysis of a file of events or histograms that runs at once."""
+    """Write an analysis of a file of events or histograms."""
     from reprun.authoring.new import Request, known_experiment, new_analysis
+    from reprun.cli.author_output import created_text
+    from reprun.cli.output import answer
     from reprun.project import Project
 
     created = new_analysis(
@@ -94,22 +92,16 @@ def new(
         ),
         Project.find(),
     )
-    if output_format == "json":
-        found = created.survey
-        document = {
-            "schema_version": 1,
-            "directory": str(created.directory),
-            "files": list(created.files),
-            "kind": found.kind,
-            "drawn": [each.name for each in found.columns or found.spectra],
-            "left_out": dict(found.left_out),
-            "copied": created.copied,
-        }
-        print(json.dumps(document, indent=1, ensure_ascii=False))
-    else:
-        from reprun.cli.author_output import print_created
-
-        print_created(created)
+    found = created.survey
+    facts = {
+        "directory": str(created.directory),
+        "files": list(created.files),
+        "source": found.kind,
+        "drawn": [each.name for each in found.columns or found.spectra],
+        "left_out": dict(found.left_out),
+        "copied": created.copied,
+    }
+    answer("new-analysis", output_format, facts, created_text(created))
 
 
 @choosing
@@ -120,18 +112,19 @@ def cite(
         typer.Option("--format", help="How the result is printed."),
     ] = "text",
 ) -> None:
-    """Print what to cite: the data, the software, acknowledgements and a disclaimer."""
+    """Print what to cite: data, software, acknowledgements."""
     from reprun.authoring import cite as citing
+    from reprun.cli.author_output import citing_text
+    from reprun.cli.output import answer
 
     found = citing.cite(asked.select())
-    if output_format == "json":
-        print(json.dumps(citing.document(found), indent=1, ensure_ascii=False))
-    elif output_format == "bibtex":
-        print(citing.bibtex(found), end="")
-    else:
-        from reprun.cli.author_output import print_citing
-
-        print_citing(found)
+    answer(
+        "citation-list",
+        output_format,
+        citing.document(found),
+        citing_text(found),
+        documents={"bibtex": lambda: citing.bibtex(found)},
+    )
 
 
 @choosing
@@ -139,8 +132,10 @@ def lint(
     asked: Asked,
     output_format: FormatOption = "text",
 ) -> None:
-    """Find what would not work elsewhere: on REANA, in Snakemake 7.32, in years."""
+    """Find what would not work on REANA or in Snakemake 7.32."""
     from reprun.authoring.lint import finding_document
+    from reprun.cli.author_output import findings_text
+    from reprun.cli.output import answer
     from reprun.reana.local.specification import project_file
 
     found: list[Finding]
@@ -152,12 +147,8 @@ def lint(
         found = lint_project(project)
     else:
         found = _findings_of_variants(asked)
-    if output_format == "json":
-        print(json.dumps([finding_document(one) for one in found], indent=1))
-    else:
-        from reprun.cli.author_output import print_findings
-
-        print_findings(found)
+    facts = {"analysis": asked.analysis, "findings": [finding_document(one) for one in found]}
+    answer("finding-list", output_format, facts, findings_text(found))
     raise typer.Exit(2 if any(one.level == "error" for one in found) else 0)
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
+
+from reprun.errors import SpecificationError
 
 
 def compare(
     monitored: Annotated[
         Path, typer.Argument(help="A file: ROOT, YODA, HEPData YAML, UHI JSON or CSV table.")
     ],
-    reference: Annotated[Path, typer.Argument(help="The file it is held against.")],
+    reference: Annotated[Path, typer.Argument(help="The file it is compared with.")],
     kind: Annotated[
         Literal["count", "float", "sampled"] | None,
         typer.Option(help="For every object: exact, within a tolerance, or independent samples."),
@@ -53,8 +56,15 @@ def compare(
         typer.Option("--format", help="How the result is printed."),
     ] = "text",
 ) -> None:
-    """Compare two files of histograms or tables, with no analysis around them."""
+    """Compare two files of histograms or tables.
+
+    No analysis is needed around them.
+    """
+    from reprun.cli.output import answer
+    from reprun.cli.run_output import report_text
     from reprun.compare.rules import one_rule, parse_maps, parse_rule, read_rules
+    from reprun.report import render_junit, render_markdown
+    from reprun.report.calibration import calibration_lines
     from reprun.runs.compare_files import Files, calibrate_files, compare_files
 
     rules = [parse_rule(text) for text in rule or []]
@@ -62,22 +72,22 @@ def compare(
     rules += one_rule(kind, relative=relative, alpha=alpha)
     files = Files(monitored, reference, rules, match or [], parse_maps(name_map or []), same_events)
     if calibrate is not None:
-        print(calibrate_files(files, calibrate, output_format), end="")
+        if output_format not in ("text", "json"):
+            raise SpecificationError("a calibration is printed as text or json")
+        found = calibrate_files(files, calibrate)
+        answer("calibration", output_format, dataclasses.asdict(found), calibration_lines(found))
         return
     report = compare_files(files, html=html, draw=output_format == "json")
-    if output_format == "text":
-        from reprun.cli.output import print_report
-
-        print_report(report)
-    else:
-        from reprun import report as renderers
-
-        render = {
-            "json": renderers.report_json,
-            "junit": renderers.render_junit,
-            "markdown": renderers.render_markdown,
-        }[output_format]
-        print(render(report), end="")
+    answer(
+        "comparison",
+        output_format,
+        report,
+        report_text(report),
+        documents={
+            "junit": lambda: render_junit(report),
+            "markdown": lambda: render_markdown(report),
+        },
+    )
     raise typer.Exit(0 if report.reproduced else 1)
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from reprun.cli.options import FormatOption
+
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from reprun.conditions.snapshot import Snapshot
     from reprun.store.store import Store
 
@@ -21,43 +25,31 @@ Name = Annotated[
     str,
     typer.Argument(metavar="SNAPSHOT", help="Name of a snapshot, or its directory."),
 ]
-Rendered = Annotated[
-    Literal["text", "json"], typer.Option("--format", help="How the result is printed.")
-]
 
 
 @app.command("list")
-def list_snapshots(output: Rendered = "text") -> None:
+def list_snapshots(output_format: FormatOption = "text") -> None:
     """List the snapshots of the project and of its analyses."""
+    from reprun.cli.output import answer
     from reprun.conditions.snapshot import load_snapshot
 
     store = _store()
     rows = [_facts(load_snapshot(directory), store) for _, directory in sorted(_known().items())]
-    if output == "json":
-        _json({"snapshots": rows})
-        return
-    for row in rows:
-        tag = f" {row['global_tag']}" if row["global_tag"] else ""
-        typer.echo(f"{row['name']:<28} {row['kind']:<16} {row['mount']}{tag}")
+    answer("conditions-list", output_format, {"snapshots": rows}, _list_text(rows))
 
 
 @app.command()
-def show(name: Name, output: Rendered = "text") -> None:
+def show(name: Name, output_format: FormatOption = "text") -> None:
     """Show what a snapshot is and holds."""
+    from reprun.cli.output import answer
     from reprun.conditions.answers import contents, naming
 
     snapshot, files = _open(name)
     facts = _facts(snapshot, _store())
     with naming(snapshot, files):
         held = contents(snapshot, files)
-    if output == "json":
-        _json({**facts, "holds": held})
-        return
-    for field, value in facts.items():
-        if value not in (None, [], ""):
-            typer.echo(f"{field:<12} {value}")
-    for row in held:
-        typer.echo("  " + _line(row))
+    document = {"snapshot": facts, "holds": held}
+    answer("conditions", output_format, document, _text(facts, held))
 
 
 @app.command("get")
@@ -70,9 +62,10 @@ def get_(
     luminosity: Annotated[
         float | None, typer.Option(min=0, help="In 1/fb: also give the weight of one event.")
     ] = None,
-    output: Rendered = "text",
+    output_format: FormatOption = "text",
 ) -> None:
-    """Look up what is in force for a run and luminosity block, or a row of a table."""
+    """Look up what is in force for a run, or a row of a table."""
+    from reprun.cli.output import answer
     from reprun.conditions import answers
     from reprun.errors import SpecificationError
 
@@ -87,26 +80,25 @@ def get_(
         raise SpecificationError(
             "give --run, or --row for a table", hint="reprun conditions get --help"
         )
-    if output == "json":
-        _json({"snapshot": snapshot.name, "found": found})
-        return
-    for each in found:
-        typer.echo(_line(each))
+    facts = {"snapshot": snapshot.name, "found": found}
+    answer("conditions-answer", output_format, facts, map(_line, found))
 
 
 @app.command()
-def diff(before: Name, now: Name, output: Rendered = "text") -> None:
-    """Say what differs between two snapshots; exit code 1 if anything does."""
+def diff(before: Name, now: Name, output_format: FormatOption = "text") -> None:
+    """Say what differs between two snapshots.
+
+    The exit code is 1 if anything does.
+    """
+    from reprun.cli.output import answer
     from reprun.conditions.answers import naming
     from reprun.conditions.compare import differences
 
     first, second = _open(before), _open(now)
     with naming(*first), naming(*second):
         lines = differences(*first, *second)
-    if output == "json":
-        _json({"before": before, "now": now, "differences": lines})
-    else:
-        typer.echo("\n".join(lines) if lines else "no difference")
+    facts = {"before": before, "now": now, "differences": lines}
+    answer("conditions-differences", output_format, facts, lines or ["no difference"])
     raise typer.Exit(1 if lines else 0)
 
 
@@ -115,13 +107,14 @@ def verify(
     names: Annotated[
         list[str] | None, typer.Argument(metavar="[SNAPSHOT…]", help="Default: all of them.")
     ] = None,
-    output: Rendered = "text",
+    output_format: FormatOption = "text",
 ) -> None:
-    """Hash every byte of snapshots; hold mounted CVMFS repositories against their pin."""
+    """Hash every byte of snapshots; compare CVMFS with its pin."""
+    from reprun.cli.output import answer
     from reprun.conditions.mounts import check_revision
     from reprun.wording import count_of
 
-    done = []
+    done, text = [], []
     for name in names or sorted(_known()):
         snapshot, files = _open(name)
         store = _store()
@@ -131,11 +124,9 @@ def verify(
         if snapshot.kind == "cvmfs":
             check_revision(snapshot)
         done.append({"name": snapshot.name, "files": len(files), "locked": snapshot.hermetic})
-        if output == "text":
-            said = f"{count_of(len(files), 'file')} right"
-            typer.echo(f"{snapshot.name}: {said if snapshot.hermetic else 'not locked, a server'}")
-    if output == "json":
-        _json({"snapshots": done})
+        said = f"{count_of(len(files), 'file')} right"
+        text.append(f"{snapshot.name}: {said if snapshot.hermetic else 'not locked, a server'}")
+    answer("conditions-verification", output_format, {"snapshots": done}, text)
 
 
 @app.command()
@@ -149,22 +140,44 @@ def mask(
     luminosity: Annotated[
         Path | None, typer.Option(help="CSV as brilcalc writes it: sum the certified part.")
     ] = None,
-    output: Rendered = "text",
+    output_format: FormatOption = "text",
 ) -> None:
-    """Count the events of a table before and after the mask of validated runs."""
+    """Count events before and after a mask of validated runs."""
+    from reprun.cli.output import answer
     from reprun.conditions import answers, lumi
 
     snapshot, files = _open(name)
     with answers.naming(snapshot, files):
         chosen = answers.mask_of(snapshot, files)
     counted = lumi.count_table(chosen, events, run_column, lumi_column)
-    facts: dict[str, Any] = {"before": counted.before, "after": counted.after}
-    if luminosity is not None:
-        facts["luminosity_per_pb"] = lumi.luminosity(chosen, luminosity)
-    if output == "json":
-        _json({"snapshot": snapshot.name, "events": str(events), **facts})
-    else:
-        typer.echo(_line(facts))
+    facts = {
+        "before": counted.before,
+        "after": counted.after,
+        "luminosity_per_pb": lumi.luminosity(chosen, luminosity) if luminosity else None,
+    }
+    document = {"snapshot": snapshot.name, "events": str(events), **facts}
+    answer("conditions-mask", output_format, document, [_line(facts)])
+
+
+def _list_text(rows: Sequence[Mapping[str, Any]]) -> Iterator[RenderableType]:
+    from reprun.report.grid import Column, Grid
+
+    cells = [
+        (row["name"], row["kind"], " ".join(filter(None, (row["mount"], row["global_tag"]))))
+        for row in rows
+    ]
+    columns = (Column("snapshot"), Column("kind"), Column("mount", prose=True))
+    yield Grid(columns, cells, header=False)
+
+
+def _text(facts: Mapping[str, Any], held: Sequence[Mapping[str, Any]]) -> Iterator[RenderableType]:
+    from reprun.report.grid import indented
+
+    for field, value in facts.items():
+        if value not in (None, [], ""):
+            yield indented(str(value), f"{field:<12} ")
+    for row in held:
+        yield f"  {_line(row)}"
 
 
 def _places() -> list[Path]:
@@ -228,9 +241,5 @@ def _store() -> Store:
     return Found.default()
 
 
-def _line(row: dict[str, Any]) -> str:
+def _line(row: Mapping[str, Any]) -> str:
     return "  ".join(f"{key} {value}" for key, value in row.items() if value not in (None, ""))
-
-
-def _json(document: dict[str, Any]) -> None:
-    typer.echo(json.dumps({"schema_version": 1, **document}, indent=2, ensure_ascii=False))

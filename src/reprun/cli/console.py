@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from reprun.errors import ReprunError
-from reprun.progress import Progress, Silent, Task
+from reprun.progress import Progress, Silent, Task, listening
+from reprun.wording import size_of, visible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -31,7 +32,7 @@ class Lines:
 
     def say(self, message: str) -> None:
         """Print a line."""
-        print(message, file=sys.stderr, flush=True)
+        print_note(message)
 
     @contextmanager
     def task(self, label: str, total: int | None, unit: str = "bytes") -> Iterator[Task]:
@@ -62,7 +63,7 @@ class _LineTask:
 
 
 def _amount(number: int, unit: str) -> str:
-    return f"{number / 1e6:.1f} MB" if unit == "bytes" else f"{number} {unit}"
+    return size_of(number) if unit == "bytes" else f"{number} {unit}"
 
 
 class Terminal:
@@ -73,7 +74,7 @@ class Terminal:
 
     def say(self, message: str) -> None:
         """Print a dimmed line."""
-        self._console.print(message, style="dim", markup=False, highlight=False)
+        self._console.print(visible(message), style="dim", markup=False, highlight=False)
 
     @contextmanager
     def task(self, label: str, total: int | None, unit: str = "bytes") -> Iterator[Task]:
@@ -91,7 +92,7 @@ class Terminal:
         with progress.Progress(
             *columns, progress.TimeRemainingColumn(), console=self._console, transient=True
         ) as bars:
-            yield _BarTask(bars, bars.add_task(label, total=total))
+            yield _BarTask(bars, bars.add_task(visible(label), total=total))
 
 
 class _BarTask:
@@ -118,4 +119,16 @@ def show_error(error: ReprunError) -> None:
         lines.append(f"  at:  {error.place}")
     if error.hint:
         lines.append(f"  try: {error.hint}")
-    print("\n".join(lines), file=sys.stderr, flush=True)
+    print_note("\n".join(lines))
+
+
+def print_note(text: str) -> None:
+    """Print a line on standard error, where it is no part of the result."""
+    print(visible(text), file=sys.stderr, flush=True)
+
+
+@contextmanager
+def commands_on_stderr() -> Iterator[None]:
+    """Print every outside command before it starts, as `set -x` of a shell does."""
+    with listening(lambda typed: print_note(f"+ {typed}")):
+        yield

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from reprun.cli.options import FormatOption
+from reprun.wording import count_of, size_of
+
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from reprun.documents.manifest import Dataset
     from reprun.project import Project
     from reprun.store.collection import Verification
@@ -23,16 +28,14 @@ Analysis = Annotated[
     str, typer.Argument(metavar="ANALYSIS", help="Name of an analysis, or its directory.")
 ]
 Chosen = Annotated[str | None, typer.Option("--data", help="Dataset. Default: the analysis's.")]
-Rendered = Annotated[
-    Literal["text", "json"], typer.Option("--format", help="How the result is printed.")
-]
 Parallel = Annotated[int, typer.Option("--parallel", min=1, max=64, help="Files at a time.")]
 Licence = Annotated[str | None, typer.Option(help="Licence, as SPDX writes it.")]
 
 
 @app.command("list")
-def list_datasets(output: Rendered = "text") -> None:
-    """List the datasets of all analyses, and how much of each is here."""
+def list_datasets(output_format: FormatOption = "text") -> None:
+    """List the datasets of all analyses and what is here."""
+    from reprun.cli.output import answer
     from reprun.data.local import datasets_of
 
     project, store = _project(), _store()
@@ -41,34 +44,36 @@ def list_datasets(output: Rendered = "text") -> None:
         | _facts(dataset, project.analysis_directory(analysis), store)
         for analysis, name, dataset in datasets_of(project)
     ]
-    if output == "json":
-        _json({"datasets": rows})
-        return
-    for row in rows:
-        licence = row["licence"] or "NO LICENCE"
-        typer.echo(
-            f"{row['analysis']:<16} {row['dataset']:<12} {row['here']:>5} of {row['files']:<5}"
-            f" here {_size(row['size']):>12}  {licence}{_differing(row['differ_from_portal'])}"
-        )
+    answer("data-list", output_format, {"datasets": rows}, _list_text(rows))
 
 
 @app.command()
 def fetch(
-    analysis: Analysis, data: Chosen = None, parallel: Parallel = 4, output: Rendered = "text"
+    analysis: Analysis,
+    data: Chosen = None,
+    parallel: Parallel = 4,
+    output_format: FormatOption = "text",
 ) -> None:
-    """Fetch and verify a dataset; files known by adler32 alone get their sha256."""
+    """Fetch and verify a dataset.
+
+    Files that are known by adler32 alone get their sha256.
+    """
     from reprun.cli.console import progress_on_stderr
+    from reprun.cli.output import answer
     from reprun.data import local
 
     directory = _project().analysis_directory(analysis)
     done = local.fetch(directory, data, _store(), progress_on_stderr(), parallel=parallel)
-    if output == "json":
-        facts = {"dataset": done.dataset, "files": done.files, "size": done.size}
-        _json(facts | {"pinned": done.pinned})
-        return
-    typer.echo(f"{done.dataset}: {_files(done.files)}, {_size(done.size)}, verified")
+    facts = {
+        "dataset": done.dataset,
+        "files": done.files,
+        "size": done.size,
+        "pinned": done.pinned,
+    }
+    text = [f"{done.dataset}: {count_of(done.files, 'file')}, {size_of(done.size)}, verified"]
     if done.pinned:
-        typer.echo(f"{done.pinned} sha256 added to the manifest; next: reprun lock {analysis}")
+        text.append(f"{done.pinned} sha256 added to the manifest; next: reprun lock {analysis}")
+    answer("data-fetch", output_format, facts, text)
 
 
 @app.command()
@@ -80,9 +85,12 @@ def verify(
     jobs: Annotated[
         int | None, typer.Option(min=1, help="Files hashed at a time. Default: one a core.")
     ] = None,
-    output: Rendered = "text",
+    output_format: FormatOption = "text",
 ) -> None:
-    """Hash every byte of a dataset, or of the whole store; what has rotted goes into quarantine."""
+    """Hash every byte of a dataset, or of the whole store.
+
+    Files that have changed are moved to quarantine.
+    """
     from reprun.cli.console import progress_on_stderr
     from reprun.data import local
     from reprun.documents.analysis import load_analysis
@@ -97,7 +105,7 @@ def verify(
         name, dataset = local.chosen(load_analysis(directory), data)
         what = f"dataset {name}"
         found = local.verify(dataset, directory, store, progress, jobs=jobs)
-    _render_verification(found, what, output)
+    _answer_verification(found, what, output_format)
     local.refuse_rot(found, what)
     if found.absent:
         raise _absent(found, what, analysis)
@@ -113,8 +121,12 @@ def add(
     record: Annotated[str | None, typer.Option(help="Record on the portal.")] = None,
     doi: Annotated[str | None, typer.Option(help="DOI.")] = None,
     licence: Licence = None,
+    output_format: FormatOption = "text",
 ) -> None:
-    """Put files into the store and describe them in `data/NAME.yaml` of the analysis."""
+    """Put files into the store and describe them in a manifest.
+
+    The manifest is `data/NAME.yaml` of the analysis.
+    """
     from reprun.data import local
 
     directory = _project().analysis_directory(analysis)
@@ -122,7 +134,8 @@ def add(
     path = local.manifest_path(directory, name)
     if path.exists():
         raise _exists_already(path)
-    _write_manifest(local.add(files, title, _store(), about), path, name, f"data/{path.name}")
+    dataset = local.add(files, title, _store(), about)
+    _write_manifest(dataset, path, name, f"data/{path.name}", output_format)
 
 
 @app.command("import-record")
@@ -137,8 +150,10 @@ def import_record(
         Path | None, typer.Option(help="Manifest to write (.yaml, .json). Default: print it.")
     ] = None,
     licence: Licence = None,
+    output_format: FormatOption = "text",
 ) -> None:
     """Turn a record of the CERN Open Data portal into a manifest."""
+    from reprun.cli.output import answer
     from reprun.data import records
     from reprun.documents.manifest import manifest_text
 
@@ -154,9 +169,10 @@ def import_record(
     if licence is not None:
         dataset = dataset.model_copy(update={"licence": licence})
     if to is None:
-        typer.echo(manifest_text(dataset, as_json=False), nl=False)
+        text = manifest_text(dataset, as_json=False).removesuffix("\n")
+        answer("manifest", output_format, _manifest_facts(dataset, None), [text])
     else:
-        _write_manifest(dataset, to, to.stem, _below_its_analysis(to))
+        _write_manifest(dataset, to, to.stem, _below_its_analysis(to), output_format)
 
 
 @app.command()
@@ -164,30 +180,56 @@ def gc(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what would be removed.")
     ] = False,
-    output: Rendered = "text",
+    output_format: FormatOption = "text",
 ) -> None:
-    """Remove data that no lock, manifest or running process names. Images are left alone."""
+    """Remove data that no lock or manifest needs.
+
+    What a running process uses is kept, and images are left alone.
+    """
+    from reprun.cli.output import answer
     from reprun.data.local import documents_of
     from reprun.store import collection as keeping
 
     done = keeping.collect(_store(), documents_of(_project()), dry_run=dry_run)
-    if output == "json":
-        _json(
-            {
-                "removed": list(done.removed),
-                "size": done.size,
-                "kept": done.kept,
-                "forgotten": list(done.forgotten),
-                "leftovers": done.leftovers,
-            }
-        )
-        return
-    for lock in done.forgotten:
-        typer.echo(f"{lock} is gone: what only it named is not kept")
-    for digest in done.removed:
-        typer.echo(digest)
+    facts = {
+        "dry_run": dry_run,
+        "removed": list(done.removed),
+        "size": done.size,
+        "kept": done.kept,
+        "forgotten": list(done.forgotten),
+        "leftovers": done.leftovers,
+    }
     verb = "would be removed" if dry_run else "removed"
-    typer.echo(f"{_files(len(done.removed))}, {_size(done.size)} {verb}; {done.kept} kept")
+    many = count_of(len(done.removed), "file")
+    text = [
+        *(f"{lock} is gone: what only it named is not kept" for lock in done.forgotten),
+        *done.removed,
+        f"{many}, {size_of(done.size)} {verb}; {done.kept} kept",
+    ]
+    answer("data-collection", output_format, facts, text)
+
+
+def _list_text(rows: Sequence[Mapping[str, Any]]) -> Iterator[RenderableType]:
+    from reprun.report.grid import Column, Grid
+
+    cells = [
+        (
+            row["analysis"],
+            row["dataset"],
+            f"{row['here']:>5} of {row['files']:<5} here",
+            size_of(row["size"]),
+            (row["licence"] or "NO LICENCE") + _differing(row["differ_from_portal"]),
+        )
+        for row in rows
+    ]
+    columns = (
+        Column("analysis"),
+        Column("dataset"),
+        Column("files"),
+        Column("size", right=True),
+        Column("licence", prose=True),
+    )
+    yield Grid(columns, cells, header=False)
 
 
 def _below_its_analysis(path: Path) -> str:
@@ -203,17 +245,29 @@ def _exists_already(path: Path) -> Exception:
     return SpecificationError(f"{path} exists already", place=str(path), hint=f"rm {path}")
 
 
-def _write_manifest(dataset: Dataset, path: Path, name: str, shown: str) -> None:
+def _manifest_facts(dataset: Dataset, path: Path | None) -> dict[str, Any]:
+    return {
+        "path": str(path) if path else None,
+        "manifest": dataset.model_dump(mode="json", exclude_none=True),
+    }
+
+
+def _write_manifest(
+    dataset: Dataset, path: Path, name: str, shown: str, output_format: str
+) -> None:
+    from reprun.cli.console import print_note
+    from reprun.cli.output import answer
     from reprun.documents.manifest import manifest_text
     from reprun.files import write_atomically
 
     if path.exists():
         raise _exists_already(path)
     write_atomically(path, manifest_text(dataset, as_json=path.suffix == ".json").encode())
-    typer.echo(f"{path}: {_files(len(dataset.files))}, {_size(dataset.size)}")
+    text = f"{path}: {count_of(len(dataset.files), 'file')}, {size_of(dataset.size)}"
+    answer("manifest", output_format, _manifest_facts(dataset, path), [text])
     if dataset.licence is None:
-        typer.echo("no licence is named; a bundle will refuse these data until one is", err=True)
-    typer.echo(f"name it in analysis.yaml:\n  datasets:\n    {name}: {shown}", err=True)
+        print_note("no licence is named; a bundle will refuse these data until one is")
+    print_note(f"name it in analysis.yaml:\n  datasets:\n    {name}: {shown}")
 
 
 def _facts(dataset: Dataset, directory: Path, store: Store) -> dict[str, Any]:
@@ -238,19 +292,18 @@ def _facts(dataset: Dataset, directory: Path, store: Store) -> dict[str, Any]:
     }
 
 
-def _render_verification(found: Verification, what: str, output: str) -> None:
-    if output == "json":
-        _json(
-            {
-                "checked": found.checked,
-                "size": found.size,
-                "rotten": list(found.rotten),
-                "absent": list(found.absent),
-            }
-        )
-    else:
-        good = found.checked - len(found.rotten)
-        typer.echo(f"{what}: {good} of {_files(found.checked)} right, {_size(found.size)} hashed")
+def _answer_verification(found: Verification, what: str, output_format: str) -> None:
+    from reprun.cli.output import answer
+
+    facts = {
+        "checked": found.checked,
+        "size": found.size,
+        "rotten": list(found.rotten),
+        "absent": list(found.absent),
+    }
+    good, all_of_them = found.checked - len(found.rotten), count_of(found.checked, "file")
+    text = f"{what}: {good} of {all_of_them} right, {size_of(found.size)} hashed"
+    answer("data-verification", output_format, facts, [text])
 
 
 def _absent(found: Verification, what: str, analysis: str | None) -> Exception:
@@ -274,24 +327,6 @@ def _store() -> Store:
     return Found.default()
 
 
-def _json(document: dict[str, Any]) -> None:
-    typer.echo(json.dumps({"schema_version": 1, **document}, indent=2, ensure_ascii=False))
-
-
-def _files(number: int) -> str:
-    from reprun.wording import count_of
-
-    return count_of(number, "file")
-
-
 def _differing(paths: list[str]) -> str:
     """Say which files are others than the portal's; the manifest says why."""
     return f"; not the portal's bytes: {', '.join(paths)}" if paths else ""
-
-
-def _size(count: int) -> str:
-    """Return a size as people read it: nothing that is there is 0.0 MB."""
-    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if count >= scale:
-            return f"{count / scale:.1f} {unit}"
-    return f"{count} bytes"

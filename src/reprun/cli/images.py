@@ -11,20 +11,19 @@ from typer.core import TyperGroup
 from reprun.cli.console import progress_on_stderr
 from reprun.cli.images_exchange import app as exchange
 from reprun.cli.images_output import (
-    Format,
     Name,
-    Rendered,
+    answer_image,
     catalogue_here,
-    parent_facts,
-    print_json,
-    print_parent_change,
-    render_image,
-    size_text,
+    external_text,
+    image_facts,
+    image_list_text,
+    image_text,
 )
+from reprun.cli.options import FormatOption
+from reprun.wording import size_of
 
 if TYPE_CHECKING:
     from reprun.images.catalogue.catalogue import Catalogue
-    from reprun.images.model import Image
 
 GROUPS = {
     "Look": ("list", "show", "diff", "sbom", "table"),
@@ -67,52 +66,47 @@ Mirror = Annotated[
 
 
 @app.command("list")
-def list_images(output: Rendered = Format.TEXT) -> None:
+def list_images(output_format: FormatOption = "text") -> None:
     """List the images of the catalogue."""
+    from reprun.cli.output import answer
+
     catalogue = catalogue_here()
-    images = [_listed(catalogue, name) for name in catalogue.names()]
-    if output is Format.JSON:
-        print_json({"schema_version": 1, "images": images})
-        return
-    for facts in images:
-        typer.echo(_list_line(facts))
+    images = [image_facts(catalogue, name) for name in catalogue.names()]
+    answer("image-list", output_format, {"images": images}, image_list_text(images))
 
 
 @app.command()
-def show(name: Name, output: Rendered = Format.TEXT) -> None:
+def show(name: Name, output_format: FormatOption = "text") -> None:
     """Show an image's digests, layers, packages and wheels."""
+    from reprun.cli.output import answer
+
     catalogue = catalogue_here()
     if catalogue.is_external(name):
-        _show_external(catalogue, name, output)
+        facts = _external_facts(catalogue, name)
+        answer("image", output_format, facts, external_text(facts))
         return
     definition = catalogue.definition(name)
-    facts = _facts(catalogue, name)
-    if output is Format.JSON:
-        facts |= {
-            "schema_version": 1,
-            "debs": {each.name: each.version for each in definition.debs},
-            "wheels": {each.name: each.version for each in definition.wheels},
-            "environment": dict(definition.environment),
-        }
-        print_json(facts)
-        return
-    typer.echo(f"{name}: {definition.title}")
-    if (parentage := catalogue.parentage(name)) is not None:
-        typer.echo(f"extends    {parentage.reference}")
-        print_parent_change(parentage)
-    typer.echo(f"reference  {facts['reference']}")
-    typer.echo(f"manifest   {facts['manifest']}")
-    typer.echo(f"file tree  {facts['tree']}")
-    for layer in facts["layers"]:
-        typer.echo(
-            f"layer      {layer['digest']}  {size_text(layer['size']):>9}  {layer['comment']}"
-        )
-    for title, entries in (
-        (f"Debian {definition.suite}", definition.debs),
-        (f"Python {definition.python.version}", definition.wheels),
-    ):
-        listed = ", ".join(f"{entry.name} {entry.version}" for entry in entries)
-        typer.echo(f"{title} ({len(entries)}): {listed}")
+    facts = {
+        **image_facts(catalogue, name),
+        "debs": {each.name: each.version for each in definition.debs},
+        "wheels": {each.name: each.version for each in definition.wheels},
+        "environment": dict(definition.environment),
+        **dict.fromkeys(("repository", "entry_point", "user", "conditions", "external_because")),
+    }
+    answer("image", output_format, facts, image_text(facts, definition, catalogue.parentage(name)))
+
+
+def _external_facts(catalogue: Catalogue, name: str) -> dict[str, Any]:
+    external = catalogue.external(name)
+    return {
+        **image_facts(catalogue, name),
+        **dict.fromkeys(("debs", "wheels", "environment")),
+        "repository": external.published.repository,
+        "entry_point": external.published.entry_point,
+        "user": external.published.user,
+        "conditions": list(external.published.conditions),
+        "external_because": external.published.reason,
+    }
 
 
 @app.command()
@@ -122,9 +116,9 @@ def lock(
         bool, typer.Option("--image-only", help="Keep the locked packages and wheels.")
     ] = False,
     debian_mirror: Mirror = None,
-    output: Rendered = Format.TEXT,
+    output_format: FormatOption = "text",
 ) -> None:
-    """Resolve packages and wheels anew, build, and write the locks."""
+    """Resolve packages and wheels again, build, write the locks."""
     from reprun.images.builder.fetch import Sources
     from reprun.images.lock import lock as write_locks
     from reprun.store.store import Store
@@ -138,12 +132,14 @@ def lock(
         sources,
         image_only=image_only,
     )
-    render_image(built.image, output, "built", catalogue.parentage(name))
+    parentage = catalogue.parentage(name)
+    answer_image(built.image, output_format, "built", parentage=parentage)
 
 
 @app.command()
-def fetch(name: Name, debian_mirror: Mirror = None) -> None:
+def fetch(name: Name, debian_mirror: Mirror = None, output_format: FormatOption = "text") -> None:
     """Put an image's locked packages and wheels into the store."""
+    from reprun.cli.output import answer
     from reprun.images.builder.fetch import Sources
     from reprun.images.builder.fetch import fetch as fill
     from reprun.store.store import Store
@@ -152,10 +148,11 @@ def fetch(name: Name, debian_mirror: Mirror = None) -> None:
     definition = catalogue_here().definition(name)
     new = fill(definition, Store.default(), progress_on_stderr(), sources)
     count = len(definition.debs) + len(definition.wheels)
-    arrived = f"{len(new)} of them new ({size_text(sum(each.size for each in new))})"
-    typer.echo(
-        f"all {count} locked files of {name} are in the store, {arrived if new else 'none new'}"
-    )
+    size = sum(each.size for each in new)
+    arrived = f"{len(new)} of them new ({size_of(size)})" if new else "none new"
+    facts = {"name": name, "files": count, "new": len(new), "size": size}
+    text = f"all {count} locked files of {name} are in the store, {arrived}"
+    answer("image-fetch", output_format, facts, [text])
 
 
 @app.command()
@@ -167,7 +164,7 @@ def build(
     docker_context: Annotated[
         Path | None, typer.Option(help="New directory for `docker build`.")
     ] = None,
-    output: Rendered = Format.TEXT,
+    output_format: FormatOption = "text",
 ) -> None:
     """Build an image from the store and compare it with its lock."""
     from reprun.images.builder.build import build as build_image
@@ -187,7 +184,8 @@ def build(
     compare(built, catalogue.lock(name))
     if docker_context is not None:
         write_context(definition, built.image, store, docker_context)
-    render_image(built.image, output, "built", catalogue.parentage(name))
+    parentage = catalogue.parentage(name)
+    answer_image(built.image, output_format, "built", parentage=parentage)
 
 
 @app.command()
@@ -197,9 +195,9 @@ def verify(
         Path | None, typer.Option(help="Public SSH key that must have signed the image.")
     ] = None,
     signature: Annotated[Path | None, typer.Option(help="The signature, with --key.")] = None,
-    output: Rendered = Format.TEXT,
+    output_format: FormatOption = "text",
 ) -> None:
-    """Hash every byte of a stored image; compare with lock, signature."""
+    """Hash every byte of a stored image; compare with its lock."""
     from reprun.images.lock import verify as verify_image
     from reprun.images.sign import verify_signature
     from reprun.store.store import Store
@@ -210,90 +208,4 @@ def verify(
     image = verify_image(name, catalogue, store)
     if key is not None and signature is not None:
         verify_signature(image, store, key, signature)
-    render_image(image, output, "verified", catalogue.parentage(name))
-
-
-def _listed(catalogue: Catalogue, name: str) -> dict[str, Any]:
-    """Return an image's facts; of one without a digest the reason, so that others are listed."""
-    from reprun.errors import SpecificationError
-
-    try:
-        return _facts(catalogue, name)
-    except SpecificationError as error:
-        facts = {"name": name, "title": None, "rebuildable": True}
-        return facts | dict.fromkeys(DIGESTS) | {"reason": error.message}
-
-
-def _facts(catalogue: Catalogue, name: str) -> dict[str, Any]:
-    if catalogue.is_external(name):
-        return _external_facts(catalogue, name)
-    image = catalogue.locked(name)
-    return {
-        "name": name,
-        "title": catalogue.definition(name).title,
-        "rebuildable": True,
-        **_digests(image),
-        "tree": catalogue.lock(name).tree,
-        **parent_facts(catalogue.parentage(name)),
-    }
-
-
-def _external_facts(catalogue: Catalogue, name: str) -> dict[str, Any]:
-    from reprun.errors import SpecificationError
-
-    external = catalogue.external(name)
-    facts: dict[str, Any] = {"name": name, "title": external.title, "rebuildable": False}
-    try:
-        return facts | _digests(catalogue.locked(name)) | {"tree": None}
-    except SpecificationError as error:
-        return facts | dict.fromkeys(DIGESTS) | {"reason": error.message}
-
-
-def _digests(image: Image) -> dict[str, Any]:
-    return {
-        "image": image.image_id,
-        "manifest": image.manifest,
-        "reference": image.reference,
-        "size": sum(layer.size for layer in image.layers),
-        "layers": [
-            {"digest": layer.digest, "size": layer.size, "comment": layer.comment}
-            for layer in image.layers
-        ],
-    }
-
-
-def _list_line(facts: dict[str, Any]) -> str:
-    digest = f"{facts['image'][:19]}…" if facts["image"] else "no digest yet"
-    if facts["image"]:
-        size = size_text(facts["size"])
-    else:
-        size = "not built" if facts["rebuildable"] else "external"
-    extends = f" (extends {facts['parent']['name']})" if "parent" in facts else ""
-    title = facts["title"] or facts["reason"].splitlines()[0]
-    return f"{facts['name']:<20} {digest:<20}  {size:>9}  {title}{extends}"
-
-
-def _show_external(catalogue: Catalogue, name: str, output: Format) -> None:
-    external = catalogue.external(name)
-    published = external.published
-    facts = _external_facts(catalogue, name) | {
-        "repository": published.repository,
-        "entry_point": published.entry_point,
-        "user": published.user,
-        "conditions": list(published.conditions),
-        "external_because": published.reason,
-    }
-    if output is Format.JSON:
-        print_json({"schema_version": 1, **facts})
-        return
-    typer.echo(f"{name}: {external.title}")
-    for label, value in (
-        ("external", published.reason),
-        ("published", published.repository),
-        ("reference", facts["reference"] or facts["reason"]),
-        ("entry point", published.entry_point),
-        ("user", published.user),
-        ("conditions", ", ".join(published.conditions)),
-    ):
-        if value:
-            typer.echo(f"{label:<12}{value}")
+    answer_image(image, output_format, "verified", parentage=catalogue.parentage(name))

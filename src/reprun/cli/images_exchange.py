@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from reprun.cli.completion import image_names
-from reprun.cli.console import progress_on_stderr
+from reprun.cli.console import print_note, progress_on_stderr
 from reprun.cli.images_output import (
-    Format,
     Name,
-    Rendered,
+    answer_image,
     catalogue_here,
-    print_json,
-    render_image,
+    image_facts,
 )
-from reprun.wording import count_of
+from reprun.cli.options import FormatOption
+from reprun.wording import count_of, json_visible, size_of
 
 if TYPE_CHECKING:
     from reprun.images.catalogue.catalogue import Catalogue
@@ -33,22 +32,27 @@ Key = Annotated[Path, typer.Option(help="An SSH key: the private one signs, the 
 
 
 @app.command()
-def pin(name: Name) -> None:
-    """Write down the digest an external image's tag has now. Nothing else ever uses the tag."""
+def pin(name: Name, output_format: FormatOption = "text") -> None:
+    """Write down the digest an external image's tag has now.
+
+    Nothing else ever uses the tag.
+    """
     from reprun.images.transfer import pin as pin_image
 
-    lock = pin_image(name, catalogue_here())
-    typer.echo(f"pinned {name}@{lock.image_id} ({lock.source})")
+    catalogue = catalogue_here()
+    lock = pin_image(name, catalogue)
+    told = f"pinned {name}@{lock.image_id} ({lock.source})"
+    answer_image(catalogue.locked(name), output_format, "pinned", place=lock.source, told=told)
 
 
 @app.command()
-def pull(name: Name, source: From = "", output: Rendered = Format.TEXT) -> None:
+def pull(name: Name, source: From = "", output_format: FormatOption = "text") -> None:
     """Bring an image from its registry, by digest."""
     from reprun.images.transfer import pull as pull_image
     from reprun.store.store import Store
 
     image = pull_image(name, catalogue_here(), Store.default(), progress_on_stderr(), source=source)
-    render_image(image, output, "pulled")
+    answer_image(image, output_format, "pulled")
 
 
 @app.command()
@@ -58,23 +62,24 @@ def push(
     record: Annotated[
         bool, typer.Option("--record", help="Write into image.lock that it is published there.")
     ] = False,
+    output_format: FormatOption = "text",
 ) -> None:
-    """Upload an image to a registry; its digests stay what they are.
+    """Upload an image to a registry; its digests stay.
 
     It is built first if need be.
     """
     from reprun.images.transfer import push as push_image
 
-    catalogue, store, _ = _in_store(name)
-    where = push_image(name, repository, catalogue, store, record=record)
-    typer.echo(f"pushed {where}")
+    catalogue, store, image = _in_store(name)
+    where = str(push_image(name, repository, catalogue, store, record=record))
+    answer_image(image, output_format, "pushed", place=where, told=f"pushed {where}")
 
 
 @app.command("import")
 def import_image(
     name: Name,
     file: Annotated[Path, typer.Argument(help="A docker-archive or OCI layout.")],
-    output: Rendered = Format.TEXT,
+    output_format: FormatOption = "text",
 ) -> None:
     """Take an image from a docker-archive or OCI layout.
 
@@ -85,14 +90,16 @@ def import_image(
     from reprun.store.store import Store
 
     image = import_file(name, file, catalogue_here(), Store.default(), progress_on_stderr())
-    render_image(image, output, "imported")
+    answer_image(image, output_format, "imported")
 
 
 @app.command()
 def export(
-    name: Name, file: Annotated[Path, typer.Argument(help="New file; `docker load` takes it.")]
+    name: Name,
+    file: Annotated[Path, typer.Argument(help="New file; `docker load` takes it.")],
+    output_format: FormatOption = "text",
 ) -> None:
-    """Write an image as one file for docker load, podman and skopeo.
+    """Write an image as one file for docker, podman and skopeo.
 
     It is an OCI layout and a docker-archive in one; the image is built first if need be.
     """
@@ -100,12 +107,13 @@ def export(
 
     _, store, image = _in_store(name)
     export_file(image, store, file)
-    typer.echo(f"exported {image.reference} to {file}")
+    told = f"exported {image.reference} to {file}"
+    answer_image(image, output_format, "exported", place=str(file), told=told)
 
 
 @app.command()
-def load(name: Name) -> None:
-    """Load an image into the Docker daemon, building it if need be."""
+def load(name: Name, output_format: FormatOption = "text") -> None:
+    """Load an image into the Docker daemon; build it if needed."""
     from reprun.engines.docker import DockerEngine
     from reprun.images.oci.layout import tag_of
 
@@ -115,7 +123,8 @@ def load(name: Name) -> None:
         engine.prepare(image)
     finally:
         engine.close()
-    typer.echo(f"loaded {image.reference} as {tag_of(image)}")
+    told = f"loaded {image.reference} as {tag_of(image)}"
+    answer_image(image, output_format, "loaded", place=tag_of(image), told=told)
 
 
 @app.command()
@@ -127,9 +136,10 @@ def diff(
     files: Annotated[
         bool, typer.Option("--files", help="Compare files too; both must be in the store.")
     ] = False,
-    output: Rendered = Format.TEXT,
+    output_format: FormatOption = "text",
 ) -> None:
     """Show what differs: packages, wheels, variables, files."""
+    from reprun.cli.output import answer
     from reprun.images.differ import changes, contents
     from reprun.store.store import Store
 
@@ -140,20 +150,21 @@ def diff(
         return contents(name, catalogue, store)
 
     found = changes(of(before), of(after))
-    if output is Format.JSON:
-        listed = [
-            {"kind": c.kind, "name": c.name, "before": c.before, "after": c.after} for c in found
-        ]
-        print_json({"schema_version": 1, "before": before, "after": after, "changes": listed})
-        return
-    for change in found:
-        typer.echo(str(change))
-    typer.echo(f"{count_of(len(found), 'difference')} between {before} and {after}", err=True)
+    listed = [{"kind": c.kind, "name": c.name, "before": c.before, "after": c.after} for c in found]
+    facts = {"before": before, "after": after, "changes": listed}
+    answer("image-differences", output_format, facts, map(str, found))
+    print_note(f"{count_of(len(found), 'difference')} between {before} and {after}")
 
 
 @app.command()
-def sbom(name: Name) -> None:
-    """Print an image's bill of materials (CycloneDX 1.6 JSON)."""
+def sbom(name: Name, output_format: FormatOption = "text") -> None:
+    """Print an image's bill of materials (CycloneDX 1.6 JSON).
+
+    With --format json it stands in an envelope like that of every other command.
+    """
+    import json
+
+    from reprun.cli.output import answer
     from reprun.errors import SpecificationError
     from reprun.images.builder.sbom import sbom as bill
 
@@ -165,7 +176,9 @@ def sbom(name: Name) -> None:
             hint=f"reprun images export {name} FILE   # a scanner of files may tell",
         )
     definition = catalogue.definition(name)
-    typer.echo(bill(definition, catalogue.locked(name)).decode(), nl=False)
+    text = bill(definition, catalogue.locked(name)).decode()
+    facts = {"name": name, "sbom": json.loads(text)}
+    answer("sbom", output_format, facts, [json_visible(text).removesuffix("\n")])
 
 
 @app.command()
@@ -173,13 +186,15 @@ def sign(
     name: Name,
     key: Key,
     signature: Annotated[Path, typer.Option(help="Where to write the signature.")],
+    output_format: FormatOption = "text",
 ) -> None:
-    """Sign an image with a private SSH key; it is built if need be."""
+    """Sign an image with a private SSH key; build it if needed."""
     from reprun.images.sign import sign as sign_image
 
     _, store, image = _in_store(name)
     sign_image(image, store, key, signature)
-    typer.echo(f"signed {image.reference}: {signature}")
+    told = f"signed {image.reference}: {signature}"
+    answer_image(image, output_format, "signed", place=str(signature), told=told)
 
 
 @app.command()
@@ -187,16 +202,19 @@ def prune(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what would be removed.")
     ] = False,
+    output_format: FormatOption = "text",
 ) -> None:
-    """Remove from the store what belongs to images that are not locked."""
+    """Remove from the store what no locked image needs."""
+    from reprun.cli.output import answer
     from reprun.images.prune import prune as prune_store
     from reprun.store.store import Store
 
     pruned = prune_store(catalogue_here(), Store.default(), dry_run=dry_run)
-    for path in pruned.paths:
-        typer.echo(str(path))
     what = "would free" if dry_run else "freed"
-    typer.echo(f"{what} {pruned.bytes / 1e6:.1f} MB ({len(pruned.paths)} paths)")
+    paths = [str(path) for path in pruned.paths]
+    text = [*paths, f"{what} {size_of(pruned.bytes)} ({count_of(len(paths), 'path')})"]
+    facts = {"dry_run": dry_run, "paths": paths, "size": pruned.bytes}
+    answer("image-prune", output_format, facts, text)
 
 
 @app.command()
@@ -204,22 +222,25 @@ def check(
     names: Annotated[
         list[str] | None, typer.Argument(help="Images to check; all that are built here.")
     ] = None,
-    output: Rendered = Format.TEXT,
+    output_format: FormatOption = "text",
 ) -> None:
-    """Build images twice; 6 if bytes changed, 3 if inputs are gone."""
+    """Build images twice and compare them.
+
+    The exit code is 6 if bytes changed, 3 if inputs are gone.
+    """
+    from reprun.cli.output import answer
     from reprun.images.audit import audit, exit_code, rebuildable
     from reprun.images.builder.fetch import Sources
     from reprun.store.store import Store
 
     catalogue, sources = catalogue_here(), Sources.from_environment()
-    found = []
+    progress, found = progress_on_stderr(), []
     for name in names or rebuildable(catalogue):
-        found.append(audit(name, catalogue, Store.default(), progress_on_stderr(), sources))
-        if output is Format.TEXT:
-            typer.echo(f"{name}: {found[-1].outcome} ({found[-1].detail})")
-    if output is Format.JSON:
-        listed = [{"name": a.name, "outcome": a.outcome, "detail": a.detail} for a in found]
-        print_json({"schema_version": 1, "images": listed})
+        found.append(audit(name, catalogue, Store.default(), progress, sources))
+        progress.say(f"{name}: {found[-1].outcome}")
+    listed = [{"name": a.name, "outcome": a.outcome, "detail": a.detail} for a in found]
+    text = [f"{a.name}: {a.outcome} ({a.detail})" for a in found]
+    answer("image-check", output_format, {"images": listed}, text)
     raise typer.Exit(exit_code(found))
 
 
@@ -228,14 +249,21 @@ def table(
     write: Annotated[
         Path | None, typer.Option(help="Document whose table to bring up to date.")
     ] = None,
+    output_format: FormatOption = "text",
 ) -> None:
-    """Print the images as a Markdown table, or write it into a page."""
+    """Print the images as a Markdown table, or update a page."""
+    from reprun.cli.output import answer
     from reprun.images import table as tables
 
-    if write is None:
-        typer.echo(tables.table(catalogue_here()), nl=False)
-    else:
-        tables.write_table(catalogue_here(), write)
+    catalogue = catalogue_here()
+    text = tables.table(catalogue)
+    if write is not None:
+        tables.write_table(catalogue, write)
+    facts = {
+        "images": [image_facts(catalogue, name) for name in catalogue.names()],
+        "written": str(write) if write else None,
+    }
+    answer("image-table", output_format, facts, [] if write else text.splitlines())
 
 
 def _in_store(name: str) -> tuple[Catalogue, Store, Image]:

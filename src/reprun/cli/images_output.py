@@ -2,74 +2,180 @@
 
 from __future__ import annotations
 
-import json
-from enum import StrEnum
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from reprun.cli.completion import image_names
+from reprun.wording import size_of
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from reprun.images.catalogue.catalogue import Catalogue
+    from reprun.images.catalogue.definition import Definition
     from reprun.images.catalogue.parent import Parentage
     from reprun.images.model import Image
-
-
-class Format(StrEnum):
-    """How a result is written."""
-
-    TEXT = "text"
-    JSON = "json"
-
 
 Name = Annotated[
     str, typer.Argument(help="Name of an image of the catalogue.", autocompletion=image_names)
 ]
-Rendered = Annotated[Format, typer.Option("--format", help="How to write the result.")]
 
 
-def render_image(
-    image: Image, output: Format, what: str, parentage: Parentage | None = None
+def answer_image(
+    image: Image,
+    output_format: str,
+    action: str,
+    *,
+    place: str | None = None,
+    told: str = "",
+    parentage: Parentage | None = None,
 ) -> None:
-    """Print what was done to which image; of a derived one, whether its parent has changed."""
+    """Print what was done to which image; `place` is where it lies now, if outside the store.
+
+    `told` says it in other words than `built tiny@sha256:… (1.2 MB)`. Of a derived image it is
+    also said whether its parent has changed.
+    """
+    from reprun.cli.output import answer
+
     size = sum(layer.size for layer in image.layers)
-    if output is Format.JSON:
-        print_json(
-            {
-                "schema_version": 1,
-                "name": image.name,
-                "image": image.image_id,
-                "manifest": image.manifest,
-                "reference": image.reference,
-                "size": size,
-                **parent_facts(parentage),
-            }
-        )
-        return
-    typer.echo(f"{what} {image.reference} ({size_text(size)})")
-    if parentage is not None:
-        print_parent_change(parentage)
+    facts = {
+        "action": action,
+        "name": image.name,
+        "image": image.image_id,
+        "manifest": image.manifest,
+        "reference": image.reference,
+        "size": size,
+        "place": place,
+        "parent": _parent_facts(parentage),
+    }
+    text = told or f"{action} {image.reference} ({size_of(size)})"
+    answer("image-action", output_format, facts, [text, *_parent_change(parentage)])
 
 
-def parent_facts(parentage: Parentage | None) -> dict[str, Any]:
-    """Return what JSON says of an image's parent: nothing of an image that has none."""
+def _parent_facts(parentage: Parentage | None) -> dict[str, str | None] | None:
+    """Return what JSON says of an image's parent; None of an image that has none."""
     if parentage is None:
-        return {}
+        return None
     return {
-        "parent": {
-            "name": parentage.name,
-            "image": parentage.locked_from,
-            "image_now": parentage.now,
-        }
+        "name": parentage.name,
+        "image": parentage.locked_from,
+        "image_now": parentage.now,
     }
 
 
-def print_parent_change(parentage: Parentage) -> None:
-    """Print how an image's parent has changed since it was locked, if it has."""
-    if parentage.changed:
-        typer.echo(f"note       {parentage.changed}")
-        typer.echo(f"try        {parentage.hint}")
+def _parent_change(parentage: Parentage | None) -> Iterator[str]:
+    """Yield how an image's parent has changed since it was locked, if it has."""
+    if parentage is not None and parentage.changed:
+        yield f"note       {parentage.changed}"
+        yield f"try        {parentage.hint}"
+
+
+def image_facts(catalogue: Catalogue, name: str) -> dict[str, Any]:
+    """Return what `list` and `show` know of an image; of one that is not pinned, why."""
+    from reprun.errors import SpecificationError
+
+    external = catalogue.is_external(name)
+    facts: dict[str, Any] = {"name": name, "title": None, "rebuildable": not external}
+    facts |= dict.fromkeys(("image", "manifest", "reference", "size", "layers", "tree", "reason"))
+    facts["parent"] = None
+    try:
+        if external:
+            facts["title"] = catalogue.external(name).title
+            return facts | _digests(catalogue.locked(name))
+        facts["title"] = catalogue.definition(name).title
+        facts["parent"] = _parent_facts(catalogue.parentage(name))
+        return facts | _digests(catalogue.locked(name)) | {"tree": catalogue.lock(name).tree}
+    except SpecificationError as error:
+        # One that is not pinned, not locked or not right hides no other.
+        return facts | {"reason": error.message}
+
+
+def _digests(image: Image) -> dict[str, Any]:
+    return {
+        "image": image.image_id,
+        "manifest": image.manifest,
+        "reference": image.reference,
+        "size": sum(layer.size for layer in image.layers),
+        "layers": [
+            {"digest": layer.digest, "size": layer.size, "comment": layer.comment}
+            for layer in image.layers
+        ],
+    }
+
+
+def image_list_text(images: Sequence[Mapping[str, Any]]) -> Iterator[RenderableType]:
+    """Yield a line for each image."""
+    from reprun.report.grid import Column, Grid
+
+    rows = [
+        (
+            facts["name"],
+            f"{facts['image'][:19]}…" if facts["image"] else "no digest yet",
+            _size_text(facts),
+            _title_text(facts),
+        )
+        for facts in images
+    ]
+    columns = (
+        Column("name"),
+        Column("image"),
+        Column("size", right=True),
+        Column("title", prose=True),
+    )
+    yield Grid(columns, rows, header=False)
+
+
+def _size_text(facts: Mapping[str, Any]) -> str:
+    if facts["image"]:
+        return size_of(facts["size"])
+    return "not built" if facts["rebuildable"] else "external"
+
+
+def _title_text(facts: Mapping[str, Any]) -> str:
+    title = facts["title"] or facts["reason"].splitlines()[0]
+    return f"{title} (extends {facts['parent']['name']})" if facts["parent"] else title
+
+
+def image_text(
+    facts: Mapping[str, Any], definition: Definition, parentage: Parentage | None
+) -> Iterator[RenderableType]:
+    """Yield an image's digests, layers, packages and wheels."""
+    from reprun.report.grid import styled
+
+    yield styled(f"{facts['name']}: {definition.title}")
+    if parentage is not None:
+        yield f"extends    {parentage.reference}"
+        yield from _parent_change(parentage)
+    yield f"reference  {facts['reference']}"
+    yield f"manifest   {facts['manifest']}"
+    yield f"file tree  {facts['tree']}"
+    for layer in facts["layers"]:
+        yield f"layer      {layer['digest']}  {size_of(layer['size']):>9}  {layer['comment']}"
+    for title, entries in (
+        (f"Debian {definition.suite}", definition.debs),
+        (f"Python {definition.python.version}", definition.wheels),
+    ):
+        listed = ", ".join(f"{entry.name} {entry.version}" for entry in entries)
+        yield styled(f"{title} ({len(entries)}): {listed}")
+
+
+def external_text(facts: Mapping[str, Any]) -> Iterator[RenderableType]:
+    """Yield what is known of an image that is published elsewhere."""
+    from reprun.report.grid import indented
+
+    yield f"{facts['name']}: {facts['title']}"
+    for label, value in (
+        ("external", facts["external_because"]),
+        ("published", facts["repository"]),
+        ("reference", facts["reference"] or facts["reason"]),
+        ("entry point", facts["entry_point"]),
+        ("user", facts["user"]),
+        ("conditions", ", ".join(facts["conditions"])),
+    ):
+        if value:
+            yield indented(value, f"{label:<12}")
 
 
 def catalogue_here() -> Catalogue:
@@ -78,13 +184,3 @@ def catalogue_here() -> Catalogue:
     from reprun.project import Project
 
     return Images.of(Project.look_up())
-
-
-def print_json(document: object) -> None:
-    """Print a document on standard output."""
-    typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
-
-
-def size_text(count: int) -> str:
-    """Return a number of bytes as people read it."""
-    return f"{count / 1_000_000:.1f} MB"

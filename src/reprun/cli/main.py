@@ -10,8 +10,11 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import copy_context
+from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any, NoReturn
@@ -19,7 +22,6 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from reprun import __version__
 from reprun.errors import ExitCode, InterruptedRunError, ReprunError
 
 EXIT_CODES = f"Exit codes: {' · '.join(f'{code} {code.meaning}' for code in ExitCode)}."
@@ -36,28 +38,57 @@ class _Commands(TyperGroup):
         try:
             try:
                 return super().invoke(ctx)
+            except (ReprunError, typer.TyperException) as error:
+                if wants_json(sys.argv[1:]):
+                    _answer_in_json(error)
+                raise
             finally:
                 sys.stdout.flush()
         except BrokenPipeError as error:
             raise _ReaderGoneError from error
 
 
+def wants_json(arguments: Sequence[str]) -> bool:
+    """Return whether a command line asks for JSON, even one that could not be parsed."""
+    return "--format=json" in arguments or ("--format", "json") in pairwise(arguments)
+
+
+def _answer_in_json(error: ReprunError | typer.TyperException) -> None:
+    from reprun.cli.output import answer_error
+
+    if isinstance(error, ReprunError):
+        answer_error(error.message, error.exit_code, place=error.place, hint=error.hint)
+    else:
+        answer_error(error.format_message(), error.exit_code)
+
+
 def _print_version(wanted: bool) -> None:
     if wanted:
-        print(f"reprun {__version__}")
+        from reprun.cli.output import print_version
+
+        print_version()
         raise typer.Exit
 
 
 def options(
+    ctx: typer.Context,
     version: Annotated[
         bool,
         typer.Option(
             "--version", callback=_print_version, is_eager=True, help="Print the version."
         ),
     ] = False,
+    verbose: Annotated[
+        bool,
+        typer.Option("--verbose", "-v", help="Show outside commands, and where options came from."),
+    ] = False,
 ) -> None:
     """Run an LHC open-data analysis in its container image and compare it with its reference."""
     assert not version
+    if verbose:
+        from reprun.cli.console import commands_on_stderr
+
+        ctx.with_resource(commands_on_stderr())
 
 
 @contextmanager
@@ -88,8 +119,9 @@ def _make_output_safe() -> None:
             stream.reconfigure(errors="replace")
 
 
+@cache
 def program() -> typer.Typer:
-    """Return the command line with every command."""
+    """Return the program with all its commands."""
     from reprun.cli import analyses, author, compare, doctor, init, reana, run
     from reprun.cli.conditions import app as conditions
     from reprun.cli.data import app as data
@@ -122,7 +154,7 @@ def main() -> None:
     _make_output_safe()
     try:
         with _signals_interrupt_a_run():
-            program()()
+            copy_context().run(program())
     except ReprunError as error:
         show_error(error)
         sys.exit(error.exit_code)

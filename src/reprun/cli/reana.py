@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +17,9 @@ from reprun.cli.options import (
     choosing,
     parameters_of,
 )
+from reprun.cli.verbose import ShowsItsOptions
 from reprun.errors import SpecificationError
+from reprun.wording import count_of
 
 if TYPE_CHECKING:
     from reprun.documents.selection import Selection
@@ -52,7 +53,8 @@ ImageOption = Annotated[
 def submit(
     asked: Asked,
     follow: Annotated[
-        bool, typer.Option("--follow", help="Wait for the end, fetch the outputs and judge.")
+        bool,
+        typer.Option("--follow", help="Wait for the end, fetch the outputs and evaluate them."),
     ] = False,
     parameter: ParameterOption = None,
     results: ResultsOption = Path("results"),
@@ -61,12 +63,16 @@ def submit(
     server: ServerOption = None,
     plain_http: PlainOption = False,
     again: Annotated[
-        bool, typer.Option("--again", help="Submit anew, whatever became of the last one.")
+        bool, typer.Option("--again", help="Submit again, whatever became of the last one.")
     ] = False,
     output_format: FormatOption = "text",
 ) -> None:
-    """Run an analysis on REANA; typed again, it goes on where it stopped."""
+    """Run an analysis on REANA, or go on where it stopped.
+
+    Typed again, it goes on where it stopped.
+    """
     from reprun.cli.console import progress_on_stderr
+    from reprun.cli.output import answer
     from reprun.reana.remote.submission import Submission
     from reprun.reana.remote.submit import SubmitRequest
     from reprun.reana.remote.submit import submit as submit_analysis
@@ -77,11 +83,11 @@ def submit(
     remote = _remote(server, plain_http)
     outcome = submit_analysis(request, remote, Store.default(), progress_on_stderr())
     if isinstance(outcome, Submission):
-        if output_format == "json":
-            print(outcome.model_dump_json(indent=1))
-        else:
-            print(f"submitted: {outcome.label} on {outcome.server}")
-            print(f"now: {run.selection.command('submit', '--follow')}")
+        text = [
+            f"submitted: {outcome.label} on {outcome.server}",
+            f"now: {run.selection.command('submit', '--follow')}",
+        ]
+        answer("submission", output_format, outcome, text)
         return
     _print_outcome(outcome, output_format)
 
@@ -98,9 +104,11 @@ def export(
     results: ResultsOption = Path("results"),
     registry: RegistryOption = None,
     image: ImageOption = None,
+    output_format: FormatOption = "text",
 ) -> None:
-    """Write a complete REANA project: reana.yaml, Snakefile, code, data, images by digest."""
+    """Write a complete REANA project, images by digest."""
     from reprun.cli.console import progress_on_stderr
+    from reprun.cli.output import answer
     from reprun.reana.remote.submission import PROJECT
     from reprun.reana.remote.submit import prepare_export, remote_cell
     from reprun.store.store import Store
@@ -114,11 +122,19 @@ def export(
     exported, _ = prepare_export(
         cell, place, registry, _images(image), Store.default(), progress_on_stderr()
     )
-    for change in exported.changes:
-        print(change)
-    for name, reference in exported.images.items():
-        print(f"image {name}: {reference}")
-    print(f"exported, and valid to REANA: {exported.directory} ({len(exported.files)} files)")
+    facts = {
+        "directory": str(exported.directory),
+        "files": list(exported.files),
+        "images": dict(exported.images),
+        "changes": list(exported.changes),
+    }
+    many = count_of(len(exported.files), "file")
+    text = [
+        *exported.changes,
+        *(f"image {name}: {reference}" for name, reference in exported.images.items()),
+        f"exported, and valid to REANA: {exported.directory} ({many})",
+    ]
+    answer("reana-export", output_format, facts, text)
 
 
 @app.command()
@@ -131,19 +147,24 @@ def status(
     output_format: FormatOption = "text",
 ) -> None:
     """Print what became of the submission, step by step."""
+    from reprun.cli.output import answer
     from reprun.reana.remote.record import jobs_of
 
     selection = asked.select()
     with _submitted(selection, results, _remote(server, plain_http)) as (submission, client):
         found = client.status(submission.remote)
         jobs = jobs_of(client.logs(submission.remote))
-    if output_format == "json":
-        steps = [{"name": job.name, "status": job.status, "image": job.image} for job in jobs]
-        print(json.dumps({"name": submission.label, "status": found["status"], "steps": steps}))
-        return
-    print(f"{submission.label} on {submission.server}: {found['status']}")
-    for job in jobs:
-        print(f"  {job.name}: {job.status}")
+    facts = {
+        "name": submission.label,
+        "server": submission.server,
+        "status": found["status"],
+        "steps": [{"name": job.name, "status": job.status, "image": job.image} for job in jobs],
+    }
+    text = [
+        f"{submission.label} on {submission.server}: {found['status']}",
+        *(f"  {job.name}: {job.status}" for job in jobs),
+    ]
+    answer("reana-status", output_format, facts, text)
 
 
 @app.command()
@@ -154,8 +175,10 @@ def logs(
     results: ResultsOption = Path("results"),
     server: ServerOption = None,
     plain_http: PlainOption = False,
+    output_format: FormatOption = "text",
 ) -> None:
     """Print what the steps printed, and the workflow engine."""
+    from reprun.cli.output import answer
     from reprun.reana.remote.record import jobs_of
 
     selection = asked.select()
@@ -166,12 +189,23 @@ def logs(
         raise SpecificationError(
             f"{submission.label} has no step '{step}' yet", hint=selection.command("reana status")
         )
-    for job in jobs:
-        print(f"==> {job.name} ({job.status})")
-        print(job.text.rstrip("\n"))
-    if step is None:
-        print("==> engine")
-        print(str(found.get("workflow_logs") or "").rstrip("\n"))
+    engine = str(found.get("workflow_logs") or "") if step is None else None
+    facts = {
+        "name": submission.label,
+        "server": submission.server,
+        "steps": [{"name": job.name, "status": job.status, "log": job.text} for job in jobs],
+        "engine": engine,
+    }
+    text = [
+        line for job in jobs for line in (f"==> {job.name} ({job.status})", _log_text(job.text))
+    ]
+    text += [] if engine is None else ["==> engine", _log_text(engine)]
+    answer("reana-logs", output_format, facts, text)
+
+
+def _log_text(log: str) -> str:
+    """Return a log for people to read: line ends of other systems and tabs are no attack."""
+    return log.replace("\r\n", "\n").rstrip("\n").expandtabs()
 
 
 @app.command()
@@ -181,13 +215,21 @@ def stop(
     results: ResultsOption = Path("results"),
     server: ServerOption = None,
     plain_http: PlainOption = False,
+    output_format: FormatOption = "text",
 ) -> None:
     """Stop the submission."""
+    from reprun.cli.output import answer
+
     selection = asked.select()
     with _submitted(selection, results, _remote(server, plain_http)) as (submission, client):
         client.stop(submission.remote)
         found = client.status(submission.remote)
-    print(f"{submission.label}: {found['status']}")
+    facts = {
+        "name": submission.label,
+        "server": submission.server,
+        "status": found["status"],
+    }
+    answer("reana-stop", output_format, facts, [f"{submission.label}: {found['status']}"])
 
 
 @app.command()
@@ -200,7 +242,7 @@ def fetch(
     plain_http: PlainOption = False,
     output_format: FormatOption = "text",
 ) -> None:
-    """Fetch the outputs of the submission once it has ended, and judge them."""
+    """Fetch the outputs once it has ended, and evaluate them."""
     from reprun.cli.console import progress_on_stderr
     from reprun.reana.remote.submit import finish
     from reprun.store.store import Store
@@ -218,21 +260,19 @@ def list_workflows(
 ) -> None:
     """List your workflows on the server."""
     from reprun.cli.console import progress_on_stderr
+    from reprun.cli.output import answer
     from reprun.reana.remote.submit import connected
     from reprun.store.store import Store
 
     with connected(_remote(server, plain_http), Store.default(), progress_on_stderr()) as client:
         found = client.workflows()
-    if output_format == "json":
-        print(json.dumps(found, indent=1))
-        return
-    for one in found:
-        print(f"{one['name']}  {one['status']}  {one['created']}")
+    text = [f"{one['name']}  {one['status']}  {one['created']}" for one in found]
+    answer("reana-list", output_format, {"workflows": found}, text)
 
 
 def add_commands(program: typer.Typer) -> None:
     """Add the commands to the program."""
-    program.command()(submit)
+    program.command(cls=ShowsItsOptions)(submit)
     program.add_typer(app, name="reana", help="REANA: export, status, logs, stop, fetch, list.")
 
 
@@ -279,12 +319,8 @@ def _images(given: list[str] | None) -> dict[str, str]:
 
 
 def _print_outcome(outcome: RunOutcome, output_format: str) -> None:
-    if output_format == "json":
-        from reprun.report.model import report_json
+    from reprun.cli.output import answer
+    from reprun.cli.run_output import outcome_text
 
-        print(report_json(outcome.report), end="")
-    else:
-        from reprun.cli.output import print_summary
-
-        print_summary(outcome)
+    answer("run-report", output_format, outcome.report, outcome_text(outcome))
     raise typer.Exit(0 if outcome.report.reproduced else 1)

@@ -35,6 +35,7 @@ def run_project(
     """Run a REANA project, print its verdict and exit with what it says."""
     from reprun.cli.console import progress_on_stderr
     from reprun.cli.options import parameters_of
+    from reprun.cli.output import answer
     from reprun.documents.record import REPORT_HTML
     from reprun.reana.local.report import render_text
     from reprun.reana.local.run import ProjectRequest
@@ -51,8 +52,6 @@ def run_project(
         results=results,
     )
     outcome = run(request, Store.default(), progress_on_stderr())
-    if output_format == "json":
-        print(outcome.report.model_dump_json(indent=1))
-    else:
-        print(render_text(outcome.report, outcome.directory / REPORT_HTML), end="")
+    text = render_text(outcome.report, outcome.directory / REPORT_HTML).splitlines()
+    answer("project-report", output_format, outcome.report, text)
     raise typer.Exit(0 if outcome.report.passed else 1)

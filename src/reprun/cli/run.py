@@ -18,7 +18,11 @@ from reprun.cli.options import (
     choosing,
     parameters_of,
 )
+from reprun.cli.verbose import ShowsItsOptions
 from reprun.errors import SpecificationError
+
+WIDE = 140
+"""Columns of a matrix in a pipe: a row ends with a whole sentence."""
 
 
 @choosing
@@ -50,7 +54,7 @@ def run(
     skip_scenario: SkipScenarioOption = None,
     output_format: FormatOption = "text",
 ) -> None:
-    """Run an analysis in its image and tell whether it still gives its reference.
+    """Run an analysis in its image; compare with its reference.
 
     A REANA project (its reana.yaml, or its directory) runs too: its outputs and its own tests
     give the verdict.
@@ -85,6 +89,8 @@ def run(
                 hint="reprun run path/to/reana.yaml --image-map NAME=IMAGE",
             )
     from reprun.cli.console import progress_on_stderr
+    from reprun.cli.output import answer
+    from reprun.cli.run_output import outcome_text
     from reprun.runs.request import RunRequest
     from reprun.runs.run import run as run_analysis
     from reprun.store.store import Store
@@ -101,14 +107,7 @@ def run(
         relock_images=relock_images,
     )
     outcome = run_analysis(request, Store.default(), progress_on_stderr())
-    if output_format == "json":
-        from reprun.report.model import report_json
-
-        print(report_json(outcome.report), end="")
-    else:
-        from reprun.cli.output import print_summary
-
-        print_summary(outcome)
+    answer("run-report", output_format, outcome.report, outcome_text(outcome))
     raise typer.Exit(0 if outcome.report.reproduced else 1)
 
 
@@ -136,11 +135,13 @@ def matrix(
         typer.Option("--format", help="How the result is printed."),
     ] = "text",
 ) -> None:
-    """Run every analysis in every variant, one cell each, and judge them all."""
+    """Run every analysis in every variant and evaluate them all."""
     from reprun.cli.console import progress_on_stderr
+    from reprun.cli.output import answer
+    from reprun.cli.run_output import matrix_text
     from reprun.project import Project
-    from reprun.report import matrix as renderers
-    from reprun.runs.matrix import MatrixRequest, exit_code, run_matrix
+    from reprun.report.matrix import matrix_junit, matrix_markdown
+    from reprun.runs.matrix import HOME, PAGE, MatrixRequest, exit_code, run_matrix
     from reprun.store.store import Store
 
     request = MatrixRequest(
@@ -152,21 +153,21 @@ def matrix(
         relock_images=relock_images,
     )
     found = run_matrix(request, Project.find(), Store.default(), progress_on_stderr())
-    if output_format == "text":
-        from reprun.cli.output import print_matrix
-
-        print_matrix(found, results)
-    else:
-        render = {
-            "json": renderers.matrix_json,
-            "junit": renderers.matrix_junit,
-            "markdown": renderers.matrix_markdown,
-        }[output_format]
-        print(render(found), end="")
+    answer(
+        "matrix",
+        output_format,
+        found,
+        matrix_text(found, results.resolve() / HOME / PAGE),
+        documents={
+            "junit": lambda: matrix_junit(found),
+            "markdown": lambda: matrix_markdown(found),
+        },
+        piped_width=WIDE,
+    )
     raise typer.Exit(exit_code(found))
 
 
 def add_commands(app: typer.Typer) -> None:
     """Add the commands to the program."""
-    app.command()(run)
-    app.command()(matrix)
+    app.command(cls=ShowsItsOptions)(run)
+    app.command(cls=ShowsItsOptions)(matrix)

@@ -20,7 +20,6 @@ import requests
 import urllib3
 
 from reprun.digests import CHUNK
-from reprun.documents.manifest import DataFile
 from reprun.progress import announced
 
 CONNECT_SECONDS = 20

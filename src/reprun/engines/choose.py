@@ -6,6 +6,8 @@ the type checker asks for; options, doctor and the contract suite follow from th
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, assert_never, get_args
 
 from reprun.errors import EngineError, SpecificationError, did_you_mean
@@ -67,3 +69,21 @@ def choose_engine(wanted: EngineChoice, store: Store) -> tuple[ContainerEngine, 
         "no container engine can be used (" + "; ".join(complaints) + ")",
         hint="apt-get install runc   # or install Docker and start its daemon",
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What came of an engine's self-check: its answer, or why it cannot be used."""
+
+    name: EngineName
+    status: EngineStatus | None
+    error: EngineError | None
+
+
+def check_engines(store: Store) -> Iterator[Checked]:
+    """Yield what came of the self-check of every engine."""
+    for name in ENGINES:
+        try:
+            yield Checked(name, make_engine(name, store).self_check(), None)
+        except EngineError as error:
+            yield Checked(name, None, error)

@@ -22,6 +22,7 @@ from reprun.images.catalogue.image_toml import Needs
 from reprun.images.model import Image
 from reprun.images.stored import is_stored
 from reprun.store.store import Store
+from reprun.wording import size_of
 
 MACHINES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 MB = 1_000_000
@@ -160,14 +161,14 @@ def _cgroup_mode(host: Host) -> Finding:
 
 
 def _memory_finding(needs: Needs, host: Host) -> Finding:
-    found = host.memory_bytes // MB
-    if host.memory_bytes and found < needs.memory_mb:
+    found, needed = size_of(host.memory_bytes), needs.memory_mb * MB
+    if host.memory_bytes and host.memory_bytes < needed:
         return Finding(
             Level.PROBLEM,
-            f"{found} MB of memory, the image needs {needs.memory_mb} MB",
+            f"{found} of memory, the image needs {size_of(needed)}",
             "add memory or swap, or run it on another machine",
         )
-    return Finding(Level.OK, f"{found} MB of memory")
+    return Finding(Level.OK, f"{found} of memory")
 
 
 def _disk(needs: Needs, image: Image | None, store: Store, host: Host) -> Finding:
@@ -176,14 +177,14 @@ def _disk(needs: Needs, image: Image | None, store: Store, host: Host) -> Findin
         size = sum(layer.size for layer in image.layers)
         unpacked = store.root / "unpacked/images" / image.image_id.removeprefix(PREFIX)
         needed = (0 if is_stored(image, store) else size) + (0 if unpacked.is_dir() else size)
-    free = host.free_bytes // MB
+    free = size_of(host.free_bytes)
     if host.free_bytes < needed:
         return Finding(
             Level.PROBLEM,
-            f"{free} MB free in {store.root}, the image needs {-(-needed // MB)} MB more there",
+            f"{free} free in {store.root}, the image needs {size_of(needed)} more there",
             "export REPRUN_STORE=DIRECTORY   # on a larger disk; or: reprun images prune",
         )
-    return Finding(Level.OK, f"{free} MB free in the store, {-(-needed // MB)} MB needed")
+    return Finding(Level.OK, f"{free} free in the store, {size_of(needed)} needed")
 
 
 def _old_manifest() -> Finding:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from reprun.report.model import Report, ReportItem, brief, shown
+from reprun.wording import visible
 
 MOST_FAILURES = 50
 MOST_EXPLAINED = 5
@@ -67,4 +68,4 @@ def _explained(item: ReportItem, sides: tuple[str, str]) -> list[str]:
 
 def plain(text: str) -> str:
     """Return text in which nothing is markup: names come from files, not from us."""
-    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
+    return _SPECIAL.sub(r"\\\1", visible(" ".join(text.split())))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import io
 import re
 from collections.abc import Mapping
 from functools import cache
@@ -11,12 +10,11 @@ from typing import Literal
 from xml.etree import ElementTree as ET  # only writes
 
 from jinja2 import Template
-from rich.box import SIMPLE_HEAD
-from rich.console import Console, Group, RenderableType
-from rich.table import Table
+from rich.console import Group, RenderableType
 from rich.text import Text
 
 from reprun.documents.reading import Document
+from reprun.report.grid import Column, Grid, indented, styled
 from reprun.report.junit import clean
 from reprun.report.markdown import plain
 from reprun.report.page import own, template
@@ -116,34 +114,28 @@ def matrix_json(matrix: MatrixReport) -> str:
 
 def matrix_renderable(matrix: MatrixReport) -> RenderableType:
     """Return what a rich console shows: one row a cell, then what kept cells from running."""
-    grid = Table(box=SIMPLE_HEAD, show_edge=False)
-    for column in ("analysis", "variant", "image", "verdict"):
-        grid.add_column(column, no_wrap=True)
-    grid.add_column("steps s", justify="right")
-    grid.add_column("why", overflow="fold")
+    rows = []
     for cell in matrix.cells:
         seconds = "" if cell.step_seconds is None else f"{cell.step_seconds:.1f}"
-        mark = Text(f"{MARKS[cell.state]} {cell.state}", style=STYLES[cell.state])
+        mark = styled((f"{MARKS[cell.state]} {cell.state}", STYLES[cell.state]))
         first, *rest = cell.sentence.splitlines() or [""]
-        why = Text(first.removeprefix(f"{cell.state}: ") + (" …" if rest else ""))
-        grid.add_row(cell.analysis, cell.variant, cell.image, mark, seconds, why)
+        why = first.removeprefix(f"{cell.state}: ") + (" …" if rest else "")
+        rows.append((cell.analysis, cell.variant, cell.image, mark, seconds, why))
+    columns = (
+        *map(Column, ("analysis", "variant", "image", "verdict")),
+        Column("steps s", right=True),
+        Column("why", prose=True),
+    )
     good = all(cell.state in ("reproduced", "not run") for cell in matrix.cells)
     style = "bold green" if good and matrix.count("reproduced") else "bold red"
-    parts: list[RenderableType] = [grid, Text(f"\n{matrix.sentence}", style=style)]
+    parts: list[RenderableType] = [Grid(columns, rows), Text()]
+    parts.append(indented(styled((matrix.sentence, style))))
     parts += [
-        Text(f"{cell.name}: try: {cell.hint}", style="dim")
+        styled((f"{cell.name}: try: {cell.hint}", "dim"), wrap=False)
         for cell in matrix.cells
         if cell.hint and cell.state != "reproduced"
     ]
     return Group(*parts)
-
-
-def matrix_text(matrix: MatrixReport, width: int) -> str:
-    """Return the same as plain text."""
-    out = io.StringIO()
-    console = Console(file=out, width=width, no_color=True, force_terminal=False, highlight=False)
-    console.print(matrix_renderable(matrix))
-    return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
 
 
 def matrix_junit(matrix: MatrixReport) -> str:

@@ -9,6 +9,8 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
+from reprun.wording import size_of
+
 
 def template(
     name: str,
@@ -20,7 +22,7 @@ def template(
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= dict(filters or {})
+    environment.filters |= {"size": size_of, **(filters or {})}
     return environment.from_string(_text(name, package))
 
 

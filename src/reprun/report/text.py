@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import io
-import re
 from collections.abc import Sequence
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from reprun.report.grid import plain_text
 from reprun.report.model import Report, ReportItem, ReportTable, brief, shown
-from reprun.wording import count_of
+from reprun.wording import count_of, size_of, visible
 
 MOST_FAILURES = 20
 MOST_EXPLAINED = 3
-_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 STYLES = {
     "identical": "green",
     "equal": "green",
@@ -69,15 +67,7 @@ def render_text(
     verbose: bool = False,
 ) -> str:
     """Return the report as plain text, without colour."""
-    out = io.StringIO()
-    console = Console(file=out, width=width, no_color=True, force_terminal=False, highlight=False)
-    console.print(renderable(report, written=written, verbose=verbose))
-    return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
-
-
-def _seen(text: str) -> str:
-    """Return text with control characters as escapes: names come from files, not from us."""
-    return _CONTROL.sub(lambda found: f"\\x{ord(found.group()):02x}", text)
+    return plain_text(renderable(report, written=written, verbose=verbose), width)
 
 
 def _heading(report: Report) -> Text:
@@ -88,23 +78,23 @@ def _heading(report: Report) -> Text:
     parts += [f"image {about.image}"] if about.image else []
     parts += [f"data {about.dataset}"] if about.dataset else []
     parts += [about.tier] if about.tier else []
-    under = ("\n" + _seen(" · ".join(parts)), "dim") if parts else ""
-    return Text.assemble((_seen(about.title), "bold"), under)
+    under = ("\n" + visible(" · ".join(parts)), "dim") if parts else ""
+    return Text.assemble((visible(about.title), "bold"), under)
 
 
 def _verdict(report: Report) -> Text:
     mark, style = ("✓", "bold green") if report.reproduced else ("✗", "bold red")
-    return Text(f"\n{mark} {_seen(report.sentence)}", style=style)
+    return Text(f"\n{mark} {visible(report.sentence)}", style=style)
 
 
 def _line(label: str, text: str, style: str) -> Text:
-    return Text.assemble((f"{label}: ", style), _seen(text))
+    return Text.assemble((f"{label}: ", style), visible(text))
 
 
 def _table(table: ReportTable) -> RenderableType:
     grid = Table(
-        title=Text(_seen(table.title)) if table.title else None,
-        caption=Text(_seen(table.caption)) if table.caption else None,
+        title=Text(visible(table.title)) if table.title else None,
+        caption=Text(visible(table.caption)) if table.caption else None,
         title_justify="left",
         caption_justify="left",
         box=SIMPLE_HEAD,
@@ -112,9 +102,9 @@ def _table(table: ReportTable) -> RenderableType:
     )
     for index, column in enumerate(table.columns):
         numeric = all(isinstance(row[index], float | int) for row in table.rows)
-        grid.add_column(Text(_seen(column)), justify="right" if numeric else "left")
+        grid.add_column(Text(visible(column)), justify="right" if numeric else "left")
     for row in table.rows:
-        grid.add_row(*(Text(_seen(shown(cell))) for cell in row))
+        grid.add_row(*(Text(visible(shown(cell))) for cell in row))
     return Padding(grid, (1, 0, 0, 0))
 
 
@@ -125,8 +115,8 @@ def _objects(items: Sequence[ReportItem]) -> RenderableType:
     grid.add_column("why", overflow="fold", ratio=5)
     for item in items:
         notes = "".join(f"\n{note}" for note in item.notes)
-        why = Text.assemble(_seen(item.sentence), (_seen(notes), "dim"))
-        grid.add_row(Text(_seen(item.name)), Text(item.verdict, style=STYLES[item.verdict]), why)
+        why = Text.assemble(visible(item.sentence), (visible(notes), "dim"))
+        grid.add_row(Text(visible(item.name)), Text(item.verdict, style=STYLES[item.verdict]), why)
     return Padding(grid, (1, 0, 0, 0))
 
 
@@ -134,13 +124,13 @@ def _differences(item: ReportItem, sides: tuple[str, str]) -> RenderableType:
     count = item.beyond or item.differing
     first = f"the first {len(item.differences)} of " if count > len(item.differences) else ""
     grid = Table(
-        title=Text(f"{_seen(item.name)}: {first}{count_of(count, 'differing bin')}"),
+        title=Text(f"{visible(item.name)}: {first}{count_of(count, 'differing bin')}"),
         title_justify="left",
         box=SIMPLE_HEAD,
         show_edge=False,
     )
     grid.add_column("bin")
-    first, second = (_seen(brief(side)) for side in sides)
+    first, second = (visible(brief(side)) for side in sides)
     for heading in (first, "± ", second, "± ", "ratio", "pull"):
         grid.add_column(Text(heading), justify="right")
     for one in item.differences:
@@ -154,22 +144,21 @@ def _differences(item: ReportItem, sides: tuple[str, str]) -> RenderableType:
         )
         digits = (9, 4, 9, 4, 6, 3)
         cells = (shown(value, places) for value, places in zip(numbers, digits, strict=True))
-        grid.add_row(Text(_seen(one.label)), *cells)
+        grid.add_row(Text(visible(one.label)), *cells)
     return Padding(grid, (1, 0, 0, 0))
 
 
 def _steps(report: Report) -> RenderableType:
     grid = Table(box=SIMPLE_HEAD, show_edge=False)
     grid.add_column("step")
-    for heading in ("wall s", "cpu s", "MiB", "exit"):
+    for heading in ("wall s", "cpu s", "memory", "exit"):
         grid.add_column(heading, justify="right")
     for step in report.steps:
-        memory = None if step.memory_bytes is None else round(step.memory_bytes / 2**20)
         grid.add_row(
-            Text(_seen(step.name)),
+            Text(visible(step.name)),
             f"{step.wall_seconds:.2f}",
             "-" if step.cpu_seconds is None else f"{step.cpu_seconds:.2f}",
-            shown(memory),
+            "-" if step.memory_bytes is None else size_of(step.memory_bytes),
             str(step.exit_code),
         )
     return Padding(grid, (1, 0, 0, 0))

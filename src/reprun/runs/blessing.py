@@ -11,11 +11,7 @@ from reprun.documents.record import RunRecord, read_record
 from reprun.documents.selection import Selection
 from reprun.errors import SpecificationError
 from reprun.histograms import Objects, read_all
-from reprun.histograms import read_all
-from reprun.images.catalogue.catalogue import Catalogue
 from reprun.progress import announced
-from reprun.project import Project
-from reprun.runs.directory import run_directory_of
 from reprun.runs.lock import compute_lock, write_lock
 from reprun.runs.reference import bless
 

@@ -9,18 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reprun.compare import Words, compare
-from reprun.compare.calibrate import calibrate
+from reprun.compare.calibrate import Calibration, calibrate
 from reprun.compare.select import refuse_nothing, renamed, selected
 from reprun.digests import sha256_file
 from reprun.documents.analysis import ComparisonRule
-from reprun.errors import SpecificationError
 from reprun.files import write_atomically
 from reprun.histograms import Source, open_objects
 from reprun.report import (
     build_report,
     render_html,
 )
-from reprun.report.calibration import calibration_json, calibration_text
 from reprun.report.model import AnalysisInfo, Report
 
 
@@ -104,11 +102,8 @@ def names_apart(one: Path, other: Path) -> tuple[str, str]:
     return one.name, f"{other.name} (again)"
 
 
-def calibrate_files(files: Files, toys: int, output_format: str) -> str:
-    """Return what toys from the reference say of the rules, as text or JSON."""
-    if output_format not in ("text", "json"):
-        raise SpecificationError("a calibration is printed as text or json")
+def calibrate_files(files: Files, toys: int) -> Calibration:
+    """Return what toys from the reference say of the rules."""
     _, reference = read_files(files)
     today = dt.datetime.now(dt.UTC).date()
-    found = calibrate(reference.only(reference.names), files.rules, today, toys)
-    return calibration_text(found) if output_format == "text" else calibration_json(found)
+    return calibrate(reference.only(reference.names), files.rules, today, toys)

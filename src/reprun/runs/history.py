@@ -90,7 +90,8 @@ def analysis_document(analysis: Analysis, directory: Path, results: Path) -> dic
     """Return an analysis as JSON has it: analysis.yaml with its manifests, and its verdicts."""
     runs = last_runs(analysis, results)
     return {
-        **analysis.model_dump(mode="json", exclude_none=True),
+        **dict.fromkeys(Analysis.model_fields.keys() - {"schema_version"}),
+        **analysis.model_dump(mode="json", exclude_none=True, exclude={"schema_version"}),
         "directory": str(directory),
         "verdicts": {variant: run.brief for variant, run in runs.items()},
     }

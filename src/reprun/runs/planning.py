@@ -92,7 +92,6 @@ def plan_document(plan: AnalysisPlan) -> Mapping[str, Any]:
     """Return the plan as JSON has it."""
     cell = plan.cell
     return {
-        "schema_version": 1,
         "analysis": cell.selection.analysis.name,
         "variant": cell.selection.variant,
         "dataset": cell.selection.dataset,

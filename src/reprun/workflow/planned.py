@@ -17,9 +17,8 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from reprun.documents.reading import Document
-from reprun.workflow.snakemake import LOG, killed_error, planning_error, snakemake_command
 from reprun.progress import announced
-from reprun.workflow.snakemake import LOG, planning_error, snakemake_command
+from reprun.workflow.snakemake import LOG, killed_error, planning_error, snakemake_command
 
 
 class PlannedStep(Document):

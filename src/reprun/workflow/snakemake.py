@@ -22,8 +22,6 @@ import yaml
 from reprun.documents.record import StepRecord
 from reprun.engines.base import Ending
 from reprun.errors import BackendError, InterruptedRunError, ReprunError, SpecificationError
-from reprun.progress import Progress
-from reprun.errors import InterruptedRunError, ReprunError, SpecificationError
 from reprun.progress import Progress, announced, report_command
 from reprun.workflow.cells import CellWorkflow, write_cells
 from reprun.workflow.events import EventReader, error_of

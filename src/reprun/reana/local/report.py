@@ -12,7 +12,7 @@ from reprun.documents.record import RunRecord
 from reprun.reana.local.acceptance import Judged
 from reprun.reana.local.evidence import Evidence
 from reprun.reana.local.specification import ReanaProject
-from reprun.wording import count_of, listed
+from reprun.wording import count_of, listed, size_of
 
 MARKS = {"passed": "✓", "failed": "✗", "skipped": "-", "not understood": "?", "left out": "-"}
 
@@ -181,13 +181,13 @@ def render_text(report: ProjectReport, report_place: Path) -> str:
     for step in report.steps:
         state = "✓" if step.exit_code == 0 else "✗"
         memory = step.peak_memory_bytes
-        used = f", {memory / 2**20:.0f} MB" if memory is not None else ""
+        used = f", {size_of(memory)}" if memory is not None else ""
         image = step.image.partition("@")[0]
         lines.append(f"  {state} {step.name} in {image}: {step.wall_seconds:.1f} s{used}")
     for output in report.outputs:
         mark = "✓" if output.present else "✗"
         many = f" in {count_of(output.files, 'file')}" if output.files else ""
-        size = f": {output.size:,} bytes{many}" if output.size is not None else ": missing"
+        size = f": {size_of(output.size)}{many}" if output.size is not None else ": missing"
         lines.append(f"  {mark} {output.kind} {output.path}{size}")
     for one in report.scenarios:
         lines.append(f"  {MARKS[one.status]} {one.name}: {one.status}")

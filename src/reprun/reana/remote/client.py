@@ -19,7 +19,6 @@ from types import TracebackType
 from typing import Any, Self
 
 from reprun.errors import ReanaError, SpecificationError
-from reprun.errors import EngineError, SpecificationError
 from reprun.progress import announced
 from reprun.reana.remote.access import VARIABLE as TOKEN
 from reprun.reana.remote.access import Token

@@ -17,9 +17,6 @@ from pathlib import Path
 from reprun.digests import sha256_bytes
 from reprun.errors import ToolError
 from reprun.files import locked, storage_errors
-from reprun.progress import Progress
-from reprun.errors import EngineError
-from reprun.files import storage_errors
 from reprun.progress import Progress, announced
 from reprun.store.store import Store
 
