@@ -306,11 +306,10 @@ def test_the_command(project: Path, table: Path, capsys: pytest.CaptureFixture[s
 
     from reprun.cli.main import program  # noqa: PLC0415
 
-    app = program()
     run = CliRunner()
-    done = run.invoke(app, ["new", "one", "--from", str(table)], catch_exceptions=False)
+    done = run.invoke(program(), ["new", "one", "--from", str(table)], catch_exceptions=False)
     assert "drawn: mass, charge" in done.stdout + capsys.readouterr().out
-    done = run.invoke(app, ["new", "two", "--from", str(table), "--format", "json"])
+    done = run.invoke(program(), ["new", "two", "--from", str(table), "--format", "json"])
     document = json.loads(done.stdout)
     assert document["left_out"] == {"event": "numbers the events", "kind": "text"}
     assert set(document["files"]) >= {"analysis.yaml", "Snakefile", "code/fill.py", "README.md"}

@@ -399,20 +399,16 @@ def test_an_error_in_json(
 
 
 def test_an_answer_with_an_error_behind_it_is_one_document(
-    project: Path, capsys: pytest.CaptureFixture[str]
+    project: Path, kitchen: Kitchen, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert called(capsys, "data", "fetch", "demo")[0] == 0
-    from reprun.store.store import Store  # noqa: PLC0415
-
-    blob = Store.default().blob_path(sha256_bytes(DATA))
-    if blob.exists():
-        blob.chmod(0o644)
-        blob.write_bytes(b"wrong bytes\n")
-    (project / "examples/demo/data/a.csv").write_bytes(b"wrong bytes\n")
-    code, out, err = called(capsys, "data", "verify", "demo", "--format", "json")
-    assert code != 0
-    assert "reprun: " in err
-    json.loads(out)
+    blob = kitchen.store.blob_path(kitchen.store.add_bytes(DATA))
+    kitchen.store.note_origin(sha256_bytes(DATA), "https://x/data")
+    blob.chmod(0o644)
+    blob.write_bytes(b"wrong bytes\n")
+    code, out, err = called(capsys, "data", "verify", "--format", "json")
+    document = json.loads(out)
+    assert (code, document["kind"], len(document["rotten"])) == (6, "data-verification", 1)
+    assert "reprun: 1 of " in err
 
 
 # -- text -----------------------------------------------------------------------------------------

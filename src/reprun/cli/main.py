@@ -12,7 +12,7 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from contextvars import copy_context
+from contextvars import Context
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -154,7 +154,7 @@ def main() -> None:
     _make_output_safe()
     try:
         with _signals_interrupt_a_run():
-            copy_context().run(program())
+            Context().run(program())
     except ReprunError as error:
         show_error(error)
         sys.exit(error.exit_code)
