@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import mmap
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -21,11 +19,13 @@ from reprun.histograms import (
     content_hash,
     hash_of_objects,
     open_objects,
+    read_all,
     read_objects,
-    write_hepdata,
+    readable,
     write_histograms,
     write_table,
 )
+from reprun.histograms.files import FORMATS, Format, file_of
 from reprun.histograms.model import Storage
 from reprun.histograms.root import files as root_files
 from reprun.histograms.root.keys import ForeignError
@@ -310,25 +310,6 @@ class TestYoda:
             assert compare(objects, objects, [], TODAY).reproduced
 
 
-def validated(submission: Path) -> tuple[int, str]:
-    """Return exit code and complaints of the official validator, in a process of its own.
-
-    It warns of its own use of jsonschema, and warnings are errors in this one.
-    """
-    script = (
-        "import sys\n"
-        "from hepdata_validator.full_submission_validator import FullSubmissionValidator\n"
-        "validator = FullSubmissionValidator()\n"
-        "passed = validator.validate(directory=sys.argv[1])\n"
-        "for file in validator.get_messages():\n"
-        "    validator.print_errors(file)\n"
-        "sys.exit(not passed)\n"
-    )
-    command = [sys.executable, "-W", "ignore", "-c", script, str(submission)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return done.returncode, done.stdout + done.stderr
-
-
 class TestHepData:
     def test_a_published_submission_names_missing_tables(self) -> None:
         path = shared_data() / "references/hepdata-ins1413748/submission.yaml"
@@ -342,26 +323,6 @@ class TestHepData:
         comparison = compare(objects, objects, [], TODAY)
         assert comparison.worst is Verdict.NOT_COMPARABLE
         assert table(read_objects(path.with_name("Table1.yaml")), "Table1").rows == first.rows
-
-    def test_the_official_validator_accepts_what_is_written(self, tmp_path: Path) -> None:
-        axis = Axis.regular(3, 0, 1, title="m(4l) [GeV]")
-        made = [
-            Histogram("dir/one", (axis,), np.array([1, 2, 3, 4, 5.0]), title="mass"),
-            Histogram("two", (axis, Axis.categories(("a", "b"))), np.ones((5, 4))),
-        ]
-        keywords = {"cmenergies": "8000"}
-        written = write_hepdata(tmp_path / "s", made, comment="A test.", keywords=keywords)
-        assert validated(tmp_path / "s") == (0, "")
-        written[1].write_text("dependent_variables: 3\n")
-        assert validated(tmp_path / "s")[0] == 1
-        write_hepdata(tmp_path / "s", made, comment="A test.", keywords=keywords)
-        objects = read_objects(written[0])
-        assert column(table(objects, "dir/one"), "mass") == [2, 3, 4]
-        assert "hold 6" in written[0].read_text()
-        assert table(objects, "two").rows[1] == "[0, 0.3333333333333333), b"
-        three = Histogram("x", (axis, axis, axis), np.zeros((5, 5, 5)))
-        with pytest.raises(StorageError, match="three axes"):
-            write_hepdata(tmp_path / "t", [three], comment="", keywords={})
 
     @pytest.mark.parametrize(
         "text", ["[1, 2]", "a: [", "a: 1", "dependent_variables: []", "dependent_variables: 3"]
@@ -397,3 +358,33 @@ def test_the_cut_that_moves_first_is_named() -> None:
     (item,) = compare(Objects({"cuts": run}), Objects({"cuts": reference}), [], TODAY).items
     assert item.headline == "row 'two muons', column 'events' is 297, reference 300"
     assert "3 of 5 numbers differ, first in 'two muons' (row 3 of 5)" in item.sentence
+
+
+@pytest.mark.parametrize("suffix", [suffix for each in FORMATS for suffix in each.suffixes])
+def test_every_format_rejects_a_damaged_file(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"damaged{suffix}"
+    path.write_bytes(b"\xff\xfe\x00")
+    for read in (read_objects, open_objects):
+        with pytest.raises(OutputMissingError, match=f"damaged{suffix}"):
+            read(path)
+
+
+def test_a_format_is_added_in_one_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What CONTRIBUTING.md says: with its entry in the list it is read everywhere."""
+
+    def read_numbers(path: Path) -> Objects:
+        values = np.array([[float(line)] for line in path.read_text().split()])
+        rows = tuple(f"line {number}" for number in range(len(values)))
+        return Objects({path.stem: Table(path.stem, rows, ("value",), values)})
+
+    added = Format((".dummy",), read_numbers, is_table=True)
+    monkeypatch.setattr("reprun.histograms.files.FORMATS", (*FORMATS, added))
+    paths = [tmp_path / "one.dummy", tmp_path / "two.dummy"]
+    for path in paths:
+        path.write_text("1\n2\n")
+    assert readable(paths[0])
+    assert list(read_all(paths, tmp_path)) == ["one", "two"]
+    assert file_of("two", paths, tmp_path) == paths[1]
+    assert list(open_objects(paths[0]).names) == ["one"]
+    with pytest.raises(OutputMissingError, match=r"there is one for .*\.dummy"):
+        read_objects(tmp_path / "a.pdf")

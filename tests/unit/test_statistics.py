@@ -29,9 +29,11 @@ from reprun.compare.statistics.profiles import welch_p
 from reprun.compare.statistics.pull import attainable_sidak, pull_test, sidak
 from reprun.compare.statistics.runs import runs_p
 from reprun.compare.statistics.samples import Sample
+from reprun.compare.statistics.suite import Plan, run_tests
 from reprun.compare.statistics.toys import toy_p
 from reprun.compare.statistics.yields import binomial_p
-from reprun.histograms import Floats
+from reprun.documents.analysis import STATISTICAL_TESTS
+from reprun.histograms import Axis, Floats, Histogram
 
 PAIRS = 200
 
@@ -259,3 +261,17 @@ def test_bins_that_cannot_reach_a_small_p_do_not_count() -> None:
         level = sum(own.pmf(k) for k in range(13) if 2 * min(own.cdf(k), own.sf(k - 1)) <= p)
         expected = level if p < 1 else 1.0
         assert attainable_sidak(p, np.array([12.0]), share) == pytest.approx(expected)
+
+
+def test_every_test_that_a_rule_may_name_is_run() -> None:
+    """A name without an entry in the suite would silently test nothing."""
+    axis = Axis.regular(20, 0.0, 10.0)
+    rng = np.random.default_rng(1)
+    one, other = (
+        Histogram("h", (axis,), rng.poisson(100.0, 22).astype(np.float64)) for _ in range(2)
+    )
+    for name in STATISTICAL_TESTS:
+        plan = Plan(("yield", name), toys=1000)
+        assert {result.test for result in run_tests(one, other, plan)} == {"yield", name}
+    found = run_tests(one, other, Plan(STATISTICAL_TESTS[::-1], toys=1000))
+    assert tuple(result.test for result in found) == STATISTICAL_TESTS

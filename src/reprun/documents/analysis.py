@@ -6,7 +6,7 @@ import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import Field, field_validator, model_validator
 
@@ -111,6 +111,8 @@ class Outputs(Document):
 
 
 StatisticalTest = Literal["yield", "shape", "pull", "runs", "ks", "ad"]
+STATISTICAL_TESTS: tuple[StatisticalTest, ...] = get_args(StatisticalTest)
+"""In the order in which their results are listed."""
 DEFAULT_TESTS: tuple[StatisticalTest, ...] = ("yield", "shape", "pull", "runs")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from reprun.errors import NothingToCompareError, OutputMissingError, StorageError
@@ -17,12 +18,29 @@ from reprun.histograms.uhi import read_uhi, uhi_text
 from reprun.histograms.yoda import read_yoda, yoda_text
 from reprun.wording import listed
 
-TABLE_SUFFIXES = frozenset({".csv"})
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A kind of file that is read."""
+
+    suffixes: tuple[str, ...]
+    """In lower case, with the dot."""
+    read: Callable[[Path], Objects]
+    """Reads a whole file. Raises OutputMissingError for one that is truncated or malformed."""
+    is_table: bool = False
+    """The file is one table, called by the file's stem."""
+    open: Callable[[Path], Source] | None = None
+    """Reads the names, and objects only when they are asked for; None: the file is read whole."""
 
 
 def _root(path: Path) -> Objects:
     _check_root(path)
     return read_root(path)
+
+
+def _open_root(path: Path) -> Source:
+    _check_root(path)
+    return open_root(path)
 
 
 def _check_root(path: Path) -> None:
@@ -71,19 +89,29 @@ def _text(path: Path) -> str:
         raise OutputMissingError(f"cannot read {path.name}: {error}", place=str(path)) from error
 
 
-_READERS: Mapping[str, Callable[[Path], Objects]] = {
-    ".root": _root,
-    ".json": _uhi,
-    ".csv": _table,
-    ".yoda": _yoda,
-    ".yaml": _hepdata,
-    ".yml": _hepdata,
-}
+FORMATS: tuple[Format, ...] = (
+    Format((".root",), _root, open=_open_root),
+    Format((".json",), _uhi),
+    Format((".csv",), _table, is_table=True),
+    Format((".yoda",), _yoda),
+    Format((".yaml", ".yml"), _hepdata),
+)
+"""Every format that is read: the one place a new one is added to (CONTRIBUTING.md)."""
+
+
+def _format_of(path: Path) -> Format | None:
+    suffix = path.suffix.lower()
+    return next((each for each in FORMATS if suffix in each.suffixes), None)
+
+
+def _is_table(path: Path) -> bool:
+    found = _format_of(path)
+    return found is not None and found.is_table
 
 
 def readable(path: Path) -> bool:
     """Say whether a reader exists for files of this suffix."""
-    return path.suffix.lower() in _READERS
+    return _format_of(path) is not None
 
 
 def read_objects(path: Path) -> Objects:
@@ -93,18 +121,18 @@ def read_objects(path: Path) -> Objects:
     submission or table) or `.csv` (a table, called by the file's stem). Raises
     OutputMissingError if the file is missing, truncated or of no known kind.
     """
-    reader = _READERS.get(path.suffix.lower())
+    found = _format_of(path)
     if path.is_dir():
         raise OutputMissingError(f"{path.name} is a directory, not a file", place=str(path))
-    if reader is None:
-        known = ", ".join(sorted(_READERS))
+    if found is None:
+        known = ", ".join(sorted(suffix for each in FORMATS for suffix in each.suffixes))
         raise OutputMissingError(
             f"{path.name}: no reader for '{path.suffix}' files (there is one for {known})",
             place=str(path),
         )
     if not path.is_file():
         raise OutputMissingError(f"{path.name} does not exist", place=str(path))
-    return reader(path)
+    return found.read(path)
 
 
 def open_objects(path: Path) -> Source:
@@ -113,10 +141,10 @@ def open_objects(path: Path) -> Source:
     Raises what `read_objects` does, and NothingToCompareError if there is no histogram and no
     table in the file.
     """
-    if path.suffix.lower() != ".root" or not path.is_file():
+    found = _format_of(path)
+    if found is None or found.open is None or not path.is_file():
         return read_all([path], path.parent)
-    _check_root(path)
-    source = open_root(path)
+    source = found.open(path)
     if not source.names:
         raise NothingToCompareError(_nothing([path], {}, source.skipped))
     return source
@@ -132,9 +160,7 @@ def read_all(paths: Iterable[Path], root: Path) -> Objects:
     table in all of them.
     """
     files = list(paths)
-    prefixes = _prefixes(
-        [path for path in files if path.suffix.lower() not in TABLE_SUFFIXES], root
-    )
+    prefixes = _prefixes([path for path in files if not _is_table(path)], root)
     found: dict[str, DataObject] = {}
     unsupported: dict[str, str] = {}
     skipped: dict[str, str] = {}
@@ -162,10 +188,10 @@ def file_of(name: str, paths: Iterable[Path], root: Path) -> Path | None:
     None for a name that none of the files can hold.
     """
     files = list(paths)
-    tables = {path.stem: path for path in files if path.suffix.lower() in TABLE_SUFFIXES}
+    tables = {path.stem: path for path in files if _is_table(path)}
     if name in tables:
         return tables[name]
-    others = [path for path in files if path.suffix.lower() not in TABLE_SUFFIXES]
+    others = [path for path in files if not _is_table(path)]
     if len(others) == 1:
         return others[0]
     fitting = {
