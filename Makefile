@@ -7,6 +7,7 @@ REPRUN := .venv/bin/reprun
 help:
 	@echo "make h4l        set up what is missing, then reproduce the CMS H->4l result"
 	@echo "make test       set up what is missing, then run the whole test suite"
+	@echo "make test-fast  the unit tests that are not slow: a minute on two cores"
 	@echo "make test-oldest  the executor's tests on the oldest Snakemake allowed"
 	@echo "make test-reflinks  files shared on real XFS and Btrfs (root, loop devices; not in CI)"
 	@echo "make images     build every image twice and compare with its lock"
@@ -35,6 +36,10 @@ h4l: setup
 .PHONY: test
 test: setup-test
 	@.venv/bin/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+
+.PHONY: test-fast
+test-fast: setup-test
+	@.venv/bin/python -m pytest -n 2 --dist worksteal -m "not slow" tests/unit
 
 # The oldest Snakemake that pyproject.toml allows: its job class is no published interface.
 .PHONY: test-oldest

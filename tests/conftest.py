@@ -30,6 +30,13 @@ DAEMON_SECONDS = 60
 SHARED = ("blobs", "holds", "incoming", "reana-client", "roots", "stamps", "unpacked")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what starts a Docker daemon: every test that asks for its address."""
+    for item in items:
+        if isinstance(item, pytest.Function) and "docker_url" in item.fixturenames:
+            item.add_marker(pytest.mark.docker)
+
+
 @pytest.fixture(scope="session")
 def catalogue() -> Catalogue:
     """The project's own images."""

@@ -84,7 +84,12 @@ class Bench:
         )
 
 
-@pytest.fixture(params=["fake", *ENGINES])
+@pytest.fixture(
+    params=[
+        pytest.param(name, marks=[pytest.mark.docker] if name == "docker" else [])
+        for name in ("fake", *ENGINES)
+    ]
+)
 def bench(
     request: pytest.FixtureRequest, columnar: Image, store: Store, tmp_path: Path
 ) -> Iterator[Bench]:

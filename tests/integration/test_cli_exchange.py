@@ -16,6 +16,8 @@ from tests.images_support import Kitchen, deb_bytes, external_toml, tiny
 from tests.integration.registry import running_registry
 from tests.projects import mark_project
 
+pytestmark = pytest.mark.registry
+
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kitchen:

@@ -17,6 +17,8 @@ from tests.integration.shell import ROOT, Shell
 from tests.projects import mark_project
 from tests.real_data import shared_data
 
+pytestmark = pytest.mark.slow
+
 GB = 10**9
 
 

@@ -16,6 +16,8 @@ from reprun.store.store import Store
 from tests.integration.shell import ROOT, Shell
 from tests.real_data import shared_data
 
+pytestmark = pytest.mark.slow
+
 CANNOT_RUN_HERE = {"cms-h4l-aod/cmssw"}
 """An image that only its registry has."""
 

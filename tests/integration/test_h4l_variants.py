@@ -16,6 +16,8 @@ from tests.integration.container import run_in
 from tests.integration.shell import ROOT, Shell
 from tests.projects import mark_project
 
+pytestmark = pytest.mark.slow
+
 NAME = "cms-h4l"
 IMAGES = ("root-6.40", "root-6.37", "legacy-py2")
 COUNTS = {f"data/{c}_{y}" for c in ("4mu", "2e2mu", "4e") for y in (2011, 2012)} | {"m4l/data"}

@@ -25,6 +25,8 @@ from reprun.progress import Silent
 from reprun.store.store import Store
 from tests.integration.container import run_in
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 ROOT_IMAGES = ("root-6.37", "root-6.40")
 

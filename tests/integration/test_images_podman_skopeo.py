@@ -28,6 +28,8 @@ from reprun.store.store import Store
 from tests.images_support import Kitchen, external_toml, tiny
 from tests.strict_registry import MANIFEST, basic, registry
 
+pytestmark = pytest.mark.podman
+
 SECONDS = 120
 JOB = "import os, pyhepmc, sys; print(os.getcwd(), sys.version, pyhepmc.__version__)"
 

@@ -27,6 +27,8 @@ from reprun.store.store import Store
 from tests.images_support import Kitchen, external_toml, tiny
 from tests.integration.registry import running_registry
 
+pytestmark = pytest.mark.registry
+
 
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:

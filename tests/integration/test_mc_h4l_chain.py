@@ -20,6 +20,8 @@ from reprun.store.store import Store
 from tests.integration.shell import ROOT, Shell
 from tests.projects import mark_project
 
+pytestmark = pytest.mark.slow
+
 NAME = "mc-h4l-chain"
 FEW = ("--max-events", "1000", "--engine", "runc")
 """As many events as the smaller reference has."""

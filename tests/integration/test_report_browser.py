@@ -17,6 +17,8 @@ from tests.sample_report import PIXEL, sample
 from tests.unit.test_drawing import profile
 from tests.unit.test_sampled import TODAY
 
+pytestmark = pytest.mark.chromium
+
 FLAGS = (
     "--headless",
     "--no-sandbox",

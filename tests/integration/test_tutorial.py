@@ -14,6 +14,8 @@ from reprun.progress import Silent
 from reprun.store.store import Store
 from tests.integration.tutorial import TUTORIAL, Command, blocks, commands, normal, perform
 
+pytestmark = pytest.mark.slow
+
 MENTIONED = ("new", "lock", "plan", "run", "bless", "matrix", "cite", "compare", "list")
 
 

@@ -109,6 +109,9 @@ def test_the_author_is_gits_user_unless_one_is_given(
 
 
 def test_no_git_and_no_author(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", "")
+    def missing(*_: object, **__: object) -> None:
+        raise FileNotFoundError("git")
+
+    monkeypatch.setattr("subprocess.run", missing)
     with pytest.raises(SpecificationError, match="needs an author"):
         bless(directory, author="")

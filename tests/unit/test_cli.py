@@ -6,7 +6,6 @@ import datetime as dt
 import json
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from reprun import __version__, errors
+from reprun import errors
 from reprun.cli import main as cli
 from reprun.cli import options as cli_options
 from reprun.documents.analysis import Tier
@@ -27,7 +26,6 @@ from reprun.runs.request import RunRequest
 from tests.projects import mark_project
 from tests.unit import builders
 
-HEAVY = ("numpy", "uproot", "snakemake", "docker", "matplotlib", "scipy", "jinja2")
 GOOD = "bin,value\na,1\nb,2\n"
 
 
@@ -70,43 +68,7 @@ def tables(tmp_path: Path) -> dict[str, str]:
     return {name: str(tmp_path / name / "t.csv") for name in texts}
 
 
-def outside(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run it in a process of its own."""
-    return subprocess.run(
-        [sys.executable, "-m", "reprun", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-
-
 # -- help and version -------------------------------------------------------------------------
-
-
-def test_version() -> None:
-    answer = outside("--version")
-    assert (answer.returncode, answer.stdout, answer.stderr) == (0, f"reprun {__version__}\n", "")
-
-
-@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["run", "--help"]])
-def test_asking_imports_nothing_heavy(arguments: list[str]) -> None:
-    script = (
-        "import sys\n"
-        "from reprun.__main__ import main\n"
-        f"sys.argv = ['reprun', *{arguments!r}]\n"
-        "try:\n    main()\nexcept SystemExit:\n    pass\n"
-        "print(*sorted(name for name in sys.modules if '.' not in name), file=sys.stderr)\n"
-    )
-    answer = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
-    )
-    assert answer.stdout
-    loaded = set(answer.stderr.splitlines()[-1].split())
-    assert "reprun" in loaded
-    assert not loaded & set(HEAVY)
-    if arguments == ["--version"]:
-        assert not loaded & {"typer", "rich", "pydantic", "yaml"}
 
 
 def test_help_names_every_command_and_the_exit_codes(reprun: Reprun) -> None:
@@ -348,22 +310,6 @@ def test_doctor_without_any_engine(
     answer = reprun("doctor")
     assert answer.code == 3
     assert answer.out.count("try: apt-get install it") == 2
-
-
-@pytest.mark.parametrize("arguments", [["list"], ["list", "--format", "json"]])
-def test_a_reader_that_goes_away_is_no_verdict(arguments: list[str]) -> None:
-    """`reprun list | head` must not end with 1, which says: not reproduced."""
-    read, write = os.pipe()
-    os.close(read)
-    with os.fdopen(write, "wb") as closed:
-        answer = subprocess.run(
-            [sys.executable, "-m", "reprun", *arguments],
-            stdout=closed,
-            stderr=subprocess.PIPE,
-            text=True,
-            check=False,
-        )
-    assert (answer.returncode, answer.stderr) == (141, "")
 
 
 def test_show_for_machines(reprun: Reprun, tmp_path: Path) -> None:

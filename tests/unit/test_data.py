@@ -207,28 +207,6 @@ def test_a_connection_cut_once_is_tried_again(own: Store, analysis: Path, server
     assert server.asked == ["/cut-once", "/cut-once"]
 
 
-def test_all_sources_are_listed_when_none_has_the_file(
-    own: Store, analysis: Path, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "nowhere").mkdir()
-    monkeypatch.setenv("REPRUN_MIRRORS", str(tmp_path / "nowhere"))
-    uris = (
-        server.url("missing"),
-        "root://127.0.0.1:1//a.root",
-        "http://127.0.0.1:1/closed",
-        "http://127.0.0.1:port/x",
-    )
-    with pytest.raises(InputsGoneError) as error:
-        resolve(dataset(*uris), analysis, own, Silent())
-    said = error.value.message
-    assert said.startswith("1 of 1 data files cannot be had:\n  data/a.csv")
-    for source in (f"{tmp_path}/nowhere/data/a.csv", *uris):
-        assert f"\n    {source}: " in said
-    assert "Connection error" in said
-    assert "Connection refused" in said
-    assert "REPRUN_MIRRORS" in str(error.value.hint)
-
-
 def test_a_file_without_any_source(own: Store, analysis: Path) -> None:
     with pytest.raises(InputsGoneError, match="no source is named"):
         resolve(dataset(), analysis, own, Silent())

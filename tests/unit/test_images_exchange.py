@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import io
 import json
-import subprocess
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +15,7 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
 from reprun.digests import PREFIX, sha256_bytes
-from reprun.errors import IntegrityError, ReprunError, SpecificationError, ToolError
+from reprun.errors import IntegrityError, ReprunError, SpecificationError
 from reprun.images.builder.build import build
 from reprun.images.builder.sbom import SBOM_NAME, sbom
 from reprun.images.catalogue.catalogue import Catalogue
@@ -24,7 +23,6 @@ from reprun.images.differ import changes, contents
 from reprun.images.oci.archive import docker_archive
 from reprun.images.prune import prune
 from reprun.images.rootfs.unpack import unpacked_root
-from reprun.images.sign import sign, verify_signature
 from reprun.images.transfer import export_file, import_file
 from reprun.progress import Silent
 from reprun.store.store import Store
@@ -276,59 +274,6 @@ def test_the_committed_bills_are_those_of_the_locks_and_fit_the_schema(name: str
     definition = catalogue.definition(name)
     assert len(components) == len(definition.debs) + len(definition.wheels)
     assert len({each["bom-ref"] for each in components}) == len(components)
-
-
-@pytest.fixture(scope="module")
-def key(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A private SSH key without a passphrase."""
-    path = tmp_path_factory.mktemp("keys") / "key"
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(path)], check=True)
-    return path
-
-
-def test_a_signature_holds_until_a_byte_changes(made: Kitchen, key: Path, tmp_path: Path) -> None:
-    image = Catalogue(made.directory).locked("tiny")
-    signature = tmp_path / "tiny.sig"
-    sign(image, made.store, key, signature)
-    public = key.with_suffix(".pub")
-    verify_signature(image, made.store, public, signature)
-    other = tiny(tmp_path / "other")
-    other.name = "other"
-    another = build(other.definition(), other.store, Silent()).image
-    with pytest.raises(IntegrityError, match="no signature of image 'other'"):
-        verify_signature(another, other.store, public, signature)
-    changed = bytearray(signature.read_bytes())
-    changed[100] = ord("A") if changed[100] != ord("A") else ord("B")
-    (tmp_path / "changed.sig").write_bytes(changed)
-    with pytest.raises(IntegrityError, match="no signature"):
-        verify_signature(image, made.store, public, tmp_path / "changed.sig")
-    blob = made.store.blob_path(image.layers[0].digest)
-    data = bytearray(blob.read_bytes())
-    data[700] ^= 1
-    blob.chmod(0o644)
-    blob.write_bytes(data)
-    with pytest.raises(IntegrityError, match="has changed in the store"):
-        verify_signature(image, made.store, public, signature)
-
-
-def test_signing_says_what_is_missing(
-    made: Kitchen, key: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    image = Catalogue(made.directory).locked("tiny")
-    with pytest.raises(SpecificationError, match="no such key"):
-        sign(image, made.store, tmp_path / "none", tmp_path / "sig")
-    with pytest.raises(SpecificationError, match="no such file"):
-        verify_signature(image, made.store, key.with_suffix(".pub"), tmp_path / "none")
-    with pytest.raises(SpecificationError, match="no public SSH key"):
-        verify_signature(image, made.store, key, key)
-    (tmp_path / "text").write_text("no key")
-    (tmp_path / "text").chmod(0o600)
-    with pytest.raises(ToolError, match="cannot sign with this key"):
-        sign(image, made.store, tmp_path / "text", tmp_path / "sig")
-    monkeypatch.setattr("reprun.images.sign.shutil.which", lambda _: None)
-    with pytest.raises(ToolError, match="needs ssh-keygen") as caught:
-        sign(image, made.store, key, tmp_path / "sig")
-    assert caught.value.hint == "apt-get install openssh-client"
 
 
 def test_pruning_removes_what_no_lock_names_and_nothing_else(made: Kitchen, tmp_path: Path) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import subprocess
-import sys
 import tarfile
 from dataclasses import replace
 from pathlib import Path
@@ -146,32 +144,6 @@ def test_a_disk_that_fails_in_the_middle_leaves_nothing(
     assert not list((store.root / "unpacked").glob("partial-*"))
     assert not (store.root / "unpacked/images").exists()
     assert unpacked_root(image, store).is_dir()
-
-
-def test_two_processes_unpack_one_image_at_once(tmp_path: Path) -> None:
-    made = tiny(tmp_path)
-    made.locked()
-    script = (
-        "import sys; from pathlib import Path; from reprun.store.store import Store\n"
-        "from reprun.images.catalogue.catalogue import Catalogue\n"
-        "from reprun.images.rootfs.unpack import unpacked_root\n"
-        "image = Catalogue(Path(sys.argv[1])).locked('tiny')\n"
-        "print(unpacked_root(image, Store(Path(sys.argv[2]))))\n"
-    )
-    command = [sys.executable, "-c", script, str(made.directory), str(made.store.root)]
-    source = Path(__file__).resolve().parents[2] / "src"
-    both = [
-        subprocess.Popen(
-            command,
-            env={**os.environ, "PYTHONPATH": str(source)},
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(2)
-    ]
-    outputs = [process.communicate()[0] for process in both]
-    assert [process.returncode for process in both] == [0, 0]
-    assert outputs[0] == outputs[1] != ""
 
 
 def test_whiteouts_are_honoured_and_links_never_written_through(tmp_path: Path) -> None:
@@ -318,19 +290,3 @@ def test_hard_links_come_after_the_contents_of_all_batches(tmp_path: Path) -> No
     entries, _ = read_listing(root.parent)
     assert len({entries[name].what for name in ("one", "two", "f/199")}) == 1
     assert all(len(e.what) == 64 for e in entries.values() if e.kind == "file")
-
-
-def test_a_sparse_member_is_unpacked_whole(tmp_path: Path) -> None:
-    """GNU tar writes holes apart from the data."""
-    source = tmp_path / "holes"
-    with source.open("wb") as stream:
-        stream.seek(1 << 20)
-        stream.write(b"end")
-    done = subprocess.run(
-        ["tar", "--sparse", "-C", str(tmp_path), "-c", "holes"], capture_output=True, check=True
-    )
-    assert len(done.stdout) < 100_000
-    store = Store(tmp_path / "store")
-    layer = Layer(store.add_bytes(done.stdout), len(done.stdout), "sparse")
-    image = Image("made", store.add_bytes(b"{}"), store.add_bytes(b"[]"), (layer,), {})
-    assert (unpacked_root(image, store) / "holes").read_bytes() == source.read_bytes()

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -24,23 +22,6 @@ def changed(**fields: Any) -> str:
 def test_this_process_is_here() -> None:
     assert not is_gone(this_process())
     assert json.loads(this_process())["pid"] == os.getpid()
-
-
-def test_a_child_is_here_until_it_ends() -> None:
-    script = (
-        "from reprun.engines.owner import this_process; print(this_process(), flush=True); input()"
-    )
-    child = subprocess.Popen(
-        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert child.stdout is not None
-    named = child.stdout.readline()
-    assert not is_gone(named)
-    child.kill()
-    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
-    assert is_gone(named)  # dead, though nobody has asked for its exit code yet
-    child.communicate()
-    assert is_gone(named)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import datetime as dt
 import pickle
-import subprocess
 import sys
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from reprun.images.catalogue.catalogue import Catalogue
 from reprun.images.oci import layout
 from reprun.images.oci.registry import Registry
 from reprun.reana.remote.access import VARIABLE, Token, take_token
-from reprun.reana.remote.client import Client, RemoteError
+from reprun.reana.remote.client import RemoteError
 from reprun.reana.remote.environment import BUILD_TOOLS, LOCK, build_lock
 from reprun.reana.remote.export import (
     add_memory_limits,
@@ -258,22 +257,6 @@ def test_only_what_may_pass_is_asked_again(kind: str, status: int, passes: bool)
     assert RemoteError("asking", kind, status, "no").passes is passes
 
 
-def test_a_driver_that_dies_is_told_with_what_it_printed() -> None:
-    with (
-        Client(Path(sys.executable)) as client,  # an environment without the client
-        pytest.raises((ReanaError, SpecificationError), match="No module named"),
-    ):
-        client.validate(Path("/nowhere"))
-
-
-def test_a_snakefile_never_runs_beside_a_token() -> None:
-    with (
-        Client(Path(sys.executable), "http://127.0.0.1:9", Token(SECRET)) as client,
-        pytest.raises(AssertionError),
-    ):
-        client.validate(Path("/nowhere"))
-
-
 def test_the_build_tools_come_first_from_the_same_lock() -> None:
     tools = build_lock(LOCK.read_text())
     named = {line.partition("==")[0] for line in tools.splitlines() if "==" in line}
@@ -287,63 +270,6 @@ def test_the_lock_holds_the_client_and_a_hash_of_everything() -> None:
     assert "snakemake==7.32.4" in text
     for block in text.split("\n\n")[0].split("\n"):
         assert "http" not in block
-
-
-def test_a_certificate_of_nobody_stops_before_the_token(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import ssl  # noqa: PLC0415
-    import threading  # noqa: PLC0415
-    from http.server import BaseHTTPRequestHandler, HTTPServer  # noqa: PLC0415
-
-    asked: list[str] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked.append(self.path)
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(b'{"message": "OK", "status": "200"}')
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            """Stay silent."""
-
-    key, certificate = make_certificate(tmp_path)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    with HTTPServer(("127.0.0.1", 0), Handler) as https:
-        https.handle_error = lambda *_: None  # type: ignore[method-assign]
-        https.socket = context.wrap_socket(https.socket, server_side=True)
-        thread = threading.Thread(target=https.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        try:
-            address = f"https://127.0.0.1:{https.server_port}"
-            with pytest.raises(ReanaError, match=r"cannot be verified .*no token was sent"):
-                check_server(address)
-            assert asked == []
-            monkeypatch.setenv("REANA_SERVER_CA_CERTS", str(certificate))
-            check_server(address)
-            assert asked == ["/api/ping"]
-            with pytest.raises(ReanaError, match="cannot be verified"):
-                check_server(address.replace("127.0.0.1", "localhost"))
-        finally:
-            https.shutdown()
-            thread.join()
-
-
-def make_certificate(directory: Path) -> tuple[Path, Path]:
-    """Return key and certificate of a server on 127.0.0.1 that nobody vouches for."""
-    key, certificate = directory / "key.pem", directory / "certificate.pem"
-    subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
-            *("-keyout", str(key), "-out", str(certificate), "-subj", "/CN=127.0.0.1"),
-            *("-addext", "subjectAltName=IP:127.0.0.1"),
-        ],
-        check=True,
-        capture_output=True,
-    )
-    return key, certificate
 
 
 def test_the_registry_that_is_named_is_asked_for_the_image(

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -100,28 +98,6 @@ def test_what_a_running_process_holds_is_kept(own: Store) -> None:
         assert collect(own, []).removed == (TWO,)
     assert collect(own, []).removed == (ONE,)
     assert list((own.root / "holds").iterdir()) == []
-
-
-def test_a_killed_process_holds_nothing(own: Store) -> None:
-    script = """
-import sys, time
-from pathlib import Path
-from reprun.store.collection import hold
-from reprun.store.store import Store
-with hold(Store(Path(sys.argv[1])), [sys.argv[2]]):
-    print("held", flush=True)
-    time.sleep(600)
-"""
-    holder = subprocess.Popen(
-        [sys.executable, "-c", script, str(own.root), ONE], stdout=subprocess.PIPE, text=True
-    )
-    assert holder.stdout is not None
-    with holder.stdout:
-        assert holder.stdout.readline() == "held\n"
-        assert collect(own, []).removed == (TWO,)
-        holder.kill()
-        holder.wait()
-    assert collect(own, []).removed == (ONE,)
 
 
 def test_leftovers_are_swept_when_they_are_old(own: Store) -> None:

@@ -17,6 +17,8 @@ from reprun.compare.statistics.suite import Plan
 from reprun.histograms import Floats
 from tests.null_toys import KINDS
 
+pytestmark = pytest.mark.slow
+
 TOYS = 400
 ALL = ("yield", "shape", "pull", "runs", "ks", "ad")
 LEVELS = (0.01, 0.05, 0.1, 0.2, 0.5)

@@ -1,0 +1,72 @@
+"""A unit test starts no process: what needs one belongs in tests/integration or tests/engines."""
+
+from __future__ import annotations
+
+import multiprocessing.util
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+STARTS = frozenset(
+    {
+        "os.exec",
+        "os.fork",
+        "os.forkpty",
+        "os.posix_spawn",
+        "os.spawn",
+        "os.system",
+        "subprocess.Popen",
+    }
+)
+"""Audit events of every way in which Python starts a process that raises one."""
+
+
+class Guard:
+    """Fails the test that is running when it starts a process."""
+
+    def __init__(self) -> None:
+        self.active = False
+        self.seen: list[str] = []
+        sys.addaudithook(self)
+
+    def __call__(self, event: str, arguments: tuple[object, ...]) -> None:
+        """Refuse the event; also remember it, because the code under test may catch anything."""
+        if self.active and event in STARTS:
+            self.seen.append(f"{event}{arguments!r}"[:200])
+            pytest.fail(f"a unit test starts no process: {self.seen[-1]}")
+
+
+GUARD = Guard()
+"""One for the session: an audit hook cannot be removed."""
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_setup() -> Iterator[None]:
+    """Watch a test from before its first fixture, of whatever scope."""
+    GUARD.seen.clear()
+    GUARD.active = True
+    return (yield)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown() -> Iterator[None]:
+    """Watch it until after its last."""
+    try:
+        return (yield)
+    finally:
+        GUARD.active = False
+
+
+@pytest.fixture(autouse=True)
+def no_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[Guard]:
+    """Fail a test that starts a process, even where the refusal was swallowed."""
+
+    def spawn(*arguments: object) -> None:
+        GUARD("subprocess.Popen", arguments)
+
+    # The one way that raises no audit event: multiprocessing's spawn and forkserver.
+    monkeypatch.setattr(multiprocessing.util, "spawnv_passfds", spawn)
+    yield GUARD
+    if GUARD.seen:
+        pytest.fail(f"a unit test starts no process: {GUARD.seen[0]}")
