@@ -1,6 +1,6 @@
 """Verdicts and speed of comparisons, whole processes, with histcmp side by side.
 
-    python benchmarks/compare.py [--objects 1000] [--many 100000] [--histcmp DIRECTORY]
+    python benchmarks/compare.py [--objects 1000] [--many 100000] [--histcmp DIRECTORY] [--tiny]
 
 With `--histcmp` it is installed in an environment of its own in that directory, with the
 wheel `root` that it needs (250 MB, once), and run beside. Prints seconds, ratios and peak
@@ -29,6 +29,8 @@ from reprun.histograms import Axis, Histogram, write_histograms
 from reprun.histograms.root.keys import newest_keys, object_bytes
 
 EVENTS = 2000
+CUBE_BINS = 216
+TINY_OBJECTS, TINY_BINS = 2, 4
 REPRUN = (sys.executable, "-m", "reprun", "compare")
 
 
@@ -86,10 +88,10 @@ def many(path: Path, objects: int, seed: int) -> None:
         stream.writelines(keys)
 
 
-def cube(path: Path, seed: int) -> None:
-    """Write a TH3 of ten million bins."""
-    axis = Axis.regular(214, 0.0, 1.0)
-    values = np.random.default_rng(seed).poisson(3.0, (216, 216, 216)).astype(np.float64)
+def cube(path: Path, bins: int, seed: int) -> None:
+    """Write a TH3 with so many bins on each axis, flow bins included."""
+    axis = Axis.regular(bins - 2, 0.0, 1.0)
+    values = np.random.default_rng(seed).poisson(3.0, (bins,) * 3).astype(np.float64)
     write_histograms(path, [Histogram("cube", (axis, axis, axis), values)])
 
 
@@ -179,11 +181,11 @@ def mutations() -> dict[str, tuple[Histogram, Histogram, str]]:
     }  # fmt: skip
 
 
-def verdicts(directory: Path, histcmp: str) -> None:
+def verdicts(directory: Path, histcmp: str, most: int | None) -> None:
     """Print each mutation with both answers and the right one."""
     print(f"{'mutation':26} {'reprun':16} {'histcmp':14} right answer")
     wrong = [0, 0]
-    for name, (run, reference, right) in mutations().items():
+    for name, (run, reference, right) in list(mutations().items())[:most]:
         paths = directory / "run.root", directory / "reference.root"
         for path, thing in zip(paths, (run, reference), strict=True):
             write_histograms(path, [thing])
@@ -244,7 +246,7 @@ def speed(directory: Path, objects: int, histcmp: str) -> None:
     print(f"HTML page: {page.stat().st_size / 1e6:.2f} MB")
 
 
-def sizes(directory: Path, most: int) -> None:
+def sizes(directory: Path, most: int, bins: int) -> None:
     """Print the time and memory of very many objects, and of a tenth of them, and of a cube."""
     one, other = directory / "a.root", directory / "b.root"
     pair = (str(one), str(other))
@@ -254,9 +256,9 @@ def sizes(directory: Path, most: int) -> None:
         for kind in ("count", "sampled"):
             print(f"{objects:,} pairs, {kind:8} {line(*timed(*REPRUN, *pair, '--kind', kind))}")
     for seed, path in enumerate((one, other)):
-        cube(path, seed)
+        cube(path, bins, seed)
     for kind in ("count", "sampled"):
-        print(f"TH3 10M bins, {kind:8} {line(*timed(*REPRUN, *pair, '--kind', kind))}")
+        print(f"TH3 {bins**3:,} bins, {kind:8} {line(*timed(*REPRUN, *pair, '--kind', kind))}")
 
 
 def main() -> None:
@@ -266,16 +268,19 @@ def main() -> None:
     parser.add_argument("--many", type=int, default=100_000)
     parser.add_argument("--histcmp", default="", help="directory of its environment")
     parser.add_argument("--only", choices=("verdicts", "speed", "sizes"))
+    parser.add_argument("--tiny", action="store_true", help="seconds: the figures mean nothing")
     chosen = parser.parse_args()
+    if chosen.tiny:
+        chosen.objects, chosen.many = TINY_OBJECTS, 10 * TINY_OBJECTS
     histcmp = installed(chosen.histcmp)
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         if chosen.only in (None, "verdicts"):
-            verdicts(directory, histcmp)
+            verdicts(directory, histcmp, 1 if chosen.tiny else None)
         if chosen.only in (None, "speed"):
             speed(directory, chosen.objects, histcmp)
         if chosen.only in (None, "sizes"):
-            sizes(directory, chosen.many)
+            sizes(directory, chosen.many, TINY_BINS if chosen.tiny else CUBE_BINS)
 
 
 if __name__ == "__main__":

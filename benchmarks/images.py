@@ -1,6 +1,7 @@
 """Building and unpacking images: seconds, peak memory, beside `buildah` and plain `tar -x`.
 
 python benchmarks/images.py [IMAGE ...]      # needs their inputs: reprun images fetch IMAGE
+python benchmarks/images.py --tiny           # an image of a few files, as the tests make it
 
 Every build runs in a process of its own, so that its peak memory is its own. buildah gets the
 generated Dockerfile and the layer tars that reprun has built: less work than reprun's own, which
@@ -13,12 +14,14 @@ a free inode among all the deleted ones, and making a file takes twenty times as
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from reprun.images.archives.tarlayer import EPOCH
@@ -30,6 +33,9 @@ from reprun.images.rootfs.unpack import unpacked_root
 from reprun.progress import Silent
 from reprun.project import Project
 from reprun.store.store import Store
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from tests.images_support import tiny
 
 BUILD = """\
 import sys
@@ -45,8 +51,21 @@ build(Catalogue(Path(sys.argv[1])).definition(sys.argv[3]), Store(Path(sys.argv[
 
 def main() -> None:
     """Print a block for each image."""
-    catalogue, store = Catalogue.of(Project.find()), Store.default()
-    for name in sys.argv[1:] or ["columnar", "root-6.40"]:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("images", nargs="*", default=["columnar", "root-6.40"], metavar="IMAGE")
+    parser.add_argument("--tiny", action="store_true", help="seconds: the figures mean nothing")
+    chosen = parser.parse_args()
+    if not chosen.tiny:
+        measure(chosen.images, Catalogue.of(Project.find()), Store.default())
+        return
+    with tempfile.TemporaryDirectory() as directory:
+        made = tiny(Path(directory))
+        measure([made.name], made.locked(), made.store)
+
+
+def measure(names: Sequence[str], catalogue: Catalogue, store: Store) -> None:
+    """Print a block for each image; the others of them are what an image is unpacked beside."""
+    for name in names:
         image = ensure(name, catalogue, store, Silent())
         size = sum(layer.size for layer in image.layers)
         print(f"{name}: {size / 1e6:.0f} MB in {len(image.layers)} layers")
@@ -57,10 +76,10 @@ def main() -> None:
         print(f"  first unpack     {unpacked:5.1f} s   {unpacked / seconds:.2f} of a build")
         plain = tar_seconds(image, store)
         print(f"  tar -x           {plain:5.1f} s   unpack: {unpacked / plain:.2f} of it")
-        others = [each for each in ("columnar", "root-6.40") if each != name]
-        present = [ensure(each, catalogue, store, Silent()) for each in others[:1]]
-        shared = unpack_seconds(image, store, others=present)
-        print(f"  beside {others[0]:<9} {shared:5.1f} s   {shared / unpacked:.2f} of the first")
+        for other in [each for each in names if each != name][:1]:
+            present = ensure(other, catalogue, store, Silent())
+            shared = unpack_seconds(image, store, others=[present])
+            print(f"  beside {other:<9} {shared:5.1f} s   {shared / unpacked:.2f} of the first")
         if shutil.which("buildah"):
             beside = buildah_seconds(name, catalogue, store, image)
             print(f"  buildah bud      {beside:5.1f} s   build: {seconds / beside:.2f} of it")

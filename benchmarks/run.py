@@ -1,10 +1,11 @@
 """How much reprun costs over the bare commands, side by side in one run.
 
-python benchmarks/run.py            # with a Docker daemon on DOCKER_HOST also docker
+python benchmarks/run.py [--tiny]   # with a Docker daemon on DOCKER_HOST also docker
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import statistics
 import subprocess
@@ -52,7 +53,7 @@ def _drop(_: bytes) -> None:
     """Take what is not looked at."""
 
 
-def job_starts(store: Store, image: Image) -> None:
+def job_starts(store: Store, image: Image, starts: int) -> None:
     """Print the cost of a job's start for each engine that answers."""
     with tempfile.TemporaryDirectory() as directory:
         for name in ENGINES:
@@ -66,13 +67,13 @@ def job_starts(store: Store, image: Image) -> None:
             contained(engine, image, Path(directory))
             pairs = [
                 (seconds(lambda: contained(engine, image, Path(directory))), seconds(bare))  # noqa: B023
-                for _ in range(STARTS)
+                for _ in range(starts)
             ]
             cost = statistics.median(inside - outside for inside, outside in pairs)
             print(f"{name} {status.version}: a job costs {cost:.3f} s over the bare command")
 
 
-def whole_runs() -> None:
+def whole_runs(runs: int) -> None:
     """Print a warm run, a run with nothing to do, and both over the bare steps' time."""
     command = [sys.executable, "-m", "reprun", "run", "cms-h4l"]
     with tempfile.TemporaryDirectory() as directory:
@@ -82,11 +83,11 @@ def whole_runs() -> None:
             subprocess.run([*arguments, *more], check=True, capture_output=True)
 
         run()
-        warm = [seconds(lambda: run("--again")) for _ in range(RUNS)]
-        idle = [seconds(run) for _ in range(RUNS)]
+        warm = [seconds(lambda: run("--again")) for _ in range(runs)]
+        idle = [seconds(run) for _ in range(runs)]
     empty = statistics.median(
         seconds(lambda: subprocess.run([sys.executable, "-c", "pass"], check=True))
-        for _ in range(RUNS)
+        for _ in range(runs)
     )
     for label, times in (("warm run", warm), ("nothing to do", idle)):
         middle = statistics.median(times)
@@ -99,13 +100,16 @@ def whole_runs() -> None:
 
 def main() -> None:
     """Print all figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tiny", action="store_true", help="seconds: the figures mean nothing")
+    tiny = parser.parse_args().tiny
     project = Project.find()
     catalogue = Catalogue.of(project)
     store = Store.default()
     image = ensure("columnar", catalogue, store, Silent())
     print(f"{len(os.sched_getaffinity(0))} cores")
-    job_starts(store, image)
-    whole_runs()
+    job_starts(store, image, 1 if tiny else STARTS)
+    whole_runs(1 if tiny else RUNS)
 
 
 if __name__ == "__main__":
