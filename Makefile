@@ -14,6 +14,7 @@ help:
 	@echo "make images-everywhere  build columnar under Python 3.11, 3.12 and 3.13, as two users;"
 	@echo "                name them with PYTHONS='…', other images with IMAGES='…'"
 	@echo "make lint       ruff and mypy"
+	@echo "make docs       the documentation as a site: open build/site/index.html"
 	@echo "make tutorial   the answers in docs/tutorial.md, from its commands: look at the difference"
 	@echo "make schemas    the pages and schemas in docs that are made from the code"
 	@echo "make reana-campaign  50 submissions in a row and 1 GB up and down, on the test server (20 min)"
@@ -67,6 +68,10 @@ images-everywhere: setup
 .PHONY: lint
 lint: setup-test
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
+
+.PHONY: docs
+docs: setup-test
+	@NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build
 
 .PHONY: schemas
 schemas: setup

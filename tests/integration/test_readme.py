@@ -1,4 +1,4 @@
-"""The README's own analysis, run exactly as it is written there."""
+"""The analysis of docs/own-analysis.md, run exactly as it is written there."""
 
 from __future__ import annotations
 
@@ -19,11 +19,25 @@ FILES = {
 }
 
 
+def indented(document: str) -> list[str]:
+    """Return the indented blocks of a document."""
+    text = (ROOT / document).read_text()
+    return [textwrap.dedent(block).strip("\n") + "\n" for block in BLOCK.findall(text)]
+
+
+def test_the_readme_shows_the_same_analysis() -> None:
+    shown = [
+        [block for block in indented(document) if block.startswith(FILES["analysis.yaml"])]
+        for document in ("README.md", "docs/own-analysis.md")
+    ]
+    assert len(shown[0]) == 1
+    assert shown[0] == shown[1]
+
+
 def test_the_smallest_analysis_works_as_written(
     tmp_path: Path, store: Store, columnar: Image
 ) -> None:
-    text = (ROOT / "README.md").read_text()
-    blocks = [textwrap.dedent(block).strip("\n") + "\n" for block in BLOCK.findall(text)]
+    blocks = indented("docs/own-analysis.md")
     project = tmp_path / "project"
     (project / "examples").mkdir(parents=True)
     (project / "images").symlink_to(ROOT / "images")
