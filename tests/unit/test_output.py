@@ -265,7 +265,7 @@ def play(monkeypatch: pytest.MonkeyPatch, kitchen: Kitchen) -> None:
         "images.transfer.push": "127.0.0.1:1/x@sha256:1",
         "images.transfer.pull": image,
         "images.transfer.import_file": image,
-        "images.transfer.pin": SimpleNamespace(image_id="i", source="s"),
+        "images.transfer.pin": SimpleNamespace(image_id="i", source="s", manifest=None),
         "images.sign.sign": None,
     }.items():
         monkeypatch.setattr(f"reprun.{name}", lambda *_, _answered=answered, **__: _answered)

@@ -37,12 +37,21 @@ def pin(name: Name, output_format: FormatOption = "text") -> None:
 
     Nothing else ever uses the tag.
     """
+    from reprun.cli.output import answer
     from reprun.images.transfer import pin as pin_image
 
-    catalogue = catalogue_here()
-    lock = pin_image(name, catalogue)
-    told = f"pinned {name}@{lock.image_id} ({lock.source})"
-    answer_image(catalogue.locked(name), output_format, "pinned", place=lock.source, told=told)
+    lock = pin_image(name, catalogue_here())
+    reference = f"{name}@{lock.image_id}"
+    facts = {
+        "action": "pinned",
+        "name": name,
+        "image": lock.image_id,
+        "manifest": lock.manifest,
+        "reference": reference,
+        "size": None,  # known once it has been pulled or imported
+        "place": lock.source,
+    }
+    answer("image-action", output_format, facts, [f"pinned {reference} ({lock.source})"])
 
 
 @app.command()
@@ -72,7 +81,7 @@ def push(
 
     catalogue, store, image = _in_store(name)
     where = str(push_image(name, repository, catalogue, store, record=record))
-    answer_image(image, output_format, "pushed", place=where, told=f"pushed {where}")
+    answer_image(image, output_format, "pushed", place=where, text=f"pushed {where}")
 
 
 @app.command("import")
@@ -107,8 +116,8 @@ def export(
 
     _, store, image = _in_store(name)
     export_file(image, store, file)
-    told = f"exported {image.reference} to {file}"
-    answer_image(image, output_format, "exported", place=str(file), told=told)
+    text = f"exported {image.reference} to {file}"
+    answer_image(image, output_format, "exported", place=str(file), text=text)
 
 
 @app.command()
@@ -123,8 +132,8 @@ def load(name: Name, output_format: FormatOption = "text") -> None:
         engine.prepare(image)
     finally:
         engine.close()
-    told = f"loaded {image.reference} as {tag_of(image)}"
-    answer_image(image, output_format, "loaded", place=tag_of(image), told=told)
+    text = f"loaded {image.reference} as {tag_of(image)}"
+    answer_image(image, output_format, "loaded", place=tag_of(image), text=text)
 
 
 @app.command()
@@ -193,8 +202,8 @@ def sign(
 
     _, store, image = _in_store(name)
     sign_image(image, store, key, signature)
-    told = f"signed {image.reference}: {signature}"
-    answer_image(image, output_format, "signed", place=str(signature), told=told)
+    text = f"signed {image.reference}: {signature}"
+    answer_image(image, output_format, "signed", place=str(signature), text=text)
 
 
 @app.command()

@@ -29,12 +29,12 @@ def answer_image(
     action: str,
     *,
     place: str | None = None,
-    told: str = "",
+    text: str = "",
     parentage: Parentage | None = None,
 ) -> None:
     """Print what was done to which image; `place` is where it lies now, if outside the store.
 
-    `told` says it in other words than `built tiny@sha256:… (1.2 MB)`. Of a derived image it is
+    `text` is the line to print, by default `built tiny@sha256:… (1.2 MB)`. Of a derived image it is
     also said whether its parent has changed.
     """
     from reprun.cli.output import answer
@@ -50,7 +50,7 @@ def answer_image(
         "place": place,
         "parent": _parent_facts(parentage),
     }
-    text = told or f"{action} {image.reference} ({size_of(size)})"
+    text = text or f"{action} {image.reference} ({size_of(size)})"
     answer("image-action", output_format, facts, [text, *_parent_change(parentage)])
 
 

@@ -32,7 +32,7 @@ class _ReaderGoneError(Exception):
 
 
 class _Commands(TyperGroup):
-    """Our commands, with their output flushed while an error can still be told."""
+    """Our commands, with their output flushed while an error can still be reported."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
