@@ -285,8 +285,9 @@ def test_locking_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.Monkey
     with pytest.raises(InputsGoneError, match="no Debian mirror is known"):
         resolve_debs(definition, Sources(), Silent(), keyring=tmp_path / "keys")
     monkeypatch.setattr("reprun.images.builder.resolve.shutil.which", lambda name: None)
-    with pytest.raises(ToolError, match="needs apt"):
+    with pytest.raises(ToolError, match="needs apt") as caught:
         resolve_debs(definition, Sources(debian=("x",)), Silent())
+    assert caught.value.hint == "reprun images lock tiny   # on a Debian or Ubuntu host"
     with pytest.raises(ToolError, match="needs uv") as caught:
         resolve_wheels(definition, Store(tmp_path / "store"), Silent())
     assert caught.value.hint == "pip install uv"

@@ -74,7 +74,7 @@ def archive(
     if shutil.which("apt-get") is None:
         raise ToolError(
             "locking Debian packages needs apt, which this system does not have",
-            hint="reprun images lock NAME   # on a Debian or Ubuntu host, or in a container of one",
+            hint=f"reprun images lock {definition.name}   # on a Debian or Ubuntu host",
         )
     if not keyring.is_file():
         raise ToolError(
