@@ -193,6 +193,7 @@ class TestCalibration:
         np.array([0, *(400 * np.exp(-0.5 * ((np.arange(20) - 9.5) / 4) ** 2)).round(), 0]),
     )
 
+    @pytest.mark.slow
     def test_the_rate_is_the_stated_one_and_changes_are_seen(self) -> None:
         found = calibrate(Objects({"h": self.LAW}), [rule(alpha=0.1)], TODAY, 150)
         assert found.false_alarms <= 0.1 + 3 * found.error
