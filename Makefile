@@ -42,7 +42,7 @@ test: setup-test
 test-fast: setup-test
 	@.venv/bin/python -m pytest -n 2 --dist worksteal -m "not slow" tests/unit
 
-# The oldest Snakemake that pyproject.toml allows: its job class is no published interface.
+# The oldest Snakemake that pyproject.toml allows: its job class is not a published interface.
 .PHONY: test-oldest
 test-oldest: setup-test
 	@$(PYTHON) -m venv build/oldest

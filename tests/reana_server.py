@@ -1,7 +1,7 @@
 """A REANA 0.9 server for the tests: on loopback, with a memory, and it really runs the workflow.
 
 Statuses, codes and sentences are those recorded from a real REANA 0.9.4
-(../shared/notes/reana.md, section 4). Every request and every answer is held against the OpenAPI
+(../shared/notes/reana.md, section 4). Every request and every answer is compared with the OpenAPI
 document that ships in reana-commons; what does not agree is kept in `violations`. On `start` the
 uploaded Snakefile runs with the uploaded configuration in real containers, through our own
 executor; images are found by their registry reference in `images`.
@@ -295,7 +295,7 @@ class Interface:
             if one["in"] == "query" and one.get("required") and name not in query:
                 found.append(f"missing parameter {name}")
             if name in query and one.get("type") == "integer" and not query[name].isdigit():
-                found.append(f"parameter {name} is no integer")
+                found.append(f"parameter {name} is not an integer")
             if name in query and "enum" in one and query[name] not in one["enum"]:
                 found.append(f"parameter {name} is {query[name]}")
             if one["in"] == "body" and body is not None:
@@ -358,7 +358,7 @@ class _Handler(BaseHTTPRequestHandler):
         query = dict(parse_qsl(parts.query, keep_blank_values=True))
         found = self.server.interface.find(self.command, parts.path)
         if found is None:
-            self.server.violations.append(f"{self.command} {parts.path} is no operation")
+            self.server.violations.append(f"{self.command} {parts.path} is not an operation")
             self._send(404, {"message": "Not Found"})
             return
         operation, path = found

@@ -40,8 +40,8 @@ MODELS: Mapping[str, tuple[type[BaseModel], str]] = {
     "external-lock": (ExternalLockDocument, "external.lock"),
 }
 WORDS = {
-    "string": "text",
-    "integer": "whole number",
+    "string": "string",
+    "integer": "integer",
     "number": "number",
     "boolean": "true or false",
 }

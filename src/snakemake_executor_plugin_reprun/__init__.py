@@ -279,7 +279,7 @@ class Executor(RealExecutor):  # type: ignore[misc]
             raise WorkflowError(failure_of(record).message)
         if missing := runner.missing_outputs(step):
             raise OutputMissingError(
-                f"step {step.rule} ended well but left no {listed(missing)}",
+                f"step {step.rule} finished but left no {listed(missing)}",
                 place=record.log,
                 hint=f"less {record.log}",
             )

@@ -1,4 +1,4 @@
-"""A Snakemake that somebody kills is no fault of the Snakefile, and is not reported as one."""
+"""A Snakemake that somebody kills is not a fault of the Snakefile, and is not reported as one."""
 
 from __future__ import annotations
 

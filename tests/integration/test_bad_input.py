@@ -129,7 +129,7 @@ def test_malformed_analysis_names_line_and_field(tiny: Shell) -> None:
 def test_missing_output(blessed: Shell) -> None:
     change(blessed, "make.py", 'open(sys.argv[2], "w")', 'open("/dev/null", "w")')
     done = blessed.reprun("run", "tiny", "--update-lock", code=4)
-    in_order(done.stderr, "step make ended well but left no out/yields.csv")
+    in_order(done.stderr, "step make finished but left no out/yields.csv")
     record = json.loads((blessed.directory / "results/tiny/columnar/record.json").read_text())
     assert record["status"] == "failed"
 

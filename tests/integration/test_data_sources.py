@@ -49,7 +49,7 @@ def test_all_sources_are_listed_when_none_has_the_file(
     with pytest.raises(InputsGoneError) as error:
         resolve(dataset(*uris), analysis, own, Silent())
     said = error.value.message
-    assert said.startswith("1 of 1 data files cannot be had:\n  data/a.csv")
+    assert said.startswith("1 of 1 data files are not available:\n  data/a.csv")
     for source in (f"{tmp_path}/nowhere/data/a.csv", *uris):
         assert f"\n    {source}: " in said
     assert "Connection error" in said

@@ -19,7 +19,7 @@ CSS_REMOTE = re.compile(r"(?:url\(|@import )[\"']?(?:https?:)?//")
 
 
 class Loads(HTMLParser):
-    """Collects what a page loads when it is opened (a link that is clicked is no load)."""
+    """Collects what a page loads when it is opened (a link that is clicked is not a load)."""
 
     def __init__(self) -> None:
         super().__init__()

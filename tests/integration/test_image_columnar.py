@@ -68,7 +68,7 @@ def bundle_home() -> Iterator[Path]:
 
 
 def test_it_is_built_into_the_locked_image(columnar: Image, store: Store, tmp_path: Path) -> None:
-    """Inputs from the real archives (or the store), built anew in an empty store."""
+    """Inputs from the real archives (or the store), built again in an empty store."""
     definition = CATALOGUE.definition("columnar")
     other = Store(tmp_path / "store")
     fetch(definition, other, Silent(), Sources(mirrors=(str(store.root),), index=False))

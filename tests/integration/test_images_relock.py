@@ -1,4 +1,4 @@
-"""When locked inputs are gone, the same wishes are resolved anew, outside the project."""
+"""When locked inputs are gone, the same requirements are resolved again, outside the project."""
 
 from __future__ import annotations
 

@@ -398,7 +398,7 @@ def test_the_second_step_fails_and_the_end_of_its_log_is_shown(site: Site) -> No
     assert [step.rule for step in record.steps if not step.succeeded] == ["add"]
     assert not (site.run_directory / "report.json").exists()
     site.server.sabotage = {"code/add.sh": "echo cut,events\necho all,7\n"}
-    assert not site.judged().report.reproduced, "the next command submits anew, and judges"
+    assert not site.judged().report.reproduced, "the next command submits again, and judges"
     assert len(site.server.workflows) == 2
 
 
@@ -412,7 +412,7 @@ class _CtrlC(Silent):
 
 def test_following_that_was_cut_off_goes_on(site: Site) -> None:
     site.server.hold.clear()
-    with pytest.raises(InterruptedRunError, match=r"goes on on http") as interrupted:
+    with pytest.raises(InterruptedRunError, match=r"continues on http") as interrupted:
         submit(site.request, site.remote, site.store, _CtrlC())
     assert "reprun submit mini --follow" in str(interrupted.value.hint)
     state = read_submission(site.run_directory)

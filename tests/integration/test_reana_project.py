@@ -254,4 +254,4 @@ def test_limits_that_rules_give_for_reana(tmp_path: Path) -> None:
     assert (steps["a"].memory_mb, steps["a"].minutes) == (1024, 1.5)
     assert (steps["b"].memory_mb, steps["b"].minutes) == (100, 5)
     assert (steps["c"].memory_mb, steps["c"].minutes) == (None, None)
-    assert "'lots' is no amount of memory" in (steps["d"].fault or "")
+    assert "'lots' is not an amount of memory" in (steps["d"].fault or "")

@@ -125,13 +125,13 @@ def test_tables_that_give_no_analysis(tmp_path: Path, text: str, told: str) -> N
 
 def test_files_that_are_none(tmp_path: Path, table: Path) -> None:
     assert "mean 'events.csv'" in refused(tmp_path / "event.csv").message
-    assert "is no file" in refused(tmp_path).message
+    assert "is not a file" in refused(tmp_path).message
     assert "there is no file" in refused(tmp_path / "no" / "where.csv").message
     (tmp_path / "packed.csv").write_bytes(b"\x1f\x8b\x08\x00")
     assert "gunzip" in (refused(tmp_path / "packed.csv").hint or "")
     (tmp_path / "image.csv").write_bytes(bytes(range(256)))
     assert "neither a ROOT file nor" in refused(tmp_path / "image.csv").message
-    assert "is no ROOT file" in refused(table, tree="Events").message
+    assert "is not a ROOT file" in refused(table, tree="Events").message
     assert "curl" in (refused(Path("https://example.org/x.root")).hint or "")
 
 
@@ -204,7 +204,7 @@ def test_root_files_that_give_no_analysis(tmp_path: Path) -> None:
     assert "it holds note (a TObjString)" in refused(path).message
     with uproot.recreate(path) as file:
         file.mktree("events", {"x": float})
-    assert "holds no event" in refused(path).message
+    assert "contains no events" in refused(path).message
     with uproot.recreate(path) as file:
         file["events"] = {"run": np.array([1, 1])}
     assert "no branch of numbers that could be drawn: run (numbers" in refused(path).message

@@ -354,7 +354,7 @@ def test_list_has_a_verdict_for_each_variant(
         "analyses"
     ]
     assert row["verdicts"] == {
-        "columnar": "no reference",  # the last of two runs ended well, and nothing judged it
+        "columnar": "no reference",  # the last of two runs succeeded, and nothing judged it
         "root-6.40": "interrupted (max-events-9)",
         "other": "not run here",
     }

@@ -408,7 +408,7 @@ class TestPolicy:
         for kind, more, words in (
             ("sampled", {}, "give its reason"),
             ("float", {"alpha": 0.1}, "alpha is for the kind sampled"),
-            ("sampled", {"tests": ["shape", "shape"], "reason": "seeds"}, "names a test twice"),
+            ("sampled", {"tests": ["shape", "shape"], "reason": "seeds"}, "has a duplicate test"),
             ("sampled", {"tests": ["runs"], "reason": "seeds"}, "sees too little"),
             ("sampled", {"alpha": 0.0, "reason": "seeds"}, "greater than 0"),
         ):

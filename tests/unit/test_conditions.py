@@ -95,7 +95,7 @@ def test_a_tag_that_goes_by_time(tmp_path: Path) -> None:
 
 def test_what_is_no_conditions_database(tmp_path: Path) -> None:
     text = tmp_path / "a.txt"
-    text.write_text("this is no database, however long it is, and never was one")
+    text.write_text("this is not a database, however long it is, and never was one")
     with pytest.raises(SpecificationError, match="cannot be read as a conditions database"):
         open_index(text).__enter__()
     other = tmp_path / "b.db"
@@ -114,7 +114,7 @@ def test_what_is_no_conditions_database(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("statement", "said"),
     [
-        ("UPDATE IOV SET SINCE = 'soon'", "'soon' stands where a run or time should"),
+        ("UPDATE IOV SET SINCE = 'soon'", "'soon' is where a run or time should be"),
         ("UPDATE TAG SET END_OF_VALIDITY = 'never'", "'never' stands where"),
         ("UPDATE TAG SET TIME_TYPE = 17", "goes by '17'"),
         ("DROP TABLE IOV", "no such table: IOV"),
@@ -204,7 +204,7 @@ def test_both_ends_of_a_range_are_in() -> None:
     ("text", "said", "line"),
     [
         ('{"1": [[1, 2]],\n "2": [[1, 2]', "not a golden JSON: Expecting", 2),
-        ('{"1": [[1, 2]],\n "x": [[1, 2]]}', "run x is no run number", 2),
+        ('{"1": [[1, 2]],\n "x": [[1, 2]]}', "run x is not a run number", 2),
         ('{"1": [[1, 2]],\n\n "2": [[2, 1]]}', "run 2 has the range [2, 1]", 3),
         ('{\n"1": [[1, 2, 3]]}', "run 1 has the range [1, 2, 3]", 2),
         ('{\n"1": [[1.5, 2]]}', "run 1 has the range [1.5, 2]", 2),
@@ -212,7 +212,7 @@ def test_both_ends_of_a_range_are_in() -> None:
         ('{\n"1": {}}', "run 1 has no list of ranges", 2),
         ('{\n"1": []}', "run 1 has no list of ranges", 2),
         ('{\n"1": [[1, 4], [4, 5]]}', "run 1 has ranges that overlap at luminosity block 4", 2),
-        ('{"1": [[1, 4]], "1": [[5, 6]]}', "run 1 stands twice", 1),
+        ('{"1": [[1, 4]], "1": [[5, 6]]}', "run 1 is duplicated", 1),
         ("{}", "it holds no runs", 1),
         ("[]", "it holds no runs", 1),
     ],
@@ -287,7 +287,7 @@ def test_a_changed_row_is_metadata(tmp_path: Path) -> None:
     ("text", "said"),
     [
         ("a,b\n1,2\n", "has no column 'k'"),
-        ("k,b\n1,2\n1,3\n", "k 1 stands twice"),
+        ("k,b\n1,2\n1,3\n", "k 1 is duplicated"),
         ("k,b\n1,2,3\n", "another number of columns"),
         ("k,b\n1\n", "another number of columns"),
     ],
@@ -388,7 +388,7 @@ def test_a_fault_of_a_snapshot_names_its_line(tmp_path: Path) -> None:
         load_snapshot(tmp_path)
     assert error.value.message.splitlines() == [
         "files.0.sha256: must be a sha256, 64 digits of 0-9 and a-f, is 'b'",
-        "    line 14: files.1.size: must be a whole number, is 'big'",
+        "    line 14: files.1.size: must be an integer, is 'big'",
     ]
     assert error.value.place == f"{tmp_path}/snapshot.toml:11"
     (tmp_path / "snapshot.toml").write_text("a = 1\nb = \n")
@@ -456,14 +456,14 @@ def test_cvmfs_is_bound_at_its_pinned_revision(tmp_path: Path) -> None:
     repository.mkdir()
     try:
         snapshot = Snapshot.model_validate(GOOD | CVMFS | {"source": str(repository)})
-        with pytest.raises(InputsGoneError, match="is no mounted CVMFS repository"):
+        with pytest.raises(InputsGoneError, match="is not a mounted CVMFS repository"):
             check_revision(snapshot)
         os.setxattr(repository, "user.revision", b"7")
         os.setxattr(repository, "user.root_hash", b"ab" * 20)
         (mount,) = prepare({tmp_path: snapshot}, tmp_path, Store(tmp_path), Silent())
         assert (mount.source, mount.target) == (repository, "/cvmfs/x.cern.ch")
         os.setxattr(repository, "user.revision", b"8")
-        with pytest.raises(IntegrityError, match=r"stands at revision 8 .* pinned is 7"):
+        with pytest.raises(IntegrityError, match=r"is at revision 8 .* pinned is 7"):
             check_revision(snapshot)
     finally:
         repository.rmdir()

@@ -217,7 +217,7 @@ def test_only_the_files_that_fail_are_listed(own: Store, analysis: Path, server:
     bad = good.model_copy(
         update={"path": "b", "sha256": sha256_bytes(b"b"), "uris": (server.url("missing"),)}
     )
-    with pytest.raises(InputsGoneError, match=r"1 of 2 data files cannot be had:\n  b\n"):
+    with pytest.raises(InputsGoneError, match=r"1 of 2 data files are not available:\n  b\n"):
         resolve(Dataset(title="two", files=(good, bad)), analysis, own, Silent())
     assert own.has(DIGEST)  # what was had is kept
 

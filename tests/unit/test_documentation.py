@@ -49,7 +49,7 @@ def test_the_index_leads_to_every_page() -> None:
 
 
 def test_every_example_has_a_readme_and_a_row() -> None:
-    """An example that nobody can find is no example: the row is in docs/examples.md."""
+    """An example that nobody can find is not an example: the row is in docs/examples.md."""
     text = (DOCS / "examples.md").read_text()
     rows = set(re.findall(r"^\| `([a-z0-9-]+)` \|", text, re.MULTILINE))
     examples = {path.parent.name for path in (ROOT / "examples").glob("*/analysis.yaml")}

@@ -122,11 +122,16 @@ FAULTS = {
         "variants.columnar.image: this field is missing",
         "  columnar:",
     ),
-    "field twice": ("title: A", "title: B\ntitle: A", "the field 'title' stands twice", "title: A"),
+    "field twice": (
+        "title: A",
+        "title: B\ntitle: A",
+        "the field 'title' is duplicated",
+        "title: A",
+    ),
     "field twice deep": (
         "  bins: 10",
         "  bins: 10\n  bins: 11",
-        "the field 'bins' stands twice",
+        "the field 'bins' is duplicated",
         "bins: 11",
     ),
     "not YAML": ("title: A", "title: [A", "not valid YAML", "experiment"),
@@ -198,7 +203,7 @@ FAULTS = {
         "compare.0.absolute: must be a finite number, is the number inf",
         "absolute",
     ),
-    "tolerance that is no number": ("1.0e-12", ".nan", "compare.0.relative", "relative"),
+    "tolerance that is not a number": ("1.0e-12", ".nan", "compare.0.relative", "relative"),
     "unknown kind": (
         "kind: float",
         "kind: double",
@@ -252,7 +257,7 @@ FAULTS = {
     "file twice": (
         f"        sha256: {SHA}\n",
         f"        sha256: {SHA}\n      - {{path: data/a.csv, size: 3, sha256: {SHA}}}\n",
-        "datasets.small.files: the path 'data/a.csv' is named twice",
+        "datasets.small.files: the path 'data/a.csv' is duplicated",
         "files:",
     ),
     "date that is none": (

@@ -20,8 +20,8 @@ HEAD = "title: A dataset\n"
 FILE = "files:\n  - path: data/a.csv\n    size: 3\n    adler32: '00000001'\n"
 
 MANIFESTS = {
-    "no text": ("record: 5200\n", 2, "record: must be a text, is the number 5200: put it into"),
-    "empty": ("doi:\nrecord: [1]\n", 3, "record: must be a text, is a list"),
+    "no text": ("record: 5200\n", 2, "record: must be a string, is the number 5200: put it into"),
+    "empty": ("doi:\nrecord: [1]\n", 3, "record: must be a string, is a list"),
     "a number for a list": ("files: 3\n", 2, "files: must be a list, is the number 3"),
     "a text for a list": (
         FILE + "    uris: https://x/y\n",
@@ -33,19 +33,19 @@ MANIFESTS = {
     "half a size": (
         FILE.replace("size: 3", "size: 3.5"),
         4,
-        "files.0.size: must be a whole number, is the number 3.5",
+        "files.0.size: must be an integer, is the number 3.5",
     ),
     "a size in words": (
         FILE.replace("size: 3", "size: three"),
         4,
-        "files.0.size: must be a whole number, is 'three'",
+        "files.0.size: must be an integer, is 'three'",
     ),
     "adler32 without quotes": (
         FILE.replace("'00000001'", "00000001"),
         5,
-        "files.0.adler32: must be a text, is the number 1: put it into quotes",
+        "files.0.adler32: must be a string, is the number 1: put it into quotes",
     ),
-    "true": ("events: [true]\n" + FILE, 2, "events: must be a whole number, is a list"),
+    "true": ("events: [true]\n" + FILE, 2, "events: must be an integer, is a list"),
 }
 
 
@@ -73,7 +73,7 @@ ANALYSES = {
     "a list as parameter": (
         "  bins: 10",
         "  bins: [1]",
-        "parameters.bins: must be a text, a number, true or false, is a list",
+        "parameters.bins: must be a string, a number, true or false, is a list",
     ),
     "a long name": (
         "name: demo",

@@ -349,7 +349,7 @@ class TestUhi:
             ('{"a": 1}', "'a': "),
             ('{"a": {"uhi_schema": 2, "axes": [], "storage": {}}}', "uhi_schema 2"),
             ('{"a": {"uhi_schema": 1, "axes": []}}', "no field 'storage'"),
-            ('{"a": {}, "a": {}}', "'a' stands twice"),
+            ('{"a": {}, "a": {}}', "'a' is duplicated"),
             (
                 WRONG_SHAPE,
                 r"values of shape \(3,\)",
@@ -384,8 +384,8 @@ class TestTables:
             ("", "it is empty", "y.csv"),
             ("c,x\na,1\nb,two\n", "'two' in column 'x' is not a number", "y.csv:3"),
             ("c,x\na,1,2\n", "3 cells, the heading has 2", "y.csv:2"),
-            ("c,x\na,1\na,2\n", "the row 'a' stands twice", "y.csv:3"),
-            ("c,x,x\na,1,2\n", "a column heading stands twice", "y.csv"),
+            ("c,x\na,1\na,2\n", "the row 'a' is duplicated", "y.csv:3"),
+            ("c,x,x\na,1,2\n", "a column heading is duplicated", "y.csv"),
             ('c,x\n"a,1\n', "unexpected end of data", "y.csv:2"),
         ],
     )

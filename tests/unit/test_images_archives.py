@@ -263,7 +263,7 @@ def test_a_wheel_with_a_symbolic_link_or_a_file_twice_is_refused(tmp_path: Path)
     ):
         archive.writestr("greet/__init__.py", "evil")
     error = refused(tmp_path / "b", wheel=(tmp_path / "twice.whl").read_bytes())
-    assert "holds a file twice" in error.message
+    assert "has a duplicate file" in error.message
 
 
 def test_two_packages_with_one_path_go_together_only_when_it_is_the_same(tmp_path: Path) -> None:

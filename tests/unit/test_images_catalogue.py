@@ -211,7 +211,7 @@ def test_an_audit_tells_gone_inputs_from_changed_bytes(tmp_path: Path) -> None:
     gone = audit("tiny", catalogue, Store(tmp_path / "empty"), Silent(), nothing)
     assert (gone.outcome, exit_code([good, gone])) == (Outcome.INPUTS_GONE, 3)
     assert "hello_1.0-1_amd64.deb" in gone.detail
-    assert "cannot be locked anew: no Debian mirror is known" in gone.detail
+    assert "cannot be locked again: no Debian mirror is known" in gone.detail
     place = made.directory / "tiny" / "image.lock"
     lock = catalogue.lock("tiny")
     place.write_text(place.read_text().replace(lock.tree, f"sha256:{'0' * 64}"))

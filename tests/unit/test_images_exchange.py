@@ -196,7 +196,7 @@ def test_a_damaged_archive_is_refused(
 def test_a_file_that_is_no_archive_is_refused(made: Kitchen, tmp_path: Path) -> None:
     catalogue = Catalogue(made.directory)
     (tmp_path / "text").write_text("not a tar")
-    with pytest.raises(SpecificationError, match="this is no tar archive") as caught:
+    with pytest.raises(SpecificationError, match="this is not a tar archive") as caught:
         import_file("foreign", tmp_path / "text", catalogue, made.store, Silent())
     assert (caught.value.hint or "").startswith("docker save")
     archive = tmp_path / "whole.tar"

@@ -48,7 +48,7 @@ def test_locks_survive_writing_and_reading(
 @pytest.mark.parametrize(
     ("lines", "line", "message"),
     [
-        ([GOOD_DEB, GOOD_DEB], 2, "bash is locked twice: on lines 1 and 2"),
+        ([GOOD_DEB, GOOD_DEB], 2, "bash is duplicated: on lines 1 and 2"),
         ([GOOD_DEB, GOOD_DEB.replace("5.2", "5.3")], 2, "with different contents"),
         ([GOOD_DEB, GOOD_DEB.replace("bash ", "bash2 ", 1)], 2, "under two names"),
         ([GOOD_DEB, GOOD_DEB.replace("bash", "apt")], 2, "apt comes after bash"),
@@ -58,7 +58,7 @@ def test_locks_survive_writing_and_reading(
         ([GOOD_DEB.replace("pool/", "/pool/")], 1, "not a path pool/"),
         ([GOOD_DEB.replace("main/b", "main/..")], 1, "not a path pool/"),
         ([GOOD_DEB.replace("bash ", "Bash ", 1)], 1, "not a Debian package name"),
-        ([GOOD_DEB.replace(" own ", " top ")], 1, "'top' is no layer: it is base or own"),
+        ([GOOD_DEB.replace(" own ", " top ")], 1, "'top' is not a layer: it is base or own"),
         ([GOOD_DEB.replace("5.2-1 ", "5_2 ", 1)], 1, "not a Debian version"),
     ],
 )
@@ -76,8 +76,8 @@ def test_a_faulty_package_lock_is_refused_with_its_line(
     ("line", "message"),
     [
         (GOOD_WHEEL.removesuffix(" BSD 3-Clause"), "expected 6 fields"),
-        (f"{GOOD_WHEEL}\n{GOOD_WHEEL}", "numpy is locked twice: on lines 1 and 2"),
-        (f"{GOOD_WHEEL}\n{GOOD_WHEEL.replace(A, B)}", "numpy is locked twice with different"),
+        (f"{GOOD_WHEEL}\n{GOOD_WHEEL}", "numpy is duplicated: on lines 1 and 2"),
+        (f"{GOOD_WHEEL}\n{GOOD_WHEEL.replace(A, B)}", "numpy is duplicated with different"),
         (GOOD_WHEEL + " ", "is not a licence on one line"),
         (GOOD_WHEEL.replace("numpy ", "scipy ", 1), "is not a wheel of scipy"),
         (GOOD_WHEEL.replace("2.4.6 ", "2.4.7 ", 1), "is not a wheel of numpy 2.4.7"),

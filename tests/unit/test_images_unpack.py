@@ -198,7 +198,7 @@ def test_device_nodes_of_dev_are_left_to_the_engine(tmp_path: Path) -> None:
                 member("out", b"", type=tarfile.SYMTYPE, linkname="/tmp"),
                 member("out/file", b"x"),
             ],
-            "below out, which is no directory",
+            "below out, which is not a directory",
         ),
     ],
 )

@@ -32,8 +32,8 @@ def refused(tmp_path: Path, *files: dict[str, Any]) -> SpecificationError:
         ({"path": "a\\b"}, "holds a character"),
         ({"path": "a\nb"}, "holds a character"),
         ({"mirror_path": "../a"}, "must be a path inside"),
-        ({"uris": ["ftp://x/y"]}, "is no source"),
-        ({"uris": ["data/a.csv"]}, "is no source"),
+        ({"uris": ["ftp://x/y"]}, "is not a source"),
+        ({"uris": ["data/a.csv"]}, "is not a source"),
         ({"sha256": None}, "needs a sha256, or the adler32"),
         ({"adler32": "ABCDEF01"}, "must be an adler32, 8 digits of 0-9 and a-f, is 'ABCDEF01'"),
         ({"size": -1}, "must be at least 0, is the number -1"),
@@ -70,7 +70,7 @@ def test_json_faults_are_named(tmp_path: Path) -> None:
         load_manifest(path)
     assert error.value.place == f"{path}:2"
     path.write_text('{"title": "a", "title": "b"}')
-    with pytest.raises(SpecificationError, match="the field 'title' stands twice") as error:
+    with pytest.raises(SpecificationError, match="the field 'title' is duplicated") as error:
         load_manifest(path)
     assert error.value.place == f"{path}:1"
 

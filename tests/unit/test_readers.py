@@ -291,7 +291,7 @@ class TestYoda:
             ("hello", "outside an object"),
             (YODA2.replace("END YODA_PROFILE1D_V3", ""), "'/p' has no END"),
             (YODA2[:150], "no END"),
-            (YODA2.replace("/p\n", "/RAW/h\n"), "stands twice"),
+            (YODA2.replace("/p\n", "/RAW/h\n"), "is duplicated"),
             (YODA2.replace("3.0 4.5", "3.0 x"), "could not convert"),
             (YODA2.replace("[0.0, 1.0, 3.0]", "[0.0, 3.0]"), "rows of numbers"),
         ],

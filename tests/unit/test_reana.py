@@ -152,7 +152,9 @@ def test_reanas_memory_limit_is_added_where_it_is_missing(tmp_path: Path) -> Non
 def test_a_memory_limit_that_cannot_be_derived_is_refused(tmp_path: Path, given: str) -> None:
     snakefile = tmp_path / "Snakefile"
     snakefile.write_text(SNAKEFILE.replace("mem_mb=1500", f"mem_mb={given}"))
-    with pytest.raises(SpecificationError, match="rule a: `mem_mb` is no plain number") as refused:
+    with pytest.raises(
+        SpecificationError, match="rule a: `mem_mb` is not a plain number"
+    ) as refused:
         add_memory_limits(snakefile)
     assert str(refused.value.place).endswith("Snakefile:5")
 

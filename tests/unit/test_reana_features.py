@@ -1,4 +1,4 @@
-"""Feature files read and held against a run: each sentence as it holds and as it does not."""
+"""Feature files read and compared with a run: each sentence as it holds and as it does not."""
 
 from __future__ import annotations
 

@@ -146,8 +146,8 @@ def test_the_workspace_holds_what_is_declared_and_nothing_else(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("new", "words"),
     [
-        ("files: [code/b.py]", "names code/b.py, which is no file"),
-        ("directories: [data]", "names data, which is no directory"),
+        ("files: [code/b.py]", "names code/b.py, which is not a file"),
+        ("directories: [data]", "names data, which is not a directory"),
         ("files: [link]", "link that leads out"),
         ("directories: [linked]", "link that leads out"),
     ],
@@ -251,7 +251,7 @@ def test_a_file_maps_several_and_may_name_others(tmp_path: Path, catalogue: Cata
     assert images.replacement("python:3.12") == "columnar"
     images.refuse_unused(["python:3.12"])
     path.write_text("python:3.12: [columnar]\n")
-    with pytest.raises(SpecificationError, match="must be a text"):
+    with pytest.raises(SpecificationError, match="must be a string"):
         parse_image_map([str(path)])
     with pytest.raises(SpecificationError, match="write NAME=IMAGE"):
         parse_image_map(["nonsense"])

@@ -121,7 +121,7 @@ def test_nobody_blessed_it(directory: Path) -> None:
     (directory / "blessed.json").unlink()
     assert read_blessing(directory) is None
     assert causes(None, "columnar", builders.inputs(), directory) == [
-        "nobody blessed this reference: what it was made from is not known"
+        "this reference was never blessed: what it was made from is not known"
     ]
 
 

@@ -285,7 +285,7 @@ def test_a_tier_runs_apart_and_is_held_against_its_own_reference(
     assert outcome.directory.name == "columnar.max-events-100"
     assert outcome.record.tier == "max-events-100"
     assert outcome.report.sentence.startswith("on the first 100 events: ")
-    # All events still have a reference of their own, and blessing them anew keeps the tier's.
+    # All events still have a reference of their own, and blessing them again keeps the tier's.
     assert start().report.analysis.tier == ""
     selection = select(Project(tmp_path / "project"), "demo")
     bless_last_run(selection, results, reason="again", author="A. Nobody")

@@ -183,7 +183,7 @@ def test_histcmp_forty_pairs_of_one_law_pass() -> None:
     sides = [{f"h{n}": filled(events(n + 100 * s, 10_000)) for n in range(40)} for s in (1, 2)]
     comparison = run(sides[0], sides[1])
     assert comparison.counts == {V.COMPATIBLE: 40}
-    assert "160 statistical tests on 40 objects judged as one family" in comparison.notes[0]
+    assert "160 statistical tests on 40 objects evaluated as one family" in comparison.notes[0]
 
 
 def test_histcmp_weighted_pairs_of_one_law_pass() -> None:

@@ -50,7 +50,7 @@ def test_rot_goes_into_quarantine(own: Store) -> None:
     assert not own.has(ONE)
     assert own.has(TWO)
     assert (own.root / "quarantine" / ONE.removeprefix("sha256:")).read_bytes() == b"0ne"
-    assert own.add_bytes(b"one") == ONE  # it comes anew
+    assert own.add_bytes(b"one") == ONE  # it comes again
     assert verify(own, stored(own), Silent()).rotten == ()
 
 

@@ -313,7 +313,7 @@ def _fields(citation: Citation) -> dict[str, str]:
 def _author(name: str) -> str:
     if name == "others":
         return name
-    # Without a comma it is a group, whose last word is no surname.
+    # Without a comma it is a group, whose last word is not a surname.
     return tex(name) if "," in name else f"{{{tex(name)}}}"
 
 

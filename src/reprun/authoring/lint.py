@@ -164,7 +164,7 @@ def _of_the_document(cell: Cell) -> Iterator[Finding]:
                 "warning",
                 path,
                 lines.get(("datasets", name), 1),
-                f"the dataset {name} has no licence, so nobody may pass it on",
+                f"the dataset {name} has no licence, so it may not be redistributed",
                 "licence: CC0-1.0   # as its record says",
             )
     selection = cell.selection
@@ -173,7 +173,7 @@ def _of_the_document(cell: Cell) -> Iterator[Finding]:
             "error",
             path,
             lines.get(("reference",), 1),
-            "there is no reference, so no run can be judged",
+            "there is no reference, so no run can be evaluated",
             f'{selection.command("run")}; {selection.command("bless")} --reason "…"',
         )
 
@@ -188,7 +188,7 @@ def _of_the_text(text: SnakefileText, catalogue: Catalogue | None) -> Iterator[F
                 file,
                 number,
                 f"`{found[1]}` is newer than Snakemake 7.32, which REANA runs",
-                "write what it stands for in plain Python",
+                "write its meaning in plain Python",
             )
         if found := _STREAM.search(line):
             yield Finding(
@@ -272,7 +272,7 @@ def image_findings(image: str, place: Finding, catalogue: Catalogue | None) -> I
     how = f"the tag `{tag}`, which may move" if tag else "neither tag nor digest"
     yield replace(
         place,
-        sentence=f"rule {place.rule}: the image {name} has {how}: nobody can say later what ran",
+        sentence=f"rule {place.rule}: the image {name} has {how}: what ran cannot be known later",
         remedy='container: "name@sha256:…", or a catalogue entry and config["image"]',
     )
 

@@ -123,7 +123,7 @@ def show_error(error: ReprunError) -> None:
 
 
 def print_note(text: str) -> None:
-    """Print a line on standard error, where it is no part of the result."""
+    """Print a line on standard error, where it is not a part of the result."""
     print(visible(text), file=sys.stderr, flush=True)
 
 

@@ -157,7 +157,7 @@ def parameters_of(given: list[str]) -> dict[str, str | int | float | bool]:
             parsed = json.loads(value)
         except ValueError:
             parsed = value
-        # What is no scalar, or no number that JSON knows (NaN), is the text that was typed.
+        # What is not a scalar, or no number that JSON knows (NaN), is the text that was typed.
         scalar = isinstance(parsed, str | int | bool) or (
             isinstance(parsed, float) and math.isfinite(parsed)
         )

@@ -69,7 +69,7 @@ def submit(
 ) -> None:
     """Run an analysis on REANA, or go on where it stopped.
 
-    Typed again, it goes on where it stopped.
+    Typed again, it continues where it stopped.
     """
     from reprun.cli.console import progress_on_stderr
     from reprun.cli.output import answer
@@ -204,7 +204,7 @@ def logs(
 
 
 def _log_text(log: str) -> str:
-    """Return a log for people to read: line ends of other systems and tabs are no attack."""
+    """Return a log for people to read: line ends of other systems and tabs are harmless."""
     return log.replace("\r\n", "\n").rstrip("\n").expandtabs()
 
 

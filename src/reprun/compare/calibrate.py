@@ -63,7 +63,7 @@ class Calibration:
 def calibrate(
     reference: Objects, rules: Sequence[ComparisonRule], today: datetime.date, toys: int
 ) -> Calibration:
-    """Throw `toys` pairs of files from the reference and judge them by the rules.
+    """Throw `toys` pairs of files from the reference and evaluate them by the rules.
 
     Raises NothingToCompareError if no object is sampled and has known errors.
     """

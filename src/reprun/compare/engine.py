@@ -114,7 +114,7 @@ def _overall_notes(
     ]
     if monitored.skipped:
         classes = listed(sorted(set(monitored.skipped.values())))
-        verb = "is no result" if len(monitored.skipped) == 1 else "are no results"
+        verb = "is not a result" if len(monitored.skipped) == 1 else "are not results"
         notes.append(
             f"{count_of(len(monitored.skipped), 'object')} of {words.monitored} {verb} "
             f"({classes}) and not compared"

@@ -34,7 +34,7 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """Two sides and what they are judged by."""
+    """Two sides and what they are evaluated by."""
 
     monitored: Source
     reference: Source

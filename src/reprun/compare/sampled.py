@@ -72,7 +72,7 @@ class Family:
     above the alpha of its rule: so the chance that any object of a file fails although all
     agree is at most the largest alpha. A p-value of 0 fails like any other small one; where no
     test holds nothing passes. With `shared_events` no object passes: both sides hold the same
-    events, and independent fluctuations are no excuse for a difference.
+    events, and independent fluctuations do not excuse a difference.
     """
 
     def __init__(self, tested: Mapping[str, Tested], *, shared_events: bool) -> None:
@@ -108,7 +108,7 @@ class Family:
         alphas = [item.rule.alpha for item in items if item.rule and item.name in self._adjusted]
         note = (
             f"{count_of(self.size, 'statistical test')} on {count_of(self.objects, 'object')} "
-            "judged as one family (Holm): if all agree, one or more fail with a chance of at "
+            "evaluated as one family (Holm): if all agree, one or more fail with a chance of at "
             f"most {max(alphas):g}; smallest adjusted p {self.smallest:.3g}"
         )
         return [note]
@@ -206,7 +206,7 @@ def _covariance(
     total = np.zeros((bins + 2, bins + 2))
     for matrix in matrices:
         if not isinstance(matrix, Histogram) or matrix.values.shape != total.shape:
-            raise NoTestError(f"'{rule.covariance}' is no matrix of {bins} x {bins} bins")
+            raise NoTestError(f"'{rule.covariance}' is not a matrix of {bins} x {bins} bins")
         total[1:-1, 1:-1] += matrix.values[1:-1, 1:-1]
     if not np.isfinite(total).all():
         raise NoTestError(f"'{rule.covariance}' is not finite")

@@ -131,7 +131,7 @@ class Words:
 
     @classmethod
     def of_files(cls, monitored: str, reference: str) -> Words:
-        """Return the words for two files that are held against each other on their own."""
+        """Return the words for two files that are compared with each other on their own."""
         return cls(
             monitored,
             reference,

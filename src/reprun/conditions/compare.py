@@ -49,7 +49,7 @@ def differences(
 
 
 def _facts(before: Snapshot, now: Snapshot) -> list[str]:
-    """Compare what is no file: the pin of a repository, the address of a server."""
+    """Compare what is not a file: the pin of a repository, the address of a server."""
     fields = ("source", "revision", "root_hash", "servlet", "global_tag")
     pairs = [(field, getattr(before, field), getattr(now, field)) for field in fields]
     return [f"{name}: {old or 'none'} → {new or 'none'}" for name, old, new in pairs if old != new]
@@ -148,5 +148,5 @@ def corrections(path: Path) -> dict[str, Any]:
         ) from error
     except (OSError, UnicodeDecodeError, KeyError, TypeError) as error:
         raise SpecificationError(
-            f"{path.name} is no correctionlib document: {error}", place=str(path)
+            f"{path.name} is not a correctionlib document: {error}", place=str(path)
         ) from error

@@ -68,7 +68,8 @@ class ConditionsIndex:
         self._tables = {str(name).upper() for (name,) in rows}
         if not self._tables & {"TAGINVENTORY_TABLE", "TAG"}:
             raise SpecificationError(
-                f"{path.name} is no conditions database: it has neither TAGINVENTORY_TABLE nor TAG",
+                f"{path.name} is not a conditions database: it has neither "
+                "TAGINVENTORY_TABLE nor TAG",
                 place=str(path),
             )
 
@@ -138,7 +139,9 @@ class ConditionsIndex:
             return NO_TYPE
         kind = TIME_TYPES[row[0]] if row[0] in range(len(TIME_TYPES)) else str(row[0])
         if kind not in TIME_TYPES:
-            raise _NoValueError(f"the tag {entry.tag} goes by '{kind}', not by run, lumi or time")
+            raise _NoValueError(
+                f"the tag {entry.tag} is indexed by '{kind}', not by run, lumi or time"
+            )
         return kind
 
     def intervals(self, entry: Entry) -> list[Interval]:
@@ -168,7 +171,7 @@ class ConditionsIndex:
         kind = self.time_type(entry)
         if kind not in ("Run", "Lumi"):
             raise SpecificationError(
-                f"the tag {entry.tag} ({entry.record}) goes by {kind.lower()}, not by run",
+                f"the tag {entry.tag} ({entry.record}) is indexed by {kind.lower()}, not by run",
                 place=str(self._path),
             )
         when = (run << 32) | lumi if kind == "Lumi" else run
@@ -192,7 +195,7 @@ def _whole(value: object) -> int:
     try:
         return int(str(value))
     except ValueError as error:
-        raise _NoValueError(f"'{value}' stands where a run or time should") from error
+        raise _NoValueError(f"'{value}' is where a run or time should be") from error
 
 
 def _end(value: object) -> int:

@@ -97,7 +97,7 @@ def read_mask(path: Path) -> Mask:
         raise SpecificationError("not a golden JSON: it holds no runs", place=f"{path}:1")
     runs: dict[int, Ranges] = {}
     for name, ranges in document:
-        fault = _fault(name, ranges) or ("stands twice" if int(name) in runs else None)
+        fault = _fault(name, ranges) or ("is duplicated" if int(name) in runs else None)
         if fault:
             at = re.search(rf'"{re.escape(name)}"\s*:', text)
             line = text.count("\n", 0, at.start()) + 1 if at else 1
@@ -118,7 +118,7 @@ def _pairs(pairs: list[tuple[str, Any]]) -> _Pairs:
 
 def _fault(name: str, ranges: Any) -> str | None:
     if not name.isdigit():
-        return "is no run number"
+        return "is not a run number"
     if not isinstance(ranges, list) or isinstance(ranges, _Pairs) or not ranges:
         return "has no list of ranges"
     for pair in ranges:

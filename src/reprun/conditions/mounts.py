@@ -135,12 +135,12 @@ def check_revision(snapshot: Snapshot) -> None:
         root_hash = os.getxattr(source, "user.root_hash").decode()
     except (OSError, ValueError) as error:
         raise InputsGoneError(
-            f"{snapshot.name}: {source} is no mounted CVMFS repository: {error}",
+            f"{snapshot.name}: {source} is not a mounted CVMFS repository: {error}",
             hint=f"cvmfs_config probe {source.name}",
         ) from error
     if (revision, root_hash) != (snapshot.revision, snapshot.root_hash):
         raise IntegrityError(
-            f"{snapshot.name}: {source} stands at revision {revision} ({root_hash[:12]}…), "
+            f"{snapshot.name}: {source} is at revision {revision} ({root_hash[:12]}…), "
             f"pinned is {snapshot.revision} ({str(snapshot.root_hash)[:12]}…)",
             place=str(source),
             hint=f"mount revision {snapshot.revision} (CVMFS_ROOT_HASH={snapshot.root_hash})",

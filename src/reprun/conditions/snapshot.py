@@ -102,7 +102,7 @@ class Snapshot(Document):
         return self.kind != "frontier"
 
     def digests(self) -> dict[str, str]:
-        """Return what a lock holds: a digest for each file, and one for all that is no file."""
+        """Return what a lock holds: a digest for each file, and one for all that is not a file."""
         fields = ("kind", "global_tag", "mount", "revision", "root_hash", "servlet")
         facts = {field: getattr(self, field) for field in fields}
         digests = {DOCUMENT: sha256_bytes(canonical_json(facts))}

@@ -29,7 +29,7 @@ def read_table(path: Path, key: str) -> dict[str, Row]:
             for row in reader:
                 if row[key] in rows:
                     raise SpecificationError(
-                        f"{key} {row[key]} stands twice", place=f"{path}:{reader.line_num}"
+                        f"{key} {row[key]} is duplicated", place=f"{path}:{reader.line_num}"
                     )
                 if None in row or None in row.values():
                     raise SpecificationError(

@@ -77,7 +77,7 @@ def pin(
 ) -> int:
     """Fetch the files of a manifest that have no sha256, and write it into the manifest.
 
-    They are held against the size and adler32 of their record. Returns how many there were.
+    They are compared with the size and adler32 of their record. Returns how many there were.
     """
     unpinned = load_manifest(manifest).unpinned
     if unpinned:

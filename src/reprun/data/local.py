@@ -65,7 +65,7 @@ def fetch(
         manifest = manifest_of(directory, label)
         if manifest is None:
             raise SpecificationError(
-                f"dataset '{label}' has files without sha256 and stands in analysis.yaml itself; "
+                f"dataset '{label}' has files without sha256 and is defined in analysis.yaml; "
                 "put it into a manifest of its own, where the sha256 can be added",
                 place=str(directory / "analysis.yaml"),
             )
@@ -137,7 +137,7 @@ def add(
 
 
 def manifest_path(directory: Path, name: str) -> Path:
-    """Return where the manifest of a new dataset goes; refuse what is no name of one."""
+    """Return where the manifest of a new dataset goes; refuse what is not a name of one."""
     if re.fullmatch(NAME, name) is None:
         raise SpecificationError(
             f"a dataset cannot be called '{name}': {MEANING_OF_PATTERN[NAME]}",
@@ -164,7 +164,7 @@ def refuse_rot(found: keeping.Verification, what: str) -> None:
         raise IntegrityError(
             f"{len(found.rotten)} of {found.checked} files of {what} have changed and lie in "
             f"quarantine now:{listed}",
-            hint="reprun data fetch ANALYSIS   # or run again: they are brought anew",
+            hint="reprun data fetch ANALYSIS   # or run again: they are brought again",
         )
 
 

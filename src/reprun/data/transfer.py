@@ -124,7 +124,7 @@ def fetch(
             for path in gone
         )
         raise InputsGoneError(
-            f"{len(gone)} of {len(files)} data files cannot be had:{listed}",
+            f"{len(gone)} of {len(files)} data files are not available:{listed}",
             hint=f"export {VARIABLE}=DIRECTORY   # a directory or URL that holds them",
         )
     return digests

@@ -81,7 +81,7 @@ def tier_of(max_events: int | None, fraction: float | None) -> Tier | None:
     """Return the tier that the command line asks for; None for all events."""
     if max_events is not None and fraction is not None:
         raise SpecificationError(
-            "--max-events and --fraction are two ways to say how many events: give one of them"
+            "--max-events and --fraction both set the number of events: give one of them"
         )
     if max_events is not None:
         return Tier("max_events", max_events)
@@ -123,7 +123,7 @@ class ComparisonRule(Document):
     """Glob on the name of a histogram or table; a table goes by its file's name."""
     kind: Literal["count", "float", "sampled", "ignore"]
     """`count`: exactly equal; `float`: equal within the tolerance; `sampled`: independent
-    samples, judged by statistical tests; `ignore`: not judged."""
+    samples, judged by statistical tests; `ignore`: not evaluated."""
     relative: Annotated[Finite, Field(ge=0, lt=1)] = 0.0
     """Of kind `float`: the relative difference that passes."""
     absolute: Annotated[Finite, Field(ge=0)] = 0.0
@@ -154,9 +154,9 @@ class ComparisonRule(Document):
                 f"the rule for '{self.match}': {min(statistical)} is for the kind sampled"
             )
         if len(set(self.tests)) != len(self.tests):
-            raise ValueError(f"the rule for '{self.match}' names a test twice")
+            raise ValueError(f"the rule for '{self.match}' has a duplicate test")
         if self.tests == ("runs",):
-            raise ValueError(f"the rule for '{self.match}': runs alone sees too little")
+            raise ValueError(f"the rule for '{self.match}': runs alone is not sensitive enough")
         return self
 
 
@@ -269,7 +269,7 @@ class Analysis(Document):
         return tuple(dict.fromkeys((*self.conditions, *chosen.conditions)))
 
     def reference_of(self, dataset: str | None, tier: Tier | None = None) -> str:
-        """Return the directory, below the analysis's own, of what a run is held against."""
+        """Return the directory, below the analysis's own, of what a run is compared with."""
         whole = self.references.get(dataset, self.reference) if dataset else self.reference
         return whole if tier is None else f"{whole}/{tier.name}"
 

@@ -18,7 +18,7 @@ SCHEMES = ("https", "http", "root", "file")
 def _source(uri: str) -> str:
     scheme = uri.partition("://")[0]
     if scheme not in SCHEMES or not uri.isprintable():
-        raise ValueError(f"'{uri}' is no source: write {', '.join(SCHEMES[:-1])} or file URIs")
+        raise ValueError(f"'{uri}' is not a source: write {', '.join(SCHEMES[:-1])} or file URIs")
     return uri
 
 
@@ -124,12 +124,12 @@ class Dataset(Document):
         paths: set[str] = set()
         for file in files:
             if file.path in paths:
-                raise ValueError(f"the path '{file.path}' is named twice")
+                raise ValueError(f"the path '{file.path}' is duplicated")
             paths.add(file.path)
         for file in files:
             for parent in map(str, PurePosixPath(file.path).parents):
                 if parent in paths:
-                    raise ValueError(f"'{parent}' is a file, so '{file.path}' cannot lie below it")
+                    raise ValueError(f"'{parent}' is a file, so '{file.path}' cannot be below it")
         return files
 
     @property

@@ -114,7 +114,7 @@ def _read_json(path: Path) -> tuple[Any, Lines]:
             names = [name for name, _ in pairs]
             twice = next(name for name in names if names.count(name) > 1)
             _read_yaml(path)  # refuses the same, and knows the line
-            raise SpecificationError(f"the field '{twice}' stands twice", place=str(path))
+            raise SpecificationError(f"the field '{twice}' is duplicated", place=str(path))
         return found
 
     try:
@@ -236,12 +236,12 @@ def _collect_lines(node: Any, location: tuple[str | int, ...], lines: Lines, pat
         for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode):
                 raise SpecificationError(
-                    "not valid YAML: the name of a field must be a text",
+                    "not valid YAML: the name of a field must be a string",
                     place=f"{path}:{key.start_mark.line + 1}",
                 )
             if key.value in seen:
                 raise SpecificationError(
-                    f"the field '{key.value}' stands twice",
+                    f"the field '{key.value}' is duplicated",
                     place=f"{path}:{key.start_mark.line + 1}",
                 )
             seen.add(key.value)

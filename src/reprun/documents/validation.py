@@ -29,10 +29,10 @@ MEANING_OF_PATTERN = {
 }
 
 EXPECTED = {
-    "string_type": "a text",
-    "int_type": "a whole number",
-    "int_parsing": "a whole number",
-    "int_from_float": "a whole number",
+    "string_type": "a string",
+    "int_type": "an integer",
+    "int_parsing": "an integer",
+    "int_from_float": "an integer",
     "float_type": "a number",
     "float_parsing": "a number",
     "finite_number": "a finite number",
@@ -73,7 +73,7 @@ class Fault:
 
 
 def faults_of(error: ValidationError, model: type[BaseModel]) -> list[Fault]:
-    """Return the faults of a document in the order to mend them, one for each place.
+    """Return the faults of a document in the order to fix them, one for each place.
 
     A misspelt field is unknown under its own name and missing under the right one, so
     unknown ones come first.
@@ -84,11 +84,11 @@ def faults_of(error: ValidationError, model: type[BaseModel]) -> list[Fault]:
         location = tuple(each["loc"])
         if len(location) > 1 and location[-1] in ALTERNATIVES:
             location = location[:-1]
-            sentence = f"must be a text, a number, true or false, {_is(each['input'])}"
+            sentence = f"must be a string, a number, true or false, {_is(each['input'])}"
         else:
             sentence = _sentence(each["type"], each, location, model)
         found.setdefault(location, Fault(location, sentence))
-    # A list whose only entry has a fault counts as empty: that is no fault of its own.
+    # A list whose only entry has a fault counts as empty: that is not a fault of its own.
     empty = {tuple(each["loc"]) for each in details if each["type"] == "too_short"}
     return [
         fault

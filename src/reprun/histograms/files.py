@@ -156,7 +156,7 @@ def read_all(paths: Iterable[Path], root: Path) -> Objects:
     Tables are called by the stem of their file. With one histogram file its objects keep
     their own names; with more, `stem/` stands before each (the path below `root` without
     suffix where two stems are equal). Raises OutputMissingError for a file that cannot be
-    read or a name that stands twice, NothingToCompareError if there is no histogram and no
+    read or a name that is duplicated, NothingToCompareError if there is no histogram and no
     table in all of them.
     """
     files = list(paths)
@@ -171,7 +171,7 @@ def read_all(paths: Iterable[Path], root: Path) -> Objects:
         for name in objects:
             if name in found:
                 raise OutputMissingError(
-                    f"the name '{name}' in {path.name} stands in another file too",
+                    f"the name '{name}' in {path.name} is in another file too",
                     place=str(path),
                 )
         found |= objects.by_name

@@ -37,7 +37,7 @@ def read_hepdata(path: Path, text: str) -> Objects:
     for one in listed:
         name, file = str(one.get("name", one["data_file"])), path.parent / str(one["data_file"])
         if name in found or name in unsupported:
-            raise _fault(path, f"the table '{name}' stands twice")
+            raise _fault(path, f"the table '{name}' is duplicated")
         if not file.is_file():
             unsupported[name] = f"HEPData table whose file {file.name} is missing"
             continue

@@ -213,7 +213,7 @@ class Objects(Mapping[str, DataObject]):
     """What one or more files hold, by name, and what in them could not be read.
 
     `unsupported` maps the name of each physics object that reprun cannot compare to its class
-    (or to the reason); `skipped` does so for what is no physics result (trees, canvases).
+    (or to the reason); `skipped` does so for what is not a physics result (trees, canvases).
     """
 
     by_name: Mapping[str, DataObject] = field(default_factory=dict)
@@ -273,7 +273,7 @@ class Source(Protocol):
 
     @property
     def skipped(self) -> Mapping[str, str]:
-        """What is no physics result, with its class."""
+        """What is not a physics result, with its class."""
         ...
 
     def only(self, names: Iterable[str]) -> Objects:

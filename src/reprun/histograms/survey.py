@@ -85,7 +85,7 @@ def survey(
     """
     if re.match(r"^[a-z]+:/", str(path)):
         raise SpecificationError(
-            f"{path} is no file of this machine: fetch it first", hint="curl -LO URL"
+            f"{path} is not a file of this machine: fetch it first", hint="curl -LO URL"
         )
     if not path.exists():
         near = [each.name for each in path.parent.iterdir()] if path.parent.is_dir() else []
@@ -95,7 +95,7 @@ def survey(
     try:
         if not path.is_file():
             raise SpecificationError(
-                f"{path} is no file; an analysis starts from one file of events or histograms",
+                f"{path} is not a file; an analysis starts from one file of events or histograms",
                 hint=f"ls {path}",
             )
         if path.stat().st_size == 0:
@@ -114,7 +114,7 @@ def survey(
         return _root_file(path, columns, tree, most)
     if tree is not None:
         raise SpecificationError(
-            f"--tree {tree}: {path.name} is no ROOT file", hint=f"reprun new NAME --from {path}"
+            f"--tree {tree}: {path.name} is not a ROOT file", hint=f"reprun new NAME --from {path}"
         )
     return _table(path, columns, most)
 
@@ -336,7 +336,7 @@ def _opened(path: Path, file: Any, wanted: Sequence[str], tree: str | None, most
         return _tree(path, trees, classes, wanted, tree, most)
     if trees and not any(kind.startswith("TH1") for kind in classes.values()):
         raise SpecificationError(
-            f"{path.name} holds no event: its tree {next(iter(trees))} is empty"
+            f"{path.name} contains no events: its tree {next(iter(trees))} is empty"
         )
     return _histograms(path, file, classes, wanted, most)
 
@@ -358,7 +358,7 @@ def _tree(
     name = named or max(trees, key=lambda each: int(trees[each].num_entries))
     tree = trees[name]
     if not tree.num_entries:
-        raise SpecificationError(f"tree {name} of {path.name} holds no event")
+        raise SpecificationError(f"tree {name} of {path.name} contains no events")
     left = {
         other: f"a {kind} besides the tree {name}"
         for other, kind in classes.items()

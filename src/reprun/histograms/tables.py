@@ -41,7 +41,7 @@ def read_table(path: Path, text: str) -> Table:
                 raise _fault(path, f"{len(cells)} cells, the heading has {len(header)}", place)
             row = cells[0].strip()
             if row in rows:
-                raise _fault(path, f"the row '{row}' stands twice", place)
+                raise _fault(path, f"the row '{row}' is duplicated", place)
             rows[row] = [
                 _cell(path, cell, column, place)
                 for cell, column in zip(cells[1:], header[1:], strict=True)
@@ -51,7 +51,7 @@ def read_table(path: Path, text: str) -> Table:
     if header is None:
         raise _fault(path, "it is empty", str(path))
     if len(set(header[1:])) != len(header) - 1:
-        raise _fault(path, "a column heading stands twice", str(path))
+        raise _fault(path, "a column heading is duplicated", str(path))
     values = np.array(list(rows.values()), dtype=np.float64)
     shape = (len(rows), len(header) - 1)
     name = str(about.pop("name", path.stem))

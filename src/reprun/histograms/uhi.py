@@ -77,7 +77,7 @@ def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         seen: set[str] = set()
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise _FaultError(f"the name '{twice}' stands twice")
+        raise _FaultError(f"the name '{twice}' is duplicated")
     return found
 
 

@@ -56,7 +56,7 @@ def read_yoda(path: Path, text: str) -> Objects:
     for block in _blocks(path, text):
         name = block.path.lstrip("/")
         if name in found or name in unsupported:
-            raise _fault(path, block.line, f"'{block.path}' stands twice")
+            raise _fault(path, block.line, f"'{block.path}' is duplicated")
         try:
             found[name] = _object(name, block)
         except _UnsupportedError as reason:
@@ -85,7 +85,7 @@ def _blocks(path: Path, text: str) -> Iterator[_Block]:
                 kind, _, version, name = begins.groups()
                 block, head = _Block(kind, int(version or 1), name, number), True
             elif line.strip() and not line.startswith("#"):
-                raise _fault(path, number, f"'{line[:40]}' stands outside an object")
+                raise _fault(path, number, f"'{line[:40]}' is outside an object")
         elif line.startswith("BEGIN YODA"):
             break
         elif line.startswith("END YODA"):
@@ -188,7 +188,7 @@ def _old_plane(block: _Block) -> tuple[tuple[Axis, ...], Floats]:
     total = next((_numbers([row[2:]])[0] for row in block.rows if row[0] == "Total"), None)
     if total is not None and len(total) == cube.shape[2]:
         outside = total - table[:, 4:].sum(axis=0)
-        # Sums in another order differ in rounding; that is no entry.
+        # Sums in another order differ in rounding; that is not an entry.
         outside[np.abs(outside) <= ROUNDING * np.abs(total)] = 0.0
         cube[-1, -1] = outside
     rows = cube.transpose(1, 0, 2).reshape(-1, cube.shape[2])
@@ -225,7 +225,7 @@ def _estimate(name: str, block: _Block) -> Table:
                 name, kind, axes, dict(zip(columns, cubes, strict=True)), title=block.title
             )
         return points_table(name, kind, columns, values, block.title)
-    # An axis of words or whole numbers has one more bin, for everything else, before them.
+    # An axis of words or integers has one more bin, for everything else, before them.
     words = [["other", *map(str, edges)] for edges in listed]
     rows = tuple(", ".join(place[::-1]) for place in itertools.product(*words[::-1]))
     if len(rows) != len(values):

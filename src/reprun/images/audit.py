@@ -1,7 +1,7 @@
 """The nightly question to every image we can build: do its locks still give the same bytes?
 
 Two answers are bad in different ways. *Inputs gone* means that an archive has dropped a locked
-file: nothing is wrong here, and the same wishes are resolved anew outside the project to see
+file: nothing is wrong here, and the same requirements are resolved again outside the project to see
 that they can still be met. *Changed* means that the same inputs gave other bytes: a fault.
 """
 
@@ -79,5 +79,5 @@ def _built_anew(
         made = relock(name, catalogue, store, progress, sources)
         check_twice(name, made.catalogue, store, progress)
     except ReprunError as error:
-        return f"and it cannot be locked anew: {error.message}"
-    return f"locked anew it builds, the same twice: {made.sentence()}"
+        return f"and it cannot be locked again: {error.message}"
+    return f"locked again it builds, the same twice: {made.sentence()}"

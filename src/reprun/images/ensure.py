@@ -25,7 +25,7 @@ def ensure(
     """Return the locked image with all its parts in the store.
 
     `image` is a name, a reference `name@sha256:…` or an image. When it is stored already this
-    costs milliseconds. Raises InputsGoneError when locked files are nowhere to be had, and
+    costs milliseconds. Raises InputsGoneError when locked files are nowhere available, and
     IntegrityError when a part in the store has changed or the build gives another image.
     """
     locked = catalogue.by_reference(image.reference if isinstance(image, Image) else image)

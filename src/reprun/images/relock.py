@@ -1,7 +1,7 @@
-"""An image whose locked inputs are gone, made anew from the same wishes: another image, said so.
+"""An image whose locked inputs are gone, made again from the same requirements, and said so.
 
 The Debian mirror serves only the newest point release, so one day a locked package can no
-longer be had. A newcomer still gets a result then: what is gone is resolved anew into locks
+longer be had. A newcomer still gets a result then: what is gone is resolved again into locks
 outside the project, what is still there stays as locked, and the caller is told which packages
 differ. The project's own locks are not touched.
 """
@@ -55,7 +55,7 @@ def relock(
     """Build an image like the locked one from what can still be had.
 
     Raises what resolving raises: InputsGoneError when no archive answers, ToolError without
-    apt or uv, SpecificationError when the wishes cannot be met any more.
+    apt or uv, SpecificationError when the requirements cannot be met any more.
     """
     sources = sources or Sources.from_environment()
     definition = catalogue.definition(name)
@@ -63,10 +63,10 @@ def relock(
         fetch(definition, store, progress, sources)
     debs, wheels = definition.debs, definition.wheels
     if not all(store.has(each.digest) for each in debs):
-        progress.say(f"locked packages of {name} are gone: resolving {definition.suite} anew")
+        progress.say(f"locked packages of {name} are gone: resolving {definition.suite} again")
         debs = resolve_debs(definition, sources, progress)
     if not all(store.has(each.digest) for each in wheels):
-        progress.say(f"locked wheels of {name} are gone: resolving them anew")
+        progress.say(f"locked wheels of {name} are gone: resolving them again")
         wheels = resolve_wheels(definition, store, progress)
     home = store.directory("relocked")
     inputs = write_inputs(definition, home / name, debs, wheels, store, progress, sources)

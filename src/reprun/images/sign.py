@@ -56,7 +56,7 @@ def verify_signature(image: Image, store: Store, key: Path, signature: Path) -> 
             raise SpecificationError("there is no such file", place=str(path))
     words = key.read_text(encoding="utf-8", errors="replace").split()
     if len(words) < 2 or not words[0].startswith(("ssh-", "ecdsa-", "sk-")):
-        raise SpecificationError("this is no public SSH key", place=str(key))
+        raise SpecificationError("this is not a public SSH key", place=str(key))
     with tempfile.TemporaryDirectory() as directory:
         allowed = Path(directory, "allowed_signers")
         allowed.write_text(f"{WHO} {words[0]} {words[1]}\n", encoding="utf-8")
@@ -67,7 +67,7 @@ def verify_signature(image: Image, store: Store, key: Path, signature: Path) -> 
         )
     if done.returncode != 0:
         raise IntegrityError(
-            f"this is no signature of image '{image.name}' by this key: {_said(done)}",
+            f"this is not a signature of image '{image.name}' by this key: {_said(done)}",
             place=str(signature),
         )
 

@@ -190,7 +190,7 @@
     canvas.height = height * scale;
     const pen = canvas.getContext("2d");
     values.forEach((v, i) => {
-      // Nothing there is left blank; no pull is no colour.
+      // Nothing there is left blank; no pull is not a colour.
       if (v === 0 && !signed) return;
       const a = Math.floor(i / ny), b = i % ny;
       const x = Math.round((X(xs[a]) - left) * scale), y = Math.round((Y(ys[b + 1]) - TOP) * scale);

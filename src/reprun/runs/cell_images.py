@@ -32,7 +32,7 @@ def with_images(cell: Cell, *, relock: bool, store: Store, progress: Progress) -
         return cell
     from reprun.images.relock import relock as build_another  # noqa: PLC0415 - only when inputs are gone
 
-    # All of them, so that one catalogue holds them; those that can be had come out the same.
+    # All of them, so that one catalogue holds them; those that are available come out the same.
     made = {
         entry: build_another(image.name, cell.catalogue, store, progress)
         for entry, image in cell.images.items()

@@ -1,4 +1,4 @@
-"""The outputs of a run held against the reference: one report, written as JSON and HTML."""
+"""The outputs of a run compared with the reference: one report, written as JSON and HTML."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def judge(outputs: Outputs, record: RunRecord) -> Report:
         reference = load_reference(outputs.selection.reference)
     except NothingToCompareError as error:
         raise NothingToCompareError(
-            f"the run has ended well and its outputs are in {outputs.workspace}, "
+            f"the run succeeded and its outputs are in {outputs.workspace}, "
             "but there is no reference yet to compare them with",
             place=error.place,
             hint=outputs.selection.command("bless", '--reason "…"   # once you trust them'),

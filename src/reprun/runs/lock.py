@@ -43,7 +43,7 @@ class SnapshotLock(Document):
 
     kind: Kind
     files: Mapping[str, str]
-    """sha256 by path; `snapshot.toml` stands for what is no file: global tag, mount, revision."""
+    """sha256 by path; `snapshot.toml` is for what is not a file: global tag, mount, revision."""
 
 
 class AnalysisLock(Document):

@@ -60,7 +60,7 @@ def make_plan(
         if name not in declared:
             raise SpecificationError(
                 f"{analysis.name} has no parameter '{name}'.{did_you_mean(name, declared)}",
-                hint=f"reprun show {selection.called}   # parameters stand in analysis.yaml",
+                hint=f"reprun show {selection.called}   # parameters are declared in analysis.yaml",
             )
     merged: dict[str, Scalar] = {**declared, **(parameters or {})}
     if selection.tier is not None:
@@ -119,7 +119,7 @@ def _after(changed: Sequence[str], last: RunRecord, reason: str) -> Steps:
 
 
 def _changed(before: Inputs, now: Inputs) -> list[str]:
-    """Return the names of what differs: paths of files, or a word for what is no file."""
+    """Return the names of what differs: paths of files, or a word for what is not a file."""
     names: list[str] = []
     if before.images != now.images:
         names.append("the image")

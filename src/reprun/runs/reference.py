@@ -1,4 +1,4 @@
-"""References: the histograms and tables an analysis is held against, who blessed them and why.
+"""References: the histograms and tables an analysis is compared with, who blessed them and why.
 
 In the analysis's reference directory lie `histograms.json` (UHI), one CSV file per table and
 `blessed.json`: reason, author, date and the digests of everything the blessed run used.
@@ -141,7 +141,7 @@ def causes(blessing: Blessing | None, variant: str, inputs: Inputs, directory: P
     have another image: that is one sentence, unless the blessed image itself is another now.
     """
     if blessing is None:
-        return ["nobody blessed this reference: what it was made from is not known"]
+        return ["this reference was never blessed: what it was made from is not known"]
     since = f"since the reference was blessed on {blessing.date}"
     then = blessing.inputs
     found = []

@@ -50,7 +50,7 @@ def verify(
     """Hash files of the store from the first byte to the last, several at a time.
 
     What rots is moved into `quarantine/`, so that nothing can use it and the next fetch or
-    build brings it anew.
+    build brings it again.
     """
     sizes = {digest: _size(store.blob_path(digest)) for digest in digests}
     present = {digest: size for digest, size in sizes.items() if size is not None}

@@ -89,7 +89,7 @@ class Store:
                 f"{path.name[:12]}… in the store has changed: its bytes are {short(found)}, "
                 f"its name says {short(digest)}",
                 place=str(path),
-                hint=f"rm {path}   # and run again: it is fetched or built anew",
+                hint=f"rm {path}   # and run again: it is fetched or built again",
             )
         with suppress(StorageError):  # a store that takes no stamp is still good to read
             self._write_stamp(digest, path)
@@ -159,7 +159,7 @@ class Store:
         reflinks at a file system, and only some have them; a copy can always be made.
 
         The file gets the time of now, as a copy would: who goes by time stamps must see that
-        something new arrived. The blob shares the time of its links, so it is stamped anew.
+        something new arrived. The blob shares the time of its links, so it is stamped again.
         """
         source = self.verified(digest)
         with storage_errors(target.parent):
@@ -192,7 +192,7 @@ class Store:
             self.origin_path(digest).unlink(missing_ok=True)
 
     def note_origin(self, digest: str, source: str) -> None:
-        """Write down where a blob came from: it is a data file, and can be had again there."""
+        """Write down where a blob came from: it is a data file, and can be fetched again there."""
         write_atomically(self.origin_path(digest), f"{source}\n".encode())
 
     def origin_path(self, digest: str) -> Path:

@@ -47,7 +47,7 @@ class CellWorkflow(Document):
             return path
         if not path.startswith(f"{self.prefix}/"):
             raise SpecificationError(
-                f"'{path}' does not lie in the workspace; write a path relative to the Snakefile"
+                f"'{path}' is not in the workspace; write a path relative to the Snakefile"
             )
         return path.removeprefix(f"{self.prefix}/")
 

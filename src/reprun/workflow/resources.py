@@ -21,7 +21,7 @@ def memory_mb(text: str) -> int:
     found = _MEMORY.fullmatch(text)
     if found is None:
         raise SpecificationError(
-            f"'{text}' is no amount of memory", hint='kubernetes_memory_limit: "256Mi"'
+            f"'{text}' is not an amount of memory", hint='kubernetes_memory_limit: "256Mi"'
         )
     unit = found["unit"] or ""
     base = 1024 if unit.endswith("i") else 1000
@@ -35,6 +35,6 @@ def cpus(text: str) -> float:
     number = float(found["number"]) / (1000 if found["milli"] else 1) if found else 0.0
     if not number:
         raise SpecificationError(
-            f"'{text}' is no number of CPUs", hint='kubernetes_cpu_limit: "500m"'
+            f"'{text}' is not a number of CPUs", hint='kubernetes_cpu_limit: "500m"'
         )
     return number

@@ -52,7 +52,7 @@ class SnakefileText:
         return next((rule for rule in self.rules if rule.name == name), None)
 
     def lines(self) -> Iterator[tuple[Path, int, str]]:
-        """Yield file, line number and text of every line that is no comment."""
+        """Yield file, line number and text of every line that is not a comment."""
         for file in self.files:
             text = file.read_text(encoding="utf-8", errors="replace")
             for number, line in enumerate(text.splitlines(), 1):
@@ -78,7 +78,7 @@ def read_snakefile(path: Path) -> SnakefileText:
 
 
 def _rules(file: Path, text: str) -> Iterator[RuleText]:
-    """Yield the rules of a file. What stands in a string of several lines is no directive."""
+    """Yield the rules of a file. What stands in a string of several lines is not a directive."""
     name, line_of_rule, indent = "", 0, -1
     level: int | None = None
     directives: dict[str, Directive] = {}

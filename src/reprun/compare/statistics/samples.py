@@ -60,7 +60,7 @@ class Sample:
 
 
 def _whole(contents: Floats) -> bool:
-    """Say whether all contents are whole numbers and none is negative."""
+    """Say whether all contents are integers and none is negative."""
     parts = (contents[n : n + AT_A_TIME] for n in range(0, len(contents), AT_A_TIME))
     return all((part >= 0).all() and (part == np.floor(part)).all() for part in parts)
 
@@ -68,7 +68,7 @@ def _whole(contents: Floats) -> bool:
 def sample_of(histogram: Histogram) -> Sample | None:
     """Return the sample, or None if the errors of the contents are not known.
 
-    Without stored sumw2, whole numbers that are not negative are counts; anything else was
+    Without stored sumw2, integers that are not negative are counts; anything else was
     scaled or weighted, and its errors are lost.
     """
     values = histogram.values.ravel()

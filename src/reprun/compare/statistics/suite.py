@@ -41,7 +41,7 @@ from reprun.histograms import DataObject, Floats, Histogram, Table
 FEWEST_GROUPS = 5
 """With fewer merged bins, and more to begin with, merging has cost the shape: toys instead."""
 LARGEST_DEAL = 10**9
-"""numpy's bound on the number of events that are dealt anew."""
+"""numpy's bound on the number of events that are dealt again."""
 
 
 class NoTestError(Exception):
@@ -254,7 +254,7 @@ def _table(one: Table, other: Table, plan: Plan) -> list[PValue]:
         return _points(one, other)
     counts = one.values.ravel(), other.values.ravel()
     if any((side < 0).any() or (side != np.floor(side)).any() for side in counts):
-        raise NoTestError("the numbers of the table are no counts and have no errors")
+        raise NoTestError("the numbers of the table are not counts and have no errors")
     p = binomial_p(*counts)
     worst, cells = int(np.argmin(p)), int(np.count_nonzero(counts[0] + counts[1]))
     pull = float((counts[0] - counts[1])[worst] / max(1.0, (counts[0] + counts[1])[worst]) ** 0.5)

@@ -43,7 +43,7 @@ def toy_p(observed: float, draw: Draw, statistic: Callable[[Floats, Floats], Flo
 
 
 def permuted_counts(one: Floats, other: Floats, rng: np.random.Generator) -> Draw:
-    """Return what deals the pooled events of all bins anew to samples of the same sizes.
+    """Return what deals the pooled events of all bins again to samples of the same sizes.
 
     The exact conditional law of two samples of one shape: multivariate hypergeometric, free
     of any assumption on that shape. R. A. Fisher, The Design of Experiments (1935), section 21.

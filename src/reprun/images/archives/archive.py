@@ -68,7 +68,7 @@ def ar_members(stream: IO[bytes], archive: str) -> list[ArMember]:
     end = stream.tell()
     stream.seek(0)
     if stream.read(len(AR_MAGIC)) != AR_MAGIC:
-        raise IntegrityError(f"{archive} is not a Debian package: it is no ar archive")
+        raise IntegrityError(f"{archive} is not a Debian package: it is not an ar archive")
     members = []
     offset = len(AR_MAGIC)
     while offset < end:
@@ -154,7 +154,7 @@ class WheelArchive:
     def _open(self) -> None:
         names = [info.filename for info in self._zip.infolist()]
         if len(names) != len(set(names)):
-            raise IntegrityError(f"{self.archive} holds a file twice")
+            raise IntegrityError(f"{self.archive} has a duplicate file")
         tops = {name.split("/", 1)[0] for name in names}
         infos = sorted(top for top in tops if top.endswith(".dist-info"))
         if len(infos) != 1:
@@ -177,7 +177,7 @@ class WheelArchive:
             unix_mode = info.external_attr >> 16
             if stat.S_IFMT(unix_mode) not in (0, stat.S_IFREG):
                 raise IntegrityError(
-                    f"{self.archive} has a member that is no plain file: {info.filename}"
+                    f"{self.archive} has a member that is not a plain file: {info.filename}"
                 )
             row = promised.pop(info.filename, None)
             if row is None or len(row) < 2 or not row[0].startswith("sha256="):

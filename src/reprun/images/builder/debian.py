@@ -210,7 +210,7 @@ def _add_member(
         tree.add_content(path, content, member.mode, origin=archive)
     else:
         raise IntegrityError(
-            f"{archive} has a member that is no file, directory or link: {member.name}"
+            f"{archive} has a member that is not a file, directory or link: {member.name}"
         )
 
 

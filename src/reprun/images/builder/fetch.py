@@ -119,7 +119,7 @@ def _is_there(entry: Locked, store: Store, progress: Progress) -> bool:
     except IntegrityError:
         aside = store.quarantine(entry.digest)
         progress.say(
-            f"{entry.filename} had other bytes in the store: set aside as {aside}, fetched anew"
+            f"{entry.filename} had other bytes in the store: set aside as {aside}, fetched again"
         )
         return False
     return True
@@ -237,7 +237,7 @@ def run_pip(
         *(word for abi in abis for word in ("--abi", abi)),
         *(word for platform in platforms if platform != "any" for word in ("--platform", platform)),
     ]
-    # Files lying about on this machine are no source: every other pip setting is the user's.
+    # Files lying about on this machine are not a source: every other pip setting is the user's.
     environment = {key: value for key, value in os.environ.items() if key != "PIP_FIND_LINKS"}
     done = subprocess.run(
         announced(command), capture_output=True, text=True, check=False, env=environment
@@ -286,5 +286,5 @@ def _gone(
         f"{count_of(len(gone), 'locked file')} any more: {names}",
         place=str(definition.directory),
         hint="export REPRUN_MIRRORS=DIRECTORY   # a store or directory that holds them; or lock "
-        f"anew: reprun images lock {definition.name}",
+        f"again: reprun images lock {definition.name}",
     )

@@ -1,4 +1,4 @@
-"""Locks made anew: which packages and wheels an image's wishes come to today.
+"""Locks made again: which packages and wheels an image's requirements come to today.
 
 Packages are resolved by the system's own apt in a private root with an empty package database:
 signatures are checked, nothing is installed, the system's own lists are not touched. Only the
@@ -126,7 +126,7 @@ class Apt:
         done = self._run("apt-get", "update")
         if done.returncode != 0:
             raise InputsGoneError(
-                f"the package list of Debian {self._definition.suite} cannot be had: "
+                f"the package list of Debian {self._definition.suite} is not available: "
                 + first_error(done.stderr),
                 place=str(self._definition.place),
                 hint="apt-get update   # does it work for this system?",
@@ -160,7 +160,7 @@ class Apt:
         ]
         if len(entries) != len(wanted) or not (entries or self._installed):
             raise SpecificationError(
-                f"apt wants {len(wanted)} packages but describes {len(entries)} of them",
+                f"apt requires {len(wanted)} packages but describes {len(entries)} of them",
                 place=str(self._definition.place),
             )
         return tuple(sorted(entries, key=lambda entry: entry.name))

@@ -212,7 +212,7 @@ def _read(path: Path, parse: Callable[[str], _E]) -> tuple[_E, ...]:
         if (earlier := lines_by_name.get(entry.name)) is not None:
             same = entry.line() == entries[-1].line()
             raise SpecificationError(
-                f"{entry.name} is locked twice{'' if same else ' with different contents'}: "
+                f"{entry.name} is duplicated{'' if same else ' with different contents'}: "
                 f"on lines {earlier} and {number}",
                 place=place,
                 hint=lock_command(path),
@@ -248,7 +248,7 @@ def _deb(line: str) -> DebEntry:
     _match(_POOL_PATH, path, "a path pool/….deb of the Debian archive")
     _match(_LICENCE, licence, "a licence on one line")
     if layer not in (BASE, OWN):
-        raise ValueError(f"'{layer}' is no layer: it is {BASE} or {OWN}")
+        raise ValueError(f"'{layer}' is not a layer: it is {BASE} or {OWN}")
     return DebEntry(name, version, architecture, _size(size), sha256, path, layer, licence)
 
 

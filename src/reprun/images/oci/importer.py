@@ -50,7 +50,7 @@ class _Files(Protocol):
 def import_image(name: str, path: Path, store: Store, progress: Progress) -> Imported:
     """Take an image out of a file or directory.
 
-    Raises SpecificationError for what is no image of this architecture, and IntegrityError
+    Raises SpecificationError for what is not an image of this architecture, and IntegrityError
     when any of its bytes are not what its digests say.
     """
     with _files(path) as files:
@@ -230,7 +230,7 @@ def _parse(data: bytes, what: str, path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise IntegrityError(f"{what} is not JSON: {error}", place=str(path)) from error
     if not isinstance(document, dict):
-        raise IntegrityError(f"{what} is no JSON object", place=str(path))
+        raise IntegrityError(f"{what} is not a JSON object", place=str(path))
     return document
 
 
@@ -260,7 +260,7 @@ def _open_tar(path: Path) -> tarfile.TarFile:
         return tarfile.open(path)
     except tarfile.ReadError as error:  # it begins like no tar and like no compressed one
         raise SpecificationError(
-            "this is no tar archive", place=str(path), hint=SAVE_HINT
+            "this is not a tar archive", place=str(path), hint=SAVE_HINT
         ) from error
     except OSError as error:
         raise SpecificationError(
@@ -293,6 +293,6 @@ class _Tar:
     def open(self, name: str) -> Iterator[IO[bytes]]:
         stream = self._tar.extractfile(self._members[name])
         if stream is None:
-            raise tarfile.ReadError(f"{name} is no file")
+            raise tarfile.ReadError(f"{name} is not a file")
         with stream:
             yield stream

@@ -95,7 +95,7 @@ def _login_in(path: Path, host: str) -> Login | None:
             raise RegistryError(
                 f"the credential helper for {host} failed: {error}",
                 place=str(path),
-                hint=f"export {VARIABLE}=USER:PASSWORD   # or mend the helper in this file",
+                hint=f"export {VARIABLE}=USER:PASSWORD   # or fix the helper in this file",
             ) from error
     return _login_of(found or {})
 

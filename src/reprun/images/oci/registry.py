@@ -96,7 +96,7 @@ class Manifest:
         except ValueError as error:
             raise IntegrityError(f"manifest {short(self.digest)} is not JSON") from error
         if not isinstance(document, dict):
-            raise IntegrityError(f"manifest {short(self.digest)} is no JSON object")
+            raise IntegrityError(f"manifest {short(self.digest)} is not a JSON object")
         return document
 
 

@@ -1,4 +1,4 @@
-"""Compiled Python for an image, beside it: faster imports that are no part of its identity.
+"""Compiled Python for an image, beside it: faster imports that are not part of its identity.
 
 Importing uproot, hist and matplotlib from source costs seconds in every job. The image itself
 stays free of byte code, so that building it needs no code of it to run. Instead the image's

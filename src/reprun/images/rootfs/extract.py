@@ -31,7 +31,7 @@ PENDING = "pending"
 def extract(blob: Path, partial: Path, name: str, pool: Executor) -> None:
     """Unpack one layer and seal it; whiteouts are only listed, for who lays layers over others.
 
-    Raises IntegrityError for what is no tar, for what is cut short, and for members that would
+    Raises IntegrityError for what is not a tar, for what is cut short, and for members that would
     reach out of the tree, meet where they must not, or are of a kind no layer holds.
     """
     with blob.open("rb") as source:
@@ -105,7 +105,9 @@ class _Extraction:
             missing.append(parent)
             parent = parent.rpartition("/")[0]
         if parent and self.entries[parent].kind is not Kind.DIRECTORY:
-            raise IntegrityError(f"{self.name} puts {path} below {parent}, which is no directory")
+            raise IntegrityError(
+                f"{self.name} puts {path} below {parent}, which is not a directory"
+            )
         for each in reversed(missing):
             (self.root / each).mkdir()
             self.entries[each] = Listed(Kind.DIRECTORY, 0o755, "")
@@ -127,7 +129,7 @@ class _Extraction:
             return self._link(path, member.linkname)
         if not member.isfile():
             raise IntegrityError(
-                f"{self.name} has a member that is no file, directory or link: {path}"
+                f"{self.name} has a member that is not a file, directory or link: {path}"
             )
         if member.issparse():  # its contents do not lie in one piece
             stream = tar.extractfile(member)

@@ -124,14 +124,14 @@ def read_listing(place: Path) -> tuple[dict[str, Listed], list[str]]:
         raise StorageError(
             f"the listing of an unpacked tree cannot be read: {error}",
             place=str(place),
-            hint=f"rm -r {place}   # it is made anew",
+            hint=f"rm -r {place}   # it is made again",
         ) from error
 
 
 def check(place: Path, name: str, home: Path) -> None:
     """Hash every file against the listing; seal again if all is right, else name a path.
 
-    A directory that was added is no fault: runc makes one wherever it mounts something.
+    A directory that was added is not a fault: runc makes one wherever it mounts something.
     """
     root = place / "root"
     entries, _ = read_listing(place)
@@ -151,7 +151,7 @@ def check(place: Path, name: str, home: Path) -> None:
         raise IntegrityError(
             f"{name} has changed on disk: {faults[0]}{more}",
             place=str(root),
-            hint=f"rm -r {home}   # it is made anew from the image's layers",
+            hint=f"rm -r {home}   # it is made again from the image's layers",
         )
     _write_seal(place, sorted(entries))
 

@@ -5,7 +5,7 @@ Below the store, each sealed (see `sealed`):
     unpacked/layers/<hex>    one layer, unpacked once however many images share it
     unpacked/images/<hex>    layers laid over each other by hard links, whiteouts honoured
 
-Nothing is ever written through a hard link: files are only made anew and linked.
+Nothing is ever written through a hard link: files are only made again and linked.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def _merge(layers: Iterable[Path], partial: Path) -> None:
         entry = merged[path]
         parent = path.rpartition("/")[0]
         if parent and merged[parent].kind is not Kind.DIRECTORY:
-            raise IntegrityError(f"a layer puts {path} below {parent}, which is no directory")
+            raise IntegrityError(f"a layer puts {path} below {parent}, which is not a directory")
         if entry.kind is Kind.DIRECTORY:
             (root / path).mkdir()
         elif entry.kind is Kind.SYMLINK:

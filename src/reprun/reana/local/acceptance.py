@@ -1,4 +1,4 @@
-"""The project's own tests: each scenario of its feature files held against the run.
+"""The project's own tests: each scenario of its feature files compared with the run.
 
 By our own reader (`gherkin`, `sentences`), which needs nothing installed; with
 `REPRUN_REANA_PYTHON` by REANA's (`reana_commons.gherkin_parser`), in a Python of its own: it

@@ -21,7 +21,7 @@ REANA_DEFAULT = "docker.io/snakemake/snakemake"
 
 @dataclass(frozen=True, slots=True)
 class ImageMap:
-    """What the user wants in the place of images that are not to be had."""
+    """What the user wants in the place of images that are not available."""
 
     typed: Mapping[str, str]
     """Given one by one: each must be used, else it is a slip."""
@@ -91,7 +91,7 @@ def parse_image_map(given: Sequence[str]) -> ImageMap:
         for key, value in document.items():
             if not isinstance(key, str) or not isinstance(value, str):
                 raise SpecificationError(
-                    f"the image for {key} must be a text, NAME: IMAGE",
+                    f"the image for {key} must be a string, NAME: IMAGE",
                     place=f"{text}:{lines.get((key,), 1)}",
                 )
             listed[normalised(key)] = value
@@ -118,7 +118,7 @@ def choose(
     if not reference:
         raise SpecificationError(
             f"{who} names no image; on REANA it runs in the server's default "
-            f"({REANA_DEFAULT}), which is not to be had here",
+            f"({REANA_DEFAULT}), which is not available here",
             place=place,
             hint=f"--image-map {DEFAULT}=IMAGE   # one of: {', '.join(_ours(catalogue))}",
         )

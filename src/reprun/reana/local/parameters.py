@@ -52,7 +52,7 @@ def _mapping(path: Path) -> dict[str, Any]:
 
 
 def as_scalars(parameters: Mapping[str, Any]) -> dict[str, Scalar]:
-    """Return parameters as the run record holds them: what is no scalar as JSON."""
+    """Return parameters as the run record holds them: what is not a scalar as JSON."""
     return {
         name: value if isinstance(value, str | int | float | bool) else json.dumps(value)
         for name, value in parameters.items()
@@ -70,7 +70,7 @@ def expanded(command: str, parameters: Mapping[str, Any], place: str) -> str:
     except KeyError as error:
         name = str(error.args[0])
         raise SpecificationError(
-            f"a command uses ${{{name}}}, which is no parameter."
+            f"a command uses ${{{name}}}, which is not a parameter."
             + did_you_mean(name, parameters)
             + " A variable of the shell is written $$NAME",
             place=place,

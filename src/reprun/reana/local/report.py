@@ -141,7 +141,7 @@ def _outputs(run: Evidence) -> Iterator[OutputResult]:
         yield OutputResult(path=path, kind="file", present=size is not None, size=size)
     for path in run.outputs.directories:
         sizes = [size for name, size in run.files.items() if name.startswith(f"{path}/")]
-        # An empty directory is no output: nothing was written.
+        # An empty directory is not an output: nothing was written.
         yield OutputResult(
             path=path,
             kind="directory",

@@ -163,7 +163,7 @@ def _features(project: ReanaProject) -> list[Feature]:
         path = project.directory / name
         if not path.is_file():
             raise SpecificationError(
-                f"tests.files names {name}, which is no file of the project",
+                f"tests.files names {name}, which is not a file of the project",
                 place=project.place("tests", "files", number),
             )
         features.append(read_feature(path))
@@ -243,7 +243,7 @@ def _notes(
     notes = [*staged.notes, *prepared.notes, ALWAYS]
     notes += [f"{status.name} cannot set a {what} on this host" for what in status.unenforced]
     if any(one.status == "not understood" for one in judged):
-        notes.append("--skip-scenario GLOB leaves out what cannot be told here, and says so")
+        notes.append("--skip-scenario GLOB leaves out what cannot be evaluated here, and says so")
     return notes
 
 
@@ -262,7 +262,7 @@ def _raise_what_failed(report: ProjectReport, record: RunRecord, run_directory: 
         )
     if report.status == "nothing checked":
         raise NothingToCompareError(
-            "the run has ended well, but the project declares no output and no test that was "
+            "the run has succeeded, but the project declares no output and no test that was "
             "checked",
             place=report.specification,
             hint="outputs: {files: […]}   # or tests: {files: […]}, in reana.yaml",

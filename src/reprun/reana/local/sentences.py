@@ -100,7 +100,7 @@ def _name(text: str) -> str:
 def _bytes(text: str) -> int:
     found = _SIZE.match(_bare(text))
     if found is None or found["unit"] not in UNITS:
-        raise WrongError(f"'{text}' is no size; write bytes, or KiB, MiB, GiB, TiB, PiB")
+        raise WrongError(f"'{text}' is not a size; write bytes, or KiB, MiB, GiB, TiB, PiB")
     return int(float(found["number"]) * UNITS[found["unit"]])
 
 
@@ -108,7 +108,7 @@ def _number(text: str) -> float:
     try:
         return float(_bare(text))
     except ValueError:
-        raise WrongError(f"'{text}' is no number") from None
+        raise WrongError(f"'{text}' is not a number") from None
 
 
 def _file(run: Evidence, name: str) -> Path:
@@ -231,7 +231,7 @@ def _content(run: Evidence, name: str, content: str) -> None:
 def _checksum(run: Evidence, algorithm: str, name: str, checksum: str) -> None:
     method = _bare(algorithm).lower()
     if method not in CHECKSUMS:
-        raise WrongError(f"'{method}' is no checksum; there are: {', '.join(CHECKSUMS)}")
+        raise WrongError(f"'{method}' is not a checksum; there are: {', '.join(CHECKSUMS)}")
     data = _file(run, name).read_bytes()
     wanted = _bare(checksum)
     if method == "adler32":

@@ -38,7 +38,7 @@ def _of(project: ReanaProject, part: str, files: Files) -> Iterator[str]:
         path = project.directory / name
         if not path.is_file():
             raise SpecificationError(
-                f"{part}.files names {name}, which is no file of the project",
+                f"{part}.files names {name}, which is not a file of the project",
                 place=project.place(part, "files", number),
             )
         yield name
@@ -46,7 +46,7 @@ def _of(project: ReanaProject, part: str, files: Files) -> Iterator[str]:
         path = project.directory / name
         if not path.is_dir():
             raise SpecificationError(
-                f"{part}.directories names {name}, which is no directory of the project",
+                f"{part}.directories names {name}, which is not a directory of the project",
                 place=project.place(part, "directories", number),
             )
         for below in sorted(path.rglob("*")):
@@ -62,7 +62,7 @@ def _of(project: ReanaProject, part: str, files: Files) -> Iterator[str]:
 
 
 def stage(project: ReanaProject, workspace: Path) -> Staged:
-    """Make the workspace anew from what the project declares."""
+    """Make the workspace again from what the project declares."""
     names = declared_files(project)
     notes = []
     if project.type == "snakemake" and project.workflow_file not in names:

@@ -80,7 +80,7 @@ def refuse_resources(project: ReanaProject) -> None:
     wanted += ["cvmfs"] if resources.cvmfs else []
     if wanted:
         raise SpecificationError(
-            f"the workflow wants {', '.join(wanted)} of its cluster, which a container without "
+            f"the workflow requires {', '.join(wanted)} of its cluster, which a container without "
             "network has not",
             place=project.place("workflow", "resources", wanted[0]),
             hint=f"reana-client run -f {project.path}   # on a REANA server",
@@ -105,7 +105,8 @@ def prepare_serial(project: ReanaProject, images: ImageMap, catalogue: Catalogue
         at = ("workflow", "specification", "steps", number)
         if wanted := [name for name in CREDENTIALS if getattr(step, name)]:
             raise SpecificationError(
-                f"{who} wants {', '.join(wanted)}, which a container without network has not",
+                f"{who} requires {', '.join(wanted)}, which a container without network "
+                "does not have",
                 place=project.place(*at, wanted[0]),
             )
         if step.environment not in chosen:

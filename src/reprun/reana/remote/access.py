@@ -50,7 +50,7 @@ def take_token() -> Token:
         secret = getpass.getpass("REANA access token: ").strip()
     if not secret:
         raise SpecificationError(
-            f"there is no access token: {VARIABLE} is not set and this is no terminal to ask at",
+            f"there is no access token: {VARIABLE} is not set and this is not a terminal to ask at",
             hint=f"read -rs {VARIABLE} && export {VARIABLE}   # the token of your REANA profile",
         )
     return Token(secret)

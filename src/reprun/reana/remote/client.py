@@ -29,7 +29,7 @@ ATTEMPTS = 5
 PAUSE_SECONDS = 0.5
 LONGEST_PAUSE = 30.0
 LONGEST_LOG = 1 << 20
-SPOKEN = "0.9"
+SUPPORTED = "0.9"
 _HERE_TOO = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "XDG_CACHE_HOME", "SSL_CERT_FILE")
 _NETWORK = ("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy")
 _OWN = ("REANA_SERVER_CA_CERTS", "REPRUN_REANA_TIMEOUT")
@@ -127,12 +127,13 @@ class Client:
             if error.status == 401:
                 error.hint = (
                     f"check {TOKEN}; a server of the 0.95 line answers so too, and only "
-                    f"{SPOKEN} is spoken here"
+                    f"{SUPPORTED} is supported"
                 )
             raise
-        if version and not version.startswith(f"{SPOKEN}."):
+        if version and not version.startswith(f"{SUPPORTED}."):
             raise ReanaError(
-                f"the server runs REANA {version}, and reprun speaks {SPOKEN} only: the newer line "
+                f"the server runs REANA {version}; reprun supports {SUPPORTED} only: the "
+                "newer line "
                 "has another protocol (workflow bundles, bearer tokens), for which there is no "
                 "adapter yet",
                 hint="reprun reana export ANALYSIS   # and submit it with that line's own client",
@@ -241,5 +242,5 @@ def _remedy(kind: str, status: int) -> str | None:
     if status in (401, 403):
         return f"check {TOKEN}: the token of your REANA profile, which may have expired"
     if kind == "connection" or status >= 500 or status == 429:
-        return "type the same command again: it goes on where it stopped"
+        return "type the same command again: it continues where it stopped"
     return None

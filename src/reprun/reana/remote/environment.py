@@ -3,7 +3,7 @@
 reana-client 0.9.6 pins Snakemake 7.32.4 and jsonschema 3, which exclude what reprun itself needs
 (pip: ResolutionImpossible). Several of its dependencies are published as source only and are
 built with setuptools below 81; those build tools are installed first, from the same lock, and the
-build is not isolated, because what an isolated one fetches is held against no hash.
+build is not isolated, because what an isolated one fetches is not compared with any hash.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 The Snakefile goes as it is, but for one thing: where a rule says `mem_mb` and nothing that REANA
 knows, `kubernetes_memory_limit` is added beside it, so that the limit holds there as well.
 `reana.smk` includes it and adds one rule, which asks for the declared outputs (REANA runs the
-first rule) and writes their sha256, so that a download can be held against what the cluster had.
+first rule) and writes their sha256, so that a download can be compared with what the cluster had.
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ def read_digests(text: str) -> dict[str, str]:
 def add_memory_limits(snakefile: Path) -> list[str]:
     """Add REANA's limit to every rule that has only `mem_mb`; return what was changed.
 
-    Raises SpecificationError where `mem_mb` is no plain number: then what to add is not known.
+    Raises SpecificationError where `mem_mb` is not a plain number: then what to add is not known.
     """
     changes = []
     for rule in read_snakefile(snakefile).rules:
@@ -177,7 +177,7 @@ def add_memory_limits(snakefile: Path) -> list[str]:
                 break
         else:
             raise SpecificationError(
-                f"rule {rule.name}: `mem_mb` is no plain number, so REANA's limit cannot be "
+                f"rule {rule.name}: `mem_mb` is not a plain number, so REANA's limit cannot be "
                 "derived from it",
                 place=f"{rule.file}:{resources.line}",
                 hint='resources: …, kubernetes_memory_limit="1000Mi"   # beside mem_mb',
@@ -234,7 +234,7 @@ def _published(image: Image, catalogue: Catalogue) -> str:
         external = catalogue.external(image.name)
         if not external.lock_place.is_file():
             raise SpecificationError(
-                f"the image {image.name} is not pinned: nobody knows which digest to run",
+                f"the image {image.name} is not pinned: the digest to run is not known",
                 place=str(external.place),
                 hint=f"reprun images pin {image.name}",
             )

@@ -18,7 +18,7 @@ from reprun.runs.cell import Cell
 
 LAST_LINES = 15
 _UNSAFE = re.compile(r"[^\w.-]+")
-UNKNOWN = "not told by REANA"
+UNKNOWN = "not reported by REANA"
 
 
 @dataclass(frozen=True, slots=True)

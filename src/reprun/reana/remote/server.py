@@ -40,7 +40,7 @@ def server_address(given: str | None, *, plain_http: bool = False) -> str:
             "the server's address holds a login, a query or a fragment; give https://HOST[:PORT]"
         )
     if parts.scheme not in ("https", "http") or not parts.hostname or parts.path:
-        raise SpecificationError(f"'{address}' is no server address; give https://HOST[:PORT]")
+        raise SpecificationError(f"'{address}' is not a server address; give https://HOST[:PORT]")
     if parts.scheme == "http" and not plain_http and not is_loopback(parts.hostname):
         raise SpecificationError(
             f"{address} is not encrypted: whoever sees the connection could read your token",

@@ -82,7 +82,7 @@ class SubmitRequest:
     registry: str | None = None
     images: Mapping[str, str] | None = None
     again: bool = False
-    """Submit anew, whatever became of the last submission."""
+    """Submit again, whatever became of the last submission."""
     follow: bool = False
 
 
@@ -144,7 +144,7 @@ def submit(
                     cell, directory, request.registry, request.images, store, progress
                 )
                 if submission is not None and submission.images != exported.images:
-                    progress.say(f"{submission.label} was made for other images; submitting anew")
+                    progress.say(f"{submission.label} was made for other images; submitting again")
                     submission = None
             if submission is None:
                 assert exported is not None
@@ -159,8 +159,8 @@ def submit(
                 _follow(keeper, client, remote, progress)
             except (KeyboardInterrupt, InterruptedRunError) as error:
                 raise InterruptedRunError(
-                    f"interrupted; {keeper.submission.label} goes on on {remote.address}",
-                    hint=f"{_submit(cell)}   # goes on following",
+                    f"interrupted; {keeper.submission.label} continues on {remote.address}",
+                    hint=f"{_submit(cell)}   # continues to follow",
                 ) from error
             return _fetch_and_judge(keeper, cell, client, progress)
 
@@ -264,7 +264,7 @@ def _going_on(
         # It never came into being (or was deleted): start from the beginning.
         return last.model_copy(update={"phase": "named"}) if same and not last.workflow_id else None
     if status in ("failed", "stopped", "deleted"):
-        progress.say(f"{last.label} is {status}; submitting anew")
+        progress.say(f"{last.label} is {status}; submitting again")
         return None
     if not same:
         if status in ("finished", "created"):
@@ -273,7 +273,7 @@ def _going_on(
             f"{last.label} is {status} with other inputs than those of now",
             hint=f"{cell.selection.command('reana stop')}   # or: --again, which leaves it there",
         )
-    progress.say(f"going on with {last.label}, which is {status}")
+    progress.say(f"continuing with {last.label}, which is {status}")
     if status != "created":
         return last.model_copy(update={"phase": "started"}) if not last.reached("started") else last
     return last
@@ -387,7 +387,7 @@ def _follow(keeper: _Keeper, client: Client, remote: Remote, progress: Progress)
                 silent += 1
                 if not error.passes or silent >= PATIENCE:
                     raise
-                progress.say(f"note: {error.message}; following goes on")
+                progress.say(f"note: {error.message}; still following")
                 time.sleep(pause)
                 continue
             silent = 0
@@ -465,7 +465,7 @@ def _download(
     missing = [name for name in wanted if name not in there]
     if missing:
         raise OutputMissingError(
-            f"{submission.label} has ended well and left no {listed(missing)}",
+            f"{submission.label} finished but left no {listed(missing)}",
             hint=cell.selection.command("reana logs"),
         )
     arrivals = _Arrivals(client, submission.remote, there, cell.workspace)
@@ -483,7 +483,7 @@ def _download(
 
 
 class _Arrivals:
-    """Files as they arrive, held against the sizes and digests that the cluster tells."""
+    """Files as they arrive, compared with the sizes and digests that the cluster tells."""
 
     def __init__(
         self, client: Client, remote: str, sizes: Mapping[str, int], workspace: Path
