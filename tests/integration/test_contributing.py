@@ -1,4 +1,4 @@
-"""CONTRIBUTING.md, followed by a stranger: an engine and a statistic, added as written there.
+"""CONTRIBUTING.md, followed by a stranger: an engine, a statistic and an image, as written there.
 
 The code blocks of the document are applied to a copy of the sources, which then runs.
 """
@@ -9,6 +9,7 @@ import json
 import re
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ import pytest
 from reprun.histograms import Axis, Histogram, write_histograms
 from reprun.store.store import Store
 from tests.integration.shell import ROOT, Shell
+from tests.projects import mark_project
 
 pytestmark = pytest.mark.slow
 
@@ -45,6 +47,7 @@ def apply(section: str, home: Path) -> list[str]:
         place = home / block["path"]
         if block["kind"] == "file":
             assert not place.exists()
+            place.parent.mkdir(parents=True, exist_ok=True)
             place.write_text(block["text"])
         else:
             edit(place, block["text"])
@@ -115,6 +118,21 @@ def test_a_statistic(stranger: Shell) -> None:
         )
         (item,) = json.loads(done.stdout)["items"]
         assert [check["name"] for check in item["checks"]][-2:] == ["yield", "cvm"]
+
+
+@pytest.mark.usefixtures("index", "columnar")
+def test_an_image_that_extends_another(stranger: Shell, store: Store) -> None:
+    mark_project(stranger.directory)
+    (stranger.directory / "examples").mkdir()
+    shutil.copytree(ROOT / "images" / "columnar", stranger.directory / "images" / "columnar")
+    assert apply("Deriving an image", stranger.directory) == ["images/mine/image.toml"]
+    shell = replace(stranger, variables={"REPRUN_MIRRORS": str(store.root)})
+    shell = replace(shell, variables=shell.variables | {"REPRUN_PROJECT": str(shell.directory)})
+    locked = shell.reprun("images", "lock", "mine").stdout
+    built = shell.reprun("images", "build", "mine", "--check-twice").stdout
+    assert built.split()[1] == locked.split()[1]
+    listed = shell.reprun("images", "list").stdout
+    assert "(extends columnar)" in listed
 
 
 def test_what_is_forgotten_is_found_by_mypy(stranger: Shell) -> None:

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import threading
-from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -19,62 +15,13 @@ from reprun.images.lock import check_twice, lock, verify
 from reprun.images.model import Image
 from reprun.progress import Silent
 from reprun.store.store import Store
-from tests.images_support import wheel_bytes
 from tests.integration.container import run_in
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-WHEELS = {
-    "answers": ("1.0", "packaging>=20"),
-    "stubborn": ("3.1", "numpy<2"),
-}
 OWN = """\
 extends = "columnar"
 requirements = ["answers"]
 """
-
-
-class Quiet(SimpleHTTPRequestHandler):
-    """A handler that logs nothing."""
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name it has there
-        """Stay silent."""
-
-
-@pytest.fixture
-def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A package index that has two wheels and nothing else; pip and uv are set to it."""
-    home = tmp_path / "simple"
-    for name, (version, needs) in WHEELS.items():
-        info = f"{name}-{version}.dist-info"
-        metadata = (
-            f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\nRequires-Dist: {needs}"
-        )
-        data = wheel_bytes(
-            {
-                f"{name}/__init__.py": b"import packaging\nanswer = 42\n",
-                f"{info}/METADATA": f"{metadata}\n\ntext\n".encode(),
-                f"{info}/WHEEL": b"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-            }
-        )
-        (home / name).mkdir(parents=True)
-        (home / name / f"{name}-{version}-py3-none-any.whl").write_bytes(data)
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path))) as server:
-        thread = threading.Thread(target=partial(server.serve_forever, poll_interval=0.01))
-        thread.start()
-        url = f"http://127.0.0.1:{server.server_port}/simple"
-        monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
-        monkeypatch.setenv("PIP_INDEX_URL", url)
-        monkeypatch.setenv("UV_DEFAULT_INDEX", url)
-        monkeypatch.setenv("UV_NO_CACHE", "1")
-        for variable in ("PIP_EXTRA_INDEX_URL", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL"):
-            monkeypatch.delenv(variable, raising=False)
-        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-        monkeypatch.setenv("no_proxy", "127.0.0.1")
-        try:
-            yield home
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 @pytest.fixture
