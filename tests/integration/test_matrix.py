@@ -235,7 +235,7 @@ def test_an_interrupted_matrix_goes_on_where_it_was(project: Shell) -> None:
 
 def test_a_host_without_apt_shows_every_cell_with_its_reason(tmp_path: Path) -> None:
     """Images can neither be fetched nor locked again there: nobody's fault, and no end of all."""
-    tiny(tmp_path / "project").locked()
+    tiny(mark_project(tmp_path / "project")).locked()
     shell = Shell(
         tmp_path,
         Store(tmp_path / "empty"),

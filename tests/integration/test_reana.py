@@ -31,7 +31,7 @@ from reprun.errors import (
 from reprun.images.catalogue.catalogue import Catalogue
 from reprun.images.model import Image
 from reprun.progress import Silent
-from reprun.project import Project
+from reprun.project import read_project
 from reprun.reana.remote import client as client_module
 from reprun.reana.remote.access import Token
 from reprun.reana.remote.client import RemoteError
@@ -114,7 +114,7 @@ class Site:
     @property
     def run(self) -> RunRequest:
         return RunRequest(
-            select(Project(self.home / "project"), "mini"), results=self.home / "results"
+            select(read_project(self.home / "project"), "mini"), results=self.home / "results"
         )
 
     @property
@@ -181,7 +181,7 @@ def site(
         path.write_text(text)
     (home / "images").symlink_to(ROOT / "images")
     monkeypatch.setenv("REPRUN_PROJECT", str(mark_project(home)))
-    cell = load_cell(RunRequest(select(Project(home), "mini"), update_lock=True), store)
+    cell = load_cell(RunRequest(select(read_project(home), "mini"), update_lock=True), store)
     write_lock(cell.lock, cell.selection.directory)
     return Site(server, store, tmp_path)
 
@@ -495,7 +495,7 @@ def test_an_export_loads_in_snakemake_7_with_the_same_commands(
     if analysis != "mini":
         monkeypatch.setenv("REPRUN_PROJECT", str(ROOT))
     variant = "columnar" if analysis == "cms-h4l" else None
-    project = Project(ROOT if analysis == "cms-h4l" else site.home / "project")
+    project = read_project(ROOT if analysis == "cms-h4l" else site.home / "project")
     selection = select(project, analysis, variant=variant)
     run = RunRequest(selection, results=site.home / "results")
     cell = cell_of(run, site.store)
@@ -543,7 +543,7 @@ def test_every_example_is_valid_to_reana_or_refused_with_its_reason(
     monkeypatch.setenv("REPRUN_MIRRORS", str(shared_data()))
     refused = {}
     valid = []
-    project = Project(ROOT)
+    project = read_project(ROOT)
     for name in project.analysis_names():
         analysis = load_analysis(project.analysis_directory(name))
         for variant in analysis.variants:

@@ -16,13 +16,13 @@ from reprun.authoring.cite import Citing, bibtex, cite, document, programs, sent
 from reprun.documents.analysis import Analysis, Citation
 from reprun.documents.selection import select
 from reprun.errors import SpecificationError
-from reprun.project import Project
+from reprun.project import read_project
 from tests.unit import builders
 
 ENTRY = re.compile(r"@(?P<kind>[a-z]+)\{(?P<key>[A-Za-z0-9:.-]+),\n(?P<fields>(?:  .*\n)+)\}\n")
 FIELD = re.compile(r"  (?P<name>[a-z]+) = \{(?P<value>.*)\},\n")
 
-PROJECT = Project(Path(__file__).resolve().parents[2])
+PROJECT = read_project(Path(__file__).resolve().parents[2])
 
 
 def parsed(text: str) -> dict[str, dict[str, str]]:

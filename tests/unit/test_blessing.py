@@ -12,7 +12,7 @@ from reprun.documents.record import write_record
 from reprun.documents.selection import select
 from reprun.errors import SpecificationError
 from reprun.images.model import Image
-from reprun.project import Project
+from reprun.project import read_project
 from reprun.runs.blessing import bless_last_run
 from reprun.runs.lock import read_lock
 from reprun.runs.reference import read_blessing
@@ -46,7 +46,7 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def bless(directory: Path, **fields: Any) -> list[str]:
     given = {"reason": "it is right", "author": "A. Nobody"} | fields
     results = directory.parents[2] / "results"
-    return bless_last_run(select(Project(directory.parents[1]), "demo"), results, **given)
+    return bless_last_run(select(read_project(directory.parents[1]), "demo"), results, **given)
 
 
 def test_the_last_run_becomes_the_reference_and_is_locked(directory: Path) -> None:

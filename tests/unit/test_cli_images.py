@@ -53,6 +53,7 @@ def test_list_and_show(project: Kitchen) -> None:
             "size",
             "layers",
             "reason",
+            "parent",
         )
     }
     shown = json.loads(run("show", "tiny", "--format", "json"))
@@ -72,7 +73,7 @@ def test_fetch_build_verify_and_lock(project: Kitchen, tmp_path: Path) -> None:
     assert reference in run("verify", "tiny")
     document = json.loads(run("lock", "tiny", "--image-only", "--format", "json"))
     assert document["reference"] == reference
-    keys = ("action", "name", "image", "manifest", "reference", "size", "place")
+    keys = ("action", "name", "image", "manifest", "reference", "size", "place", "parent")
     assert set(document) == {"schema_version", "kind", "reprun", *keys}
 
 

@@ -409,7 +409,7 @@ class TestPolicy:
             ("sampled", {}, "give its reason"),
             ("float", {"alpha": 0.1}, "alpha is for the kind sampled"),
             ("sampled", {"tests": ["shape", "shape"], "reason": "seeds"}, "has a duplicate test"),
-            ("sampled", {"tests": ["runs"], "reason": "seeds"}, "sees too little"),
+            ("sampled", {"tests": ["runs"], "reason": "seeds"}, "is not sensitive enough"),
             ("sampled", {"alpha": 0.0, "reason": "seeds"}, "greater than 0"),
         ):
             with pytest.raises(ValidationError, match=words):

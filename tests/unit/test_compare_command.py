@@ -93,7 +93,7 @@ def test_rules_from_text() -> None:
     assert one_rule(None, alpha=0.05)[0].kind == "sampled"
     assert one_rule(None, relative=0.1)[0].kind == "float"
     for text, words in (
-        ("match", "no NAME=VALUE of a rule"),
+        ("match", "is not NAME=VALUE"),
         ("match=*,kinds=count", "Did you mean 'kind'"),
         ("match=*,kind=count,relative=0.1", "counts are compared exactly"),
     ):

@@ -89,7 +89,7 @@ def test_the_interval_inserted_last_counts(tmp_path: Path) -> None:
 
 def test_a_tag_that_goes_by_time(tmp_path: Path) -> None:
     path = new_index(tmp_path / "new.db", time_types={"BeamSpot_v1": "Time"})
-    with open_index(path) as index, pytest.raises(SpecificationError, match="goes by time"):
+    with open_index(path) as index, pytest.raises(SpecificationError, match="indexed by time"):
         index.look_up(index.entries(NEW_TAG)[0], 200)
 
 
@@ -115,8 +115,8 @@ def test_what_is_no_conditions_database(tmp_path: Path) -> None:
     ("statement", "said"),
     [
         ("UPDATE IOV SET SINCE = 'soon'", "'soon' is where a run or time should be"),
-        ("UPDATE TAG SET END_OF_VALIDITY = 'never'", "'never' stands where"),
-        ("UPDATE TAG SET TIME_TYPE = 17", "goes by '17'"),
+        ("UPDATE TAG SET END_OF_VALIDITY = 'never'", "'never' is where"),
+        ("UPDATE TAG SET TIME_TYPE = 17", "indexed by '17'"),
         ("DROP TABLE IOV", "no such table: IOV"),
     ],
 )
@@ -340,7 +340,7 @@ CVMFS = {
         ({"kind": "cvmfs"}, "needs `source`"),
         ({"kind": "frontier"}, "needs `servlet`"),
         ({"files": [FILE | {"sha256": None, "adler32": "00000001"}]}, "needs its sha256"),
-        ({"files": [FILE, FILE]}, "named twice"),
+        ({"files": [FILE, FILE]}, "is duplicated"),
         ({"files": [FILE | {"path": "../a"}]}, "must be a path inside"),
         ({"kind": "oracle"}, "Input should be"),
     ],

@@ -13,11 +13,11 @@ from reprun.cli.main import program
 from reprun.documents.analysis import Analysis, Tier
 from reprun.documents.selection import Selection, select
 from reprun.errors import SpecificationError
-from reprun.project import Project
+from reprun.project import read_project
 from reprun.reana.remote.submission import remote_directory
 from tests.unit import builders
 
-PROJECT = Project(Path(__file__).resolve().parents[2])
+PROJECT = read_project(Path(__file__).resolve().parents[2])
 CHOICE = {"--variant", "--data", "--max-events", "--fraction"}
 ABOUT_A_RUN = {
     *("run", "plan", "bless", "lint", "cite", "submit"),

@@ -14,7 +14,7 @@ import uproot
 
 from reprun.documents.analysis import Analysis, load_analysis
 from reprun.documents.selection import select
-from reprun.project import Project
+from reprun.project import read_project
 from reprun.runs.lock import enforce_lock
 from tests.example_code import EXAMPLES, load_code
 from tests.real_data import shared_data
@@ -95,4 +95,4 @@ def test_the_manifest_states_the_bytes_and_the_checksum_of_the_portal(
 
 
 def test_the_committed_lock_holds(analysis: Analysis) -> None:
-    enforce_lock(select(Project(EXAMPLE.parents[1]), EXAMPLE.name))
+    enforce_lock(select(read_project(EXAMPLE.parents[1]), EXAMPLE.name))

@@ -16,7 +16,7 @@ from scipy.integrate import quad
 from reprun.documents.analysis import Analysis, load_analysis, tier_of
 from reprun.documents.selection import select
 from reprun.histograms import Histogram, read_all
-from reprun.project import Project
+from reprun.project import read_project
 from reprun.runs.lock import enforce_lock
 from tests.example_code import EXAMPLES, load_code
 from tests.real_data import shared_data
@@ -192,4 +192,4 @@ def test_each_dataset_and_the_tier_have_a_reference_of_their_own(analysis: Analy
 
 
 def test_the_committed_lock_holds(analysis: Analysis) -> None:
-    enforce_lock(select(Project(EXAMPLE.parents[1]), EXAMPLE.name))
+    enforce_lock(select(read_project(EXAMPLE.parents[1]), EXAMPLE.name))

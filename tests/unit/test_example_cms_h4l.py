@@ -17,7 +17,7 @@ import pytest
 from reprun.documents.analysis import Analysis, load_analysis
 from reprun.documents.selection import select
 from reprun.errors import SpecificationError
-from reprun.project import Project
+from reprun.project import read_project
 from reprun.runs.lock import enforce_lock
 from tests.real_data import shared_data
 
@@ -272,4 +272,4 @@ def test_a_manifest_that_is_gone_is_named(tmp_path: Path) -> None:
 
 def test_the_committed_lock_holds() -> None:
     """A new field of the specification must not change what older locks say."""
-    enforce_lock(select(Project(EXAMPLE.parents[1]), EXAMPLE.name))
+    enforce_lock(select(read_project(EXAMPLE.parents[1]), EXAMPLE.name))

@@ -16,7 +16,7 @@ import pytest
 from reprun.documents.analysis import Analysis, load_analysis
 from reprun.documents.selection import select
 from reprun.histograms import Histogram, Objects, Table, read_objects
-from reprun.project import Project
+from reprun.project import read_project
 from reprun.runs.lock import enforce_lock
 from reprun.runs.reference import load_reference
 from tests.real_data import shared_data
@@ -82,7 +82,7 @@ def test_the_snakefile_declares_its_code() -> None:
 
 
 def test_the_committed_lock_holds(analysis: Analysis) -> None:
-    enforce_lock(select(Project(EXAMPLE.parents[1]), EXAMPLE.name))
+    enforce_lock(select(read_project(EXAMPLE.parents[1]), EXAMPLE.name))
     assert all(rule.relative == 0 and rule.absolute <= 1e-9 for rule in analysis.compare)
 
 

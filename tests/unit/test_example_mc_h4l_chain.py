@@ -20,7 +20,7 @@ from reprun.conditions.snapshot import load_snapshot
 from reprun.digests import sha256_file
 from reprun.documents.analysis import load_analysis
 from reprun.documents.selection import select
-from reprun.project import Project
+from reprun.project import read_project
 from reprun.runs.lock import enforce_lock
 from tests.real_data import shared_data
 
@@ -250,7 +250,7 @@ def test_every_step_is_compared_and_the_committed_lock_holds() -> None:
     assert stems == ["generated_higgs", "generated_zz", "smeared", "reconstructed", "analysis"]
     assert {rule.kind for rule in analysis.compare} == {"sampled"}
     assert "yield" not in analysis.compare[0].tests
-    enforce_lock(select(Project(EXAMPLE.parents[1]), EXAMPLE.name))
+    enforce_lock(select(read_project(EXAMPLE.parents[1]), EXAMPLE.name))
 
 
 def test_the_reference_holds_one_entry_an_event() -> None:

@@ -94,9 +94,9 @@ def test_packages_for_several_architectures_keep_their_qualified_name(tmp_path: 
         (member("/etc/evil", b"x"), "absolute path: /etc/evil"),
         (member("./a/../../evil", b"x"), "leaves the tree"),
         (member("./evil\nname", b"x"), "control character"),
-        (member("./dev/sda", b"", type=tarfile.BLKTYPE), "no file, directory or link"),
-        (member("./dev/tty", b"", type=tarfile.CHRTYPE), "no file, directory or link"),
-        (member("./pipe", b"", type=tarfile.FIFOTYPE), "no file, directory or link"),
+        (member("./dev/sda", b"", type=tarfile.BLKTYPE), "not a file, directory or link"),
+        (member("./dev/tty", b"", type=tarfile.CHRTYPE), "not a file, directory or link"),
+        (member("./pipe", b"", type=tarfile.FIFOTYPE), "not a file, directory or link"),
         (member("./h", b"", type=tarfile.LNKTYPE, linkname="../../etc/shadow"), "leaves the tree"),
         (member("./h", b"", type=tarfile.LNKTYPE, linkname="/etc/shadow"), "absolute path"),
         (member("./h", b"", type=tarfile.LNKTYPE, linkname="./etc/none"), "hard link out of"),
@@ -152,8 +152,8 @@ def test_a_file_below_a_symbolic_link_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", "no ar archive"),
-        (b"PK\x03\x04 not a deb", "no ar archive"),
+        (b"", "not an ar archive"),
+        (b"PK\x03\x04 not a deb", "not an ar archive"),
         (deb_bytes()[:-40], "cut short"),
         (deb_bytes()[:100], "no ar header|cut short"),
         (ar_bytes({"debian-binary": b"2.0\n"}), "0 control members"),
@@ -254,7 +254,7 @@ def test_a_wheel_with_a_symbolic_link_or_a_file_twice_is_refused(tmp_path: Path)
         info.external_attr = (stat.S_IFLNK | 0o777) << 16
         archive.writestr(info, "/etc/passwd")
     error = refused(tmp_path / "a", wheel=(tmp_path / "link.whl").read_bytes())
-    assert "no plain file: greet/link" in error.message
+    assert "not a plain file: greet/link" in error.message
 
     (tmp_path / "twice.whl").write_bytes(made)
     with (

@@ -168,7 +168,7 @@ def _rewrite_index(place: Path, change: Callable[[dict[str, object]], None]) -> 
         (_say_zstd, "layer 1 of image 'foreign' cannot be uncompressed"),
         (lambda place: _layer(place).unlink(), "it lacks blobs/sha256/"),
         (lambda place: (place / "index.json").write_text("{"), "index.json is not JSON"),
-        (lambda place: (place / "index.json").write_text("[]"), "no JSON object"),
+        (lambda place: (place / "index.json").write_text("[]"), "not a JSON object"),
         (
             lambda place: _rewrite_index(place, lambda d: d.update(manifests=[])),
             "holds 0 images for linux/amd64",

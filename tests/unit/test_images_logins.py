@@ -104,27 +104,6 @@ def test_a_broken_file_is_reported_with_its_place(tmp_path: Path, document: str)
     assert caught.value.place == str(tmp_path / ".docker" / "config.json")
 
 
-def helper(directory: Path, answer: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Install a credential helper that gives one answer for one host."""
-    directory.mkdir()
-    program = directory / "docker-credential-toy"
-    program.write_text(
-        "#!/bin/sh\nread -r host\n"
-        f"if [ \"$host\" = one.example ]; then echo '{answer}'; exit 0; fi\n"
-        "echo 'credentials not found in native keychain'; exit 1\n"
-    )
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", str(directory), prepend=":")
-
-
-def test_a_credential_helper_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    helper(tmp_path / "bin", '{"Username": "ada", "Secret": "1"}', monkeypatch)
-    for settings in ({"credsStore": "toy"}, {"credHelpers": {"one.example": "toy"}}):
-        environment = logged_in(tmp_path, settings)
-        assert login_for("one.example", environment) == Login("ada", "1")
-        assert login_for("two.example", environment) is None
-
-
 def test_a_credential_helper_that_is_missing_is_named(tmp_path: Path) -> None:
     environment = logged_in(tmp_path, {"credsStore": "nowhere"})
     with pytest.raises(RegistryError, match=r"credential helper for one\.example failed") as caught:

@@ -190,7 +190,7 @@ def test_device_nodes_of_dev_are_left_to_the_engine(tmp_path: Path) -> None:
     [
         ([member("/abs", b"x")], "absolute path"),
         ([member("a/../../x", b"x")], "leaves the tree"),
-        ([member("lib/null", b"", type=tarfile.CHRTYPE)], "no file, directory or link"),
+        ([member("lib/null", b"", type=tarfile.CHRTYPE)], "not a file, directory or link"),
         ([member("h", b"", type=tarfile.LNKTYPE, linkname="etc/none")], "hard link out of"),
         ([member("twice", b"1"), member("twice", b"2")], "holds twice twice"),
         (

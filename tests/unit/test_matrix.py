@@ -21,7 +21,7 @@ from reprun.errors import (
 )
 from reprun.images.model import Image
 from reprun.progress import Silent
-from reprun.project import Project
+from reprun.project import read_project
 from reprun.report.matrix import MatrixReport
 from reprun.runs import cell_images as cell_images_module
 from reprun.runs import matrix as matrix_module
@@ -32,6 +32,7 @@ from reprun.runs.matrix import MatrixRequest, exit_code, run_matrix
 from reprun.store.store import Store
 from reprun.workflow.snakemake import WorkflowOutcome, WorkflowRequest
 from tests.engines.fake import FakeEngine
+from tests.projects import mark_project
 from tests.unit import builders
 
 ANALYSIS = """\
@@ -100,14 +101,14 @@ class Host:
 
     def matrix(self, **asked: Any) -> MatrixReport:
         request = MatrixRequest(results=self.home / "results", **asked)
-        project = Project(self.home / "project")
+        project = read_project(self.home / "project")
         return run_matrix(request, project, Store(self.home / "store"), Silent())
 
 
 @pytest.fixture
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     """Two analyses in two images each, on a fake engine."""
-    monkeypatch.setenv("REPRUN_PROJECT", str(tmp_path / "project"))
+    monkeypatch.setenv("REPRUN_PROJECT", str(mark_project(tmp_path / "project")))
     monkeypatch.setattr(
         "reprun.images.catalogue.catalogue.Catalogue.locked",
         lambda _, name: builders.image(name, "1" if name == "old" else "2"),
@@ -126,14 +127,14 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     monkeypatch.setattr(
         run_module, "choose_engine", lambda *_: (host.engine, host.engine.self_check())
     )
-    (tmp_path / "project" / "images").mkdir(parents=True)
+    (tmp_path / "project" / "images").mkdir()
     for name in ("one", "two"):
         directory = tmp_path / "project" / "examples" / name
         (directory / "reference").mkdir(parents=True)
         (directory / "analysis.yaml").write_text(ANALYSIS.format(name=name))
         (directory / "Snakefile").write_text("")
         (directory / "reference" / "a.csv").write_text(TABLE)
-        write_lock(compute_lock(select(Project(tmp_path / "project"), name)), directory)
+        write_lock(compute_lock(select(read_project(tmp_path / "project"), name)), directory)
     return host
 
 

@@ -29,6 +29,7 @@ from reprun.report.grid import Column, Grid, indented, plain_text, styled
 from reprun.report.matrix import MatrixReport, matrix_renderable
 from reprun.runs.lock import Difference
 from tests.images_support import Kitchen, tiny
+from tests.projects import mark_project
 from tests.sample_report import sample
 from tests.unit import builders
 from tests.unit.test_matrix_report import cell, matrix
@@ -42,7 +43,10 @@ REPORT = (
     *("generator", "analysis", "status", "sentence", "sides", "counts", "causes", "first_drift"),
     *("items", "ignored", "notes", "tables", "plots", "steps", "provenance", "citations"),
 )
-IMAGE = ("name", "title", "rebuildable", "image", "manifest", "reference", "size", "layers", "tree")
+IMAGE = (
+    *("name", "title", "rebuildable", "image", "manifest", "reference", "size", "layers", "tree"),
+    "parent",
+)
 # A new key may come here; one that goes, or means something else, is a new schema version.
 KEYS: Mapping[str, Sequence[str]] = {
     "analysis": (
@@ -76,7 +80,9 @@ KEYS: Mapping[str, Sequence[str]] = {
         *(*IMAGE, "reason", "debs", "wheels", "environment"),
         *("repository", "entry_point", "user", "conditions", "external_because"),
     ),
-    "image-action": ("action", "name", "image", "manifest", "reference", "size", "place"),
+    "image-action": (
+        *("action", "name", "image", "manifest", "reference", "size", "place", "parent"),
+    ),
     "image-check": ("images",),
     "image-differences": ("before", "after", "changes"),
     "image-fetch": ("name", "files", "new", "size"),
@@ -90,6 +96,7 @@ KEYS: Mapping[str, Sequence[str]] = {
     "plan": (
         *("analysis", "variant", "dataset", "tier", "snakefile", "images", "outputs", "steps"),
     ),
+    "project": ("directory", "files", "example", "next"),
     "project-report": (
         *("project", "specification", "workflow", "status", "sentence", "deviations", "notes"),
         *("tests_read_by", "outputs", "scenarios", "steps", "started", "finished"),
@@ -118,6 +125,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "show": ("demo", "analysis"),
     "lock": ("demo", "lock"),
     "bless": ("demo --reason right", "blessing"),
+    "init": ("{here}/fresh", "project"),
     "new": ("two --from {here}/events.csv --directory {here}/made", "new-analysis"),
     "plan": ("demo", "plan"),
     "lint": ("demo", "finding-list"),
@@ -210,7 +218,7 @@ def project(kitchen: Kitchen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     (tmp_path / "record.json").write_text(
         json.dumps({"recid": "7", "title": "t", "files": [record]})
     )
-    monkeypatch.setenv("REPRUN_PROJECT", str(tmp_path))
+    monkeypatch.setenv("REPRUN_PROJECT", str(mark_project(tmp_path, packaged_images=True)))
     monkeypatch.setenv("REPRUN_STORE", str(kitchen.store.root))
     monkeypatch.setenv("REPRUN_DEBIAN_MIRROR", "http://127.0.0.1:9")
     monkeypatch.setenv("REANA_SERVER_URL", "http://127.0.0.1:1")
@@ -229,11 +237,8 @@ def play(monkeypatch: pytest.MonkeyPatch, kitchen: Kitchen) -> None:
     )
     planned = SimpleNamespace(
         cell=SimpleNamespace(
-            analysis=builders.analysis(),
-            plan=SimpleNamespace(
-                variant="tiny", dataset=None, tier=None, snakefile="Snakefile", targets=()
-            ),
-            directory=Path("/d"),
+            selection=builders.selection(),
+            plan=SimpleNamespace(targets=()),
             images={},
         ),
         steps=(),
@@ -248,7 +253,7 @@ def play(monkeypatch: pytest.MonkeyPatch, kitchen: Kitchen) -> None:
         "runs.run.run": outcome,
         "runs.matrix.run_matrix": matrix(cell("reproduced")),
         "runs.compare_files.calibrate_files": calibration,
-        "runs.lock.enforce_lock": (builders.lock(), [Difference("code", "x", None, "1" * 64)]),
+        "runs.lock.renew_lock": (builders.lock(), [Difference("code", "x", None, "1" * 64)]),
         "runs.lock.write_lock": None,
         "runs.blessing.bless_last_run": ["histograms.json"],
         "runs.planning.plan_analysis": planned,

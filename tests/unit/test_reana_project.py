@@ -121,11 +121,11 @@ def test_a_project_is_told_from_an_analysis(tmp_path: Path) -> None:
 
 def test_what_a_cluster_only_has_is_refused(tmp_path: Path) -> None:
     text = SERIAL.replace("type: serial", "type: serial\n  resources: {cvmfs: [cms.cern.ch]}")
-    with pytest.raises(SpecificationError, match="wants cvmfs"):
+    with pytest.raises(SpecificationError, match="requires cvmfs"):
         refuse_resources(read_project(project(tmp_path, text)))
     text = SERIAL.replace("name: hello", "kerberos: true")
     read = read_project(project(tmp_path, text))
-    with pytest.raises(SpecificationError, match="wants kerberos") as caught:
+    with pytest.raises(SpecificationError, match="requires kerberos") as caught:
         prepare_serial(read, parse_image_map([]), Catalogue(tmp_path))
     assert (caught.value.place or "").endswith("reana.yaml:9")
 
@@ -268,10 +268,10 @@ def test_amounts_of_kubernetes() -> None:
     assert {text: memory_mb(text) for text in said} == said
     assert [cpus(text) for text in ("2", "0.5", "500m")] == [2.0, 0.5, 0.5]
     for wrong in ("256MB", "lots", ""):
-        with pytest.raises(SpecificationError, match="no amount of memory"):
+        with pytest.raises(SpecificationError, match="not an amount of memory"):
             memory_mb(wrong)
     for wrong in ("0", "two", "-1"):
-        with pytest.raises(SpecificationError, match="no number of CPUs"):
+        with pytest.raises(SpecificationError, match="not a number of CPUs"):
             cpus(wrong)
 
 

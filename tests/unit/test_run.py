@@ -26,7 +26,7 @@ from reprun.images.differ import Change
 from reprun.images.model import Image
 from reprun.images.relock import Relocked
 from reprun.progress import Silent
-from reprun.project import Project
+from reprun.project import read_project
 from reprun.runs import cell_images as cell_images_module
 from reprun.runs import run as run_module
 from reprun.runs import workspace as workspace_module
@@ -124,7 +124,7 @@ def start(
 
     def start(**fields: Any) -> run_module.RunOutcome:
         given: dict[str, Any] = {"results": tmp_path / "results", "update_lock": True} | fields
-        project = Project(tmp_path / "project")
+        project = read_project(tmp_path / "project")
         selection = select(project, "demo", tier=given.pop("tier", None))
         return run(RunRequest(selection, **given), Store(tmp_path / "store"), Silent())
 
@@ -277,7 +277,7 @@ def test_a_tier_runs_apart_and_is_held_against_its_own_reference(
     assert "--max-events 100" in str(error.value.hint)
     assert backend.requests[-1].config["max_events"] == 100
     results = tmp_path / "results"
-    selection = select(Project(tmp_path / "project"), "demo", tier=tier)
+    selection = select(read_project(tmp_path / "project"), "demo", tier=tier)
     bless_last_run(selection, results, reason="its first", author="A. Nobody")
     whole = document.parent / "reference"
     assert (whole / "max-events-100" / "a.csv").is_file()
@@ -287,7 +287,7 @@ def test_a_tier_runs_apart_and_is_held_against_its_own_reference(
     assert outcome.report.sentence.startswith("on the first 100 events: ")
     # All events still have a reference of their own, and blessing them again keeps the tier's.
     assert start().report.analysis.tier == ""
-    selection = select(Project(tmp_path / "project"), "demo")
+    selection = select(read_project(tmp_path / "project"), "demo")
     bless_last_run(selection, results, reason="again", author="A. Nobody")
     assert (whole / "max-events-100" / "a.csv").is_file()
     assert start(tier=tier).report.reproduced
@@ -302,7 +302,7 @@ def test_another_seed_gives_other_events_and_the_same_seed_the_same(
     text = ANALYSIS.replace("parameters: {bins: 10}", seeded)
     document.write_text(text.replace("kind: count", sampled))
     start()
-    selection = select(Project(tmp_path / "project"), "demo")
+    selection = select(read_project(tmp_path / "project"), "demo")
     bless_last_run(selection, tmp_path / "results", reason="x", author="A. Nobody")
     assert start(parameters={"bins": 11}).report.counts == {"changed": 2}
     assert start(parameters={"bins": 11, "seed": 2}).report.counts == {"compatible": 2}

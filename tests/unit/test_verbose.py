@@ -101,9 +101,9 @@ def test_where_each_option_came_from(
 ) -> None:
     monkeypatch.setenv("REPRUN_MIRRORS", f"https://me:{SECRET}@mirror/x")
     monkeypatch.setenv("REPRUN_REGISTRY_LOGIN", f"me:{SECRET}")
-    lines = said("-v", "run", "demo", "--cores", "2", "-p", "a=1", "-p", "b=2")
+    lines = said("-v", "run", "cms-h4l", "--cores", "2", "-p", "a=1", "-p", "b=2")
     for line in (
-        "analysis: demo (command line)",
+        "analysis: cms-h4l (command line)",
         "engine: auto (default)",
         "cores: 2 (command line)",
         "parameter: a=1, b=2 (command line)",
@@ -116,7 +116,7 @@ def test_where_each_option_came_from(
     ):
         assert line in lines
     assert SECRET not in "\n".join(lines)
-    assert said("run", "demo") == ["reprun: enough"]
+    assert said("run", "cms-h4l") == ["reprun: enough"]
 
 
 def test_the_command_line_is_stronger_than_the_environment() -> None:

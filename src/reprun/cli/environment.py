@@ -116,6 +116,29 @@ VARIABLES = (
         option="docker-host",
     ),
     Variable(
+        "REGISTRY_AUTH_FILE",
+        "of other programs",
+        "File with the logins of `podman login`, asked first.",
+    ),
+    Variable(
+        "DOCKER_CONFIG",
+        "of other programs",
+        "Directory of `config.json` with the logins of `docker login`.",
+        "`~/.docker`",
+    ),
+    Variable(
+        "XDG_RUNTIME_DIR",
+        "of other programs",
+        "Where Podman keeps logins until the session ends.",
+        "`/run/containers/UID`",
+    ),
+    Variable(
+        "XDG_CONFIG_HOME",
+        "of other programs",
+        "Where Podman keeps logins that last.",
+        "`~/.config`",
+    ),
+    Variable(
         "PIP_FIND_LINKS",
         "of other programs",
         "Not heeded when wheels are fetched, as the one setting of pip: only an index has what a "

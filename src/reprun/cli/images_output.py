@@ -134,8 +134,11 @@ def _size_text(facts: Mapping[str, Any]) -> str:
 
 
 def _title_text(facts: Mapping[str, Any]) -> str:
-    title = facts["title"] or facts["reason"].splitlines()[0]
-    return f"{title} (extends {facts['parent']['name']})" if facts["parent"] else title
+    if facts["reason"] and facts["rebuildable"]:
+        # Not locked or not right: what to do about it is worth more than what it would be.
+        return str(facts["reason"].splitlines()[0])
+    extends = f" (extends {facts['parent']['name']})" if facts["parent"] else ""
+    return f"{facts['title']}{extends}"
 
 
 def image_text(

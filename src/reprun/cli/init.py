@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 from pathlib import Path
@@ -26,25 +25,25 @@ def init(
     ] = "github",
     output_format: FormatOption = "text",
 ) -> None:
-    """Make a project: a place for analyses and images, with an example that runs."""
+    """Make a project with an example that runs.
+
+    It is a place for analyses, and for images besides those that come with reprun.
+    """
     from reprun.authoring.init import init_project
+    from reprun.cli.output import answer, shown_path
 
     made = init_project(directory, ci)
-    if output_format == "json":
-        document = {
-            "schema_version": 1,
-            "directory": str(made.directory),
-            "files": list(made.files),
-            "example": made.example,
-            "next": _next(made),
-        }
-        print(json.dumps(document, indent=1, ensure_ascii=False))
-        return
-    print(f"{os.path.relpath(made.directory)}: a project with the example {made.example}")
-    for name in made.files:
-        print(f"   {name}")
-    for number, command in enumerate(_next(made)):
-        print(f"{'next:' if number == 0 else '':6}{command}")
+    following = _next(made)
+    facts = {
+        "directory": str(made.directory),
+        "files": list(made.files),
+        "example": made.example,
+        "next": following,
+    }
+    text = [f"{shown_path(made.directory)}: a project with the example {made.example}"]
+    text += [f"   {name}" for name in made.files]
+    text += [f"{'' if number else 'next:':6}{line}" for number, line in enumerate(following)]
+    answer("project", output_format, facts, text)
 
 
 def _next(made: Initialised) -> list[str]:

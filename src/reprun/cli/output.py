@@ -61,6 +61,7 @@ Kind = Literal[
     "matrix",
     "new-analysis",
     "plan",
+    "project",
     "project-report",
     "reana-export",
     "reana-list",
