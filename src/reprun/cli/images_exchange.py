@@ -50,6 +50,7 @@ def pin(name: Name, output_format: FormatOption = "text") -> None:
         "reference": reference,
         "size": None,  # known once it has been pulled or imported
         "place": lock.source,
+        "parent": None,
     }
     answer("image-action", output_format, facts, [f"pinned {reference} ({lock.source})"])
 
