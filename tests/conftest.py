@@ -37,6 +37,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.docker)
 
 
+def pytest_configure() -> None:
+    """Let output be as wide as in a pipe: the workers of xdist are given the terminal's width."""
+    os.environ.pop("COLUMNS", None)
+
+
 @pytest.fixture(scope="session")
 def catalogue() -> Catalogue:
     """The project's own images."""
