@@ -37,15 +37,9 @@ from reprun.reana.remote.access import Token
 from reprun.reana.remote.client import RemoteError
 from reprun.reana.remote.environment import client_python
 from reprun.reana.remote.export import DIGESTS
+from reprun.reana.remote.follow import Remote
 from reprun.reana.remote.submission import STATE, Submission, read_submission
-from reprun.reana.remote.submit import (
-    Remote,
-    SubmitRequest,
-    connected,
-    finish,
-    prepare_export,
-    submit,
-)
+from reprun.reana.remote.submit import SubmitRequest, connected, finish, prepare_export, submit
 from reprun.reana.remote.submit import remote_cell as cell_of
 from reprun.runs.cell import load_cell
 from reprun.runs.lock import write_lock

@@ -24,8 +24,8 @@ from reprun.wording import count_of
 if TYPE_CHECKING:
     from reprun.documents.selection import Selection
     from reprun.reana.remote.client import Client
+    from reprun.reana.remote.follow import Remote
     from reprun.reana.remote.submission import Submission
-    from reprun.reana.remote.submit import Remote
     from reprun.runs.request import RunRequest
     from reprun.runs.run import RunOutcome
 
@@ -299,8 +299,8 @@ def _submitted(
 
 def _remote(server: str | None, plain_http: bool) -> Remote:
     from reprun.reana.remote.access import take_token
+    from reprun.reana.remote.follow import Remote
     from reprun.reana.remote.server import server_address
-    from reprun.reana.remote.submit import Remote
 
     address = server_address(server, plain_http=plain_http)
     return Remote(address, take_token())

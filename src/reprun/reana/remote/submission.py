@@ -10,13 +10,15 @@ import datetime as dt
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
 from reprun.documents.reading import Document
 from reprun.documents.selection import Selection
-from reprun.errors import SpecificationError
+from reprun.errors import (
+    SpecificationError,
+)
 from reprun.files import write_atomically
 from reprun.runs.cell import Cell
 
@@ -111,3 +113,16 @@ def new_name(cell: Cell) -> str:
     parts = [cell.selection.analysis.name, cell.run_directory.name.removesuffix(SUFFIX)]
     name = "-".join(parts).replace(".", "-")
     return f"{name}-{secrets.token_hex(4)}"
+
+
+class Keeper:
+    """The submission as it is now; each change is written before anything else happens."""
+
+    def __init__(self, submission: Submission, run_directory: Path) -> None:
+        self.submission = submission
+        self._place = run_directory
+        write_submission(submission, run_directory)
+
+    def note(self, **changes: Any) -> None:
+        self.submission = self.submission.model_copy(update=changes)
+        write_submission(self.submission, self._place)

@@ -7,71 +7,37 @@ goes on. `create` and `start` are sent once; what became of a lost answer is ask
 from __future__ import annotations
 
 import datetime as dt
-import shutil
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from reprun.digests import short
-from reprun.documents.record import REPORT_HTML, REPORT_JSON, read_record, write_record
+from reprun.documents.record import read_record
 from reprun.documents.selection import Selection
-from reprun.errors import (
-    IntegrityError,
-    InterruptedRunError,
-    OutputMissingError,
-    ReanaError,
-    SpecificationError,
-    StepFailedError,
-)
+from reprun.errors import IntegrityError, InterruptedRunError, ReanaError, SpecificationError
 from reprun.progress import Progress
-from reprun.reana.remote.access import Token
 from reprun.reana.remote.client import Client, RemoteError
 from reprun.reana.remote.environment import client_python
-from reprun.reana.remote.export import (
-    DIGESTS,
-    SPECIFICATION,
-    Exported,
-    export_anew,
-    image_references,
-    read_digests,
-)
-from reprun.reana.remote.record import failed_job, jobs_of, record_of
+from reprun.reana.remote.export import SPECIFICATION, Exported, export_anew, image_references
+from reprun.reana.remote.fetch import fetch_and_judge
+from reprun.reana.remote.follow import ENDED, Remote, follow
 from reprun.reana.remote.server import check_server
 from reprun.reana.remote.submission import (
     PROJECT,
+    Keeper,
     PlannedRule,
     Submission,
     new_name,
     read_submission,
     remote_directory,
-    write_submission,
 )
 from reprun.runs.cell import Cell, load_remote_cell
 from reprun.runs.directory import alone
 from reprun.runs.request import RunRequest
-from reprun.runs.run import RunOutcome, judge_cell, stored_report
+from reprun.runs.run import RunOutcome, stored_report
 from reprun.store import collection as keeping
 from reprun.store.store import Store
-from reprun.wording import listed
-
-ENDED = ("finished", "failed", "stopped", "deleted")
-FIRST_POLL = 1.0
-SLOWEST_POLL = 10.0
-PATIENCE = 10
-"""How many times in a row a server that does not answer is asked again while following."""
-
-
-@dataclass(frozen=True, slots=True)
-class Remote:
-    """Where to submit, and how to look there."""
-
-    address: str
-    token: Token
-    first_poll: float = FIRST_POLL
-    slowest_poll: float = SLOWEST_POLL
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,20 +115,20 @@ def submit(
             if submission is None:
                 assert exported is not None
                 submission = _begin(cell, exported, remote, version)
-            keeper = _Keeper(submission, cell.run_directory)
+            keeper = Keeper(submission, cell.run_directory)
             if exported is not None:
                 _send(keeper, client, exported, specification, progress)
             _start(keeper, client, progress)
             if not request.follow:
                 return keeper.submission
             try:
-                _follow(keeper, client, remote, progress)
+                follow(keeper, client, remote, progress)
             except (KeyboardInterrupt, InterruptedRunError) as error:
                 raise InterruptedRunError(
                     f"interrupted; {keeper.submission.label} continues on {remote.address}",
                     hint=f"{_submit(cell)}   # continues to follow",
                 ) from error
-            return _fetch_and_judge(keeper, cell, client, progress)
+            return fetch_and_judge(keeper, cell, client, progress)
 
 
 def finish(request: RunRequest, remote: Remote, store: Store, progress: Progress) -> RunOutcome:
@@ -177,7 +143,7 @@ def finish(request: RunRequest, remote: Remote, store: Store, progress: Progress
                 place=str(cell.run_directory),
                 hint=f"{_submit(cell)}   # with the parameters (-p) of then",
             )
-        keeper = _Keeper(submission, cell.run_directory)
+        keeper = Keeper(submission, cell.run_directory)
         status = str(client.status(submission.remote)["status"])
         if status not in ENDED:
             raise ReanaError(
@@ -185,7 +151,7 @@ def finish(request: RunRequest, remote: Remote, store: Store, progress: Progress
                 hint=f"{_submit(cell)}   # waits for it",
             )
         keeper.note(phase="ended", status=status)
-        return _fetch_and_judge(keeper, cell, client, progress)
+        return fetch_and_judge(keeper, cell, client, progress)
 
 
 def submission_of(selection: Selection, results: Path, remote: Remote) -> Submission:
@@ -209,19 +175,6 @@ def submission_of(selection: Selection, results: Path, remote: Remote) -> Submis
 def _submit(cell: Cell) -> str:
     """Return the command that goes on with a submission."""
     return cell.selection.command("submit", "--follow")
-
-
-class _Keeper:
-    """The submission as it is now; each change is written before anything else happens."""
-
-    def __init__(self, submission: Submission, run_directory: Path) -> None:
-        self.submission = submission
-        self._place = run_directory
-        write_submission(submission, run_directory)
-
-    def note(self, **changes: Any) -> None:
-        self.submission = self.submission.model_copy(update=changes)
-        write_submission(self.submission, self._place)
 
 
 def _done_before(request: SubmitRequest, cell: Cell, last: Submission | None) -> RunOutcome | None:
@@ -303,7 +256,7 @@ def _begin(cell: Cell, exported: Exported, remote: Remote, version: str) -> Subm
 
 
 def _send(
-    keeper: _Keeper,
+    keeper: Keeper,
     client: Client,
     exported: Exported,
     specification: Any,
@@ -352,7 +305,7 @@ def _created_before(submission: Submission, client: Client) -> tuple[str, str] |
     return str(found["id"]), str(found["name"])
 
 
-def _start(keeper: _Keeper, client: Client, progress: Progress) -> None:
+def _start(keeper: Keeper, client: Client, progress: Progress) -> None:
     """Start the workflow unless the server says that it is started."""
     if keeper.submission.reached("started"):
         return
@@ -372,171 +325,3 @@ def _start(keeper: _Keeper, client: Client, progress: Progress) -> None:
             break
     keeper.note(phase="started")
     progress.say(f"started {keeper.submission.label}")
-
-
-def _follow(keeper: _Keeper, client: Client, remote: Remote, progress: Progress) -> None:
-    """Wait for the end; say what each step comes to."""
-    told: dict[str, str] = {}
-    pause, silent = remote.first_poll, 0
-    before = ""
-    with progress.task("running on REANA", None, "steps") as bar:
-        while True:
-            try:
-                found = client.status(keeper.submission.remote)
-            except RemoteError as error:
-                silent += 1
-                if not error.passes or silent >= PATIENCE:
-                    raise
-                progress.say(f"note: {error.message}; still following")
-                time.sleep(pause)
-                continue
-            silent = 0
-            status = str(found["status"])
-            if status != before:
-                progress.say(f"{keeper.submission.label} is {status}")
-                keeper.note(status=status)
-                before = status
-            logs = client.logs(keeper.submission.remote)
-            bar.advance(_tell(logs, told, keeper.submission, progress.say))
-            if status in ENDED:
-                keeper.note(phase="ended")
-                return
-            time.sleep(pause)
-            pause = min(pause * 1.5, remote.slowest_poll)
-
-
-def _tell(
-    logs: Mapping[str, Any],
-    told: dict[str, str],
-    submission: Submission,
-    say: Callable[[str], None],
-) -> int:
-    """Say which steps have another status than when they were last looked at."""
-    ended = 0
-    for job in jobs_of(logs):
-        if told.get(job.identity) == job.status:
-            continue
-        told[job.identity] = job.status
-        done = sum(status in ("finished", "failed", "stopped") for status in told.values())
-        ended += job.status in ("finished", "failed", "stopped")
-        say(f"[{done}/{len(submission.rules)}] {job.name} {job.status}")
-    return ended
-
-
-def _fetch_and_judge(keeper: _Keeper, cell: Cell, client: Client, progress: Progress) -> RunOutcome:
-    submission = keeper.submission
-    logs = client.logs(submission.remote)
-    status = submission.status or str(client.status(submission.remote)["status"])
-    logs_directory = cell.run_directory / "logs"
-    shutil.rmtree(logs_directory, ignore_errors=True)
-    logs_directory.mkdir(parents=True, exist_ok=True)
-    jobs = jobs_of(logs)
-    for job in jobs:
-        (cell.run_directory / job.log).write_text(job.text, encoding="utf-8")
-    (logs_directory / "engine.txt").write_text(
-        str(logs.get("workflow_logs") or ""), encoding="utf-8"
-    )
-    for name in (REPORT_JSON, REPORT_HTML):
-        # Until this run is judged there is no verdict: an old one would pass for its own.
-        (cell.run_directory / name).unlink(missing_ok=True)
-    if cell.workspace.exists():
-        shutil.rmtree(cell.workspace)
-    digests: Mapping[str, str] = {}
-    if status == "finished":
-        digests = _download(submission, cell, client, progress)
-    record = record_of(cell, submission, jobs, digests, status)
-    write_record(record, cell.run_directory)
-    if status != "finished":
-        keeper.note(phase="fetched", status=status)
-        raise _why_failed(cell, submission, jobs_of(logs), status, logs)
-    report = judge_cell(cell, record)
-    keeper.note(phase="fetched", status=status)
-    return RunOutcome(
-        report, record, cell.run_directory, True, "it was submitted", cell.lock_changes
-    )
-
-
-def _download(
-    submission: Submission, cell: Cell, client: Client, progress: Progress
-) -> Mapping[str, str]:
-    """Download the declared outputs and hold them against the digests made on the cluster."""
-    there = client.files(submission.remote)
-    wanted = (DIGESTS, *cell.plan.targets)
-    missing = [name for name in wanted if name not in there]
-    if missing:
-        raise OutputMissingError(
-            f"{submission.label} finished but left no {listed(missing)}",
-            hint=cell.selection.command("reana logs"),
-        )
-    arrivals = _Arrivals(client, submission.remote, there, cell.workspace)
-    with progress.task("downloading", sum(there[name] for name in wanted)) as task:
-        arrivals.read_digests(cell.plan.targets)
-        for name in cell.plan.targets:
-            if not arrivals.take(name):
-                # It, or the list of digests itself, was damaged on the way.
-                progress.say(f"note: {name} was damaged on its way; downloading it again")
-                arrivals.read_digests(cell.plan.targets)
-                if not arrivals.take(name):
-                    raise arrivals.damaged(name, cell.selection.command("reana fetch"))
-            task.advance(there[name])
-    return arrivals.digests
-
-
-class _Arrivals:
-    """Files as they arrive, compared with the sizes and digests that the cluster tells."""
-
-    def __init__(
-        self, client: Client, remote: str, sizes: Mapping[str, int], workspace: Path
-    ) -> None:
-        self._client = client
-        self._remote = remote
-        self._sizes = sizes
-        self._workspace = workspace
-        self._expected: Mapping[str, str] = {}
-        self.digests: dict[str, str] = {}
-
-    def read_digests(self, needed: Sequence[str]) -> None:
-        """Fetch the list of digests; raise IntegrityError if it names not all that is needed."""
-        place = self._workspace / DIGESTS
-        self._client.download(self._remote, DIGESTS, place)
-        self._expected = read_digests(place.read_text(encoding="utf-8", errors="replace"))
-        if absent := [name for name in needed if name not in self._expected]:
-            raise IntegrityError(
-                f"{DIGESTS} of the cluster names no digest of {listed(absent)}",
-                place=str(place),
-            )
-
-    def take(self, name: str) -> bool:
-        """Fetch a file; remove it again and return False if it is not what the cluster has."""
-        target = self._workspace / name
-        got = self._client.download(self._remote, name, target)
-        self.digests[name] = got.sha256
-        if got.size == self._sizes[name] and got.sha256 == self._expected[name]:
-            return True
-        target.unlink()
-        return False
-
-    def damaged(self, name: str, fetch: str) -> IntegrityError:
-        """Return the error of a file that does not arrive whole."""
-        return IntegrityError(
-            f"{name} arrives with sha256 {short(self.digests[name])}, and on the cluster it has "
-            f"{short(self._expected[name])} and {self._sizes[name]} bytes",
-            hint=f"{fetch}   # once more",
-        )
-
-
-def _why_failed(
-    cell: Cell, submission: Submission, jobs: list[Any], status: str, logs: Mapping[str, Any]
-) -> Exception:
-    job = failed_job(jobs)
-    hint = cell.selection.command("reana logs")
-    if status == "failed" and job is not None:
-        end = "".join(f"\n    {line}" for line in job.last_lines)
-        return StepFailedError(
-            f"step {job.name} failed on REANA ({submission.label}); the end of its log:{end}",
-            place=str(cell.run_directory / job.log),
-            hint=hint,
-        )
-    said = str(logs.get("workflow_logs") or "").splitlines()[-12:]
-    end = "".join(f"\n    {line}" for line in said if line.strip())
-    return StepFailedError(f"{submission.label} is {status}{':' if end else ''}{end}", hint=hint)
