@@ -54,6 +54,30 @@ ONLY_IN: Mapping[str, str | tuple[str, ...]] = {
     "reana_commons": "reprun.reana",
 }
 
+# Where a process of ours starts: what is found once is found there.
+DOORSTEPS = ("reprun.cli.", "snakemake_executor_plugin_reprun")
+# Modules that read a variable of their own, or pass the environment on to a program.
+ENVIRONMENT = {
+    "reprun.cli.output",
+    "reprun.cli.verbose",
+    "reprun.data.mirrors",
+    "reprun.data.records",
+    "reprun.data.sources",
+    "reprun.engines.docker",
+    "reprun.images.builder.fetch",
+    "reprun.images.oci.registry",
+    "reprun.project",
+    "reprun.reana.local.acceptance",
+    "reprun.reana.local.bridge",
+    "reprun.reana.remote.access",
+    "reprun.reana.remote.client",
+    "reprun.reana.remote.driver",
+    "reprun.reana.remote.server",
+    "reprun.store.store",
+    "reprun.workflow.planned",
+    "reprun.workflow.snakemake",
+}
+
 # Programs that run under an interpreter of their own.
 APART = ("reprun.reana.remote.driver", "reprun.reana.local.bridge")
 
@@ -227,6 +251,34 @@ def test_the_command_line_prints_in_one_place(module: str) -> None:
 @pytest.mark.parametrize("module", TREES)
 def test_every_process_is_announced_before_it_starts(module: str) -> None:
     assert unannounced(TREES[module]) == []
+
+
+def calls(tree: ast.AST, names: set[str]) -> list[int]:
+    """Return the lines that call any of some functions."""
+    return [
+        node.lineno
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in names
+    ]
+
+
+def reads_environment(tree: ast.AST) -> bool:
+    return any(
+        isinstance(node, ast.Attribute) and ast.unparse(node) in {"os.environ", "os.getenv"}
+        for node in ast.walk(tree)
+    )
+
+
+@pytest.mark.parametrize("module", [name for name in TREES if not name.startswith(DOORSTEPS)])
+def test_project_and_store_are_found_at_the_top_and_handed_down(module: str) -> None:
+    found = {"Project.find", "Project.look_up", "Store.default"}
+    assert calls(TREES[module], found) == []
+
+
+def test_few_modules_read_the_environment() -> None:
+    """Each reads the variables that are its own; docs/environment.md has them all."""
+    found = {module for module, tree in TREES.items() if reads_environment(tree)}
+    assert found <= ENVIRONMENT
 
 
 def test_the_flow_names_every_module_once() -> None:

@@ -34,6 +34,7 @@ def run_project(
 ) -> None:
     """Run a REANA project, print its verdict and exit with what it says."""
     from reprun.cli.console import progress_on_stderr
+    from reprun.cli.images_output import catalogue_here
     from reprun.cli.options import parameters_of
     from reprun.cli.output import answer
     from reprun.documents.record import REPORT_HTML
@@ -51,7 +52,7 @@ def run_project(
         cores=cores,
         results=results,
     )
-    outcome = run(request, Store.default(), progress_on_stderr())
+    outcome = run(request, catalogue_here(), Store.default(), progress_on_stderr())
     text = render_text(outcome.report, outcome.directory / REPORT_HTML).splitlines()
     answer("project-report", output_format, outcome.report, text)
     raise typer.Exit(0 if outcome.report.passed else 1)

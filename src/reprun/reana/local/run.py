@@ -35,7 +35,6 @@ from reprun.files import write_atomically
 from reprun.images.catalogue.catalogue import Catalogue
 from reprun.images.ensure import ensure
 from reprun.progress import Progress
-from reprun.project import Project
 from reprun.reana.local.acceptance import Judged, judge_features, reader, refuse_unknown
 from reprun.reana.local.evidence import Evidence, job_of
 from reprun.reana.local.gherkin import Feature, read_feature
@@ -86,8 +85,12 @@ class ProjectOutcome:
     directory: Path
 
 
-def run_project(request: ProjectRequest, store: Store, progress: Progress) -> ProjectOutcome:
-    """Run a project and judge it. Every run starts from nothing.
+def run_project(
+    request: ProjectRequest, catalogue: Catalogue, store: Store, progress: Progress
+) -> ProjectOutcome:
+    """Run a project and evaluate it. Every run starts from nothing.
+
+    Images of the catalogue stand in for those that the image map names.
 
     Record and report are written however it ends, once a step has run. Raises StepFailedError
     and OutputMissingError then, NothingToCompareError where there was nothing to check, and
@@ -100,7 +103,6 @@ def run_project(request: ProjectRequest, store: Store, progress: Progress) -> Pr
     refuse_unknown(request.skip_scenarios, names)
     tests_read_by = reader()
     run_directory = run_directory_of(project, request.results)
-    catalogue = Catalogue.of(Project.look_up())
     parameters = parameters_for(project, request.parameters)
     images = parse_image_map(request.image_map)
     with alone(run_directory):
