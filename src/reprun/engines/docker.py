@@ -161,7 +161,7 @@ class DockerEngine:
         if (name := self._find(image)) is None:
             raise IntegrityError(
                 f"the Docker daemon made another image of {image.name} than {image.image_id}",
-                hint="reprun run ANALYSIS --engine runc",
+                hint="type the same command with --engine runc",
             )
         return name
 

@@ -43,7 +43,7 @@ from reprun.store.store import Store
 
 POLL_SECONDS = 0.1
 KILL_SECONDS = 10.0
-INSTALL_HINT = "apt-get install runc   # or: reprun run ANALYSIS --engine docker"
+INSTALL_HINT = "apt-get install runc   # or the same command with --engine docker"
 
 
 class RuncEngine:
@@ -93,7 +93,7 @@ class RuncEngine:
             said_wrong = (ended.stderr.strip() or "no message").splitlines()[-1]
             raise EngineError(
                 f"runc cannot start a container on this host: {said_wrong}",
-                hint="reprun doctor   # or: reprun run ANALYSIS --engine docker",
+                hint="reprun doctor   # or the same command with --engine docker",
             )
         return EngineStatus(self.name, version, self._unenforced())
 
