@@ -107,9 +107,8 @@ class Site:
 
     @property
     def run(self) -> RunRequest:
-        return RunRequest(
-            select(read_project(self.home / "project"), "mini"), results=self.home / "results"
-        )
+        project = read_project(self.home / "project")
+        return RunRequest(select(project, "mini", results=self.home / "results"))
 
     @property
     def request(self) -> SubmitRequest:
@@ -490,8 +489,8 @@ def test_an_export_loads_in_snakemake_7_with_the_same_commands(
         monkeypatch.setenv("REPRUN_PROJECT", str(ROOT))
     variant = "columnar" if analysis == "cms-h4l" else None
     project = read_project(ROOT if analysis == "cms-h4l" else site.home / "project")
-    selection = select(project, analysis, variant=variant)
-    run = RunRequest(selection, results=site.home / "results")
+    selection = select(project, analysis, variant=variant, results=site.home / "results")
+    run = RunRequest(selection)
     cell = cell_of(run, site.store)
     directory = site.home / "exported"
     exported, specification = prepare_export(
@@ -543,9 +542,8 @@ def test_every_example_is_valid_to_reana_or_refused_with_its_reason(
         for variant in analysis.variants:
             cell_name = f"{name}/{variant}"
             try:
-                cell = cell_of(
-                    RunRequest(select(project, name, variant=variant), results=tmp_path), store
-                )
+                selection = select(project, name, variant=variant, results=tmp_path)
+                cell = cell_of(RunRequest(selection), store)
                 images = {one.name: f"{WHERE}-{one.name}" for one in cell.images.values()}
                 prepare_export(cell, tmp_path / cell_name, None, images, store, Silent())
             except SpecificationError as error:

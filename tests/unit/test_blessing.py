@@ -46,7 +46,9 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def bless(directory: Path, **fields: Any) -> list[str]:
     given = {"reason": "it is right", "author": "A. Nobody"} | fields
     results = directory.parents[2] / "results"
-    return bless_last_run(select(read_project(directory.parents[1]), "demo"), results, **given)
+    return bless_last_run(
+        select(read_project(directory.parents[1]), "demo", results=results), **given
+    )
 
 
 def test_the_last_run_becomes_the_reference_and_is_locked(directory: Path) -> None:
@@ -69,7 +71,7 @@ def test_a_run_that_did_not_finish_is_refused(directory: Path, status: str | Non
         write_record(builders.record(status=status), run_directory)
     with pytest.raises(SpecificationError, match="only a finished run can be blessed") as error:
         bless(directory)
-    assert error.value.hint == "reprun run demo"
+    assert error.value.hint == f"reprun run demo --results {run_directory.parents[1]}"
     assert not (directory / "reference").exists()
 
 
@@ -80,7 +82,8 @@ def test_a_run_with_other_parameters_is_refused(directory: Path) -> None:
     write_record(builders.record(inputs=other), run_directory)
     with pytest.raises(SpecificationError, match=r"had bins=11, analysis\.yaml says 10") as error:
         bless(directory)
-    assert str(error.value.hint).startswith("reprun run demo   # or write bins: 11")
+    hint = f"reprun run demo --results {run_directory.parents[1]}   # or write bins: 11"
+    assert str(error.value.hint).startswith(hint)
     assert not (directory / "reference").exists()
 
 

@@ -18,7 +18,7 @@ from reprun.reana.remote.submission import remote_directory
 from tests.unit import builders
 
 PROJECT = read_project(Path(__file__).resolve().parents[2])
-CHOICE = {"--variant", "--data", "--max-events", "--fraction"}
+CHOICE = {"--variant", "--data", "--max-events", "--fraction", "--results"}
 ABOUT_A_RUN = {
     *("run", "plan", "bless", "lint", "cite", "submit"),
     *("reana export", "reana status", "reana logs", "reana stop", "reana fetch"),
@@ -38,6 +38,7 @@ def tiered(**chosen: Any) -> Selection:
         ({"variant": "legacy"}, " --variant legacy"),
         ({"dataset": "large"}, " --data large"),
         ({"tier": Tier("max_events", 10_000)}, " --max-events 10000"),
+        ({"results": Path("my results")}, " --results 'my results'"),
         (
             {"variant": "legacy", "dataset": "large", "tier": Tier("max_events", 5)},
             " --variant legacy --data large --max-events 5",
@@ -67,15 +68,15 @@ def test_a_path_stays_a_path_and_is_quoted() -> None:
 def test_its_directory_is_of_this_run_alone(
     chosen: dict[str, Any], name: str, tmp_path: Path
 ) -> None:
-    selection = tiered(**chosen)
-    assert selection.run_directory(tmp_path) == tmp_path / "demo" / name
-    assert remote_directory(selection, tmp_path) == tmp_path / "demo" / f"{name}.reana"
+    selection = tiered(**chosen, results=tmp_path)
+    assert selection.run_directory == tmp_path / "demo" / name
+    assert remote_directory(selection) == tmp_path / "demo" / f"{name}.reana"
 
 
 def test_an_analysis_without_data() -> None:
     selection = builders.selection(builders.analysis(datasets={}))
     assert (selection.dataset, selection.data, selection.options) == (None, None, "")
-    assert selection.run_directory(Path("/r")) == Path("/r/demo/columnar")
+    assert selection.run_directory == Path("results/demo/columnar").resolve()
 
 
 def test_the_tier_is_among_its_parameters_and_has_a_reference_of_its_own() -> None:

@@ -123,9 +123,10 @@ def start(
     monkeypatch.setattr(run_module, "choose_engine", chosen)
 
     def start(**fields: Any) -> run_module.RunOutcome:
-        given: dict[str, Any] = {"results": tmp_path / "results", "update_lock": True} | fields
+        given: dict[str, Any] = {"update_lock": True} | fields
         project = read_project(tmp_path / "project")
-        selection = select(project, "demo", tier=given.pop("tier", None))
+        tier = given.pop("tier", None)
+        selection = select(project, "demo", tier=tier, results=tmp_path / "results")
         return run(RunRequest(selection, **given), Store(tmp_path / "store"), Silent())
 
     return start
@@ -276,9 +277,10 @@ def test_a_tier_runs_apart_and_is_held_against_its_own_reference(
         start(tier=tier)
     assert "--max-events 100" in str(error.value.hint)
     assert backend.requests[-1].config["max_events"] == 100
-    results = tmp_path / "results"
-    selection = select(read_project(tmp_path / "project"), "demo", tier=tier)
-    bless_last_run(selection, results, reason="its first", author="A. Nobody")
+    selection = select(
+        read_project(tmp_path / "project"), "demo", tier=tier, results=tmp_path / "results"
+    )
+    bless_last_run(selection, reason="its first", author="A. Nobody")
     whole = document.parent / "reference"
     assert (whole / "max-events-100" / "a.csv").is_file()
     outcome = start(tier=tier)
@@ -287,8 +289,8 @@ def test_a_tier_runs_apart_and_is_held_against_its_own_reference(
     assert outcome.report.sentence.startswith("on the first 100 events: ")
     # All events still have a reference of their own, and blessing them again keeps the tier's.
     assert start().report.analysis.tier == ""
-    selection = select(read_project(tmp_path / "project"), "demo")
-    bless_last_run(selection, results, reason="again", author="A. Nobody")
+    selection = select(read_project(tmp_path / "project"), "demo", results=tmp_path / "results")
+    bless_last_run(selection, reason="again", author="A. Nobody")
     assert (whole / "max-events-100" / "a.csv").is_file()
     assert start(tier=tier).report.reproduced
 
@@ -302,7 +304,7 @@ def test_another_seed_gives_other_events_and_the_same_seed_the_same(
     text = ANALYSIS.replace("parameters: {bins: 10}", seeded)
     document.write_text(text.replace("kind: count", sampled))
     start()
-    selection = select(read_project(tmp_path / "project"), "demo")
-    bless_last_run(selection, tmp_path / "results", reason="x", author="A. Nobody")
+    selection = select(read_project(tmp_path / "project"), "demo", results=tmp_path / "results")
+    bless_last_run(selection, reason="x", author="A. Nobody")
     assert start(parameters={"bins": 11}).report.counts == {"changed": 2}
     assert start(parameters={"bins": 11, "seed": 2}).report.counts == {"compatible": 2}

@@ -72,7 +72,6 @@ def bless(
     asked: Asked,
     reason: Annotated[str, typer.Option(help="Why these numbers are right.")],
     author: Annotated[str, typer.Option(help="Who says so. Default: git's user.name.")] = "",
-    results: ResultsOption = Path("results"),
     output_format: FormatOption = "text",
 ) -> None:
     """Make the last run's outputs the reference, and lock it."""
@@ -80,7 +79,7 @@ def bless(
     from reprun.runs.blessing import bless_last_run
 
     selection = asked.select()
-    names = bless_last_run(selection, results, reason=reason, author=author)
+    names = bless_last_run(selection, reason=reason, author=author)
     following = selection.command("run")
     facts = {"analysis": selection.analysis.name, "reference": list(names), "next": following}
     answer("blessing", output_format, facts, [*names, f"blessed and locked; now: {following}"])

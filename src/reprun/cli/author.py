@@ -12,7 +12,6 @@ from reprun.cli.options import (
     Asked,
     FormatOption,
     ParameterOption,
-    ResultsOption,
     choosing,
     parameters_of,
 )
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 def plan(
     asked: Asked,
     parameter: ParameterOption = None,
-    results: ResultsOption = Path("results"),
     output_format: FormatOption = "text",
 ) -> None:
     """Print every container, mount and command; run nothing."""
@@ -37,7 +35,6 @@ def plan(
     request = RunRequest(
         asked.select(),
         parameters=parameters_of(parameter or []),
-        results=results,
     )
     planned = plan_analysis(request)
     answer("plan", output_format, plan_document(planned), plan_text(planned))

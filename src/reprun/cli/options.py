@@ -82,6 +82,7 @@ class Asked:
     dataset: str | None
     max_events: int | None
     fraction: float | None
+    results: Path
 
     def options(self) -> Mapping[str, object]:
         """Return the values by the names of their options."""
@@ -104,11 +105,12 @@ class Asked:
             variant=self.variant,
             dataset=self.dataset,
             tier=tier_of(self.max_events, self.fraction),
+            results=self.results,
         )
 
 
 def choosing(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command ANALYSIS, --variant, --data, --max-events and --fraction.
+    """Give a command ANALYSIS, --variant, --data, --max-events, --fraction and --results.
 
     It takes them as one parameter, `asked`: what names a run is parsed in one place, and no
     command can lack an option that another has.
@@ -119,7 +121,9 @@ def choosing(command: Callable[..., None]) -> Callable[..., None]:
         "dataset": DataOption,
         "max_events": MaxEventsOption,
         "fraction": FractionOption,
+        "results": ResultsOption,
     }
+    defaults = {"analysis": inspect.Parameter.empty, "results": Path("results")}
 
     @functools.wraps(command)
     def chosen(**given: Any) -> None:
@@ -132,7 +136,7 @@ def choosing(command: Callable[..., None]) -> Callable[..., None]:
             name,
             keyword,
             annotation=annotation,
-            default=inspect.Parameter.empty if name == "analysis" else None,
+            default=defaults.get(name),
         )
         for name, annotation in annotations.items()
     ]

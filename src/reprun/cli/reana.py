@@ -13,7 +13,6 @@ from reprun.cli.options import (
     Asked,
     FormatOption,
     ParameterOption,
-    ResultsOption,
     choosing,
     parameters_of,
 )
@@ -57,7 +56,6 @@ def submit(
         typer.Option("--follow", help="Wait for the end, fetch the outputs and evaluate them."),
     ] = False,
     parameter: ParameterOption = None,
-    results: ResultsOption = Path("results"),
     registry: RegistryOption = None,
     image: ImageOption = None,
     server: ServerOption = None,
@@ -78,7 +76,7 @@ def submit(
     from reprun.reana.remote.submit import submit as submit_analysis
     from reprun.store.store import Store
 
-    run = _request(asked, parameter, results)
+    run = _request(asked, parameter)
     request = SubmitRequest(run, registry, _images(image), again, follow)
     remote = _remote(server, plain_http)
     outcome = submit_analysis(request, remote, Store.default(), progress_on_stderr())
@@ -101,7 +99,6 @@ def export(
         typer.Option(help="A new or empty directory. Default: results/ANALYSIS/….reana/project."),
     ] = None,
     parameter: ParameterOption = None,
-    results: ResultsOption = Path("results"),
     registry: RegistryOption = None,
     image: ImageOption = None,
     output_format: FormatOption = "text",
@@ -113,7 +110,7 @@ def export(
     from reprun.reana.remote.submit import prepare_export, remote_cell
     from reprun.store.store import Store
 
-    cell = remote_cell(_request(asked, parameter, results), Store.default())
+    cell = remote_cell(_request(asked, parameter), Store.default())
     if directory is not None and directory.exists() and any(directory.iterdir()):
         raise SpecificationError(
             f"{directory} is not empty", place=str(directory), hint="name a directory that is not"
@@ -141,7 +138,6 @@ def export(
 @choosing
 def status(
     asked: Asked,
-    results: ResultsOption = Path("results"),
     server: ServerOption = None,
     plain_http: PlainOption = False,
     output_format: FormatOption = "text",
@@ -151,7 +147,7 @@ def status(
     from reprun.reana.remote.record import jobs_of
 
     selection = asked.select()
-    with _submitted(selection, results, _remote(server, plain_http)) as (submission, client):
+    with _submitted(selection, _remote(server, plain_http)) as (submission, client):
         found = client.status(submission.remote)
         jobs = jobs_of(client.logs(submission.remote))
     facts = {
@@ -172,7 +168,6 @@ def status(
 def logs(
     asked: Asked,
     step: Annotated[str | None, typer.Option(help="Only the log of this step.")] = None,
-    results: ResultsOption = Path("results"),
     server: ServerOption = None,
     plain_http: PlainOption = False,
     output_format: FormatOption = "text",
@@ -182,7 +177,7 @@ def logs(
     from reprun.reana.remote.record import jobs_of
 
     selection = asked.select()
-    with _submitted(selection, results, _remote(server, plain_http)) as (submission, client):
+    with _submitted(selection, _remote(server, plain_http)) as (submission, client):
         found = client.logs(submission.remote)
     jobs = [job for job in jobs_of(found) if step in (None, job.name)]
     if step is not None and not jobs:
@@ -212,7 +207,6 @@ def _log_text(log: str) -> str:
 @choosing
 def stop(
     asked: Asked,
-    results: ResultsOption = Path("results"),
     server: ServerOption = None,
     plain_http: PlainOption = False,
     output_format: FormatOption = "text",
@@ -221,7 +215,7 @@ def stop(
     from reprun.cli.output import answer
 
     selection = asked.select()
-    with _submitted(selection, results, _remote(server, plain_http)) as (submission, client):
+    with _submitted(selection, _remote(server, plain_http)) as (submission, client):
         client.stop(submission.remote)
         found = client.status(submission.remote)
     facts = {
@@ -237,7 +231,6 @@ def stop(
 def fetch(
     asked: Asked,
     parameter: ParameterOption = None,
-    results: ResultsOption = Path("results"),
     server: ServerOption = None,
     plain_http: PlainOption = False,
     output_format: FormatOption = "text",
@@ -247,7 +240,7 @@ def fetch(
     from reprun.reana.remote.submit import finish
     from reprun.store.store import Store
 
-    request = _request(asked, parameter, results)
+    request = _request(asked, parameter)
     remote = _remote(server, plain_http)
     _print_outcome(finish(request, remote, Store.default(), progress_on_stderr()), output_format)
 
@@ -276,23 +269,21 @@ def add_commands(program: typer.Typer) -> None:
     program.add_typer(app, name="reana", help="REANA: export, status, logs, stop, fetch, list.")
 
 
-def _request(asked: Asked, parameter: list[str] | None, results: Path) -> RunRequest:
+def _request(asked: Asked, parameter: list[str] | None) -> RunRequest:
     from reprun.runs.request import RunRequest
 
     parameters = parameters_of(parameter or [])
-    return RunRequest(asked.select(), parameters=parameters, results=results)
+    return RunRequest(asked.select(), parameters=parameters)
 
 
 @contextmanager
-def _submitted(
-    selection: Selection, results: Path, remote: Remote
-) -> Iterator[tuple[Submission, Client]]:
+def _submitted(selection: Selection, remote: Remote) -> Iterator[tuple[Submission, Client]]:
     """Yield what was submitted, and a client of the server it was submitted to."""
     from reprun.cli.console import progress_on_stderr
     from reprun.reana.remote.submit import connected, submission_of
     from reprun.store.store import Store
 
-    submission = submission_of(selection, results, remote)
+    submission = submission_of(selection, remote)
     with connected(remote, Store.default(), progress_on_stderr()) as client:
         yield submission, client
 

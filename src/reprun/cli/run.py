@@ -35,7 +35,6 @@ def run(
     cores: Annotated[
         int | None, typer.Option(min=1, help="Cores to use. Default: all there are.")
     ] = None,
-    results: ResultsOption = Path("results"),
     update_lock: Annotated[
         bool, typer.Option("--update-lock", help="Accept what differs from analysis.lock.")
     ] = False,
@@ -79,7 +78,7 @@ def run(
             skip_scenarios=skip_scenario or [],
             engine=engine,
             cores=cores,
-            results=results,
+            results=asked.results,
             output_format=output_format,
         )
     for option, given in (("--image-map", image_map), ("--skip-scenario", skip_scenario)):
@@ -100,7 +99,6 @@ def run(
         parameters=parameters_of(parameter or []),
         engine=engine,
         cores=cores,
-        results=results,
         update_lock=update_lock,
         allow_network=allow_network,
         again=again,

@@ -17,6 +17,9 @@ from reprun.documents.reading import Scalar
 from reprun.errors import SpecificationError
 from reprun.project import Project
 
+RESULTS = Path("results")
+"""Where runs are kept unless the user names another directory."""
+
 
 @dataclass(frozen=True, slots=True)
 class Selection:
@@ -34,6 +37,8 @@ class Selection:
     """The part of the events; None for all."""
     called: str
     """How the user named the analysis: its name or a path."""
+    results: Path = RESULTS
+    """The directory that its run directory is in."""
 
     @property
     def chosen(self) -> Variant:
@@ -80,18 +85,25 @@ class Selection:
             parts.append(f" --data {shlex.quote(self.dataset)}")
         if self.tier is not None:
             parts.append(f" {self.tier.option}")
+        if self.results != RESULTS:
+            parts.append(f" --results {shlex.quote(str(self.results))}")
         return "".join(parts)
 
     def command(self, verb: str, *more: str) -> str:
         """Return a command line of reprun about this run; `more` is appended as it is."""
-        return " ".join([f"reprun {verb} {shlex.quote(self.called)}{self.options}", *more])
+        return " ".join([f"{self.about(verb)}{self.options}", *more])
 
-    def run_directory(self, results: Path) -> Path:
-        """Return where it runs: `results/<analysis>/<variant>.<dataset>.<tier>`."""
+    def about(self, verb: str) -> str:
+        """Return a command line of reprun about the analysis, in whichever variant."""
+        return f"reprun {verb} {shlex.quote(self.called)}"
+
+    @property
+    def run_directory(self) -> Path:
+        """Where it runs: `results/<analysis>/<variant>.<dataset>.<tier>`."""
         parts = [self.variant]
         parts += [] if self.dataset is None else [self.dataset]
         parts += [] if self.tier is None else [self.tier.name]
-        return (results / self.analysis.name / ".".join(parts)).resolve()
+        return (self.results / self.analysis.name / ".".join(parts)).resolve()
 
 
 def select(
@@ -101,6 +113,7 @@ def select(
     variant: str | None = None,
     dataset: str | None = None,
     tier: Tier | None = None,
+    results: Path = RESULTS,
 ) -> Selection:
     """Read an analysis and return the run of it that is meant.
 
@@ -119,6 +132,7 @@ def select(
             variant=variant,
             dataset=dataset,
             tier=tier,
+            results=results,
         )
     except SpecificationError as error:
         # The analysis knows its name; only here is known how the user reaches it.
@@ -135,6 +149,7 @@ def choose(
     variant: str | None = None,
     dataset: str | None = None,
     tier: Tier | None = None,
+    results: Path = RESULTS,
 ) -> Selection:
     """Return the run that is meant; what is not given is the analysis's own default.
 
@@ -156,4 +171,5 @@ def choose(
         dataset=picked[0] if picked else None,
         tier=tier,
         called=called or analysis.name,
+        results=results,
     )

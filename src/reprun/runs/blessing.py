@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-from pathlib import Path
 
 import numpy as np
 
@@ -16,13 +15,13 @@ from reprun.runs.lock import compute_lock, write_lock
 from reprun.runs.reference import bless
 
 
-def bless_last_run(selection: Selection, results: Path, *, reason: str, author: str) -> list[str]:
+def bless_last_run(selection: Selection, *, reason: str, author: str) -> list[str]:
     """Write the last run's objects as reference and lock them; return the paths written.
 
     Raises SpecificationError when there is no finished run, or none with the parameters of
     analysis.yaml, or no reason or author.
     """
-    analysis, run_directory = selection.analysis, selection.run_directory(results)
+    analysis, run_directory = selection.analysis, selection.run_directory
     record = read_record(run_directory)
     if record is None or record.status != "finished":
         state = "has not run here" if record is None else f"{record.status} in its last run"

@@ -139,7 +139,7 @@ def _cell(
         snapshots=snapshots,
         store=store,
         network=network,
-        run_directory=selection.run_directory(request.results),
+        run_directory=selection.run_directory,
     )
 
 

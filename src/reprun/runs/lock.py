@@ -244,7 +244,7 @@ def enforce_lock(selection: Selection, store: Store | None = None) -> AnalysisLo
         raise SpecificationError(
             f"{selection.analysis.name} has no {LOCK} yet",
             place=str(selection.directory / LOCK),
-            hint=f"reprun lock {selection.called}",
+            hint=selection.about("lock"),
         )
     now, changed = renew_lock(selection, store)
     if changed:

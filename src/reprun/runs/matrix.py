@@ -12,7 +12,7 @@ from pathlib import Path
 
 from reprun import __version__
 from reprun.documents.record import REPORT_HTML, RunRecord, read_record
-from reprun.documents.selection import select
+from reprun.documents.selection import RESULTS, select
 from reprun.engines.base import EngineStatus
 from reprun.engines.choose import EngineChoice
 from reprun.errors import (
@@ -62,7 +62,7 @@ class MatrixRequest:
     """Globs of `analysis` or `analysis/variant`; all if there is none."""
     engine: EngineChoice = "auto"
     cores: int | None = None
-    results: Path = Path("results")
+    results: Path = RESULTS
     again: bool = False
     relock_images: bool = False
 
@@ -145,7 +145,7 @@ def _chosen(request: MatrixRequest, project: Project) -> Iterator[_Slot]:
     slots: list[_Slot] = []
     for name in project.analysis_names():
         try:
-            default = select(project, name)
+            default = select(project, name, results=request.results)
         except ReprunError as error:
             slots.append(_Slot(name, "?", "?", error=error))
             continue
@@ -154,7 +154,6 @@ def _chosen(request: MatrixRequest, project: Project) -> Iterator[_Slot]:
                 replace(default, variant=variant),
                 engine=request.engine,
                 cores=request.cores,
-                results=request.results,
                 again=request.again,
                 relock_images=request.relock_images,
             )

@@ -60,7 +60,7 @@ def make_plan(
         if name not in declared:
             raise SpecificationError(
                 f"{analysis.name} has no parameter '{name}'.{did_you_mean(name, declared)}",
-                hint=f"reprun show {selection.called}   # parameters are declared in analysis.yaml",
+                hint=f"{selection.about('show')}   # parameters are declared in analysis.yaml",
             )
     merged: dict[str, Scalar] = {**declared, **(parameters or {})}
     if selection.tier is not None:

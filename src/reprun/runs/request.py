@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from reprun.documents.reading import Scalar
 from reprun.documents.selection import Selection
@@ -19,7 +18,6 @@ class RunRequest:
     parameters: Mapping[str, Scalar] | None = None
     engine: EngineChoice = "auto"
     cores: int | None = None
-    results: Path = Path("results")
     update_lock: bool = False
     allow_network: bool = False
     """Let conditions come over a network: what is not locked, and so not hermetic."""

@@ -151,6 +151,6 @@ def judge_cell(cell: Cell, record: RunRecord) -> Report:
     try:
         return judge(outputs, record)
     except ReprunError as error:
-        show = f"reprun show {cell.selection.called}"
+        show = cell.selection.about("show")
         error.hint = error.hint or f"{show}   # which outputs are compared, and how"
         raise

@@ -30,9 +30,9 @@ Phase = Literal["named", "created", "uploaded", "started", "ended", "fetched"]
 PHASES: tuple[Phase, ...] = ("named", "created", "uploaded", "started", "ended", "fetched")
 
 
-def remote_directory(selection: Selection, results: Path) -> Path:
+def remote_directory(selection: Selection) -> Path:
     """Return the run directory of a submission, beside that of a run here."""
-    here = selection.run_directory(results)
+    here = selection.run_directory
     return here.with_name(here.name + SUFFIX)
 
 

@@ -54,7 +54,7 @@ class SubmitRequest:
 
 def remote_cell(request: RunRequest, store: Store) -> Cell:
     """Return the cell with a run directory of its own, beside that of local runs."""
-    place = remote_directory(request.selection, request.results)
+    place = remote_directory(request.selection)
     return replace(load_remote_cell(request, store), run_directory=place)
 
 
@@ -71,7 +71,7 @@ def prepare_export(
     if unknown:
         raise SpecificationError(
             f"--image {min(unknown)}: {cell.selection.analysis.name} does not use it",
-            hint=f"reprun show {cell.selection.called}",
+            hint=cell.selection.about("show"),
         )
     references = image_references(cell.images.values(), cell.catalogue, images or {}, registry)
     exported = export_anew(cell, directory, references, store, progress)
@@ -135,7 +135,7 @@ def finish(request: RunRequest, remote: Remote, store: Store, progress: Progress
     """Fetch what a workflow that has ended left, and judge it."""
     cell = remote_cell(request, store)
     with alone(cell.run_directory), connected(remote, store, progress) as client:
-        submission = submission_of(request.selection, request.results, remote)
+        submission = submission_of(request.selection, remote)
         if submission.inputs != cell.plan.inputs.digest:
             # The record would name inputs that the cluster never saw.
             raise SpecificationError(
@@ -154,9 +154,9 @@ def finish(request: RunRequest, remote: Remote, store: Store, progress: Progress
         return fetch_and_judge(keeper, cell, client, progress)
 
 
-def submission_of(selection: Selection, results: Path, remote: Remote) -> Submission:
+def submission_of(selection: Selection, remote: Remote) -> Submission:
     """Return what was submitted; raise SpecificationError where nothing was, or elsewhere."""
-    place = remote_directory(selection, results)
+    place = remote_directory(selection)
     submission = read_submission(place)
     if submission is None:
         raise SpecificationError(
