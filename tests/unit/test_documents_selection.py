@@ -76,6 +76,7 @@ def test_its_directory_is_of_this_run_alone(
 def test_an_analysis_without_data() -> None:
     selection = builders.selection(builders.analysis(datasets={}))
     assert (selection.dataset, selection.data, selection.options) == (None, None, "")
+    assert selection.data_command("fetch") == "reprun data fetch demo"
     assert selection.run_directory == Path("results/demo/columnar").resolve()
 
 

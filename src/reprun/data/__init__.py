@@ -9,8 +9,17 @@ from reprun.data.files import (
     check_committed,
     committed_file,
     pin,
+    refuse_unpinned,
     resolve,
     stage,
 )
 
-__all__ = ["ResolvedFile", "check_committed", "committed_file", "pin", "resolve", "stage"]
+__all__ = [
+    "ResolvedFile",
+    "check_committed",
+    "committed_file",
+    "pin",
+    "refuse_unpinned",
+    "resolve",
+    "stage",
+]

@@ -61,14 +61,14 @@ def resolve(
     return tuple(resolved[file.path] for file in dataset.files)
 
 
-def refuse_unpinned(dataset: Dataset, name: str = "DATASET") -> None:
-    """Raise SpecificationError when a file of the dataset has no sha256 yet."""
+def refuse_unpinned(dataset: Dataset, fetch: str = "reprun data fetch ANALYSIS") -> None:
+    """Raise SpecificationError, with the command that fetches it, when a file has no sha256 yet."""
     if dataset.unpinned:
         first = dataset.unpinned[0].path
         raise SpecificationError(
             f"{len(dataset.unpinned)} of {len(dataset.files)} files of '{dataset.title}' have no "
             f"sha256 yet (the first is {first}); nothing runs on bytes that are not pinned",
-            hint=f"reprun data fetch ANALYSIS --data {name}   # fetches them and adds the sha256",
+            hint=f"{fetch}   # fetches them and adds the sha256",
         )
 
 

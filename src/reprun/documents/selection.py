@@ -97,6 +97,11 @@ class Selection:
         """Return a command line of reprun about the analysis, in whichever variant."""
         return f"reprun {verb} {shlex.quote(self.called)}"
 
+    def data_command(self, verb: str) -> str:
+        """Return a command line of `reprun data` about the dataset."""
+        line = self.about(f"data {verb}")
+        return line if self.dataset is None else f"{line} --data {shlex.quote(self.dataset)}"
+
     @property
     def run_directory(self) -> Path:
         """Where it runs: `results/<analysis>/<variant>.<dataset>.<tier>`."""

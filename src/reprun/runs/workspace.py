@@ -76,6 +76,7 @@ def prepare_workspace(
     keeping.register(store, cell.selection.directory / LOCK)
     files: tuple[data.ResolvedFile, ...] = ()
     if cell.selection.data is not None:
+        data.refuse_unpinned(cell.selection.data, cell.selection.data_command("fetch"))
         files = data.resolve(cell.selection.data, cell.selection.directory, store, progress)
     mounts = prepare(cell.snapshots, cell.run_directory, store, progress)
     if cell.network:
