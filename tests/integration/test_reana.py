@@ -334,7 +334,7 @@ def test_a_token_that_is_not_valid_stops_before_anything_is_made(
 
 def test_another_line_of_reana_is_named(site: Site) -> None:
     site.server.version = "0.95.0"
-    with pytest.raises(ReanaError, match=r"runs REANA 0\.95\.0, and reprun speaks 0\.9 only"):
+    with pytest.raises(ReanaError, match=r"runs REANA 0\.95\.0; reprun supports 0\.9 only"):
         site.submit()
 
 

@@ -218,7 +218,15 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path / "here")
     arguments = ["init", ".", "--ci", "none", "--format", "json"]
     document = json.loads(run.invoke(app, arguments, catch_exceptions=False).stdout)
-    assert list(document) == ["schema_version", "directory", "files", "example", "next"]
+    assert list(document) == [
+        "schema_version",
+        "kind",
+        "reprun",
+        "directory",
+        "files",
+        "example",
+        "next",
+    ]
     assert document["directory"] == str(tmp_path / "here")
     assert document["next"] == ["reprun run dimuon", "reprun new NAME --from FILE"]
     assert run.invoke(program(), ["init", "x", "--ci", "travis"]).exit_code == 2

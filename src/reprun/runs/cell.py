@@ -88,27 +88,25 @@ def load_cell(request: RunRequest, store: Store) -> Cell:
     unless the request updates it.
     """
     selection = request.selection
-    if request.update_lock:
-        lock, changes = renew_lock(selection, store)
-    else:
-        lock, changes = enforce_lock(selection, store), []
+    lock, changes = _lock(request, store)
     catalogue = Catalogue.of(selection.project)
     names = selection.chosen.all_images
     images = {entry: catalogue.locked(name) for entry, name in names.items()}
     cell = _cell(request, lock, catalogue, images, store)
     if not request.allow_network:
         _refuse_network(cell)
-    return replace(cell, lock_changes=tuple(changes))
+    return replace(cell, lock_changes=changes)
 
 
 def load_remote_cell(request: RunRequest, store: Store) -> Cell:
     """Return the cell that a request asks to run elsewhere: its images need not be here.
 
-    Raises IntegrityError where something differs from analysis.lock.
+    Raises IntegrityError where something differs from analysis.lock, unless the request updates it.
     """
+    lock, changes = _lock(request, store)
     catalogue = Catalogue.of(request.selection.project)
     images = _images_as_known(request.selection, catalogue)
-    return _cell(request, enforce_lock(request.selection, store), catalogue, images, store)
+    return replace(_cell(request, lock, catalogue, images, store), lock_changes=changes)
 
 
 def load_planned_cell(request: RunRequest) -> Cell:
@@ -116,6 +114,14 @@ def load_planned_cell(request: RunRequest) -> Cell:
     catalogue = Catalogue.of(request.selection.project)
     images = _images_as_known(request.selection, catalogue)
     return _cell(request, compute_lock(request.selection), catalogue, images, None)
+
+
+def _lock(request: RunRequest, store: Store) -> tuple[AnalysisLock, tuple[Difference, ...]]:
+    """Return the lock that holds for a request, and what changed in it where it is updated."""
+    if not request.update_lock:
+        return enforce_lock(request.selection, store), ()
+    lock, changes = renew_lock(request.selection, store)
+    return lock, tuple(changes)
 
 
 def _cell(
