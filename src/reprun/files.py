@@ -48,7 +48,7 @@ def is_in_git(path: Path) -> bool:
 
 def restoring(path: Path, *, otherwise: str) -> str:
     """Return the command that restores a committed file; `otherwise` where there is no git."""
-    return f"git checkout -- {path}" if is_in_git(path) else otherwise
+    return f"git checkout -- {shlex.quote(str(path))}" if is_in_git(path) else otherwise
 
 
 def make_directory(path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -111,12 +111,33 @@ def test_a_lock_that_cannot_be_read_is_no_missing_lock(directory: Path, text: st
     (directory / "analysis.lock").write_text(text)
     with pytest.raises(SpecificationError, match=r"analysis\.lock cannot be read") as error:
         read_lock(directory)
-    place = directory / "analysis.lock"
-    assert error.value.hint == f"rm {place} && reprun lock {directory.name}"
-    (directory / ".git").mkdir()
+    assert error.value.place == f"{directory / 'analysis.lock'}:1"
+
+
+@pytest.mark.parametrize("read", [enforce_lock, renew_lock])
+def test_the_command_that_restores_a_lock_names_what_was_typed(
+    analysis: Analysis, directory: Path, read: Callable[[Selection], object]
+) -> None:
+    project = directory / "a b"
+    project.mkdir()
+    for name in ("Snakefile", "Snakefile.legacy", "code", "reference"):
+        (project / name).symlink_to(directory / name)
+    place = project / "analysis.lock"
+    place.write_text("{}")
+    selection = choose(analysis, project, Project(project), called="../a b/demo")
     with pytest.raises(SpecificationError) as error:
-        read_lock(directory)
-    assert error.value.hint == f"git checkout -- {place}"
+        read(selection)
+    assert error.value.hint == f"rm '{place}' && reprun lock '../a b/demo'"
+    (project / ".git").mkdir()
+    with pytest.raises(SpecificationError) as error:
+        read(selection)
+    assert error.value.hint == f"git checkout -- '{place}'"
+
+
+def test_the_command_that_makes_a_first_lock_is_quoted(analysis: Analysis, directory: Path) -> None:
+    with pytest.raises(SpecificationError, match=r"has no analysis\.lock yet") as error:
+        enforce_lock(choose(analysis, directory, Project(directory), called="../a b/demo"))
+    assert error.value.hint == "reprun lock '../a b/demo'"
 
 
 def write(path: str) -> Any:

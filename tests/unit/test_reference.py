@@ -114,7 +114,7 @@ def test_a_blessing_that_cannot_be_read(directory: Path, text: str) -> None:
     (directory / "blessed.json").write_text(text)
     with pytest.raises(SpecificationError, match=r"blessed\.json cannot be read") as error:
         read_blessing(directory)
-    assert error.value.place == str(directory / "blessed.json")
+    assert error.value.place == f"{directory / 'blessed.json'}:1"
 
 
 def test_nobody_blessed_it(directory: Path) -> None:

@@ -78,9 +78,10 @@ class TestDocument:
         assert report.status == "not reproduced"
         assert not report.reproduced
 
-    def test_json_round_trip(self) -> None:
+    def test_json_round_trip(self, tmp_path: Path) -> None:
         text = report_json(sample())
-        assert report_json(read_report(text, "report.json")) == text
+        (tmp_path / "report.json").write_text(text)
+        assert report_json(read_report(tmp_path / "report.json")) == text
         document = json.loads(text, parse_constant=pytest.fail)
         item = next(item for item in document["items"] if item["name"] == "nan")
         assert item["differences"][0]["monitored"] == "NaN"
@@ -107,10 +108,10 @@ class TestDocument:
             "the report changed; call reprun.report.write_schema('docs/schemas/report.json')"
         )
 
-    def test_what_is_no_report_is_refused(self) -> None:
-        with pytest.raises(OutputMissingError) as error:
-            read_report('{"schema_version": 2}', "results/report.json")
-        assert error.value.place == "results/report.json"
+    def test_a_report_that_is_not_there_is_refused(self, tmp_path: Path) -> None:
+        with pytest.raises(OutputMissingError, match="there is no report") as error:
+            read_report(tmp_path / "report.json")
+        assert error.value.place == str(tmp_path / "report.json")
 
     def test_numbers_of_a_pair_that_agrees_are_kept_once(self) -> None:
         report = sample()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import gc
 import json
 import re
+import shlex
 import tomllib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, TypeVar
 
@@ -57,7 +58,7 @@ def read_document(path: Path) -> tuple[Any, Lines]:
     """
     match path.suffix:
         case ".json":
-            return _read_json(path)
+            return _parse_json(_text_of(path), path), {}
         case ".toml":
             return read_toml(path)
         case _:
@@ -75,8 +76,7 @@ def validated(
         return model.model_validate(document)
     except ValidationError as error:
         faults = faults_of(error, model)
-        if not lines and path.suffix == ".json":
-            _, lines = _read_yaml(path)  # JSON is YAML, and YAML knows lines
+        lines = lines or _lines_of_json(path)
         line = _line_of(faults[0], lines)
         shown = [f"\n    line {_line_of(fault, lines)}: {fault}" for fault in faults[1:SHOWN]]
         more = f"\n    and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
@@ -84,6 +84,28 @@ def validated(
             f"{faults[0]}{''.join(shown)}{more}",
             place=f"{path}:{line}",
             hint=hint or edit_command(path, line),
+        ) from error
+
+
+def read_written(model: type[M], path: Path, *, problem: str, hint: str | None = None) -> M | None:
+    """Return a JSON document that reprun wrote, whatever its suffix; None if there is none.
+
+    Raises SpecificationError for one that cannot be read, with the line of each fault: `problem`
+    says whose document it is, and `hint` is the command that restores it.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecificationError(f"{problem}: {error}", place=str(path), hint=hint) from error
+    with suppress(ValidationError):
+        return model.model_validate_json(text)  # knows no lines, and takes half the time
+    try:
+        return validated(model, _parse_json(text, path), path, {})
+    except SpecificationError as error:
+        raise SpecificationError(
+            f"{problem}: {error.message}", place=error.place, hint=hint
         ) from error
 
 
@@ -97,7 +119,7 @@ def _line_of(fault: Fault, lines: Lines) -> int:
 
 def edit_command(path: Path, line: int) -> str:
     """Return the command that opens a file where the fault is."""
-    return f"${{EDITOR:-vi}} +{line} {path}"
+    return f"${{EDITOR:-vi}} +{line} {shlex.quote(str(path))}"
 
 
 def _text_of(path: Path) -> str:
@@ -107,24 +129,39 @@ def _text_of(path: Path) -> str:
         raise SpecificationError(f"cannot read {path.name}: {error}", place=str(path)) from error
 
 
-def _read_json(path: Path) -> tuple[Any, Lines]:
+def _parse_json(text: str, path: Path) -> Any:
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
         if len(found) < len(pairs):
             names = [name for name, _ in pairs]
             twice = next(name for name in names if names.count(name) > 1)
-            _read_yaml(path)  # refuses the same, and knows the line
+            _parse_yaml(text, path)  # refuses the same, and knows the line
             raise SpecificationError(f"the field '{twice}' is duplicated", place=str(path))
         return found
 
     try:
-        return json.loads(_text_of(path), object_pairs_hook=unique), {}
+        return json.loads(text, object_pairs_hook=unique)
     except json.JSONDecodeError as error:
         raise SpecificationError(
             f"not valid JSON: {error.msg}", place=f"{path}:{error.lineno}"
         ) from error
     except RecursionError as error:
         raise SpecificationError("not valid JSON: nested too deeply", place=f"{path}:1") from error
+
+
+def _lines_of_json(path: Path) -> Lines:
+    """Return the line of each field: JSON is YAML, and YAML knows lines.
+
+    None where YAML refuses what JSON may say, a pair of escapes for one character, nor where all
+    is in one line, as in a report of a megabyte.
+    """
+    text = _text_of(path)
+    if "\n" not in text.rstrip():
+        return {}
+    try:
+        return _parse_yaml(text, path)[1]
+    except SpecificationError:
+        return {}
 
 
 def read_toml(path: Path, *, hint: str | None = None) -> tuple[dict[str, Any], Lines]:
@@ -168,7 +205,10 @@ def _lines_of_toml(text: str) -> Lines:
 
 
 def _read_yaml(path: Path) -> tuple[Any, Lines]:
-    text = _text_of(path)
+    return _parse_yaml(_text_of(path), path)
+
+
+def _parse_yaml(text: str, path: Path) -> tuple[Any, Lines]:
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     lines: Lines = {}
     try:

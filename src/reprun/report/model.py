@@ -12,8 +12,8 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, JsonValue, WithJsonSchema
 
 from reprun.documents.analysis import Citation
-from reprun.documents.reading import Document
-from reprun.errors import OutputMissingError
+from reprun.documents.reading import Document, read_written
+from reprun.errors import OutputMissingError, SpecificationError
 
 FILE_NAME = "report.json"
 
@@ -230,14 +230,15 @@ def report_json(report: Report) -> str:
     return report.model_dump_json() + "\n"
 
 
-def read_report(text: str, place: str) -> Report:
-    """Read `report.json` back. Raises OutputMissingError that names `place`."""
+def read_report(path: Path) -> Report:
+    """Read `report.json` back. Raises OutputMissingError for one that is not there or not right."""
     try:
-        return Report.model_validate_json(text)
-    except ValueError as error:
-        raise OutputMissingError(
-            f"not a report of schema version 1: {error}", place=place
-        ) from error
+        report = read_written(Report, path, problem="not a report of schema version 1")
+    except SpecificationError as error:
+        raise OutputMissingError(error.message, place=error.place) from error
+    if report is None:
+        raise OutputMissingError("there is no report", place=str(path))
+    return report
 
 
 def report_schema() -> str:

@@ -49,10 +49,9 @@ def last_runs(analysis: Analysis, results: Path) -> dict[str, LastRun]:
 
 
 def _verdict(run_directory: Path) -> str:
-    path = run_directory / REPORT_JSON
     try:
-        return read_report(path.read_text(encoding="utf-8"), str(path)).status
-    except (OSError, OutputMissingError):
+        return read_report(run_directory / REPORT_JSON).status
+    except OutputMissingError:
         return "no reference"
 
 

@@ -15,7 +15,7 @@ from reprun.documents.analysis import Analysis
 from reprun.documents.record import JUDGED_BY, REPORT_HTML, REPORT_JSON, RunRecord
 from reprun.documents.selection import Selection
 from reprun.errors import NothingToCompareError
-from reprun.files import write_atomically
+from reprun.files import restoring, write_atomically
 from reprun.histograms import Table, read_all
 from reprun.histograms.files import file_of
 from reprun.report import (
@@ -26,7 +26,7 @@ from reprun.report import (
     table_to_show,
 )
 from reprun.report.model import AnalysisInfo, Plot, Report, StepUsage
-from reprun.runs.reference import Blessing, causes, load_reference, read_blessing
+from reprun.runs.reference import BLESSED, Blessing, causes, load_reference, read_blessing
 from reprun.store.store import Store
 
 
@@ -56,22 +56,24 @@ def judge(outputs: Outputs, record: RunRecord) -> Report:
         [outputs.workspace / path for path in (*declared.histograms, *declared.tables)],
         outputs.workspace,
     )
+    directory = outputs.selection.reference
+    trusted = outputs.selection.command("bless", '--reason "…"   # once you trust them')
     try:
-        reference = load_reference(outputs.selection.reference)
+        reference = load_reference(directory)
     except NothingToCompareError as error:
         raise NothingToCompareError(
             f"the run succeeded and its outputs are in {outputs.workspace}, "
             "but there is no reference yet to compare them with",
             place=error.place,
-            hint=outputs.selection.command("bless", '--reason "…"   # once you trust them'),
+            hint=trusted,
         ) from error
     today = dt.datetime.now(dt.UTC).date()
-    blessing = read_blessing(outputs.selection.reference)
+    blessing = read_blessing(directory, hint=restoring(directory / BLESSED, otherwise=trusted))
     shared = _same_events(outputs.selection.analysis, record, blessing)
     comparison = compare(
         monitored, reference, outputs.selection.analysis.compare, today, shared_events=shared
     )
-    changed = causes(blessing, record.variant, record.inputs, outputs.selection.reference)
+    changed = causes(blessing, record.variant, record.inputs, directory)
     if blessing is not None and outputs.store is not None:
         then, now = blessing.inputs.conditions, record.inputs.conditions
         since = f"since the reference was blessed on {blessing.date}, "

@@ -7,12 +7,11 @@ that the change is meant (`--update-lock`).
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
-
-from pydantic import ValidationError
 
 from reprun.conditions.changes import rows_told
 from reprun.conditions.snapshot import (
@@ -24,7 +23,7 @@ from reprun.conditions.snapshot import (
 )
 from reprun.digests import canonical_json, sha256_bytes, sha256_file, sha256_tree, short
 from reprun.documents.analysis import Analysis
-from reprun.documents.reading import Document
+from reprun.documents.reading import Document, read_written
 from reprun.documents.selection import Selection
 from reprun.errors import IntegrityError, OutputMissingError, SpecificationError
 from reprun.files import restoring, write_atomically
@@ -169,19 +168,18 @@ def _references(analysis: Analysis, directory: Path) -> dict[str, str]:
     return found
 
 
-def read_lock(directory: Path) -> AnalysisLock | None:
-    """Return the committed lock, or None if there is none yet."""
-    path = directory / LOCK
-    try:
-        return AnalysisLock.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except (OSError, ValidationError) as error:
-        raise SpecificationError(
-            f"{LOCK} cannot be read: {error}",
-            place=str(path),
-            hint=restoring(path, otherwise=f"rm {path} && reprun lock {directory.name}"),
-        ) from error
+def read_lock(directory: Path, *, hint: str | None = None) -> AnalysisLock | None:
+    """Return the committed lock, or None if there is none yet.
+
+    Raises SpecificationError for one that cannot be read; `hint` is the command that restores it.
+    """
+    return read_written(AnalysisLock, directory / LOCK, problem=f"{LOCK} cannot be read", hint=hint)
+
+
+def _committed(selection: Selection) -> AnalysisLock | None:
+    path = selection.directory / LOCK
+    again = f"rm {shlex.quote(str(path))} && {selection.about('lock')}"
+    return read_lock(selection.directory, hint=restoring(path, otherwise=again))
 
 
 def write_lock(lock: AnalysisLock, directory: Path) -> None:
@@ -240,7 +238,7 @@ def enforce_lock(selection: Selection, store: Store | None = None) -> AnalysisLo
     Raises IntegrityError naming the differences, SpecificationError when there is no lock yet,
     and OutputMissingError for a reference that was locked and is gone.
     """
-    if read_lock(selection.directory) is None:
+    if _committed(selection) is None:
         raise SpecificationError(
             f"{selection.analysis.name} has no {LOCK} yet",
             place=str(selection.directory / LOCK),
@@ -265,7 +263,7 @@ def renew_lock(
     OutputMissingError for a reference that was locked and is gone.
     """
     directory = selection.directory
-    committed, now = read_lock(directory), compute_lock(selection)
+    committed, now = _committed(selection), compute_lock(selection)
     if committed is None:
         return now, []
     if not now.reference and committed.reference:

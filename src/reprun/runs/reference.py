@@ -15,12 +15,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from pydantic import ValidationError
-
 from reprun.digests import sha256_file, short
-from reprun.documents.reading import Document
+from reprun.documents.reading import Document, read_written
 from reprun.documents.record import Inputs, RunRecord
-from reprun.errors import NothingToCompareError, SpecificationError
+from reprun.errors import NothingToCompareError
 from reprun.files import storage_errors, write_atomically
 from reprun.histograms import (
     Histogram,
@@ -61,15 +59,14 @@ def load_reference(directory: Path) -> Objects:
     return read_all(files, directory)
 
 
-def read_blessing(directory: Path) -> Blessing | None:
-    """Return who blessed the reference and from what; None if nobody did."""
-    path = directory / BLESSED
-    try:
-        return Blessing.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except (OSError, ValidationError) as error:
-        raise SpecificationError(f"{BLESSED} cannot be read: {error}", place=str(path)) from error
+def read_blessing(directory: Path, *, hint: str | None = None) -> Blessing | None:
+    """Return who blessed the reference and from what; None if nobody did.
+
+    Raises SpecificationError for what cannot be read; `hint` is the command that restores it.
+    """
+    return read_written(
+        Blessing, directory / BLESSED, problem=f"{BLESSED} cannot be read", hint=hint
+    )
 
 
 def bless(

@@ -127,10 +127,9 @@ def stored_report(cell: Cell) -> Report | None:
     """Return the last verdict if what decided it still stands."""
     from reprun.report.model import read_report  # noqa: PLC0415
 
-    path = cell.run_directory / REPORT_JSON
     try:
-        report = read_report(path.read_text(encoding="utf-8"), str(path))
-    except (OSError, OutputMissingError):
+        report = read_report(cell.run_directory / REPORT_JSON)
+    except OutputMissingError:
         return None
     return report if report.provenance.get(JUDGED_BY) == cell.judged_by() else None
 

@@ -8,17 +8,13 @@ from __future__ import annotations
 
 import datetime as dt
 import secrets
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import ValidationError
-
-from reprun.documents.reading import Document
+from reprun.documents.reading import Document, read_written
 from reprun.documents.selection import Selection
-from reprun.errors import (
-    SpecificationError,
-)
 from reprun.files import write_atomically
 from reprun.runs.cell import Cell
 
@@ -96,16 +92,12 @@ def read_submission(run_directory: Path) -> Submission | None:
     Raises SpecificationError for a file that cannot be read: a run on the server may hang on it.
     """
     path = run_directory / STATE
-    try:
-        return Submission.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except (OSError, ValidationError) as error:
-        raise SpecificationError(
-            f"cannot read what was submitted from here: {error}",
-            place=str(path),
-            hint=f"reprun reana list   # the server's list; then: rm {path}",
-        ) from error
+    return read_written(
+        Submission,
+        path,
+        problem="cannot read what was submitted from here",
+        hint=f"reprun reana list   # the server's list; then: rm {shlex.quote(str(path))}",
+    )
 
 
 def new_name(cell: Cell) -> str:
