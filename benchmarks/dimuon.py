@@ -19,13 +19,13 @@ import tempfile
 import threading
 from pathlib import Path
 
+from reprun.documents.project import Project
 from reprun.engines.base import MIB, ContainerEngine, ContainerJob, ContainerResult, Limits, Mount
 from reprun.engines.choose import make_engine
 from reprun.images.catalogue.catalogue import Catalogue
 from reprun.images.ensure import ensure
 from reprun.images.model import Image
 from reprun.progress import Silent
-from reprun.project import Project
 from reprun.store.store import Store
 
 ROOT = Path(__file__).parents[1]

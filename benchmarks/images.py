@@ -24,6 +24,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from reprun.documents.project import Project
 from reprun.images.archives.tarlayer import EPOCH
 from reprun.images.builder.dockerfile import write_context
 from reprun.images.catalogue.catalogue import Catalogue
@@ -31,7 +32,6 @@ from reprun.images.ensure import ensure
 from reprun.images.model import Image
 from reprun.images.rootfs.unpack import unpacked_root
 from reprun.progress import Silent
-from reprun.project import Project
 from reprun.store.store import Store
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))

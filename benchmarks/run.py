@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from reprun.documents.project import Project
 from reprun.engines.base import ContainerEngine, ContainerJob, Mount
 from reprun.engines.choose import ENGINES, make_engine
 from reprun.errors import EngineError
@@ -23,7 +24,6 @@ from reprun.images.catalogue.catalogue import Catalogue
 from reprun.images.ensure import ensure
 from reprun.images.model import Image
 from reprun.progress import Silent
-from reprun.project import Project
 from reprun.store.store import Store
 
 STARTS = 15

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from reprun.project import PROJECT_FILE
+from reprun.documents.project import PROJECT_FILE
 
 
 def mark_project(root: Path, *, packaged_images: bool = False) -> Path:

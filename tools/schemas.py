@@ -19,6 +19,7 @@ from reprun.cli import environment
 from reprun.conditions.snapshot import Snapshot
 from reprun.documents.analysis import Analysis
 from reprun.documents.manifest import Dataset
+from reprun.documents.project import ProjectFile
 from reprun.documents.record import RunRecord
 from reprun.documents.validation import ADLER32, DEBIAN_NAME, DIGEST, NAME, ROOT_HASH, SHA256
 from reprun.images.catalogue.external import ExternalLockDocument
@@ -32,6 +33,7 @@ MODELS: Mapping[str, tuple[type[BaseModel], str]] = {
     "manifest": (Dataset, "a dataset manifest"),
     "snapshot": (Snapshot, "snapshot.toml"),
     "record": (RunRecord, "record.json"),
+    "project": (ProjectFile, "reprun.toml"),
     "image": (BuiltImage, "image.toml of an image that is built here"),
     "image-derived": (DerivedImage, "image.toml of an image that extends another"),
     "image-external": (ExternalImage, "image.toml of an image that is published elsewhere"),
@@ -83,8 +85,20 @@ names its line. For editors that check TOML the same is in [schemas/image.json](
 in the first line. `reprun images pin`, `pull` and `import` write `external.lock`.
 [images.md](images.md) says how they work together.
 """
+PROJECT_HEAD = """\
+# The fields of reprun.toml
+
+<!-- made by tools/schemas.py from the models in src/reprun; edit the descriptions there -->
+
+The file marks a directory as a project: commands look for it in the current directory and upwards,
+and `REPRUN_PROJECT` names a project from anywhere else. `reprun init` writes it
+([install.md](install.md)). A field that is not listed here is an error, and every error names its
+line. For editors that check TOML the same is in [schemas/project.json](schemas/project.json): a
+first line `#:schema …/docs/schemas/project.json` names it.
+"""
 PAGES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "analysis-yaml.md": (ANALYSIS_HEAD, ("analysis", "manifest", "snapshot")),
+    "reprun-toml.md": (PROJECT_HEAD, ("project",)),
     "image-toml.md": (
         IMAGE_HEAD,
         ("image", "image-derived", "image-external", "image-lock", "parent-lock", "external-lock"),
@@ -164,7 +178,7 @@ def descriptions(model: type[BaseModel]) -> dict[str, str]:
 
 
 def page(name: str) -> str:
-    """Return a page of fields: docs/analysis-yaml.md or docs/image-toml.md."""
+    """Return a page of fields, e.g. docs/analysis-yaml.md."""
     head, names = PAGES[name]
     parts = [head]
     told: set[str] = set()

@@ -31,6 +31,7 @@ from snakemake_interface_executor_plugins.settings import (
     ExecutorSettingsBase,
 )
 
+from reprun.documents.project import Project
 from reprun.engines.base import Mount
 from reprun.engines.choose import CHOICES, choose_engine, engine_choice, make_engine
 from reprun.errors import OutputMissingError, ReprunError, SpecificationError
@@ -38,7 +39,6 @@ from reprun.images.catalogue.catalogue import Catalogue
 from reprun.images.ensure import ensure
 from reprun.images.model import Image
 from reprun.progress import Silent, listening
-from reprun.project import Project
 from reprun.store.store import Store
 from reprun.wording import listed
 from reprun.workflow.cells import CellWorkflow, read_cells

@@ -13,8 +13,8 @@ import pytest
 import uproot
 
 from reprun.authoring.new import Request, new_analysis
+from reprun.documents.project import read_project
 from reprun.images.model import Image
-from reprun.project import read_project
 from reprun.store.store import Store
 from tests.integration.shell import ROOT, Shell
 from tests.projects import mark_project

@@ -19,6 +19,7 @@ import pytest
 import yaml
 
 from reprun.documents.analysis import load_analysis
+from reprun.documents.project import read_project
 from reprun.documents.record import read_record
 from reprun.documents.selection import select
 from reprun.errors import (
@@ -31,7 +32,6 @@ from reprun.errors import (
 from reprun.images.catalogue.catalogue import Catalogue
 from reprun.images.model import Image
 from reprun.progress import Silent
-from reprun.project import read_project
 from reprun.reana.remote import client as client_module
 from reprun.reana.remote.access import Token
 from reprun.reana.remote.client import RemoteError

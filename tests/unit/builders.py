@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from reprun.documents.analysis import Analysis
+from reprun.documents.project import Project
 from reprun.documents.record import (
     EngineRecord,
     HostRecord,
@@ -17,7 +18,6 @@ from reprun.documents.record import (
 )
 from reprun.documents.selection import Selection, choose
 from reprun.images.model import Image, Layer
-from reprun.project import Project
 from reprun.runs.lock import AnalysisLock
 
 NOON = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)

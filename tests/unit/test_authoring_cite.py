@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from reprun.authoring import cite as citing
 from reprun.authoring.cite import Citing, bibtex, cite, document, programs, sentence, tex
 from reprun.documents.analysis import Analysis, Citation
+from reprun.documents.project import read_project
 from reprun.documents.selection import select
 from reprun.errors import SpecificationError
-from reprun.project import read_project
 from tests.unit import builders
 
 ENTRY = re.compile(r"@(?P<kind>[a-z]+)\{(?P<key>[A-Za-z0-9:.-]+),\n(?P<fields>(?:  .*\n)+)\}\n")

@@ -15,10 +15,10 @@ from reprun.authoring.init import CI_FILES, EXAMPLE, CiSystem, init_project
 from reprun.authoring.rendering import TEMPLATES
 from reprun.cli.main import program
 from reprun.documents.analysis import load_analysis
+from reprun.documents.project import Project, read_project
 from reprun.documents.selection import select
 from reprun.errors import SpecificationError, StorageError
 from reprun.histograms import Histogram
-from reprun.project import Project, read_project
 from reprun.runs.lock import enforce_lock, read_lock
 from reprun.runs.reference import load_reference, read_blessing
 

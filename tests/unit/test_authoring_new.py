@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from reprun.authoring import new as author
 from reprun.authoring.new import Created, Request, known_experiment, new_analysis
 from reprun.documents.analysis import load_analysis
+from reprun.documents.project import read_project
 from reprun.errors import SpecificationError, StorageError
 from reprun.histograms.survey import BINS, binning, survey
-from reprun.project import read_project
 from reprun.runs.lock import read_lock
 from tests.projects import mark_project
 from tests.real_data import real_file, shared_data

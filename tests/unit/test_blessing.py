@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from reprun.documents.project import read_project
 from reprun.documents.record import write_record
 from reprun.documents.selection import select
 from reprun.errors import SpecificationError
 from reprun.images.model import Image
-from reprun.project import read_project
 from reprun.runs.blessing import bless_last_run
 from reprun.runs.lock import read_lock
 from reprun.runs.reference import read_blessing

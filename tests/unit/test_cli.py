@@ -18,9 +18,9 @@ from reprun import errors
 from reprun.cli import main as cli
 from reprun.cli import options as cli_options
 from reprun.documents.analysis import Tier
+from reprun.documents.project import Project
 from reprun.documents.selection import select
 from reprun.errors import ReprunError, SpecificationError
-from reprun.project import Project
 from reprun.runs import run
 from reprun.runs.request import RunRequest
 from tests.projects import mark_project

@@ -11,9 +11,9 @@ import typer.main
 
 from reprun.cli.main import program
 from reprun.documents.analysis import Analysis, Tier
+from reprun.documents.project import read_project
 from reprun.documents.selection import Selection, select
 from reprun.errors import SpecificationError
-from reprun.project import read_project
 from reprun.reana.remote.submission import remote_directory
 from tests.unit import builders
 

@@ -13,8 +13,8 @@ import pytest
 import uproot
 
 from reprun.documents.analysis import Analysis, load_analysis
+from reprun.documents.project import read_project
 from reprun.documents.selection import select
-from reprun.project import read_project
 from reprun.runs.lock import enforce_lock
 from tests.example_code import EXAMPLES, load_code
 from tests.real_data import shared_data

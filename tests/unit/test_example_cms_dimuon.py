@@ -14,9 +14,9 @@ import pytest
 from scipy.integrate import quad
 
 from reprun.documents.analysis import Analysis, load_analysis, tier_of
+from reprun.documents.project import read_project
 from reprun.documents.selection import select
 from reprun.histograms import Histogram, read_all
-from reprun.project import read_project
 from reprun.runs.lock import enforce_lock
 from tests.example_code import EXAMPLES, load_code
 from tests.real_data import shared_data

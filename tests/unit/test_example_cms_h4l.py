@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 from reprun.documents.analysis import Analysis, load_analysis
+from reprun.documents.project import read_project
 from reprun.documents.selection import select
 from reprun.errors import SpecificationError
-from reprun.project import read_project
 from reprun.runs.lock import enforce_lock
 from tests.real_data import shared_data
 

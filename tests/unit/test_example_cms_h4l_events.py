@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from reprun.documents.analysis import Analysis, load_analysis
+from reprun.documents.project import read_project
 from reprun.documents.selection import select
 from reprun.histograms import Histogram, Objects, Table, read_objects
-from reprun.project import read_project
 from reprun.runs.lock import enforce_lock
 from reprun.runs.reference import load_reference
 from tests.real_data import shared_data

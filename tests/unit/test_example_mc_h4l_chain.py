@@ -19,8 +19,8 @@ from reprun.conditions.lumi import read_mask
 from reprun.conditions.snapshot import load_snapshot
 from reprun.digests import sha256_file
 from reprun.documents.analysis import load_analysis
+from reprun.documents.project import read_project
 from reprun.documents.selection import select
-from reprun.project import read_project
 from reprun.runs.lock import enforce_lock
 from tests.real_data import shared_data
 

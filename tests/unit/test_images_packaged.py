@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from reprun.documents.project import Project
 from reprun.errors import IntegrityError, SpecificationError
 from reprun.images.builder.fetch import Sources
 from reprun.images.catalogue import packaged
@@ -15,7 +16,6 @@ from reprun.images.catalogue.catalogue import Catalogue
 from reprun.images.lock import lock
 from reprun.images.transfer import import_file, pin, pull, push
 from reprun.progress import Silent
-from reprun.project import Project
 from reprun.store.store import Store
 from tests.images_support import external_toml, tiny
 

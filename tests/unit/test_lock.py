@@ -14,12 +14,12 @@ from reprun.conditions.answers import verified_files
 from reprun.conditions.snapshot import Snapshot, load_snapshot
 from reprun.digests import sha256_bytes
 from reprun.documents.analysis import Analysis
+from reprun.documents.project import Project
 from reprun.documents.selection import Selection, choose
 from reprun.errors import IntegrityError, OutputMissingError, SpecificationError
 from reprun.images.catalogue.catalogue import Catalogue
 from reprun.images.model import Image
 from reprun.progress import Silent
-from reprun.project import Project
 from reprun.runs.lock import (
     AnalysisLock,
     code_files,

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from reprun.documents.project import read_project
 from reprun.documents.selection import select
 from reprun.engines.base import EngineStatus
 from reprun.errors import (
@@ -21,7 +22,6 @@ from reprun.errors import (
 )
 from reprun.images.model import Image
 from reprun.progress import Silent
-from reprun.project import read_project
 from reprun.report.matrix import MatrixReport
 from reprun.runs import cell_images as cell_images_module
 from reprun.runs import matrix as matrix_module

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from reprun.documents.analysis import tier_of
+from reprun.documents.project import read_project
 from reprun.documents.record import StepRecord, read_record
 from reprun.documents.selection import select
 from reprun.engines.base import EngineStatus
@@ -18,6 +19,7 @@ from reprun.errors import (
     InputsGoneError,
     NothingToCompareError,
     OutputMissingError,
+    SpecificationError,
     StepFailedError,
     StorageError,
 )
@@ -26,7 +28,6 @@ from reprun.images.differ import Change
 from reprun.images.model import Image
 from reprun.images.relock import Relocked
 from reprun.progress import Silent
-from reprun.project import read_project
 from reprun.runs import cell_images as cell_images_module
 from reprun.runs import run as run_module
 from reprun.runs import workspace as workspace_module
@@ -293,6 +294,20 @@ def test_a_tier_runs_apart_and_is_held_against_its_own_reference(
     bless_last_run(selection, reason="again", author="A. Nobody")
     assert (whole / "max-events-100" / "a.csv").is_file()
     assert start(tier=tier).report.reproduced
+
+
+def test_a_damaged_blessing_gets_the_command_that_makes_another(
+    start: Start, tmp_path: Path
+) -> None:
+    place = tmp_path / "project" / "examples" / "demo" / "reference" / "blessed.json"
+    place.write_text("{}")
+    with pytest.raises(SpecificationError, match=r"blessed\.json cannot be read") as error:
+        start()
+    assert error.value.hint == 'reprun bless demo --reason "…"   # once you trust them'
+    (tmp_path / "project" / ".git").mkdir()
+    with pytest.raises(SpecificationError) as error:
+        start()
+    assert error.value.hint == f"git checkout -- {place}"
 
 
 def test_another_seed_gives_other_events_and_the_same_seed_the_same(

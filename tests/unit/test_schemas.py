@@ -72,6 +72,14 @@ def test_the_schema_of_a_derived_image() -> None:
     assert not valid("image-derived", {"requirements": ["coffea"]})
 
 
+def test_the_schema_of_a_project() -> None:
+    text = (ROOT / "src/reprun/authoring/templates/project/reprun.toml").read_text()
+    for document in (tomllib.loads(text), tomllib.loads((ROOT / "reprun.toml").read_text())):
+        assert valid("project", document)
+        assert not valid("project", document | {"analyses": ""})
+        assert not valid("project", document | {"analysis": "a"})
+
+
 def test_the_schemas_are_json() -> None:
     for name, text in MADE.items():
         if name.endswith(".json"):

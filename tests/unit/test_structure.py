@@ -12,8 +12,8 @@ import pytest
 SOURCE = Path(__file__).resolve().parents[2] / "src"
 
 # The folders are the flow: a module imports only from lines above its own, and from its own folder.
-# The root of the package holds six small modules that anything may use, and no other.
-ROOT = ("errors", "wording", "files", "digests", "progress", "project")
+# The root of the package holds five small modules that anything may use, and no other.
+ROOT = ("errors", "wording", "files", "digests", "progress")
 FOLDERS = (
     "histograms",
     "store",
@@ -66,7 +66,7 @@ ENVIRONMENT = {
     "reprun.engines.docker",
     "reprun.images.builder.fetch",
     "reprun.images.oci.registry",
-    "reprun.project",
+    "reprun.documents.project",
     "reprun.reana.local.acceptance",
     "reprun.reana.local.bridge",
     "reprun.reana.remote.access",

@@ -11,9 +11,9 @@ from typing import Literal
 
 from reprun.authoring.new import Request, lock_analysis, new_analysis
 from reprun.authoring.rendering import TEMPLATES, render
+from reprun.documents.project import PROJECT_FILE, Project, read_project
 from reprun.errors import SpecificationError
 from reprun.files import make_directory, storage_errors
-from reprun.project import PROJECT_FILE, Project, read_project
 
 CiSystem = Literal["github", "gitlab", "none"]
 CI_FILES: Mapping[CiSystem, str] = {

@@ -17,12 +17,12 @@ from reprun.authoring.rendering import render
 from reprun.digests import adler32_file, sha256_file
 from reprun.documents.analysis import DOCUMENT, load_analysis
 from reprun.documents.manifest import Dataset, manifest_text
+from reprun.documents.project import Project
 from reprun.documents.reading import Name
 from reprun.documents.selection import choose
 from reprun.errors import SpecificationError, did_you_mean
 from reprun.files import make_directory, storage_errors
 from reprun.histograms.survey import Column, Survey, survey
-from reprun.project import Project
 from reprun.runs.lock import compute_lock, write_lock
 
 LARGEST_COPY = 1_000_000

@@ -17,7 +17,7 @@ def list_analyses(
     """List the analyses with their last verdict here."""
     from reprun.cli.analyses_output import list_text
     from reprun.cli.output import answer
-    from reprun.project import Project
+    from reprun.documents.project import Project
     from reprun.runs.history import listed
 
     rows = listed(Project.find(), results)
@@ -33,7 +33,7 @@ def show(
     from reprun.cli.analyses_output import analysis_text
     from reprun.cli.output import answer
     from reprun.documents.analysis import load_analysis
-    from reprun.project import Project
+    from reprun.documents.project import Project
     from reprun.runs.history import analysis_document
 
     directory = Project.find().analysis_directory(analysis)
@@ -45,8 +45,8 @@ def show(
 def lock(analysis: AnalysisArgument, output_format: FormatOption = "text") -> None:
     """Write analysis.lock with every digest; say what changed."""
     from reprun.cli.output import answer
+    from reprun.documents.project import Project
     from reprun.documents.selection import select
-    from reprun.project import Project
     from reprun.runs.lock import LOCK, renew_lock, write_lock
     from reprun.store.store import Store
 

@@ -72,7 +72,7 @@ def new(
     from reprun.authoring.new import Request, known_experiment, new_analysis
     from reprun.cli.author_output import created_text
     from reprun.cli.output import answer
-    from reprun.project import Project
+    from reprun.documents.project import Project
 
     created = new_analysis(
         Request(

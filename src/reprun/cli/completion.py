@@ -14,7 +14,7 @@ from reprun.errors import ReprunError
 
 def analysis_names(incomplete: str) -> list[str]:
     """Return the analyses of the project we are in."""
-    from reprun.project import Project
+    from reprun.documents.project import Project
 
     with suppress(ReprunError):
         project = Project.look_up()
@@ -26,7 +26,7 @@ def analysis_names(incomplete: str) -> list[str]:
 def variant_names(context: typer.Context, incomplete: str) -> list[str]:
     """Return the variants of the analysis that was typed before."""
     from reprun.documents.analysis import load_analysis
-    from reprun.project import Project
+    from reprun.documents.project import Project
 
     # An option without its value yet is an error of parsing: what stands before is in `args` then.
     analysis = context.params.get("analysis") or next(iter(context.args), None)
@@ -40,8 +40,8 @@ def variant_names(context: typer.Context, incomplete: str) -> list[str]:
 
 def image_names(incomplete: str) -> list[str]:
     """Return the images that can be named here."""
+    from reprun.documents.project import Project
     from reprun.images.catalogue.catalogue import Catalogue
-    from reprun.project import Project
 
     with suppress(ReprunError):
         names = Catalogue.of(Project.look_up()).names()

@@ -181,7 +181,7 @@ def _text(facts: Mapping[str, Any], held: Sequence[Mapping[str, Any]]) -> Iterat
 
 
 def _places() -> list[Path]:
-    from reprun.project import Project
+    from reprun.documents.project import Project
 
     project = Project.find()
     return [project.root, *map(project.analysis_directory, project.analysis_names())]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from reprun.documents.manifest import Dataset
-    from reprun.project import Project
+    from reprun.documents.project import Project
     from reprun.store.collection import Verification
     from reprun.store.store import Store
 
@@ -316,7 +316,7 @@ def _absent(found: Verification, what: str, analysis: str | None) -> Exception:
 
 
 def _project() -> Project:
-    from reprun.project import Project as Found
+    from reprun.documents.project import Project as Found
 
     return Found.find()
 

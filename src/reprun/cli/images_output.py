@@ -183,7 +183,7 @@ def external_text(facts: Mapping[str, Any]) -> Iterator[RenderableType]:
 
 def catalogue_here() -> Catalogue:
     """Return the images of the project we are in, and those that come with reprun."""
+    from reprun.documents.project import Project
     from reprun.images.catalogue.catalogue import Catalogue as Images
-    from reprun.project import Project
 
     return Images.of(Project.look_up())

@@ -96,8 +96,8 @@ class Asked:
     def select(self) -> Selection:
         """Return the run that is meant, in the project of the current directory."""
         from reprun.documents.analysis import tier_of
+        from reprun.documents.project import Project
         from reprun.documents.selection import select
-        from reprun.project import Project
 
         return select(
             Project.find(),

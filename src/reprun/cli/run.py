@@ -137,7 +137,7 @@ def matrix(
     from reprun.cli.console import progress_on_stderr
     from reprun.cli.output import answer
     from reprun.cli.run_output import matrix_text
-    from reprun.project import Project
+    from reprun.documents.project import Project
     from reprun.report.matrix import matrix_junit, matrix_markdown
     from reprun.runs.matrix import HOME, PAGE, MatrixRequest, exit_code, run_matrix
     from reprun.store.store import Store

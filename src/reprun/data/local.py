@@ -14,10 +14,10 @@ from reprun.data import transfer
 from reprun.digests import adler32_file, sha256_file, short
 from reprun.documents.analysis import DOCUMENT, Analysis, load_analysis, manifest_of
 from reprun.documents.manifest import DataFile, Dataset, load_manifest
+from reprun.documents.project import Project
 from reprun.documents.validation import MEANING_OF_PATTERN, NAME, faults_of
 from reprun.errors import IntegrityError, SpecificationError
 from reprun.progress import Progress
-from reprun.project import Project
 from reprun.store import collection as keeping
 from reprun.store.store import Store
 

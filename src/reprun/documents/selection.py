@@ -13,9 +13,9 @@ from pathlib import Path
 
 from reprun.documents.analysis import Analysis, Tier, Variant, check_name, load_analysis
 from reprun.documents.manifest import Dataset
+from reprun.documents.project import Project
 from reprun.documents.reading import Scalar
 from reprun.errors import SpecificationError
-from reprun.project import Project
 
 RESULTS = Path("results")
 """Where runs are kept unless the user names another directory."""

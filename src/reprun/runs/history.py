@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from reprun.documents.analysis import Analysis, load_analysis
+from reprun.documents.project import Project
 from reprun.documents.record import RECORD, REPORT_JSON, read_record
 from reprun.errors import OutputMissingError, ReprunError
-from reprun.project import Project
 from reprun.report.model import read_report
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from reprun import __version__
+from reprun.documents.project import Project
 from reprun.documents.record import REPORT_HTML, RunRecord, read_record
 from reprun.documents.selection import RESULTS, select
 from reprun.engines.base import EngineStatus
@@ -27,7 +28,6 @@ from reprun.errors import (
 )
 from reprun.files import write_atomically
 from reprun.progress import Progress
-from reprun.project import Project
 from reprun.report.matrix import (
     CellReport,
     MatrixReport,

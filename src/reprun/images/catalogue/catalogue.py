@@ -11,6 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from reprun.digests import PREFIX, short
+from reprun.documents.project import Project
 from reprun.errors import IntegrityError, ReprunError, SpecificationError, did_you_mean
 from reprun.images.catalogue.definition import IMAGE_TOML, PARENT_LOCK, Definition
 from reprun.images.catalogue.external import External, external_of, is_external, locked_external
@@ -36,7 +37,6 @@ from reprun.images.catalogue.parent import (
 )
 from reprun.images.model import Image
 from reprun.images.oci import layout
-from reprun.project import Project
 
 
 class Catalogue:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from reprun.documents.project import PROJECT_FILE, Project, read_project
 from reprun.errors import SpecificationError
-from reprun.project import PROJECT_FILE, Project, read_project
 from tests.projects import mark_project
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,7 +33,7 @@ def refused(directory: Path, text: str) -> SpecificationError:
     (directory / PROJECT_FILE).write_text(text)
     with pytest.raises(SpecificationError) as error:
         read_project(directory)
-    assert error.value.place == str(directory / PROJECT_FILE)
+    assert str(error.value.place).startswith(f"{directory / PROJECT_FILE}:")
     return error.value
 
 
@@ -98,34 +98,67 @@ def test_this_repository_is_a_project() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("analyses = [", "reprun.toml is not TOML: "),
-        ('analyses = "a"', "schema_version is missing: write schema_version = 1"),
+        ("analyses = [", "not valid TOML: "),
+        ('analyses = "a"', "schema_version: this field is missing"),
         ("schema_version = true", "schema_version is True; this version of reprun reads 1"),
         ("schema_version = 2", "schema_version is 2; this version of reprun reads 1"),
         (
             'schema_version = 1\nanalysis = "a"',
-            "analysis is not a known field. Did you mean 'analyses'?",
+            "analysis: unknown field. Did you mean 'analyses'?",
         ),
-        ("schema_version = 1\nanalyses = 3", "analyses must be a non-empty string"),
-        ('schema_version = 1\nanalyses = ""', "analyses must be a non-empty string"),
+        ("schema_version = 1\nanalyses = 3", "analyses: must be a string, is the number 3"),
+        ('schema_version = 1\nanalyses = ""', "analyses: must not be empty"),
         (
             'schema_version = 1\nanalyses = "../a"',
-            "analyses must be a directory inside the project, not ../a",
+            "analyses: must be a directory inside the project, not ../a",
         ),
         (
             'schema_version = 1\nanalyses = "/a"',
-            "analyses must be a directory inside the project, not /a",
+            "analyses: must be a directory inside the project, not /a",
         ),
-        ('schema_version = 1\npackaged_images = "no"', "packaged_images must be true or false"),
+        (
+            'schema_version = 1\npackaged_images = "no"',
+            "packaged_images: must be true or false, is 'no'",
+        ),
     ],
 )
 def test_a_project_file_that_is_wrong(tmp_path: Path, text: str, message: str) -> None:
     assert refused(tmp_path, text).message.startswith(message)
 
 
+def test_every_fault_of_a_project_file_has_its_line(tmp_path: Path) -> None:
+    text = 'schema_version = 1\n\nanalysis = "a"\npackaged_images = 1\n'
+    error = refused(tmp_path, text)
+    assert error.message == (
+        "analysis: unknown field. Did you mean 'analyses'?"
+        "\n    line 4: packaged_images: must be true or false, is the number 1"
+    )
+    assert error.place == f"{tmp_path / PROJECT_FILE}:3"
+    assert error.hint == f"${{EDITOR:-vi}} +3 {tmp_path / PROJECT_FILE}"
+
+
+def test_a_project_file_that_is_not_toml_has_the_line(tmp_path: Path) -> None:
+    assert refused(tmp_path, "schema_version = 1\nanalyses = a").place == (
+        f"{tmp_path / PROJECT_FILE}:2"
+    )
+
+
+def test_a_project_file_of_a_later_version(tmp_path: Path) -> None:
+    """Its other fields are not reported: they may be right in that version."""
+    error = refused(tmp_path, "moved = 1\nschema_version = 2\n")
+    assert error.message == "schema_version is 2; this version of reprun reads 1"
+    assert error.place == f"{tmp_path / PROJECT_FILE}:2"
+    assert error.hint == "pip install --upgrade reprun"
+
+
+def test_the_analyses_may_be_in_the_root(tmp_path: Path) -> None:
+    (tmp_path / PROJECT_FILE).write_text('schema_version = 1\nanalyses = "."\n')
+    assert read_project(tmp_path).analyses == tmp_path
+
+
 def test_a_project_file_that_is_not_text(tmp_path: Path) -> None:
     (tmp_path / PROJECT_FILE).write_bytes(b"\xff\xfe")
-    with pytest.raises(SpecificationError, match=r"reprun\.toml cannot be read"):
+    with pytest.raises(SpecificationError, match=r"cannot read reprun\.toml: .*utf-8"):
         Project.find(tmp_path)
 
 

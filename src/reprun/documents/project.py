@@ -3,18 +3,37 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
+from pydantic import AfterValidator, Field, StrictBool
+
+from reprun.documents.reading import Document, Lines, read_toml, validated
 from reprun.errors import SpecificationError, did_you_mean
 
 PROJECT_FILE = "reprun.toml"
 ANALYSES = "analyses"
-FIELDS = ("schema_version", "analyses", "packaged_images")
 SCHEMA_VERSION = 1
+
+
+def _in_project(path: str) -> str:
+    """Return a path; raise ValueError when it leads out of the project."""
+    if Path(path).is_absolute() or ".." in Path(path).parts:
+        raise ValueError(f"must be a directory inside the project, not {path}")
+    return path
+
+
+class ProjectFile(Document):
+    """What marks a directory as a project, and says where in it things are."""
+
+    schema_version: Literal[1]
+    """The version of this format."""
+    analyses: Annotated[str, Field(min_length=1), AfterValidator(_in_project)] = ANALYSES
+    """The directory whose sub-directories are analyses, relative to this file."""
+    packaged_images: StrictBool = True
+    """Whether analyses may name the images that come with reprun, beside those in `images/`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,53 +120,25 @@ class Project:
 def read_project(root: Path) -> Project:
     """Read the project file of a directory.
 
-    Raises SpecificationError naming the field that is wrong.
+    Raises SpecificationError with the line of each fault.
     """
     place = root / PROJECT_FILE
-    try:
-        document = tomllib.loads(place.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise _fault(place, f"{PROJECT_FILE} cannot be read: {error}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise _fault(place, f"{PROJECT_FILE} is not TOML: {error}") from error
-    for key in document:
-        if key not in FIELDS:
-            raise _fault(place, f"{key} is not a known field.{did_you_mean(key, FIELDS)}")
-    _check_version(document, place)
-    return Project(root, _analyses(document, place), _packaged_images(document, place))
+    document, lines = read_toml(place)
+    _refuse_other_versions(document, place, lines)
+    read = validated(ProjectFile, document, place, lines)
+    return Project(root, read.analyses, read.packaged_images)
 
 
-def _start(start: Path | None) -> Path:
-    return (start or Path.cwd()).resolve()
-
-
-def _check_version(document: Mapping[str, Any], place: Path) -> None:
-    version = document.get("schema_version")
-    if version is None:
-        raise _fault(place, f"schema_version is missing: write schema_version = {SCHEMA_VERSION}")
+def _refuse_other_versions(document: Mapping[str, Any], place: Path, lines: Lines) -> None:
+    """Refuse a file of another version before its fields, which may all be right there."""
+    version = document.get("schema_version", SCHEMA_VERSION)
     if isinstance(version, bool) or version != SCHEMA_VERSION:
         raise SpecificationError(
             f"schema_version is {version!r}; this version of reprun reads {SCHEMA_VERSION}",
-            place=str(place),
+            place=f"{place}:{lines.get(('schema_version',), 1)}",
             hint="pip install --upgrade reprun",
         )
 
 
-def _analyses(document: Mapping[str, Any], place: Path) -> str:
-    value = document.get("analyses", ANALYSES)
-    if not isinstance(value, str) or not value:
-        raise _fault(place, f'analyses must be a non-empty string, e.g. "{ANALYSES}"')
-    if Path(value).is_absolute() or ".." in Path(value).parts:
-        raise _fault(place, f"analyses must be a directory inside the project, not {value}")
-    return value
-
-
-def _packaged_images(document: Mapping[str, Any], place: Path) -> bool:
-    value = document.get("packaged_images", True)
-    if not isinstance(value, bool):
-        raise _fault(place, "packaged_images must be true or false")
-    return value
-
-
-def _fault(place: Path, what: str) -> SpecificationError:
-    return SpecificationError(what, place=str(place), hint=f"${{EDITOR:-vi}} {place}")
+def _start(start: Path | None) -> Path:
+    return (start or Path.cwd()).resolve()
