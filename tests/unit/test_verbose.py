@@ -13,11 +13,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
 
 from reprun.cli import main as cli
 from reprun.cli.console import commands_on_stderr
 from reprun.cli.environment import VARIABLES, page
-from reprun.cli.verbose import effective_options
+from reprun.cli.verbose import ShowsItsOptions, effective_options
 from reprun.errors import ReprunError
 from reprun.progress import Silent, announced, listening
 from reprun.runs import run
@@ -136,6 +138,41 @@ def test_the_command_line_is_stronger_than_the_environment() -> None:
     assert chosen[0] == "server: https://one (REANA_SERVER_URL)"
     unset = list(effective_options(context("DEFAULT", None), {}))
     assert unset[0] == "server: not set (default)"
+
+
+def commands_of(group: TyperGroup, *above: str) -> Iterator[tuple[str, object]]:
+    """Yield (how it is typed, command) of a group, and of the groups in it."""
+    for name, command in group.commands.items():
+        if isinstance(command, TyperGroup):
+            yield from commands_of(command, *above, name)
+        else:
+            yield " ".join((*above, name)), command
+
+
+def test_every_command_shows_where_its_options_came_from() -> None:
+    program = get_command(cli.program())
+    assert isinstance(program, TyperGroup)
+    commands = dict(commands_of(program))
+    # Of the program, of a group, and of what is added to a group.
+    assert {"run", "data fetch", "images build", "images push", "reana status"} <= set(commands)
+    silent = [
+        name for name, command in commands.items() if not isinstance(command, ShowsItsOptions)
+    ]
+    assert silent == []
+
+
+def test_a_command_that_does_not_would_be_found() -> None:
+    group = TyperGroup(name="x", commands={"silent": TyperCommand("silent")})
+    ((name, command),) = commands_of(TyperGroup(name="reprun", commands={"x": group}))
+    assert name == "x silent"
+    assert not isinstance(command, ShowsItsOptions)
+
+
+def test_a_command_of_a_group_says_where_its_options_came_from(said: Any) -> None:
+    lines = said("--verbose", "data", "fetch", "no-such-analysis", "--parallel", "2")
+    assert "analysis: no-such-analysis (command line)" in lines
+    assert "parallel: 2 (command line)" in lines
+    assert "data: not set (default)" in lines
 
 
 # -- the table of variables -----------------------------------------------------------------------

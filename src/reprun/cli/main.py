@@ -126,6 +126,7 @@ def program() -> typer.Typer:
     from reprun.cli.conditions import app as conditions
     from reprun.cli.data import app as data
     from reprun.cli.images import app as images
+    from reprun.cli.verbose import every_command_shows_its_options
 
     app = typer.Typer(
         name="reprun",
@@ -144,6 +145,7 @@ def program() -> typer.Typer:
     )
     app.add_typer(data, name="data", help="Datasets: list, fetch, verify, import, collect.")
     app.add_typer(images, name="images", help="Container images: list, fetch, build, verify.")
+    every_command_shows_its_options(app)
     return app
 
 

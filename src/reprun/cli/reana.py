@@ -16,7 +16,6 @@ from reprun.cli.options import (
     choosing,
     parameters_of,
 )
-from reprun.cli.verbose import ShowsItsOptions
 from reprun.errors import SpecificationError
 from reprun.wording import count_of
 
@@ -265,7 +264,7 @@ def list_workflows(
 
 def add_commands(program: typer.Typer) -> None:
     """Add the commands to the program."""
-    program.command(cls=ShowsItsOptions)(submit)
+    program.command()(submit)
     program.add_typer(app, name="reana", help="REANA: export, status, logs, stop, fetch, list.")
 
 

@@ -18,7 +18,6 @@ from reprun.cli.options import (
     choosing,
     parameters_of,
 )
-from reprun.cli.verbose import ShowsItsOptions
 from reprun.errors import SpecificationError
 
 WIDE = 140
@@ -167,5 +166,5 @@ def matrix(
 
 def add_commands(app: typer.Typer) -> None:
     """Add the commands to the program."""
-    app.command(cls=ShowsItsOptions)(run)
-    app.command(cls=ShowsItsOptions)(matrix)
+    app.command()(run)
+    app.command()(matrix)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from typer import Context
+from typer import Context, Typer
 from typer.core import TyperCommand
 
 from reprun.cli.console import print_note
@@ -23,6 +23,15 @@ class ShowsItsOptions(TyperCommand):
             for line in effective_options(ctx, os.environ):
                 print_note(line)
         return super().invoke(ctx)
+
+
+def every_command_shows_its_options(app: Typer) -> None:
+    """Make each command of a program one that shows its options, those of its groups too."""
+    for command in app.registered_commands:
+        command.cls = ShowsItsOptions
+    for group in app.registered_groups:
+        if group.typer_instance is not None:
+            every_command_shows_its_options(group.typer_instance)
 
 
 def effective_options(ctx: Context, environment: Mapping[str, str]) -> Iterator[str]:
