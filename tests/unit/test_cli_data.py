@@ -12,9 +12,11 @@ import yaml
 from typer.testing import CliRunner
 
 from reprun.cli.data import app
+from reprun.data.local import refuse_rot
 from reprun.digests import sha256_bytes
 from reprun.documents.manifest import load_manifest
 from reprun.errors import InputsGoneError, IntegrityError, ReprunError, SpecificationError
+from reprun.store.collection import Verification
 from reprun.store.store import Store
 from tests.projects import mark_project
 from tests.unit import builders
@@ -112,6 +114,16 @@ def test_rot_is_found_set_aside_and_fetched_again(directory: Path) -> None:
     assert not blob.exists()
     run("fetch", "demo")
     run("verify", "demo")
+
+
+def test_of_much_rot_a_few_digests_are_listed_and_the_rest_counted() -> None:
+    rotten = tuple(sha256_bytes(bytes([number])) for number in range(87))
+    with pytest.raises(IntegrityError) as failed:
+        refuse_rot(Verification(100, 1, rotten, ()), "the store")
+    first, *listed, last = failed.value.message.splitlines()
+    assert first.startswith("87 of 100 files of the store have changed")
+    assert len(listed) == 10
+    assert last == "    and 77 more"
 
 
 def test_what_a_record_names_is_pinned_by_fetching_it(directory: Path) -> None:

@@ -222,6 +222,26 @@ def test_only_the_files_that_fail_are_listed(own: Store, analysis: Path, server:
     assert own.has(DIGEST)  # what was had is kept
 
 
+def test_of_many_files_that_fail_a_few_are_listed_and_the_rest_counted(
+    own: Store, analysis: Path, server: Server
+) -> None:
+    good = dataset(server.url("good")).files[0]
+    address = server.url("missing")
+    files = tuple(
+        good.model_copy(
+            update={"path": name, "sha256": sha256_bytes(name.encode())[7:], "uris": (address,)}
+        )
+        for name in (f"file-{number:02}" for number in range(87))
+    )
+    with pytest.raises(InputsGoneError) as error:
+        resolve(Dataset(title="many", files=files), analysis, own, Silent())
+    first, *listed, last = error.value.message.splitlines()
+    assert first == "87 of 87 data files are not available:"
+    assert listed[::2] == [f"  file-{number:02}" for number in range(5)]
+    assert all(line.startswith(f"    {address}: HTTP 404") for line in listed[1::2])
+    assert last == "  and 82 more"
+
+
 def test_a_full_disk_is_no_fault_of_the_source(
     own: Store, analysis: Path, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

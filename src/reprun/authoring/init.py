@@ -14,6 +14,8 @@ from reprun.authoring.rendering import TEMPLATES, render
 from reprun.documents.project import PROJECT_FILE, Project, read_project
 from reprun.errors import SpecificationError
 from reprun.files import make_directory, storage_errors
+from reprun.project import PROJECT_FILE, Project, read_project
+from reprun.wording import listed
 
 CiSystem = Literal["github", "gitlab", "none"]
 CI_FILES: Mapping[CiSystem, str] = {
@@ -21,7 +23,6 @@ CI_FILES: Mapping[CiSystem, str] = {
     "gitlab": ".gitlab-ci.yml",
 }
 EXAMPLE = "dimuon"
-MOST_NAMES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +74,8 @@ def _refuse_occupied(target: Path, given: Path) -> None:
             hint=f"cd {given} && reprun list",
         )
     if names:
-        more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
         raise SpecificationError(
-            f"{given} is not empty: it has {', '.join(names[:MOST_NAMES])}{more}",
+            f"{given} is not empty: it has {listed(names)}",
             place=str(target),
             hint=_elsewhere(target),
         )

@@ -15,7 +15,7 @@ from reprun.authoring.new import Created
 from reprun.engines.base import MIB
 from reprun.report.grid import indented, styled
 from reprun.runs.planning import AnalysisPlan, StepPlan
-from reprun.wording import count_of
+from reprun.wording import count_of, listed
 
 MOST_NAMES = 8
 MOST_REASONS = 8
@@ -95,8 +95,7 @@ def created_text(created: Created) -> Iterator[RenderableType]:
     for name, why in found.left_out.items():
         by_reason.setdefault(why, []).append(name)
     for why, names in list(by_reason.items())[:MOST_REASONS]:
-        more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
-        yield styled((f"left out, {why}: {', '.join(names[:MOST_NAMES])}{more}", "dim"))
+        yield styled((f"left out, {why}: {listed(names, MOST_NAMES)}", "dim"))
     rest = sum(len(names) for names in list(by_reason.values())[MOST_REASONS:])
     if rest:
         yield styled((f"left out for other reasons: {rest}", "dim"))

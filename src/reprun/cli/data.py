@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from reprun.cli.options import FormatOption
-from reprun.wording import count_of, size_of
+from reprun.wording import count_of, listed, size_of
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -329,4 +329,4 @@ def _store() -> Store:
 
 def _differing(paths: list[str]) -> str:
     """Say which files are others than the portal's; the manifest says why."""
-    return f"; not the portal's bytes: {', '.join(paths)}" if paths else ""
+    return f"; not the portal's bytes: {listed(paths)}" if paths else ""

@@ -11,6 +11,7 @@ from reprun.digests import short
 from reprun.errors import ReprunError
 from reprun.files import is_in_git
 from reprun.store.store import Store
+from reprun.wording import lines_of
 
 SHOWN = 5
 
@@ -41,9 +42,7 @@ def rows_told(snapshot: Snapshot, directory: Path, path: str, before: str, store
         cells = changed_cells(read_table(store.verified(before), key), read_table(now, key))
     except ReprunError as error:
         return f"; its rows cannot be compared: {error.message}"
-    shown = "".join(f"\n      {cell}" for cell in cells[:SHOWN])
-    more = f"\n      and {len(cells) - SHOWN} more" if len(cells) > SHOWN else ""
-    return f":{shown}{more}" if cells else "; no row differs"
+    return f":{lines_of(cells, SHOWN, margin='      ')}" if cells else "; no row differs"
 
 
 def changes(

@@ -41,7 +41,7 @@ def resolve(
     """Return every file of a dataset, fetched where need be and verified.
 
     Raises IntegrityError when a committed table has other bytes than its manifest says, and
-    InputsGoneError that lists each file no source has, with what every source answered.
+    InputsGoneError that lists files no source has, with what every source answered.
     """
     refuse_unpinned(dataset)
     resolved: dict[str, ResolvedFile] = {}

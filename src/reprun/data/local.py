@@ -20,6 +20,7 @@ from reprun.errors import IntegrityError, SpecificationError
 from reprun.progress import Progress
 from reprun.store import collection as keeping
 from reprun.store.store import Store
+from reprun.wording import lines_of
 
 LOCK = "analysis.lock"
 NAMING = ("*.yaml", "*.json", "*.toml", "*.lock")
@@ -160,10 +161,9 @@ def documents_of(project: Project) -> list[Path]:
 def refuse_rot(found: keeping.Verification, what: str) -> None:
     """Raise IntegrityError that names what a verification moved into quarantine."""
     if found.rotten:
-        listed = "".join(f"\n    {short(digest)}…" for digest in found.rotten)
         raise IntegrityError(
             f"{len(found.rotten)} of {found.checked} files of {what} have changed and lie in "
-            f"quarantine now:{listed}",
+            f"quarantine now:{lines_of(f'{short(digest)}…' for digest in found.rotten)}",
             hint="reprun data fetch ANALYSIS   # or run again: they are brought again",
         )
 

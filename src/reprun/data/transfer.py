@@ -31,7 +31,7 @@ from reprun.errors import InputsGoneError
 from reprun.progress import Progress, SilentTask, Task
 from reprun.store.incoming import PartialFile
 from reprun.store.store import Store
-from reprun.wording import count_of
+from reprun.wording import count_of, lines_of
 
 PARALLEL = 4
 ATTEMPTS = 3
@@ -42,6 +42,9 @@ SLOWEST = 1000
 """Bytes a second that a source has to bring, on average over SLOW_SECONDS."""
 BAR_BYTES = 10_000_000
 """A file from this size on has a bar of its own."""
+MOST_GONE = 5
+"""How many files an error shows with all their answers."""
+UNNAMED = "no source is named"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +103,9 @@ def fetch(
 ) -> dict[str, str]:
     """Bring data files into the store; return the digest of each by its path.
 
-    Raises InputsGoneError that lists each file no source has, with what every source answered;
-    what arrived before is kept. What was cut short goes on where it ended, at the next call too.
+    Raises InputsGoneError that lists files no source has, with what every source answered; of
+    many, the rest is counted. What arrived before is kept. What was cut short goes on where it
+    ended, at the next call too.
     """
     mirrors = named_mirrors()
     wanted = [
@@ -116,15 +120,10 @@ def fetch(
     digests = {path: found.digest for path, found in outcomes.items() if found.digest is not None}
     gone = [file.path for file in files if file.path not in digests]
     if gone:
-        listed = "".join(
-            f"\n  {path}"
-            + "".join(
-                f"\n    {answer}" for answer in outcomes[path].answers or ["no source is named"]
-            )
-            for path in gone
-        )
+        answered = (f"{path}{lines_of(outcomes[path].answers or [UNNAMED])}" for path in gone)
         raise InputsGoneError(
-            f"{len(gone)} of {len(files)} data files are not available:{listed}",
+            f"{len(gone)} of {len(files)} data files are not available:"
+            f"{lines_of(answered, MOST_GONE, margin='  ')}",
             hint=f"export {VARIABLE}=DIRECTORY   # a directory or URL that holds them",
         )
     return digests

@@ -17,6 +17,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from reprun.documents.validation import NAME, SHA256, Fault, Location, faults_of
 from reprun.errors import SpecificationError
+from reprun.wording import lines_of
 
 
 class Document(BaseModel):
@@ -78,10 +79,9 @@ def validated(
         faults = faults_of(error, model)
         lines = lines or _lines_of_json(path)
         line = _line_of(faults[0], lines)
-        shown = [f"\n    line {_line_of(fault, lines)}: {fault}" for fault in faults[1:SHOWN]]
-        more = f"\n    and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
+        others = (f"line {_line_of(fault, lines)}: {fault}" for fault in faults[1:])
         raise SpecificationError(
-            f"{faults[0]}{''.join(shown)}{more}",
+            f"{faults[0]}{lines_of(others, SHOWN - 1)}",
             place=f"{path}:{line}",
             hint=hint or edit_command(path, line),
         ) from error

@@ -8,6 +8,7 @@ from rich.console import RenderableType
 
 from reprun.compare.calibrate import Calibration
 from reprun.report.grid import Column, Grid, styled
+from reprun.wording import listed
 
 MOST_LISTED = 50
 
@@ -26,7 +27,7 @@ def calibration_lines(calibration: Calibration) -> Iterator[RenderableType]:
     yield ""
     yield "seen: with a power of 90 % in this family of tests; -: not seen, or no such test"
     if calibration.left_out:
-        yield styled(f"without toys: {', '.join(calibration.left_out[:MOST_LISTED])}")
+        yield styled(f"without toys: {listed(calibration.left_out, MOST_LISTED)}")
     yield styled(
         f"{calibration.toys:,} toys: {calibration.false_alarms:.2%} ± {calibration.error:.2%} of "
         f"the files of one law fail; at most {calibration.alpha:.2%} are allowed"

@@ -41,7 +41,7 @@ def renderable(
     if listed:
         parts.append(_objects(listed if verbose else listed[:MOST_FAILURES]))
         if len(listed) > MOST_FAILURES and not verbose:
-            parts.append(Text(f"  … and {len(listed) - MOST_FAILURES} more", style="dim"))
+            parts.append(Text(f"  … and {len(listed) - MOST_FAILURES:,} more", style="dim"))
     failed = [item for item in report.items if not item.passes and item.differences]
     for item in failed[:MOST_EXPLAINED]:
         parts.append(_differences(item, report.sides))

@@ -25,6 +25,7 @@ from reprun.digests import PREFIX, sha256_file
 from reprun.errors import IntegrityError, StorageError
 from reprun.images.archives.tarlayer import EPOCH
 from reprun.images.archives.tree import Kind, Listed
+from reprun.wording import listed
 
 PARTIAL = "partial-"
 EPOCH_NS = (EPOCH * 1_000_000_000, EPOCH * 1_000_000_000)
@@ -147,9 +148,8 @@ def check(place: Path, name: str, home: Path) -> None:
         elif not _is_as_listed(root / path, entry):
             faults.append(f"{path} has changed")
     if faults:
-        more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
         raise IntegrityError(
-            f"{name} has changed on disk: {faults[0]}{more}",
+            f"{name} has changed on disk: {listed(faults)}",
             place=str(root),
             hint=f"rm -r {home}   # it is made again from the image's layers",
         )
