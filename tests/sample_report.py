@@ -10,14 +10,8 @@ import numpy as np
 from reprun.compare import Comparison, compare
 from reprun.documents.analysis import Citation, ComparisonRule
 from reprun.histograms import Axis, DataObject, Histogram, Objects, Table
-from reprun.report import (
-    AnalysisInfo,
-    Plot,
-    Report,
-    StepUsage,
-    build_report,
-    table_to_show,
-)
+from reprun.report import build_report, table_to_show
+from reprun.report.model import AnalysisInfo, Plot, Report, StepUsage
 
 NASTY = "nasty</script><script>alert(1)</script><b>&\u2028"
 PIXEL = bytes.fromhex(

@@ -12,7 +12,8 @@ import pytest
 
 from reprun.compare import compare
 from reprun.histograms import Axis, Histogram, Objects
-from reprun.report import AnalysisInfo, build_report, render_html
+from reprun.report import build_report, render_html
+from reprun.report.model import AnalysisInfo
 from tests.sample_report import PIXEL, sample
 from tests.unit.test_drawing import profile
 from tests.unit.test_sampled import TODAY

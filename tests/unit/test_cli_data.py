@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import zlib
 from pathlib import Path
@@ -11,8 +12,9 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from reprun.cli.data import app
+from reprun.cli.data import app, fetch
 from reprun.data.local import refuse_rot
+from reprun.data.transfer import PARALLEL
 from reprun.digests import sha256_bytes
 from reprun.documents.manifest import load_manifest
 from reprun.errors import InputsGoneError, IntegrityError, ReprunError, SpecificationError
@@ -114,6 +116,11 @@ def test_rot_is_found_set_aside_and_fetched_again(directory: Path) -> None:
     assert not blob.exists()
     run("fetch", "demo")
     run("verify", "demo")
+
+
+def test_as_many_files_at_a_time_as_the_downloader_takes() -> None:
+    # The command has the number of its own: `--help` does not wait for the downloader.
+    assert inspect.signature(fetch).parameters["parallel"].default == PARALLEL
 
 
 def test_of_much_rot_a_few_digests_are_listed_and_the_rest_counted() -> None:

@@ -15,7 +15,6 @@ from reprun.progress import Silent
 
 def test_lines_where_standard_error_is_no_terminal() -> None:
     assert isinstance(progress_on_stderr(), Lines)
-    assert isinstance(progress_on_stderr(quiet=True), Silent)
 
 
 def test_bars_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,8 +13,8 @@ from reprun.histograms.composites import (
     efficiency_table,
     points_table,
 )
-from reprun.report import AnalysisInfo, build_report
-from reprun.report.model import Panel, brief
+from reprun.report import build_report
+from reprun.report.model import AnalysisInfo, Panel, brief
 from tests.unit.test_sampled import TODAY
 
 AXIS = Axis.regular(2, 0.0, 10.0, title="pT [GeV]")

@@ -8,8 +8,9 @@ import pytest
 from reprun.compare import Comparison, compare, engine
 from reprun.documents.analysis import ComparisonRule
 from reprun.histograms import Axis, Histogram, Objects
-from reprun.report import AnalysisInfo, build_report, drawing, render_html
+from reprun.report import build_report, drawing, render_html
 from reprun.report import html as page
+from reprun.report.model import AnalysisInfo
 from tests.unit.test_sampled import TODAY
 
 AXIS = Axis.regular(5, 0.0, 1.0)

@@ -22,13 +22,9 @@ from reprun.compare.statistics.chi2 import (
     chi2_p,
     chi2_weights,
 )
-from reprun.compare.statistics.distance import (
-    anderson_darling,
-    anderson_darling_sigma,
-    kolmogorov_distance,
-    kolmogorov_table_p,
-)
+from reprun.compare.statistics.distance import anderson_darling, kolmogorov_distance
 from reprun.compare.statistics.samples import Sample
+from tests.distance_tables import anderson_darling_sigma, kolmogorov_table_p
 from tests.root_pairs import CASES, Row, case, checksum
 
 RECORDED: dict[str, Any] = json.loads(

@@ -16,11 +16,7 @@ from reprun.compare.statistics.chi2 import (
     chi2_unnormalised,
     chi2_weights,
 )
-from reprun.compare.statistics.distance import (
-    anderson_darling_standardised,
-    kolmogorov_distance,
-    kolmogorov_table_p,
-)
+from reprun.compare.statistics.distance import kolmogorov_distance
 from reprun.compare.statistics.efficiencies import cochran_mantel_haenszel, fisher_exact_p
 from reprun.compare.statistics.likelihood import likelihood_ratio
 from reprun.compare.statistics.merging import merge_low_bins
@@ -34,6 +30,7 @@ from reprun.compare.statistics.toys import toy_p
 from reprun.compare.statistics.yields import binomial_p
 from reprun.documents.analysis import STATISTICAL_TESTS
 from reprun.histograms import Axis, Floats, Histogram
+from tests.distance_tables import anderson_darling_standardised, kolmogorov_table_p
 
 PAIRS = 200
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from reprun.errors import ReprunError
-from reprun.progress import Progress, Silent, Task, listening
+from reprun.progress import Progress, Task, listening
 from reprun.wording import size_of, visible
 
 if TYPE_CHECKING:
@@ -20,10 +20,8 @@ if TYPE_CHECKING:
 PLAIN_SECONDS = 5.0
 
 
-def progress_on_stderr(*, quiet: bool = False) -> Progress:
+def progress_on_stderr() -> Progress:
     """Return bars where standard error is a terminal, lines where it is not."""
-    if quiet:
-        return Silent()
     return Terminal() if sys.stderr.isatty() else Lines()
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from reprun.data import files as data_files
-from reprun.data import transfer
 from reprun.digests import adler32_file, sha256_file, short
 from reprun.documents.analysis import DOCUMENT, Analysis, load_analysis, manifest_of
 from reprun.documents.manifest import DataFile, Dataset, load_manifest
@@ -166,6 +165,3 @@ def refuse_rot(found: keeping.Verification, what: str) -> None:
             f"quarantine now:{lines_of(f'{short(digest)}…' for digest in found.rotten)}",
             hint="reprun data fetch ANALYSIS   # or run again: they are brought again",
         )
-
-
-PARALLEL = transfer.PARALLEL

@@ -22,7 +22,6 @@ from pydantic import JsonValue
 from reprun.report.model import Number, Panel, PlotAxis, Report, brief, shown
 from reprun.report.page import own, template
 
-FILE_NAME = "report.html"
 PICTURES = frozenset({"image/gif", "image/jpeg", "image/png", "image/svg+xml", "image/webp"})
 """Media types that every browser shows in an `img`."""
 MOST_OPEN = 8

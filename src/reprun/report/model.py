@@ -6,7 +6,6 @@ import datetime
 import json
 import math
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, JsonValue, WithJsonSchema
@@ -14,8 +13,6 @@ from pydantic import ConfigDict, Field, JsonValue, WithJsonSchema
 from reprun.documents.analysis import Citation
 from reprun.documents.reading import Document, read_written
 from reprun.errors import OutputMissingError, SpecificationError
-
-FILE_NAME = "report.json"
 
 Number = Annotated[
     float,
@@ -264,9 +261,3 @@ LONGEST_HEADING = 24
 def brief(name: str) -> str:
     """Return the name of a side short enough for a heading: its end, which tells files apart."""
     return name if len(name) <= LONGEST_HEADING else f"…{name[1 - LONGEST_HEADING :]}"
-
-
-def write_schema(path: Path) -> None:
-    """Write the published JSON Schema; a test holds that the committed one is current."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(report_schema(), encoding="utf-8")

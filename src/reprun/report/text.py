@@ -10,9 +10,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from reprun.report.grid import plain_text
 from reprun.report.model import Report, ReportItem, ReportTable, brief, shown
-from reprun.wording import count_of, size_of, visible
+from reprun.wording import count_of, visible
 
 MOST_FAILURES = 20
 MOST_EXPLAINED = 3
@@ -28,27 +27,22 @@ STYLES = {
 }
 
 
-def renderable(
-    report: Report, *, written: Sequence[tuple[str, str]] = (), verbose: bool = False
-) -> RenderableType:
+def renderable(report: Report, *, written: Sequence[tuple[str, str]] = ()) -> RenderableType:
     """Return what a rich console shows of a report; the verdict's sentence comes last but paths.
 
-    `written` names files for the reader: (what, path). `verbose` lists every object and step.
+    `written` names files for the reader: (what, path).
     """
     parts: list[RenderableType] = [_heading(report)]
     parts += [_table(table) for table in report.tables]
-    listed = report.items if verbose else [item for item in report.items if not item.passes]
-    if listed:
-        parts.append(_objects(listed if verbose else listed[:MOST_FAILURES]))
-        if len(listed) > MOST_FAILURES and not verbose:
-            parts.append(Text(f"  … and {len(listed) - MOST_FAILURES:,} more", style="dim"))
-    failed = [item for item in report.items if not item.passes and item.differences]
-    for item in failed[:MOST_EXPLAINED]:
+    failed = [item for item in report.items if not item.passes]
+    if failed:
+        parts.append(_objects(failed[:MOST_FAILURES]))
+        if len(failed) > MOST_FAILURES:
+            parts.append(Text(f"  … and {len(failed) - MOST_FAILURES:,} more", style="dim"))
+    for item in [item for item in failed if item.differences][:MOST_EXPLAINED]:
         parts.append(_differences(item, report.sides))
         if item.needed:
             parts.append(_line("to pass", item.needed, "dim"))
-    if verbose and report.steps:
-        parts.append(_steps(report))
     if report.first_drift:
         parts.append(_line("first drift", report.first_drift.sentence, "bold yellow"))
     parts += [_line("cause", cause, "bold yellow") for cause in report.causes]
@@ -57,17 +51,6 @@ def renderable(
     parts.append(_verdict(report))
     parts += [_line(what, path, "dim") for what, path in written]
     return Group(*parts)
-
-
-def render_text(
-    report: Report,
-    *,
-    width: int = 100,
-    written: Sequence[tuple[str, str]] = (),
-    verbose: bool = False,
-) -> str:
-    """Return the report as plain text, without colour."""
-    return plain_text(renderable(report, written=written, verbose=verbose), width)
 
 
 def _heading(report: Report) -> Text:
@@ -145,20 +128,4 @@ def _differences(item: ReportItem, sides: tuple[str, str]) -> RenderableType:
         digits = (9, 4, 9, 4, 6, 3)
         cells = (shown(value, places) for value, places in zip(numbers, digits, strict=True))
         grid.add_row(Text(visible(one.label)), *cells)
-    return Padding(grid, (1, 0, 0, 0))
-
-
-def _steps(report: Report) -> RenderableType:
-    grid = Table(box=SIMPLE_HEAD, show_edge=False)
-    grid.add_column("step")
-    for heading in ("wall s", "cpu s", "memory", "exit"):
-        grid.add_column(heading, justify="right")
-    for step in report.steps:
-        grid.add_row(
-            Text(visible(step.name)),
-            f"{step.wall_seconds:.2f}",
-            "-" if step.cpu_seconds is None else f"{step.cpu_seconds:.2f}",
-            "-" if step.memory_bytes is None else size_of(step.memory_bytes),
-            str(step.exit_code),
-        )
     return Padding(grid, (1, 0, 0, 0))

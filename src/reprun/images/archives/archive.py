@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import csv
-import hashlib
 import io
 import lzma
 import stat
@@ -239,11 +238,6 @@ class WheelArchive:
 def record_hash(data_sha256: str) -> str:
     """Return a hex sha256 as RECORD writes it (url-safe base64 without padding)."""
     return "sha256=" + base64.urlsafe_b64encode(bytes.fromhex(data_sha256)).rstrip(b"=").decode()
-
-
-def sha256_hex(data: bytes) -> str:
-    """Return the plain hex sha256 of bytes."""
-    return hashlib.sha256(data).hexdigest()
 
 
 def _hex_of(encoded: str, archive: str) -> str:
