@@ -59,6 +59,30 @@ def test_exit_codes(files: tuple[str, str]) -> None:
     assert refused(one, "nowhere.root").exit_code == 4
 
 
+@pytest.mark.parametrize("name", ["nofile", "nofile.pdf", "nofile.root", "nowhere/nofile"])
+def test_a_missing_file_is_reported_as_missing_whatever_its_suffix(
+    files: tuple[str, str], tmp_path: Path, name: str
+) -> None:
+    missing = str(tmp_path / name)
+    for arguments in ((missing, missing), (files[0], missing)):
+        error = refused(*arguments)
+        assert error.message == f"{Path(name).name} does not exist."
+        assert (error.exit_code, error.place) == (4, missing)
+
+
+def test_of_a_missing_file_the_nearest_one_beside_it_is_named(tmp_path: Path) -> None:
+    write_histograms(tmp_path / "histograms.json", [A])
+    (tmp_path / "histogram").mkdir()
+    error = refused(str(tmp_path / "histogramms"), str(tmp_path / "histograms.json"))
+    assert error.message == "histogramms does not exist. Did you mean 'histograms.json'?"
+
+
+def test_a_file_that_exists_but_has_no_reader_is_reported_as_such(tmp_path: Path) -> None:
+    (tmp_path / "plot.pdf").write_text("")
+    error = refused(str(tmp_path / "plot.pdf"), str(tmp_path / "plot.pdf"))
+    assert error.message.startswith("plot.pdf: no reader for '.pdf' files")
+
+
 def test_a_rule_for_some_and_a_policy_for_the_rest(files: tuple[str, str], tmp_path: Path) -> None:
     policy = tmp_path / "analysis.yaml"
     policy.write_text("compare:\n - {match: '*', kind: ignore, reason: not today}\n")

@@ -451,6 +451,7 @@ class TestSeveralFiles:
     def test_missing_files_and_unknown_kinds(self, tmp_path: Path) -> None:
         with pytest.raises(OutputMissingError, match="does not exist"):
             read_objects(tmp_path / "a.root")
+        (tmp_path / "a.pdf").write_text("")
         with pytest.raises(OutputMissingError, match=r"no reader for '\.pdf'"):
             read_objects(tmp_path / "a.pdf")
 

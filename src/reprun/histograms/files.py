@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from reprun.errors import NothingToCompareError, OutputMissingError, StorageError
+from reprun.errors import NothingToCompareError, OutputMissingError, StorageError, did_you_mean
 from reprun.histograms.hepdata import read_hepdata
 from reprun.histograms.model import DataObject, Histogram, Objects, Source, Table
 from reprun.histograms.root.files import open_root, read_root
@@ -119,20 +119,32 @@ def read_objects(path: Path) -> Objects:
 
     The suffix chooses the reader: `.root`, `.json` (UHI), `.yoda`, `.yaml` (a HEPData
     submission or table) or `.csv` (a table, called by the file's stem). Raises
-    OutputMissingError if the file is missing, truncated or of no known kind.
+    OutputMissingError if the file is missing, which names the nearest file beside it, or is
+    truncated or of no known kind.
     """
-    found = _format_of(path)
     if path.is_dir():
         raise OutputMissingError(f"{path.name} is a directory, not a file", place=str(path))
+    if not path.is_file():
+        raise OutputMissingError(
+            f"{path.name} does not exist.{did_you_mean(path.name, _neighbours(path))}",
+            place=str(path),
+        )
+    found = _format_of(path)
     if found is None:
         known = ", ".join(sorted(suffix for each in FORMATS for suffix in each.suffixes))
         raise OutputMissingError(
             f"{path.name}: no reader for '{path.suffix}' files (there is one for {known})",
             place=str(path),
         )
-    if not path.is_file():
-        raise OutputMissingError(f"{path.name} does not exist", place=str(path))
     return found.read(path)
+
+
+def _neighbours(path: Path) -> list[str]:
+    """Return the names of the files next to a missing one; none of a directory not readable."""
+    try:
+        return sorted(each.name for each in path.parent.iterdir() if each.is_file())
+    except OSError:
+        return []
 
 
 def open_objects(path: Path) -> Source:
