@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.core import TyperGroup
+from typer.main import get_command
 
 from reprun import errors
 from reprun.cli import main as cli
@@ -111,6 +114,20 @@ def test_usage_errors(reprun: Reprun, arguments: list[str]) -> None:
     assert answer.out == ""
     assert "Usage: " in answer.err
     assert "Traceback" not in answer.err
+
+
+@pytest.mark.parametrize("name", ["conditions", "data", "images", "reana"])
+def test_the_help_of_a_group_names_commands_that_exist(name: str) -> None:
+    program = get_command(cli.program())
+    assert isinstance(program, TyperGroup)
+    group = program.commands[name]
+    assert isinstance(group, TyperGroup)
+    named = re.split(r", | and ", (group.help or "").partition(": ")[2].removesuffix("."))
+    if "more" in named:
+        named.remove("more")
+        assert set(named) < set(group.commands)
+    else:
+        assert named == list(group.commands)
 
 
 def test_no_arguments_show_the_help(reprun: Reprun) -> None:

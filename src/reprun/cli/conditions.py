@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from reprun.store.store import Store
 
 app = typer.Typer(
-    help="Conditions: global tags, validated runs, corrections and tables, as locked snapshots.",
+    help="Conditions: list, show, get, diff, verify, mask.",
     no_args_is_help=True,
 )
 

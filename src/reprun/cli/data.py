@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from reprun.store.store import Store
 
 app = typer.Typer(
-    help="Datasets: what there is, and how to fetch, verify, describe and let go of it.",
+    help="Datasets: list, fetch, verify, add, import-record, gc.",
     no_args_is_help=True,
 )
 

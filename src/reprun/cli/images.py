@@ -52,7 +52,7 @@ class _Grouped(TyperGroup):
 app = typer.Typer(
     cls=_Grouped,
     rich_markup_mode=None,
-    help="Container images: what there is, and how to lock, fetch, build and verify it.",
+    help="Container images: list, fetch, build, verify and more.",
     no_args_is_help=True,
 )
 

@@ -140,11 +140,9 @@ def program() -> typer.Typer:
     app.callback()(options)
     for module in (run, compare, analyses, init, author, reana, doctor):
         module.add_commands(app)
-    app.add_typer(
-        conditions, name="conditions", help="Conditions: list, show, get, diff, verify, mask."
-    )
-    app.add_typer(data, name="data", help="Datasets: list, fetch, verify, import, collect.")
-    app.add_typer(images, name="images", help="Container images: list, fetch, build, verify.")
+    app.add_typer(conditions, name="conditions")
+    app.add_typer(data, name="data")
+    app.add_typer(images, name="images")
     every_command_shows_its_options(app)
     return app
 
