@@ -41,7 +41,9 @@ def test_commands(tmp_path: Path) -> None:
     assert "lock" in completed(tmp_path, "reprun images ")
 
 
-@pytest.mark.parametrize("command", ["run", "show", "plan", "bless"])
+@pytest.mark.parametrize(
+    "command", ["run", "show", "plan", "bless", "data fetch", "data verify", "data add"]
+)
 def test_names_of_analyses(project: Path, command: str) -> None:
     assert completed(project, f"reprun {command} d") == ["dimuon"]
     assert completed(project, f"reprun {command} x") == []

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from reprun.cli.options import FormatOption
+from reprun.cli.completion import analysis_names
+from reprun.cli.options import AnalysisArgument, FormatOption
 from reprun.wording import count_of, listed, size_of
 
 if TYPE_CHECKING:
@@ -24,9 +25,6 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-Analysis = Annotated[
-    str, typer.Argument(metavar="ANALYSIS", help="Name of an analysis, or its directory.")
-]
 Chosen = Annotated[str | None, typer.Option("--data", help="Dataset. Default: the analysis's.")]
 Parallel = Annotated[int, typer.Option("--parallel", min=1, max=64, help="Files at a time.")]
 Licence = Annotated[str | None, typer.Option(help="Licence, as SPDX writes it.")]
@@ -49,7 +47,7 @@ def list_datasets(output_format: FormatOption = "text") -> None:
 
 @app.command()
 def fetch(
-    analysis: Analysis,
+    analysis: AnalysisArgument,
     data: Chosen = None,
     parallel: Parallel = 4,
     output_format: FormatOption = "text",
@@ -79,7 +77,12 @@ def fetch(
 @app.command()
 def verify(
     analysis: Annotated[
-        str | None, typer.Argument(metavar="[ANALYSIS]", help="Without one: the whole store.")
+        str | None,
+        typer.Argument(
+            metavar="[ANALYSIS]",
+            help="Without one: the whole store.",
+            autocompletion=analysis_names,
+        ),
     ] = None,
     data: Chosen = None,
     jobs: Annotated[
@@ -113,7 +116,7 @@ def verify(
 
 @app.command()
 def add(
-    analysis: Analysis,
+    analysis: AnalysisArgument,
     name: Annotated[str, typer.Argument(metavar="NAME", help="What the dataset is called.")],
     files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Files of this machine.")],
     title: Annotated[str, typer.Option(help="One line on what it is.")],
