@@ -28,6 +28,7 @@ from reprun.reana.remote.submission import Submission
 from reprun.report.grid import Column, Grid, indented, plain_text, styled
 from reprun.report.matrix import MatrixReport, matrix_renderable
 from reprun.runs.lock import Difference
+from reprun.workflow.rerun import OUT_OF_DATE
 from tests.images_support import Kitchen, tiny
 from tests.projects import mark_project
 from tests.sample_report import sample
@@ -230,7 +231,7 @@ def project(kitchen: Kitchen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def play(monkeypatch: pytest.MonkeyPatch, kitchen: Kitchen) -> None:
     """Put answers in the place of engines, servers and registries."""
-    outcome = SimpleNamespace(report=sample(), lock_changes=(), directory=Path(), ran=True)
+    outcome = SimpleNamespace(report=sample(), lock_changes=(), directory=Path(), rerun=OUT_OF_DATE)
     image = kitchen.catalogue_as_it_is().locked("tiny")
     submission = Submission(
         server="http://127.0.0.1:1", name="n", inputs="i", images={}, created=builders.NOON

@@ -35,7 +35,7 @@ from reprun.runs.blessing import bless_last_run
 from reprun.runs.request import RunRequest
 from reprun.runs.run import run
 from reprun.store.store import Store
-from reprun.workflow.rerun import Everything, Rules
+from reprun.workflow.rerun import Everything, Nothing, Rules
 from reprun.workflow.snakemake import WorkflowOutcome, WorkflowRequest
 from tests.engines.fake import FakeEngine
 from tests.projects import mark_project
@@ -142,12 +142,11 @@ def workspace(tmp_path: Path) -> Path:
 
 def test_a_first_run_then_nothing(start: Start, backend: Backend) -> None:
     first = start()
-    assert first.ran
+    assert not isinstance(first.rerun, Nothing)
     assert first.report.reproduced
-    assert first.reason == "it has not run here yet"
+    assert first.rerun.reason == "it has not run here yet"
     again = start()
-    assert not again.ran
-    assert again.reason == "nothing changed"
+    assert again.rerun == Nothing("nothing changed")
     assert again.report == first.report
     assert len(backend.requests) == 1
 
@@ -155,7 +154,7 @@ def test_a_first_run_then_nothing(start: Start, backend: Backend) -> None:
 def test_a_changed_parameter_runs_everything_and_is_judged(start: Start, backend: Backend) -> None:
     start()
     changed = start(parameters={"bins": 11})
-    assert changed.reason == "a parameter changed"
+    assert changed.rerun.reason == "a parameter changed"
     assert isinstance(backend.requests[-1].rerun, Everything)
     assert not changed.report.reproduced
 
@@ -224,7 +223,7 @@ def test_an_output_that_is_missing(start: Start, backend: Backend, tmp_path: Pat
 def test_again_runs_everything(start: Start, backend: Backend) -> None:
     start()
     outcome = start(again=True)
-    assert outcome.reason == "--again was given"
+    assert outcome.rerun.reason == "--again was given"
     assert isinstance(backend.requests[-1].rerun, Everything)
 
 
@@ -234,7 +233,7 @@ def test_two_runs_at_once_are_refused(start: Start, backend: Backend, tmp_path: 
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(StorageError, match="another reprun is running this analysis here"):
             start()
-    assert not start().ran
+    assert isinstance(start().rerun, Nothing)
 
 
 def test_an_image_whose_inputs_are_gone_is_relocked_only_when_asked_for(

@@ -13,6 +13,7 @@ from reprun.documents.record import REPORT_HTML
 from reprun.report.grid import styled
 from reprun.report.model import Report
 from reprun.report.text import renderable
+from reprun.workflow.rerun import Nothing
 
 if TYPE_CHECKING:
     from reprun.report.matrix import MatrixReport
@@ -33,10 +34,10 @@ def outcome_text(outcome: RunOutcome) -> Iterator[RenderableType]:
     for change in outcome.lock_changes:
         yield styled((f"lock updated: {change}", "yellow"))
     yield from report_text(outcome.report, written=written)
-    if not outcome.ran:
+    if isinstance(outcome.rerun, Nothing):
         since = f"{outcome.record.finished:%Y-%m-%d %H:%M} UTC"
         yield styled(
-            (f"nothing ran: {outcome.reason} since {since} (--again runs every step)", "dim")
+            (f"nothing ran: {outcome.rerun.reason} since {since} (--again runs every step)", "dim")
         )
 
 

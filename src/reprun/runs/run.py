@@ -22,7 +22,7 @@ from reprun.runs.request import RunRequest
 from reprun.runs.workspace import decide, finish, prepare_workspace
 from reprun.store import collection as keeping
 from reprun.store.store import Store
-from reprun.workflow.rerun import Everything, Nothing, Rules, Steps
+from reprun.workflow.rerun import Everything, Nothing, Rerun, Rules, Steps
 from reprun.workflow.snakemake import run_workflow
 
 if TYPE_CHECKING:
@@ -36,9 +36,8 @@ class RunOutcome:
     report: Report
     record: RunRecord
     directory: Path
-    ran: bool
-    reason: str
-    """Why steps ran, or why none did."""
+    rerun: Rerun
+    """Which steps ran, and why; or why none did."""
     lock_changes: tuple[Difference, ...]
 
 
@@ -66,8 +65,7 @@ def run(request: RunRequest, store: Store, progress: Progress) -> RunOutcome:
         report = stored or judge_cell(cell, record)
         if request.update_lock:
             write_lock(cell.lock, cell.selection.directory)
-    ran = not isinstance(rerun, Nothing)
-    return RunOutcome(report, record, cell.run_directory, ran, rerun.reason, cell.lock_changes)
+    return RunOutcome(report, record, cell.run_directory, rerun, cell.lock_changes)
 
 
 def _run_steps(

@@ -18,6 +18,7 @@ from reprun.reana.remote.submission import Keeper, Submission
 from reprun.runs.cell import Cell
 from reprun.runs.run import RunOutcome, judge_cell
 from reprun.wording import listed
+from reprun.workflow.rerun import Everything
 
 
 def fetch_and_judge(keeper: Keeper, cell: Cell, client: Client, progress: Progress) -> RunOutcome:
@@ -54,7 +55,7 @@ def fetch_and_judge(keeper: Keeper, cell: Cell, client: Client, progress: Progre
     report = judge_cell(cell, record)
     keeper.note(phase="fetched", status=status)
     return RunOutcome(
-        report, record, cell.run_directory, True, "it was submitted", cell.lock_changes
+        report, record, cell.run_directory, Everything("it was submitted"), cell.lock_changes
     )
 
 

@@ -38,6 +38,7 @@ from reprun.runs.request import RunRequest
 from reprun.runs.run import RunOutcome, stored_report
 from reprun.store import collection as keeping
 from reprun.store.store import Store
+from reprun.workflow.rerun import Nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,8 +185,8 @@ def _done_before(request: SubmitRequest, cell: Cell, last: Submission | None) ->
     record, report = read_record(cell.run_directory), stored_report(cell)
     if record is None or report is None or last.inputs != cell.plan.inputs.digest:
         return None
-    why = f"{last.label} has ended and nothing changed"
-    return RunOutcome(report, record, cell.run_directory, False, why, cell.lock_changes)
+    rerun = Nothing(f"{last.label} has ended and nothing changed")
+    return RunOutcome(report, record, cell.run_directory, rerun, cell.lock_changes)
 
 
 def _going_on(
