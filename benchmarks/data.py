@@ -19,7 +19,7 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from reprun.data import transfer
+from reprun.data.files import fetch
 from reprun.digests import sha256_bytes
 from reprun.documents.manifest import DataFile, Dataset, load_manifest, manifest_text
 from reprun.progress import Silent
@@ -107,7 +107,7 @@ def small_files(home: Path, sizes: Sizes) -> None:
                 )
                 for name, content in contents.items()
             ]
-            spent = seconds(lambda: transfer.fetch(files, Store(home / "small"), Silent()))
+            spent = seconds(lambda: fetch(files, Store(home / "small"), Silent()))
         finally:
             server.shutdown()
             thread.join()
@@ -149,7 +149,7 @@ def _measure_memory(big: Path, root: Path) -> None:
     digest = sha256_file(big)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     file = DataFile(path="big", size=big.stat().st_size, sha256=digest, uris=(big.as_uri(),))
-    spent = seconds(lambda: transfer.fetch([file], Store(root), Silent()))
+    spent = seconds(lambda: fetch([file], Store(root), Silent()))
     more = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     print(
         f"{file.size >> 20} MiB file: {spent:.1f} s, {more / 1024:.1f} MB more memory than before"

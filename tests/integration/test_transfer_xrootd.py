@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from reprun.data import resolve, transfer
+from reprun.data.files import fetch
 from reprun.digests import adler32_file, sha256_file
 from reprun.documents.manifest import DataFile, Dataset
 from reprun.errors import InputsGoneError
@@ -45,7 +46,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     script = """
 import resource, sys
 from pathlib import Path
-from reprun.data import transfer
+from reprun.data.files import fetch
 from reprun.digests import sha256_file
 from reprun.documents.manifest import DataFile
 from reprun.progress import Silent
@@ -53,7 +54,7 @@ from reprun.store.store import Store
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 big = Path(sys.argv[1])
 file = DataFile(path="big", size=300 << 20, sha256=sha256_file(big), uris=(big.as_uri(),))
-transfer.fetch([file], Store(Path(sys.argv[2])), Silent())
+fetch([file], Store(Path(sys.argv[2])), Silent())
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
     done = subprocess.run(
@@ -101,14 +102,14 @@ def test_real_files_come_over_root(own: Store, root_url: str, tmp_path: Path) ->
 def test_https_is_asked_before_root(own: Store, root_url: str, server: Server) -> None:
     name = "cms-h4l/events/4e_2011.csv"
     wanted = described(name, f"{root_url}/{name}", server.url("missing"))
-    transfer.fetch([wanted], own, Silent())
+    fetch([wanted], own, Silent())
     assert server.asked == ["/missing"]
     assert own.has(wanted.digest)
 
 
 def test_root_says_what_is_missing(own: Store, root_url: str) -> None:
     with pytest.raises(InputsGoneError, match=r"root://.*/nothing: .*\[3011\].*no such file"):
-        transfer.fetch([file(f"{root_url}/nothing")], own, Silent())
+        fetch([file(f"{root_url}/nothing")], own, Silent())
 
 
 def left(own: Store, wanted: DataFile, data: bytes) -> Path:
@@ -123,7 +124,7 @@ def test_root_goes_on_after_a_cut(own: Store, root_url: str) -> None:
     wanted = described(name, f"{root_url}/{name}")
     whole = (shared_data() / name).read_bytes()
     part = left(own, wanted, whole[:2_000_000])
-    transfer.fetch([wanted], own, Silent())
+    fetch([wanted], own, Silent())
     assert asked()[-1] == f"{root_url} tail -c {wanted.size - 2_000_000} /{name}"
     assert own.verified(wanted.digest).read_bytes() == whole
     assert not part.exists()
@@ -145,7 +146,7 @@ def test_a_client_killed_in_the_middle_goes_on_where_it_was(
     (tmp_path / "xrdfs").symlink_to(rest)
     before = len(asked())
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    transfer.fetch([wanted], own, Silent())
+    fetch([wanted], own, Silent())
     monkeypatch.undo()
     assert own.verify(wanted.digest).stat().st_size == wanted.size
     assert [line.split()[1] for line in asked()[before:]] == [f"{root_url}/{name}", "tail"]
@@ -160,7 +161,7 @@ def test_a_part_that_does_not_fit_is_brought_anew_over_root(
     name = "cms-h4l/events/4e_2011.csv"
     wanted = described(name, f"{root_url}/{name}")
     left(own, wanted, b"x" * size)
-    transfer.fetch([wanted], own, Silent())
+    fetch([wanted], own, Silent())
     assert own.verify(wanted.digest).read_bytes() == (shared_data() / name).read_bytes()
 
 
@@ -172,7 +173,7 @@ def test_without_xrdfs_root_starts_anew(
     left(own, wanted, b"x" * 9)
     real = shutil.which
     monkeypatch.setattr(shutil, "which", lambda name: None if name == "xrdfs" else real(name))
-    transfer.fetch([wanted], own, Silent())
+    fetch([wanted], own, Silent())
     assert own.has(wanted.digest)
 
 
@@ -180,22 +181,22 @@ def test_wrong_bytes_over_root(own: Store, root_url: str) -> None:
     name = "cms-h4l/events/4e_2011.csv"
     wrong = described(name, f"{root_url}/{name}", sha256="0" * 64)
     with pytest.raises(InputsGoneError, match="the bytes have sha256 53bcf1e51582"):
-        transfer.fetch([wrong], own, Silent())
+        fetch([wrong], own, Silent())
     more = described(name, f"{root_url}/{name}", size=100)
     with pytest.raises(InputsGoneError, match="2271 bytes or more arrived, expected 100"):
-        transfer.fetch([more], own, Silent())
+        fetch([more], own, Silent())
     less = described(name, f"{root_url}/{name}", size=3000)
     with pytest.raises(InputsGoneError, match="2271 bytes arrived, expected 3000"):
-        transfer.fetch([less], own, Silent())
+        fetch([less], own, Silent())
 
 
 def test_without_its_client(own: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda _: None)
     with pytest.raises(InputsGoneError, match="apt-get install xrootd-client"):
-        transfer.fetch([file("root://127.0.0.1//a")], own, Silent())
+        fetch([file("root://127.0.0.1//a")], own, Silent())
 
 
 def test_a_root_server_that_is_not_there(own: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(os.environ, "XRD_CONNECTIONWINDOW", "1")
     with pytest.raises(InputsGoneError, match=r"root://127.0.0.1:1//a: .*Connection error"):
-        transfer.fetch([file("root://127.0.0.1:1//a")], own, Silent())
+        fetch([file("root://127.0.0.1:1//a")], own, Silent())

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from reprun.data import transfer
+from reprun.data.files import fetch
 from reprun.digests import sha256_bytes
 from reprun.documents.manifest import DataFile
 from reprun.errors import InputsGoneError
@@ -46,14 +47,14 @@ def part_of(own: Store, data: bytes) -> Path:
 
 
 def test_a_cut_is_resumed_where_it_was(own: Store, server: Server) -> None:
-    assert transfer.fetch([file(server.url("cut-by-half"))], own, Silent()) == {"a": DIGEST}
+    assert fetch([file(server.url("cut-by-half"))], own, Silent()) == {"a": DIGEST}
     assert server.ranges == ["bytes=0-", "bytes=6-", "bytes=9-"]
     assert own.verified(DIGEST).read_bytes() == DATA
 
 
 def test_what_a_killed_process_left_is_gone_on_with(own: Store, server: Server) -> None:
     part = part_of(own, DATA[:7])
-    transfer.fetch([file(server.url("cut-by-half"))], own, Silent())
+    fetch([file(server.url("cut-by-half"))], own, Silent())
     assert server.ranges[0] == "bytes=7-"
     assert own.verified(DIGEST).read_bytes() == DATA
     assert not part.exists()
@@ -61,7 +62,7 @@ def test_what_a_killed_process_left_is_gone_on_with(own: Store, server: Server) 
 
 def test_a_whole_part_is_taken_without_asking(own: Store, server: Server) -> None:
     part_of(own, DATA)
-    transfer.fetch([file(server.url("good"))], own, Silent())
+    fetch([file(server.url("good"))], own, Silent())
     assert server.asked == []
 
 
@@ -70,7 +71,7 @@ def test_a_part_with_wrong_bytes_is_no_fault_of_the_source(
     own: Store, server: Server, left: bytes
 ) -> None:
     part_of(own, left)
-    assert transfer.fetch([file(server.url("cut-by-half"))], own, Silent()) == {"a": DIGEST}
+    assert fetch([file(server.url("cut-by-half"))], own, Silent()) == {"a": DIGEST}
 
 
 @pytest.mark.parametrize("stale", ["lies-short", "missing", "local"])
@@ -81,30 +82,30 @@ def test_what_arrived_outlives_a_source_with_another_file(
     part_of(own, DATA[:7])
     (tmp_path / "local").write_bytes(b"old")
     source = (tmp_path / "local").as_uri() if stale == "local" else server.url(stale)
-    transfer.fetch([file(source, server.url("cut-by-half"))], own, Silent())
+    fetch([file(source, server.url("cut-by-half"))], own, Silent())
     assert server.ranges[0] == "bytes=7-"
     assert own.verified(DIGEST).read_bytes() == DATA
 
 
 def test_an_address_that_is_none_is_reported(own: Store) -> None:
     with pytest.raises(InputsGoneError, match=r"http://\[::1/a: "):
-        transfer.fetch([file("http://[::1/a")], own, Silent())
+        fetch([file("http://[::1/a")], own, Silent())
 
 
 def test_a_server_that_is_busy_is_asked_again(own: Store, server: Server) -> None:
-    transfer.fetch([file(server.url("busy-once"))], own, Silent())
+    fetch([file(server.url("busy-once"))], own, Silent())
     assert server.asked == ["/busy-once", "/busy-once"]
 
 
 def test_wrong_bytes_with_the_right_length(own: Store, server: Server) -> None:
     with pytest.raises(InputsGoneError, match="the bytes have sha256"):
-        transfer.fetch([file(server.url("other"))], own, Silent())
+        fetch([file(server.url("other"))], own, Silent())
     assert list((own.root / "incoming").iterdir()) == []
 
 
 def test_the_adler32_of_the_manifest_counts_too(own: Store, server: Server) -> None:
     with pytest.raises(InputsGoneError, match="the manifest says 00000001"):
-        transfer.fetch([file(server.url("good"), adler32="00000001")], own, Silent())
+        fetch([file(server.url("good"), adler32="00000001")], own, Silent())
     assert not own.has(DIGEST)
 
 
@@ -113,7 +114,7 @@ def test_a_host_that_does_not_answer_is_given_up(own: Store, server: Server) -> 
     server.server_close()
     files = [file(server.url(name), path=name, sha256=sha256_bytes(name.encode())) for name in "ab"]
     with pytest.raises(InputsGoneError) as caught:
-        transfer.fetch(files, own, Silent(), parallel=1)
+        fetch(files, own, Silent(), parallel=1)
     host = server.url("").rstrip("/")
     assert "/a: [Errno 111] Connection refused" in caught.value.message
     assert f"/b: not asked again: {host} did not answer before" in caught.value.message
@@ -126,7 +127,7 @@ def test_a_host_that_has_answered_is_not_given_up(own: Store, server: Server) ->
     ]
     files[-1] = file(server.url("good"), path="good")
     with pytest.raises(InputsGoneError, match="2 of 3 data files"):
-        transfer.fetch(files, own, Silent(), parallel=1)
+        fetch(files, own, Silent(), parallel=1)
     assert server.asked.count("/hang-up") == 3
     assert own.has(DIGEST)
 
@@ -137,9 +138,9 @@ def test_a_server_that_would_hardly_ever_end_is_left_for_the_next(
     """It sends a byte now and then, so that no time-out ever strikes."""
     monkeypatch.setattr(transfer, "SLOW_SECONDS", 0.2)
     with pytest.raises(InputsGoneError, match=r"too slow: \d bytes in 0 seconds"):
-        transfer.fetch([file(server.url("drips"))], own, Silent())
+        fetch([file(server.url("drips"))], own, Silent())
     assert server.asked == ["/drips"]
-    transfer.fetch([file(server.url("drips"), server.url("good"))], own, Silent())
+    fetch([file(server.url("drips"), server.url("good"))], own, Silent())
     assert own.verified(DIGEST).read_bytes() == DATA
 
 
@@ -148,20 +149,20 @@ def test_a_slow_server_that_keeps_its_pace_is_waited_for(
 ) -> None:
     monkeypatch.setattr(transfer, "SLOW_SECONDS", 0.2)
     monkeypatch.setattr(transfer, "SLOWEST", 1)
-    transfer.fetch([file(server.url("drips"))], own, Silent())
+    fetch([file(server.url("drips"))], own, Silent())
     assert own.has(DIGEST)
 
 
 def test_a_local_copy_of_another_size_is_refused_at_once(own: Store, tmp_path: Path) -> None:
     (tmp_path / "short").write_bytes(DATA[:3])
     with pytest.raises(InputsGoneError, match="the file has 3 bytes, expected 12"):
-        transfer.fetch([file((tmp_path / "short").as_uri())], own, Silent())
+        fetch([file((tmp_path / "short").as_uri())], own, Silent())
 
 
 def test_wrong_bytes_in_pieces_come_to_an_end(own: Store, server: Server) -> None:
     """A server that cuts every answer and has other bytes is not asked for ever."""
     with pytest.raises(InputsGoneError, match=r"sha256|bytes arrived|Connection|IncompleteRead"):
-        transfer.fetch([file(server.url("always-cut-wrong"))], own, Silent())
+        fetch([file(server.url("always-cut-wrong"))], own, Silent())
     assert len(server.asked) < 20
 
 
@@ -170,7 +171,7 @@ def test_connections_are_kept(own: Store, server: Server) -> None:
         file(server.url(f"number/{n}"), path=str(n), sha256=sha256_bytes(f"{n}".encode()), size=1)
         for n in range(9)
     ]
-    transfer.fetch(files, own, Silent(), parallel=1)
+    fetch(files, own, Silent(), parallel=1)
     assert len(server.asked) == 9
     assert len(server.clients) == 1
 
@@ -178,7 +179,7 @@ def test_connections_are_kept(own: Store, server: Server) -> None:
 def test_the_progress_adds_up(own: Store, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transfer, "BAR_BYTES", 1)
     bars = Bars()
-    transfer.fetch([file(server.url("cut-once"))], own, bars)
+    fetch([file(server.url("cut-once"))], own, bars)
     assert bars.seen == {"fetching 1 data file": (12, 12), "a": (12, 12)}
 
 
@@ -211,7 +212,7 @@ def test_two_processes_share_one_transfer(own: Store, server: Server) -> None:
 
     def second() -> None:
         entered.set()
-        transfer.fetch([wanted], own, Silent())
+        fetch([wanted], own, Silent())
         leave.set()
 
     other = threading.Thread(target=second)
@@ -242,7 +243,7 @@ def test_a_transfer_is_left_when_the_user_stops(
 
     monkeypatch.setattr(transfer, "as_completed", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        transfer.fetch([file(server.url("cut"))], own, Stop())
+        fetch([file(server.url("cut"))], own, Stop())
 
 
 # -- root:// ------------------------------------------------------------------------------------

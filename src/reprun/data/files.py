@@ -8,17 +8,23 @@ the https, file and root:// URIs of the manifest.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from reprun.data import transfer
+from reprun.data.mirrors import VARIABLE, locations, named_mirrors
 from reprun.digests import sha256_file, short
 from reprun.documents.manifest import DataFile, Dataset, load_manifest, with_digests
-from reprun.errors import IntegrityError, SpecificationError
+from reprun.errors import InputsGoneError, IntegrityError, SpecificationError
 from reprun.files import restoring, write_atomically
 from reprun.progress import Progress
 from reprun.store.store import Store
+from reprun.wording import count_of, lines_of
+
+MOST_GONE = 5
+"""How many files an error shows with all their answers."""
+UNNAMED = "no source is named"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +60,7 @@ def resolve(
             wanted.append(file)
         resolved[file.path] = ResolvedFile(file.path, file.digest, local)
     if wanted:
-        transfer.fetch(wanted, store, progress, parallel=parallel)
+        fetch(wanted, store, progress, parallel=parallel)
     for found in resolved.values():
         if found.local is None:
             store.verified(found.digest)
@@ -81,10 +87,52 @@ def pin(
     """
     unpinned = load_manifest(manifest).unpinned
     if unpinned:
-        digests = transfer.fetch(unpinned, store, progress, parallel=parallel)
+        digests = fetch(unpinned, store, progress, parallel=parallel)
         text = with_digests(manifest.read_text(encoding="utf-8"), manifest, digests)
         write_atomically(manifest, text.encode())
     return len(unpinned)
+
+
+def fetch(
+    files: Sequence[DataFile],
+    store: Store,
+    progress: Progress,
+    *,
+    parallel: int = transfer.PARALLEL,
+) -> dict[str, str]:
+    """Bring data files into the store; return the digest of each by its path.
+
+    Raises InputsGoneError that lists files no source has, with what every source answered; of
+    many, the rest is counted. What arrived before is kept. What was cut short goes on where it
+    ended, at the next call too.
+    """
+    mirrors = named_mirrors()
+    wanted = [
+        transfer.Wanted(file.path, file.size, file.digest, _sources_of(file, mirrors), file.adler32)
+        for file in files
+    ]
+    label = f"fetching {count_of(len(files), 'data file')}"
+    with progress.task(label, sum(file.size for file in files)) as task:
+        outcomes = transfer.download(
+            wanted, store, progress, task, parallel=parallel, arrived=store.note_origin
+        )
+    digests = {path: found.digest for path, found in outcomes.items() if found.digest is not None}
+    gone = [file.path for file in files if file.path not in digests]
+    if gone:
+        answered = (f"{path}{lines_of(outcomes[path].answers or [UNNAMED])}" for path in gone)
+        raise InputsGoneError(
+            f"{len(gone)} of {len(files)} data files are not available:"
+            f"{lines_of(answered, MOST_GONE, margin='  ')}",
+            hint=f"export {VARIABLE}=DIRECTORY   # a directory or URL that holds them",
+        )
+    return digests
+
+
+def _sources_of(file: DataFile, mirrors: Iterable[str]) -> tuple[str, ...]:
+    """Return where a file may be, in the order to ask: mirrors, then https, then root://."""
+    names = [file.mirror_path or file.path]
+    below = [place for mirror in mirrors for place in locations(mirror, names, file.digest)]
+    return (*below, *sorted(file.uris, key=lambda uri: uri.startswith("root:")))
 
 
 def check_committed(dataset: Dataset, directory: Path) -> None:

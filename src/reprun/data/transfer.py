@@ -9,14 +9,13 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 import requests
 
-from reprun.data.mirrors import VARIABLE, locations, named_mirrors
 from reprun.data.sources import (
     NoAnswerError,
     OtherBytesError,
@@ -26,12 +25,9 @@ from reprun.data.sources import (
     opened,
 )
 from reprun.digests import PREFIX, short
-from reprun.documents.manifest import DataFile
-from reprun.errors import InputsGoneError
 from reprun.progress import Progress, SilentTask, Task
 from reprun.store.incoming import PartialFile
 from reprun.store.store import Store
-from reprun.wording import count_of, lines_of
 
 PARALLEL = 4
 ATTEMPTS = 3
@@ -42,9 +38,6 @@ SLOWEST = 1000
 """Bytes a second that a source has to bring, on average over SLOW_SECONDS."""
 BAR_BYTES = 10_000_000
 """A file from this size on has a bar of its own."""
-MOST_GONE = 5
-"""How many files an error shows with all their answers."""
-UNNAMED = "no source is named"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,44 +89,6 @@ class _CancelledError(Exception):
 
 class _WrongPartError(OtherBytesError):
     """What has arrived is not a part of the file, or not the file."""
-
-
-def fetch(
-    files: Sequence[DataFile], store: Store, progress: Progress, *, parallel: int = PARALLEL
-) -> dict[str, str]:
-    """Bring data files into the store; return the digest of each by its path.
-
-    Raises InputsGoneError that lists files no source has, with what every source answered; of
-    many, the rest is counted. What arrived before is kept. What was cut short goes on where it
-    ended, at the next call too.
-    """
-    mirrors = named_mirrors()
-    wanted = [
-        Wanted(file.path, file.size, file.digest, _sources_of(file, mirrors), file.adler32)
-        for file in files
-    ]
-    label = f"fetching {count_of(len(files), 'data file')}"
-    with progress.task(label, sum(file.size for file in files)) as task:
-        outcomes = download(
-            wanted, store, progress, task, parallel=parallel, arrived=store.note_origin
-        )
-    digests = {path: found.digest for path, found in outcomes.items() if found.digest is not None}
-    gone = [file.path for file in files if file.path not in digests]
-    if gone:
-        answered = (f"{path}{lines_of(outcomes[path].answers or [UNNAMED])}" for path in gone)
-        raise InputsGoneError(
-            f"{len(gone)} of {len(files)} data files are not available:"
-            f"{lines_of(answered, MOST_GONE, margin='  ')}",
-            hint=f"export {VARIABLE}=DIRECTORY   # a directory or URL that holds them",
-        )
-    return digests
-
-
-def _sources_of(file: DataFile, mirrors: Iterable[str]) -> tuple[str, ...]:
-    """Return where a file may be, in the order to ask: mirrors, then https, then root://."""
-    names = [file.mirror_path or file.path]
-    below = [place for mirror in mirrors for place in locations(mirror, names, file.digest)]
-    return (*below, *sorted(file.uris, key=lambda uri: uri.startswith("root:")))
 
 
 def download(
