@@ -87,6 +87,16 @@ def test_a_change_on_disk_is_named(tmp_path: Path, change: object, message: str)
     assert unpacked_root(image, store) == root
 
 
+def test_of_many_changes_on_disk_a_few_are_named_and_the_rest_counted(tmp_path: Path) -> None:
+    image, store = built(tmp_path)
+    root = unpacked_root(image, store)
+    for number in range(87):
+        (root / f"usr/bin/evil-{number:02}").write_text("x")
+    names = ", ".join(f"usr/bin/evil-{number:02} was added" for number in range(3))
+    with pytest.raises(IntegrityError, match=rf"on disk: {names} and 84 more$"):
+        unpacked_root(image, store)
+
+
 def test_a_link_that_was_bent_is_named(tmp_path: Path) -> None:
     image, store = built(tmp_path)
     link = unpacked_root(image, store) / "usr/lib/hello/link"

@@ -14,9 +14,10 @@ from xml.etree import ElementTree as ET  # reads only what we wrote
 
 import numpy as np
 import pytest
-from rich.console import Console
+from rich.console import Console, Group
 
 from reprun.compare import Comparison, Verdict
+from reprun.compare.calibrate import Calibration
 from reprun.compare.drift import FirstDrift
 from reprun.errors import OutputMissingError
 from reprun.histograms import Axis, Histogram
@@ -28,6 +29,7 @@ from reprun.report import (
     render_markdown,
     report_json,
 )
+from reprun.report.calibration import calibration_lines
 from reprun.report.drawing import _projection
 from reprun.report.grid import plain_text
 from reprun.report.html import picture_type
@@ -178,6 +180,13 @@ def test_without_a_drift_no_form_speaks_of_one() -> None:
         assert "drift" not in text
     assert "First drift" not in render_html(report)
     assert json.loads(report_json(report))["first_drift"] is None
+
+
+def test_a_calibration_counts_the_objects_without_toys_that_it_does_not_name() -> None:
+    calibration = Calibration(20, 0.0, 0.01, (), tuple(f"flag{n:02}" for n in range(87)))
+    text = plain_text(Group(*calibration_lines(calibration)), 2000)
+    assert "without toys: flag00, flag01, " in text
+    assert "flag49 and 37 more\n" in text
 
 
 class TestText:
