@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from reprun.documents.reading import Document, read_written
+from reprun.documents.record import REPORT_JSON
 from reprun.errors import OutputMissingError, ReprunError, SpecificationError
 from reprun.reana.remote.submission import STATE, Submission, read_submission
-from reprun.report.model import FILE_NAME, read_report, report_json
+from reprun.report.model import read_report, report_json
 from reprun.runs.lock import LOCK, read_lock
 from reprun.runs.reference import BLESSED, Blessing, read_blessing
 from tests.sample_report import sample
@@ -48,7 +49,7 @@ WRITTEN: dict[str, tuple[Callable[[Path], object], Document, type[ReprunError], 
         SpecificationError,
         "server",
     ),
-    FILE_NAME: (read_report, sample(), OutputMissingError, "generator"),
+    REPORT_JSON: (read_report, sample(), OutputMissingError, "generator"),
 }
 FROM_DIRECTORY = (LOCK, BLESSED)
 
@@ -60,7 +61,7 @@ def name(request: pytest.FixtureRequest) -> str:
 
 def content(name: str) -> dict[str, Any]:
     document = WRITTEN[name][1]
-    text = report_json(sample()) if name == FILE_NAME else document.model_dump_json()
+    text = report_json(sample()) if name == REPORT_JSON else document.model_dump_json()
     read: dict[str, Any] = json.loads(text)
     return read
 

@@ -14,7 +14,6 @@ from reprun.authoring.rendering import TEMPLATES, render
 from reprun.documents.project import PROJECT_FILE, Project, read_project
 from reprun.errors import SpecificationError
 from reprun.files import make_directory, storage_errors
-from reprun.project import PROJECT_FILE, Project, read_project
 from reprun.wording import listed
 
 CiSystem = Literal["github", "gitlab", "none"]

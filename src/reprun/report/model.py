@@ -6,6 +6,7 @@ import datetime
 import json
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, JsonValue, WithJsonSchema
