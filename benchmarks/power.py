@@ -87,9 +87,9 @@ def smallest_shifts(kind: str, toys: int) -> dict[str, float | None]:
 def tables(kinds: Sequence[str], toys: int, power_toys: int) -> str:
     """Return one Markdown table a kind."""
     head = (
-        f"Seed {SEED}; {toys:,} pairs of one law, {power_toys} pairs at each of {STEPS} shifts. "
-        f"The rates have a standard error of {np.sqrt(0.01 * 0.99 / toys):.2%} at 1 % and "
-        f"{np.sqrt(0.05 * 0.95 / toys):.2%} at 5 %."
+        f"Seed {SEED}; {toys:,} pairs of the same distribution, {power_toys} pairs at each of "
+        f"{STEPS} shifts. The rates have a standard error of "
+        f"{np.sqrt(0.01 * 0.99 / toys):.2%} at 1 % and {np.sqrt(0.05 * 0.95 / toys):.2%} at 5 %."
     )
     lines = [head, ""]
     for kind in kinds:
