@@ -62,7 +62,7 @@ ANALYSIS_HEAD = """\
 <!-- made by tools/schemas.py from the models in src/reprun; edit the descriptions there -->
 
 Paths are relative to the directory of the document. A field that is not listed here is refused,
-and every fault is told with its line. For editors, the same is in
+and every error is reported with its line. For editors, the same is in
 [schemas/analysis.json](schemas/analysis.json), [schemas/manifest.json](schemas/manifest.json)
 and [schemas/snapshot.json](schemas/snapshot.json): a first line
 `# yaml-language-server: $schema=…/docs/schemas/analysis.json` makes them complete and check it.

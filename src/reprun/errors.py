@@ -57,7 +57,7 @@ class SpecificationError(ReprunError):
 
 
 class ImageNotHereError(SpecificationError):
-    """An image is published elsewhere and was never brought here."""
+    """An image is published elsewhere and has not been pulled."""
 
 
 class EngineError(ReprunError):

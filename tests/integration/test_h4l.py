@@ -198,7 +198,7 @@ def test_a_flipped_byte_in_a_layer_is_refused(
     data[len(data) // 2] ^= 1
     blob.write_bytes(data)
     done = h4l.reprun("run", NAME, code=6, REPRUN_STORE=str(copy.root))
-    assert "image 'columnar' has changed in the store" in done.stderr
+    assert "image 'columnar' is corrupt in the store" in done.stderr
     assert "layer" in done.stderr
 
 

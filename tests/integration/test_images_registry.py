@@ -184,7 +184,7 @@ def test_an_index_gives_the_image_for_this_machine(
 
 def test_what_a_registry_lacks_or_refuses_is_said(registry: str, made: Kitchen) -> None:
     catalogue = published(made, registry, "f/tiny")
-    with pytest.raises(InputsGoneError, match="does not have it in f/nowhere"):
+    with pytest.raises(InputsGoneError, match="not found in f/nowhere"):
         pull(
             "tiny", catalogue, Store(made.directory / "x"), Silent(), source=f"{registry}/f/nowhere"
         )

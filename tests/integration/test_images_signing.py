@@ -55,7 +55,7 @@ def test_a_signature_holds_until_a_byte_changes(made: Kitchen, key: Path, tmp_pa
     data[700] ^= 1
     blob.chmod(0o644)
     blob.write_bytes(data)
-    with pytest.raises(IntegrityError, match="has changed in the store"):
+    with pytest.raises(IntegrityError, match="is corrupt in the store"):
         verify_signature(image, made.store, public, signature)
 
 

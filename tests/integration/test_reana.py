@@ -432,7 +432,7 @@ def test_a_running_submission_is_stopped_and_not_forgotten_when_inputs_change(
     with pytest.raises(SpecificationError, match="with other inputs") as refused:
         submit(changed, site.remote, site.store, Silent())
     assert "reprun reana stop" in str(refused.value.hint)
-    with pytest.raises(SpecificationError, match="with other inputs than those of now"):
+    with pytest.raises(SpecificationError, match="with inputs that differ from the current ones"):
         finish(changed.run, site.remote, site.store, Silent())
     with connected(site.remote, site.store, Silent()) as client:
         client.stop(submitted.remote)

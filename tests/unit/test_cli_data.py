@@ -97,7 +97,7 @@ def test_keys_of_the_json(directory: Path) -> None:
     assert {key: verified[key] for key in verified.keys() - HEAD} == {
         "checked": 1,
         "size": 12,
-        "rotten": [],
+        "corrupt": [],
         "absent": [],
     }
     collected = json.loads(run("gc", "--format", "json"))
@@ -111,8 +111,10 @@ def test_rot_is_found_set_aside_and_fetched_again(directory: Path) -> None:
     blob = store().blob_path(sha256_bytes(DATA))
     blob.chmod(0o644)
     blob.write_bytes(b"wrong bytes\n")
-    rotten = error(IntegrityError, "verify", "demo")
-    assert "1 of 1 files of dataset small have changed and lie in quarantine" in rotten.message
+    corrupt = error(IntegrityError, "verify", "demo")
+    assert (
+        "1 of 1 files of dataset small are corrupt and were moved to quarantine" in corrupt.message
+    )
     assert not blob.exists()
     run("fetch", "demo")
     run("verify", "demo")

@@ -114,8 +114,11 @@ def test_what_is_no_conditions_database(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("statement", "said"),
     [
-        ("UPDATE IOV SET SINCE = 'soon'", "'soon' is where a run or time should be"),
-        ("UPDATE TAG SET END_OF_VALIDITY = 'never'", "'never' is where"),
+        ("UPDATE IOV SET SINCE = 'soon'", "expected a run number or time, found 'soon'"),
+        (
+            "UPDATE TAG SET END_OF_VALIDITY = 'never'",
+            "expected a run number or time, found 'never'",
+        ),
         ("UPDATE TAG SET TIME_TYPE = 17", "indexed by '17'"),
         ("DROP TABLE IOV", "no such table: IOV"),
     ],

@@ -175,7 +175,7 @@ FAILURES: Mapping[str, tuple[str, int]] = {
     "chunks-cut": ("IncompleteRead", 3),
     "lies-short": (f"the server has 5 bytes, expected {len(DATA)}", 1),
     "lies-long": (f"the server has 500 bytes, expected {len(DATA)}", 1),
-    "other-part": ("the server sends another part", 2),
+    "other-part": ("the server returned a different byte range", 2),
     "stalls": ("timed out", 3),
     "no-http": ("this is not HTTP", 3),
     "more": (f"20 bytes or more arrived, expected {len(DATA)}", 1),
@@ -287,7 +287,7 @@ def test_a_flipped_byte_in_the_store(own: Store, analysis: Path, server: Server)
     own.add_bytes(DATA)
     own.blob_path(DIGEST).chmod(0o644)
     own.blob_path(DIGEST).write_bytes(b"wrong bytes\n")
-    with pytest.raises(IntegrityError, match="in the store has changed"):
+    with pytest.raises(IntegrityError, match="in the store is corrupt"):
         resolve(dataset(server.url("good")), analysis, own, Silent())
 
 

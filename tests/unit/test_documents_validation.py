@@ -78,7 +78,7 @@ ANALYSES = {
     "a long name": (
         "name: demo",
         "name: " + "a" * 65,
-        "name: must be of 64 letters at most, has 65",
+        "name: must have at most 64 characters, has 65",
     ),
     "no date": (
         "    kind: float",

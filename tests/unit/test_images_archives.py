@@ -154,8 +154,8 @@ def test_a_file_below_a_symbolic_link_is_refused(tmp_path: Path) -> None:
     [
         (b"", "not an ar archive"),
         (b"PK\x03\x04 not a deb", "not an ar archive"),
-        (deb_bytes()[:-40], "cut short"),
-        (deb_bytes()[:100], "no ar header|cut short"),
+        (deb_bytes()[:-40], "truncated"),
+        (deb_bytes()[:100], "no ar header|truncated"),
         (ar_bytes({"debian-binary": b"2.0\n"}), "0 control members"),
         (
             ar_bytes({"control.tar.xz": tar_bytes([member("./control", b"Package: other\n")])}),
@@ -336,7 +336,7 @@ def test_a_spool_that_was_cut_short_is_noticed(tmp_path: Path) -> None:
         tree.add_file("a", b"abc", origin="test")
         tree.close()
         spool._stream.truncate(1)
-        with pytest.raises(IntegrityError, match="cut short"):
+        with pytest.raises(IntegrityError, match="truncated"):
             tree.read("a")
 
 

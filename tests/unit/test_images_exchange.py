@@ -162,8 +162,11 @@ def _rewrite_index(place: Path, change: Callable[[dict[str, object]], None]) -> 
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (_change_a_byte, "layer 1 of image 'foreign' has other bytes than its config says"),
-        (_cut_gzip, "is cut short"),
+        (
+            _change_a_byte,
+            "layer 1 of image 'foreign' does not have the digest in the image's config",
+        ),
+        (_cut_gzip, "is truncated"),
         (_cut_zstd, "cannot be uncompressed: incomplete frame"),
         (_say_zstd, "layer 1 of image 'foreign' cannot be uncompressed"),
         (lambda place: _layer(place).unlink(), "it lacks blobs/sha256/"),

@@ -152,7 +152,7 @@ def test_a_file_that_has_rotted_in_the_store_is_set_aside_and_fetched_anew(tmp_p
     assert fetch(definition, made.store, heard, sources) == (deb,)
     assert blob.read_bytes() == good
     (line,) = heard.lines
-    assert line.startswith(f"{deb.filename} had other bytes in the store: set aside as ")
+    assert line.startswith(f"{deb.filename} was corrupt in the store: moved to ")
     assert (made.store.root / "quarantine" / blob.name).read_bytes() == good[:-1]
     assert fetch(definition, made.store, heard, sources) == ()
     assert len(heard.lines) == 1
@@ -239,7 +239,9 @@ def test_other_bytes_under_a_locked_name_are_refused(tmp_path: Path, longer: boo
     path.chmod(0o644)
     path.write_bytes(data + b"x" * longer)
     store = Store(tmp_path / "fresh")
-    with pytest.raises(IntegrityError, match=r"other bytes .* hello_1.0-1_amd64.deb at ") as caught:
+    with pytest.raises(
+        IntegrityError, match=r"checksum mismatch .* hello_1.0-1_amd64.deb at "
+    ) as caught:
         fetch(made.definition(), store, Silent(), Sources(mirrors=(str(archive),), index=False))
     assert caught.value.exit_code == 6
     assert not store.has(made.debs[0].digest)

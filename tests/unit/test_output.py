@@ -73,7 +73,7 @@ KEYS: Mapping[str, Sequence[str]] = {
     "data-collection": ("dry_run", "removed", "size", "kept", "forgotten", "leftovers"),
     "data-fetch": ("dataset", "files", "size", "pinned"),
     "data-list": ("datasets",),
-    "data-verification": ("checked", "size", "rotten", "absent"),
+    "data-verification": ("checked", "size", "corrupt", "absent"),
     "error": ("message", "place", "hint", "exit_code"),
     "finding-list": ("analysis", "findings"),
     "host": ("works", "engines", "store", "image", "findings"),
@@ -112,6 +112,43 @@ KEYS: Mapping[str, Sequence[str]] = {
     "submission": (
         *("server", "name", "workflow_id", "workflow_name", "phase", "status", "inputs", "images"),
         *("uploaded", "rules", "changes", "created", "server_version"),
+    ),
+}
+
+# The keys of the entries of the list that an answer has under a key.
+NESTED: Mapping[tuple[str, str], Sequence[str]] = {
+    ("analysis-list", "analyses"): (
+        *("name", "title", "experiment", "level", "variants", "datasets", "verdict"),
+        *("verdicts",),
+    ),
+    ("conditions-list", "snapshots"): (
+        *("name", "kind", "title", "global_tag", "mount", "licence", "digest"),
+        *("files", "here", "hermetic"),
+    ),
+    ("conditions-verification", "snapshots"): ("name", "files", "locked"),
+    ("data-list", "datasets"): (
+        *("analysis", "dataset", "title", "experiment", "dphep_level", "data_tier", "record"),
+        *("doi", "licence", "files", "here", "pinned", "size", "events"),
+        *("differ_from_portal",),
+    ),
+    ("image", "layers"): ("digest", "size", "comment"),
+    ("image-check", "images"): ("name", "outcome", "detail"),
+    ("image-list", "images"): (
+        *("name", "title", "rebuildable", "image", "manifest", "reference", "size"),
+        *("layers", "tree", "reason", "parent"),
+    ),
+    ("lock", "changes"): ("part", "name", "before", "now", "rows"),
+    ("matrix", "cells"): (
+        *("analysis", "title", "variant", "image", "dataset", "state", "sentence"),
+        *("hint", "exit_code", "ran", "step_seconds", "report"),
+    ),
+    ("reana-list", "workflows"): ("name", "status", "created", "id"),
+    ("reana-logs", "steps"): ("name", "status", "log"),
+    ("run-report", "items"): (
+        *("name", "title", "class_name", "verdict", "passes", "sentence", "kind"),
+        *("rule", "monitored_hash", "reference_hash", "bins", "differing", "beyond", "max_ulp"),
+        *("max_relative", "max_pull", "differences", "checks", "needed", "notes", "panels"),
+        *("table",),
     ),
 }
 
@@ -328,6 +365,7 @@ def test_every_kind_has_frozen_keys_and_is_tried_here() -> None:
 def test_the_keys_of_every_answer(
     project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    tried = set()
     for command, (rest, kind) in COMMANDS.items():
         monkeypatch.setenv("REANA_ACCESS_TOKEN", "secret")
         words = [*command.split(), *rest.format(here=project).split()]
@@ -336,10 +374,15 @@ def test_the_keys_of_every_answer(
         document = json.loads(out)
         assert document["kind"] == kind, (command, document)
         assert set(document) == {*HEAD, *KEYS[kind]}, command
+        for (of, key), frozen in NESTED.items():
+            if of == kind and document[key]:
+                assert {*document[key][0]} == {*frozen}, (command, key)
+                tried.add((of, key))
         assert list(document)[:3] == list(HEAD)
         assert (document["schema_version"], document["reprun"]) == (1, __version__)
         assert code in (0, 1, 3), command
         assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", out)
+    assert tried == set(NESTED)
 
 
 def test_no_text_controls_a_terminal(
@@ -413,7 +456,7 @@ def test_an_answer_with_an_error_behind_it_is_one_document(
     blob.write_bytes(b"wrong bytes\n")
     code, out, err = called(capsys, "data", "verify", "--format", "json")
     document = json.loads(out)
-    assert (code, document["kind"], len(document["rotten"])) == (6, "data-verification", 1)
+    assert (code, document["kind"], len(document["corrupt"])) == (6, "data-verification", 1)
     assert "reprun: 1 of " in err
 
 

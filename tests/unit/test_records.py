@@ -141,7 +141,9 @@ def test_what_is_no_number_of_a_record(text: str) -> None:
 
 def test_a_portal_that_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REPRUN_PORTAL", "nonsense")
-    with pytest.raises(SpecificationError, match="REPRUN_PORTAL is 'nonsense'"):
+    with pytest.raises(
+        SpecificationError, match=r"REPRUN_PORTAL is not an http.s. URL: 'nonsense'"
+    ):
         record_from_portal(1)
 
 

@@ -102,7 +102,7 @@ def test_a_changed_blob_is_refused(own: Store, damage: bytes) -> None:
     own.add_bytes(DATA)
     path = own.blob_path(DIGEST)
     spoil(path, damage)
-    with pytest.raises(IntegrityError, match="in the store has changed") as error:
+    with pytest.raises(IntegrityError, match="in the store is corrupt") as error:
         own.verified(DIGEST)
     assert error.value.place == str(path)
     assert str(error.value.hint).startswith(f"rm {path}")

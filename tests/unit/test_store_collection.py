@@ -38,20 +38,20 @@ def rot(store: Store, digest: str) -> None:
 
 def test_everything_is_right(own: Store) -> None:
     found = verify(own, stored(own), Silent(), jobs=2)
-    assert (found.checked, found.size, found.rotten, found.absent) == (2, 6, (), ())
+    assert (found.checked, found.size, found.corrupt, found.absent) == (2, 6, (), ())
 
 
 def test_rot_goes_into_quarantine(own: Store) -> None:
     rot(own, ONE)
     absent = sha256_bytes(b"absent")
     found = verify(own, [*stored(own), absent], Silent())
-    assert found.rotten == (ONE,)
+    assert found.corrupt == (ONE,)
     assert found.absent == (absent,)
     assert not own.has(ONE)
     assert own.has(TWO)
     assert (own.root / "quarantine" / ONE.removeprefix("sha256:")).read_bytes() == b"0ne"
     assert own.add_bytes(b"one") == ONE  # it comes again
-    assert verify(own, stored(own), Silent()).rotten == ()
+    assert verify(own, stored(own), Silent()).corrupt == ()
 
 
 def test_collect_keeps_what_a_document_names(own: Store, tmp_path: Path) -> None:

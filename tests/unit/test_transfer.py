@@ -117,7 +117,7 @@ def test_a_host_that_does_not_answer_is_given_up(own: Store, server: Server) -> 
         fetch(files, own, Silent(), parallel=1)
     host = server.url("").rstrip("/")
     assert "/a: [Errno 111] Connection refused" in caught.value.message
-    assert f"/b: not asked again: {host} did not answer before" in caught.value.message
+    assert f"/b: skipped: {host} did not respond earlier" in caught.value.message
 
 
 def test_a_host_that_has_answered_is_not_given_up(own: Store, server: Server) -> None:

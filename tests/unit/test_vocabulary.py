@@ -18,9 +18,12 @@ PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
 ]
 
+# A variable of it; the blessed reference of the example depends on the bytes of this template.
+BLESSED = {"fill.py.j2": ["told"]}
+
 OLD = {
     "held against": r"\bheld against\b",
-    "cannot be had": r"\b(?:cannot|can|to|could) be had\b",
+    "cannot be had": r"\b(?:cannot|can|to|could|may) be had\b",
     "stands twice": r"\bstands twice\b",
     "anew": r"\banew\b",
     "a text": r"\b(?:is|be) a text\b",
@@ -29,14 +32,19 @@ OLD = {
     "spoken here": r"\bspoken here\b",
     "the reader went away": r"\breader went away\b",
     "is no number": r"(?<!there )(?<!There )\bis no (?:number|file|directory|image|ROOT|JSON)\b",
-    "is judged": r"\b(?:is|are) judged\b",
+    "judged": r"\bjudged\b",
+    "told": r"\btold\b",
+    "lies": r"\b(?:lies|lie|lay)\b",
+    "keeping": r"\bkeeping\b",
     "mended": r"\bmend(?:s|ed)?\b",
 }
 _OLD = {word: re.compile(pattern) for word, pattern in OLD.items()}
 
 
 def old_words(text: str) -> list[str]:
-    return [word for word, pattern in _OLD.items() if pattern.search(text)]
+    """Return which of the words are in a text, wherever its lines break."""
+    joined = " ".join(text.split())
+    return [word for word, pattern in _OLD.items() if pattern.search(joined)]
 
 
 def strings(tree: ast.AST) -> Iterator[tuple[int, str]]:
@@ -76,9 +84,7 @@ def test_help_and_the_docs_of_fields_use_the_words_of_the_field(path: Path) -> N
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
 def test_pages_use_the_words_of_the_field(path: Path) -> None:
-    lines = path.read_text(encoding="utf-8").splitlines()
-    found = [(number, old_words(line)) for number, line in enumerate(lines, 1)]
-    assert [each for each in found if each[1]] == []
+    assert old_words(path.read_text(encoding="utf-8")) == BLESSED.get(path.name, [])
 
 
 def test_old_words_are_seen() -> None:
@@ -88,3 +94,10 @@ def test_old_words_are_seen() -> None:
         (3, ["anew"]),
     ]
     assert old_words("there is no file, and nothing is lost") == []
+
+
+def test_old_words_are_seen_across_a_line_break() -> None:
+    assert old_words("what arrives is held\n  against the pin; that is told") == [
+        "held against",
+        "told",
+    ]

@@ -31,8 +31,8 @@ NOT_SHELL = ("script", "run", "notebook", "wrapper", "cwl", "template_engine")
 NOT_PORTABLE: Mapping[str, str] = {
     "benchmark": "REANA writes no benchmark file, so Snakemake misses it and the step fails; "
     "remove it, reprun's record holds time and memory of every step",
-    "conda": "it is ignored on REANA and here; what the step needs belongs into its image",
-    "envmodules": "it is ignored on REANA and here; what the step needs belongs into its image",
+    "conda": "it is ignored on REANA and here; add what the step needs to its image",
+    "envmodules": "it is ignored on REANA and here; add what the step needs to its image",
     "shadow": "REANA has no shadow directories; a job's scratch space is /tmp in its container",
     "group": "each job has a container of its own; remove it",
     "handover": "each job has a container of its own; remove it",

@@ -40,8 +40,7 @@ def plan_text(plan: AnalysisPlan) -> Iterator[RenderableType]:
 
 def _absent(plan: AnalysisPlan) -> list[str]:
     return [
-        f"image {image.name} is external and was never brought here: reprun images show "
-        f"{image.name}"
+        f"image {image.name} is external and has not been pulled: reprun images show {image.name}"
         for image in plan.cell.images.values()
         if not image.layers
     ]

@@ -209,7 +209,7 @@ def _only(name: str) -> Path:
 
 
 def _open(name: str) -> tuple[Snapshot, dict[str, Path]]:
-    """Return a snapshot and where its files lie, fetched and verified."""
+    """Return a snapshot and where its files are, fetched and verified."""
     from reprun.cli.console import progress_on_stderr
     from reprun.conditions.answers import verified_files
     from reprun.conditions.snapshot import DOCUMENT, load_snapshot

@@ -86,30 +86,30 @@ def verify(
     ] = None,
     data: Chosen = None,
     jobs: Annotated[
-        int | None, typer.Option(min=1, help="Files hashed at a time. Default: one a core.")
+        int | None, typer.Option(min=1, help="Files hashed at a time. Default: one per core.")
     ] = None,
     output_format: FormatOption = "text",
 ) -> None:
     """Hash every byte of a dataset, or of the whole store.
 
-    Files that have changed are moved to quarantine.
+    Corrupt files are moved to quarantine.
     """
     from reprun.cli.console import progress_on_stderr
     from reprun.data import local
     from reprun.documents.analysis import load_analysis
-    from reprun.store import collection as keeping
+    from reprun.store import collection
 
     store, progress = _store(), progress_on_stderr()
     if analysis is None:
         what = "the store"
-        found = keeping.verify(store, keeping.stored(store), progress, jobs=jobs)
+        found = collection.verify(store, collection.stored(store), progress, jobs=jobs)
     else:
         directory = _project().analysis_directory(analysis)
         name, dataset = local.chosen(load_analysis(directory), data)
         what = f"dataset {name}"
         found = local.verify(dataset, directory, store, progress, jobs=jobs)
     _answer_verification(found, what, output_format)
-    local.refuse_rot(found, what)
+    local.refuse_corrupt(found, what)
     if found.absent:
         raise _absent(found, what, analysis)
 
@@ -191,9 +191,9 @@ def gc(
     """
     from reprun.cli.output import answer
     from reprun.data.local import documents_of
-    from reprun.store import collection as keeping
+    from reprun.store import collection
 
-    done = keeping.collect(_store(), documents_of(_project()), dry_run=dry_run)
+    done = collection.collect(_store(), documents_of(_project()), dry_run=dry_run)
     facts = {
         "dry_run": dry_run,
         "removed": list(done.removed),
@@ -205,7 +205,7 @@ def gc(
     verb = "would be removed" if dry_run else "removed"
     many = count_of(len(done.removed), "file")
     text = [
-        *(f"{lock} is gone: what only it named is not kept" for lock in done.forgotten),
+        *(f"{lock} is gone: data referenced only by it are removed" for lock in done.forgotten),
         *done.removed,
         f"{many}, {size_of(done.size)} {verb}; {done.kept} kept",
     ]
@@ -301,10 +301,10 @@ def _answer_verification(found: Verification, what: str, output_format: str) -> 
     facts = {
         "checked": found.checked,
         "size": found.size,
-        "rotten": list(found.rotten),
+        "corrupt": list(found.corrupt),
         "absent": list(found.absent),
     }
-    good, all_of_them = found.checked - len(found.rotten), count_of(found.checked, "file")
+    good, all_of_them = found.checked - len(found.corrupt), count_of(found.checked, "file")
     text = f"{what}: {good} of {all_of_them} right, {size_of(found.size)} hashed"
     answer("data-verification", output_format, facts, [text])
 
@@ -313,7 +313,7 @@ def _absent(found: Verification, what: str, analysis: str | None) -> Exception:
     from reprun.errors import InputsGoneError
 
     return InputsGoneError(
-        f"{len(found.absent)} files of {what} are not here",
+        f"{len(found.absent)} files of {what} are missing",
         hint=f"reprun data fetch {analysis or 'ANALYSIS'}",
     )
 

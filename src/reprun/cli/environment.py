@@ -30,7 +30,7 @@ VARIABLES = (
     Variable(
         "REPRUN_PROJECT",
         "where things are",
-        "Directory of the project: the one with `images/` and `examples/`.",
+        "Directory of the project: the one with `reprun.toml`.",
         "the nearest such directory from here upwards",
         option="project",
     ),
@@ -44,7 +44,7 @@ VARIABLES = (
     Variable(
         "XDG_CACHE_HOME",
         "where things are",
-        "Directory of caches, where the store lies unless `REPRUN_STORE` is set.",
+        "Directory of caches, where the store is unless `REPRUN_STORE` is set.",
         "`~/.cache`",
     ),
     Variable(

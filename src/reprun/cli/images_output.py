@@ -32,7 +32,7 @@ def answer_image(
     text: str = "",
     parentage: Parentage | None = None,
 ) -> None:
-    """Print what was done to which image; `place` is where it lies now, if outside the store.
+    """Print what was done to which image; `place` is where it is now, if outside the store.
 
     `text` is the line to print, by default `built tiny@sha256:… (1.2 MB)`. Of a derived image it is
     also said whether its parent has changed.

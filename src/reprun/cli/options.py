@@ -68,7 +68,9 @@ ImageMapOption = Annotated[
 SkipScenarioOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--skip-scenario", metavar="GLOB", help="Of a REANA project: leave out a test, and say so."
+        "--skip-scenario",
+        metavar="GLOB",
+        help="Of a REANA project: leave out a test (reported as a deviation).",
     ),
 ]
 

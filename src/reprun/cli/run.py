@@ -45,7 +45,7 @@ def run(
         bool,
         typer.Option(
             "--relock-images",
-            help="Where the image's locked packages are gone, build one like it and say so.",
+            help="Where locked packages of the image are gone, build one like it (a deviation).",
         ),
     ] = False,
     image_map: ImageMapOption = None,
@@ -83,7 +83,7 @@ def run(
     for option, given in (("--image-map", image_map), ("--skip-scenario", skip_scenario)):
         if given:
             raise SpecificationError(
-                f"{option} is for REANA projects, and {asked.analysis} is none",
+                f"{option} is for REANA projects; {asked.analysis} is not one",
                 hint="reprun run path/to/reana.yaml --image-map NAME=IMAGE",
             )
     from reprun.cli.console import progress_on_stderr

@@ -16,7 +16,7 @@ from reprun.conditions.snapshot import DOCUMENT, Snapshot
 from reprun.conditions.tables import read_table, sample_weight
 from reprun.errors import IntegrityError, ReprunError, SpecificationError, did_you_mean
 from reprun.progress import Progress
-from reprun.store import collection as keeping
+from reprun.store import collection
 from reprun.store.store import Store
 
 
@@ -24,7 +24,7 @@ def verified_files(snapshot: Snapshot, directory: Path, store: Store, progress: 
     """Return where each file of a snapshot lies, fetched where need be and verified."""
     if not snapshot.files:
         return {}
-    keeping.register(store, directory / DOCUMENT)
+    collection.register(store, directory / DOCUMENT)
     found = data.resolve(snapshot.dataset(), directory, store, progress)
     files = {file.path: file.local or store.blob_path(file.digest) for file in found}
     keep_tables(snapshot, files, store)

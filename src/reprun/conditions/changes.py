@@ -1,4 +1,4 @@
-"""Which rows of a locked table changed: what a digest cannot say, told from the old bytes."""
+"""Which rows of a locked table changed: what a digest does not show, read from the old bytes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SHOWN = 5
 
 
 def keep_tables(snapshot: Snapshot, files: Mapping[str, Path], store: Store) -> None:
-    """Keep the bytes of a table in the store, so that a later change can be told row by row."""
+    """Keep the bytes of a table in the store, so that a later change can be reported row by row."""
     if snapshot.kind == "table":
         for file in snapshot.files:
             if not store.has(file.digest):
@@ -25,7 +25,9 @@ def keep_tables(snapshot: Snapshot, files: Mapping[str, Path], store: Store) -> 
                 store.note_origin(file.digest, files[file.path].resolve().as_uri())
 
 
-def rows_told(snapshot: Snapshot, directory: Path, path: str, before: str, store: Store) -> str:
+def changed_rows_text(
+    snapshot: Snapshot, directory: Path, path: str, before: str, store: Store
+) -> str:
     """Return what changed in a table since it had the digest `before`, in words."""
     file = next((each for each in snapshot.files if each.path == path), None)
     if path == DOCUMENT or file is None:
@@ -69,8 +71,10 @@ def changes(
             elif was is not None and is_now is None:
                 found.append(f"{part}: {path} is gone (was {short(was)})")
             elif was is not None and is_now is not None and was != is_now:
-                told = (
-                    rows_told(snapshot, directory, path, was, store) if table and snapshot else ""
+                rows = (
+                    changed_rows_text(snapshot, directory, path, was, store)
+                    if table and snapshot
+                    else ""
                 )
-                found.append(f"{part}: {path} changed ({short(was)} → {short(is_now)}){told}")
+                found.append(f"{part}: {path} changed ({short(was)} → {short(is_now)}){rows}")
     return found

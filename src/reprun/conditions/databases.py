@@ -195,7 +195,7 @@ def _whole(value: object) -> int:
     try:
         return int(str(value))
     except ValueError as error:
-        raise _NoValueError(f"'{value}' is where a run or time should be") from error
+        raise _NoValueError(f"expected a run number or time, found '{value}'") from error
 
 
 def _end(value: object) -> int:

@@ -89,7 +89,7 @@ def by_mount(snapshots: Mapping[Path, Snapshot]) -> dict[str, list[tuple[Path, S
         if len(others) > 1:
             inner = next(other for other in others if other != target)
             raise SpecificationError(
-                f"the conditions {found[inner][0][1].name} ({inner}) lie below those of {names} "
+                f"the conditions {found[inner][0][1].name} ({inner}) are below those of {names} "
                 f"({target}): one mount would hide the other",
                 place=str(together[0][0]),
             )
@@ -121,14 +121,14 @@ def refuse_network(snapshots: Mapping[Path, Snapshot], hint: str) -> None:
     live = [snapshot for snapshot in snapshots.values() if not snapshot.hermetic]
     if live:
         raise SpecificationError(
-            f"the conditions '{live[0].name}' are asked of {live[0].servlet} while the jobs run: "
-            "that needs a network, and nothing of it is locked",
+            f"the conditions '{live[0].name}' are queried from {live[0].servlet} at run time: "
+            "this needs a network, and nothing of it is locked",
             hint=hint,
         )
 
 
 def check_revision(snapshot: Snapshot) -> None:
-    """Hold a mounted CVMFS repository against the pinned revision and root catalogue."""
+    """Compare a mounted CVMFS repository with the pinned revision and root catalogue."""
     source = Path(snapshot.source or "")
     try:
         revision = int(os.getxattr(source, "user.revision"))

@@ -17,7 +17,7 @@ from reprun.documents.project import Project
 from reprun.documents.validation import MEANING_OF_PATTERN, NAME, faults_of
 from reprun.errors import IntegrityError, SpecificationError
 from reprun.progress import Progress
-from reprun.store import collection as keeping
+from reprun.store import collection
 from reprun.store.store import Store
 from reprun.wording import lines_of
 
@@ -71,19 +71,19 @@ def fetch(
             )
         pinned = data_files.pin(manifest, store, progress, parallel=parallel)
         dataset = load_manifest(manifest)
-    with keeping.hold(store, [file.digest for file in dataset.files]):
+    with collection.hold(store, [file.digest for file in dataset.files]):
         data_files.resolve(dataset, directory, store, progress, parallel=parallel)
         # A collection that is asked for in another project keeps these files too.
         named_by = (directory / LOCK, directory / DOCUMENT, manifest_of(directory, label))
         for document in named_by:
             if document is not None and document.is_file():
-                keeping.register(store, document)
+                collection.register(store, document)
     return Fetched(label, len(dataset.files), dataset.size, pinned)
 
 
 def verify(
     dataset: Dataset, directory: Path, store: Store, progress: Progress, *, jobs: int | None
-) -> keeping.Verification:
+) -> collection.Verification:
     """Hash every file of a dataset, those of the analysis directory and those of the store."""
     data_files.refuse_unpinned(dataset)
     stored: dict[str, None] = {}
@@ -94,11 +94,11 @@ def verify(
         else:
             committed.append(file)
     data_files.check_committed(dataset, directory)
-    found = keeping.verify(store, list(stored), progress, jobs=jobs)
-    return keeping.Verification(
+    found = collection.verify(store, list(stored), progress, jobs=jobs)
+    return collection.Verification(
         found.checked + len(committed),
         found.size + sum(file.size for file in committed),
-        found.rotten,
+        found.corrupt,
         found.absent,
     )
 
@@ -157,11 +157,11 @@ def documents_of(project: Project) -> list[Path]:
     ]
 
 
-def refuse_rot(found: keeping.Verification, what: str) -> None:
-    """Raise IntegrityError that names what a verification moved into quarantine."""
-    if found.rotten:
+def refuse_corrupt(found: collection.Verification, what: str) -> None:
+    """Raise IntegrityError that names what a verification moved to quarantine."""
+    if found.corrupt:
         raise IntegrityError(
-            f"{len(found.rotten)} of {found.checked} files of {what} have changed and lie in "
-            f"quarantine now:{lines_of(f'{short(digest)}…' for digest in found.rotten)}",
+            f"{len(found.corrupt)} of {found.checked} files of {what} are corrupt and were "
+            f"moved to quarantine:{lines_of(f'{short(digest)}…' for digest in found.corrupt)}",
             hint="reprun data fetch ANALYSIS   # or run again: they are brought again",
         )

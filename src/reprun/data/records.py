@@ -31,7 +31,7 @@ def record_from_portal(number: int) -> dict[str, Any]:
     portal = os.environ.get("REPRUN_PORTAL", PORTAL).rstrip("/")
     if not portal.startswith(("https://", "http://")):
         raise SpecificationError(
-            f"REPRUN_PORTAL is {portal!r}, no http(s) address", hint="unset REPRUN_PORTAL"
+            f"REPRUN_PORTAL is not an http(s) URL: {portal!r}", hint="unset REPRUN_PORTAL"
         )
     url = f"{portal}/api/records/{number}"
     try:

@@ -170,7 +170,7 @@ def _start_of(answer: requests.Response, offset: int, size: int) -> int:
     if answer.status_code == requests.codes.partial_content:
         said = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", answer.headers.get("Content-Range", ""))
         if said is None or int(said[1]) != offset:
-            raise SourceRefusedError("the server sends another part than it was asked for")
+            raise SourceRefusedError("the server returned a different byte range than requested")
         start, total = offset, said[2]
     if total.isdigit() and int(total) != size:
         raise OtherBytesError(f"the server has {total} bytes, expected {size}")

@@ -129,7 +129,7 @@ class _Hosts:
     def asking(self, host: str) -> Iterator[None]:
         """Ask a host in the block; raise SourceRefusedError for one that was given up."""
         if host in self._silent:
-            raise SourceRefusedError(f"not asked again: {host} did not answer before")
+            raise SourceRefusedError(f"skipped: {host} did not respond earlier")
         try:
             yield
         except NoAnswerError:

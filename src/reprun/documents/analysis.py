@@ -123,7 +123,7 @@ class ComparisonRule(Document):
     """Glob on the name of a histogram or table; a table goes by its file's name."""
     kind: Literal["count", "float", "sampled", "ignore"]
     """`count`: exactly equal; `float`: equal within the tolerance; `sampled`: independent
-    samples, judged by statistical tests; `ignore`: not evaluated."""
+    samples, compared with statistical tests; `ignore`: not evaluated."""
     relative: Annotated[Finite, Field(ge=0, lt=1)] = 0.0
     """Of kind `float`: the relative difference that passes."""
     absolute: Annotated[Finite, Field(ge=0)] = 0.0
@@ -275,7 +275,7 @@ class Analysis(Document):
 
     @property
     def all_references(self) -> tuple[str, ...]:
-        """The directories of all references; those of tiers lie below them."""
+        """The directories of all references; those of tiers are below them."""
         return tuple(dict.fromkeys((self.reference, *self.references.values())))
 
     @property
@@ -312,7 +312,7 @@ def manifest_of(directory: Path, dataset: str) -> Path | None:
 
 
 def load_analysis(directory: Path) -> Analysis:
-    """Read `analysis.yaml` of a directory, with dataset manifests that lie beside it.
+    """Read `analysis.yaml` of a directory, with dataset manifests that are beside it.
 
     A dataset may be written in place or as the path of a manifest (YAML or JSON). Raises
     SpecificationError with file, line and field of the first fault, and the number of others.

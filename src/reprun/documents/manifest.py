@@ -37,7 +37,7 @@ class PortalCopy(Document):
 
 
 class DataFile(Document):
-    """One file of a dataset: where it lies in the workspace, what its bytes are, its sources.
+    """One file of a dataset: where it is in the workspace, what its bytes are, its sources.
 
     `sha256` pins a file. A file just imported from a record has none, for the portal publishes
     only size and adler32: it can be fetched, which adds the sha256, but no analysis runs on it
@@ -45,7 +45,7 @@ class DataFile(Document):
     """
 
     path: InsidePath
-    """Where the file lies in the workspace."""
+    """Where the file is in the workspace."""
     size: Size
     """Bytes."""
     sha256: Sha256 | None = None
@@ -53,9 +53,9 @@ class DataFile(Document):
     adler32: Adler32 | None = None
     """Adler-32, 8 hexadecimal digits in quotes, as the portal publishes it; checked as well."""
     uris: tuple[Uri, ...] = ()
-    """Where it may be had: https, http, root or file URIs. root:// ones are asked last."""
+    """Sources: https, http, root or file URIs. root:// ones are tried last."""
     mirror_path: InsidePath | None = None
-    """Where the file lies below each directory or URL of REPRUN_MIRRORS."""
+    """Where the file is below each directory or URL of REPRUN_MIRRORS."""
     events: Size | None = None
     """Events in the file, for people."""
     portal: PortalCopy | None = None

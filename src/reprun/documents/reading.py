@@ -49,7 +49,7 @@ M = TypeVar("M", bound=BaseModel)
 Lines = dict[Location, int]
 
 SHOWN = 5
-"""How many faults of a document are told at once."""
+"""How many errors of a document are reported at once."""
 
 
 def read_document(path: Path) -> tuple[Any, Lines]:

@@ -24,7 +24,7 @@ from reprun.files import write_atomically
 RECORD = "record.json"
 REPORT_JSON = "report.json"
 REPORT_HTML = "report.html"
-JUDGED_BY = "judged by"
+EVALUATED_BY = "evaluated by"
 """Where a report's provenance holds the digest of what decided its verdict."""
 
 

@@ -115,7 +115,7 @@ def _sentence(kind: str, fault: Any, location: Location, model: type[BaseModel])
         case "string_pattern_mismatch" if context["pattern"] in MEANING_OF_PATTERN:
             said = f"{MEANING_OF_PATTERN[context['pattern']]}, {_is(given)}"
         case "string_too_long":
-            said = f"must be of {context['max_length']} letters at most, has {len(given)}"
+            said = f"must have at most {context['max_length']} characters, has {len(given)}"
         case "string_too_short":
             said = "must not be empty"
         case "too_short":

@@ -160,7 +160,8 @@ class DockerEngine:
             raise failure[0]
         if (name := self._find(image)) is None:
             raise IntegrityError(
-                f"the Docker daemon made another image of {image.name} than {image.image_id}",
+                f"the Docker daemon loaded {image.name} with a different image ID, "
+                f"expected {image.image_id}",
                 hint="type the same command with --engine runc",
             )
         return name

@@ -53,12 +53,12 @@ def _check_root(path: Path) -> None:
     if header[:4] != b"root":
         what = "it does not start with 'root'" if header else "it is empty"
     elif len(header) < 20:
-        what = "it is cut off"
+        what = "it is truncated"
     else:
         large = int.from_bytes(header[4:8], "big") >= 1_000_000
         end = int.from_bytes(header[12 : 20 if large else 16], "big")
         size = path.stat().st_size
-        what = f"it is cut off, {size:,} of {end:,} bytes" if size < end else ""
+        what = f"it is truncated, {size:,} of {end:,} bytes" if size < end else ""
     if what:
         raise OutputMissingError(
             f"{path.name} is not a readable ROOT file: {what}", place=str(path)

@@ -87,9 +87,9 @@ def _documents(path: Path, text: str) -> list[dict[str, Any]]:
     try:
         documents = list(yaml.load_all(text, Loader=loader))
     except yaml.YAMLError as error:
-        raise _fault(path, f"no valid YAML: {str(error).splitlines()[0]}") from error
+        raise _fault(path, f"not valid YAML: {str(error).splitlines()[0]}") from error
     if not documents or not all(one is None or isinstance(one, dict) for one in documents):
-        raise _fault(path, "no HEPData document")
+        raise _fault(path, "not a HEPData document")
     return documents
 
 

@@ -52,7 +52,7 @@ def audit(
         return Audited(
             name,
             Outcome.INPUTS_GONE,
-            f"{error.message}; {_built_anew(name, catalogue, store, progress, sources)}",
+            f"{error.message}; {_built_again(name, catalogue, store, progress, sources)}",
         )
     try:
         built = check_twice(name, catalogue, store, progress)
@@ -72,7 +72,7 @@ def exit_code(found: list[Audited]) -> int:
     return InputsGoneError.exit_code if Outcome.INPUTS_GONE in outcomes else 0
 
 
-def _built_anew(
+def _built_again(
     name: str, catalogue: Catalogue, store: Store, progress: Progress, sources: Sources
 ) -> str:
     try:

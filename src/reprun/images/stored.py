@@ -29,8 +29,8 @@ def verify_stored(image: Image, store: Store) -> None:
             ) from error
         except IntegrityError as error:
             raise IntegrityError(
-                f"image '{image.name}' has changed in the store: its {what} "
-                f"({short(part)}…) has other bytes now",
+                f"image '{image.name}' is corrupt in the store: the sha256 of its {what} "
+                f"({short(part)}…) differs",
                 place=error.place,
                 hint=error.hint,
             ) from error

@@ -30,5 +30,5 @@ def calibration_lines(calibration: Calibration) -> Iterator[RenderableType]:
         yield styled(f"without toys: {listed(calibration.left_out, MOST_LISTED)}")
     yield styled(
         f"{calibration.toys:,} toys: {calibration.false_alarms:.2%} ± {calibration.error:.2%} of "
-        f"the files of one law fail; at most {calibration.alpha:.2%} are allowed"
+        f"files of the same distribution fail; at most {calibration.alpha:.2%} are allowed"
     )

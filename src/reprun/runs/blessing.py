@@ -70,8 +70,7 @@ def _refuse_numbers_that_are_not_finite(selection: Selection, objects: Objects) 
     for name, found in objects.items():
         if not np.isfinite(found.values).all():
             raise SpecificationError(
-                f"{name} holds numbers that are not finite (NaN or infinite); "
-                "a reference with them would vouch for nothing",
+                f"{name} contains NaN or infinity and cannot be a reference",
                 hint=f"{selection.command('run')}   # once the code is fixed",
             )
 

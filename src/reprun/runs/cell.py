@@ -74,7 +74,7 @@ class Cell:
         files += [file for snapshot in self.snapshots.values() for file in snapshot.files]
         return [file.digest for file in files]
 
-    def judged_by(self) -> str:
+    def evaluated_by(self) -> str:
         """Digest of what decides the verdict besides the outputs."""
         part = [dict(self.lock.reference), dict(self.lock.specification), __version__]
         return sha256_bytes(canonical_json(part))
@@ -83,7 +83,7 @@ class Cell:
 def load_cell(request: RunRequest, store: Store) -> Cell:
     """Return the cell that a request asks to run here. Reads documents and locks; fetches nothing.
 
-    Raises ImageNotHereError for an image that was never brought here, SpecificationError for a
+    Raises ImageNotHereError for an image that was never pulled, SpecificationError for a
     network that nobody allowed, and IntegrityError where something differs from analysis.lock,
     unless the request updates it.
     """
@@ -163,7 +163,7 @@ def _refuse_network(cell: Cell) -> None:
 
 
 def _images_as_known(selection: Selection, catalogue: Catalogue) -> dict[str, Image]:
-    """Return the images; one that was never brought here has one in its place that cannot start."""
+    """Return the images; one that was never pulled has one in its place that cannot start."""
     names = selection.chosen.all_images
     return {entry: _image(name, catalogue) for entry, name in names.items()}
 

@@ -12,7 +12,7 @@ from reprun.compare.drift import FirstDrift, first_drift
 from reprun.conditions.changes import changes
 from reprun.conditions.snapshot import Snapshot
 from reprun.documents.analysis import Analysis
-from reprun.documents.record import JUDGED_BY, REPORT_HTML, REPORT_JSON, RunRecord
+from reprun.documents.record import EVALUATED_BY, REPORT_HTML, REPORT_JSON, RunRecord
 from reprun.documents.selection import Selection
 from reprun.errors import NothingToCompareError
 from reprun.files import restoring, write_atomically
@@ -37,7 +37,7 @@ class Outputs:
     selection: Selection
     workspace: Path
     run_directory: Path
-    judged_by: str
+    evaluated_by: str
     """Digest of everything besides the outputs that decides the verdict."""
     snapshots: Mapping[Path, Snapshot] = field(default_factory=dict)
     """The conditions of the run, by their directory."""
@@ -100,7 +100,7 @@ def judge(outputs: Outputs, record: RunRecord) -> Report:
             )
             for step in record.steps
         ],
-        provenance=_provenance(record, outputs.judged_by),
+        provenance=_provenance(record, outputs.evaluated_by),
         citations=outputs.selection.analysis.citations,
         notes=_deviations(record) + (changed if comparison.reproduced else []),
     )
@@ -153,7 +153,7 @@ def _analysis_info(outputs: Outputs, record: RunRecord) -> AnalysisInfo:
     )
 
 
-def _provenance(record: RunRecord, judged_by: str) -> dict[str, str | int | float]:
+def _provenance(record: RunRecord, evaluated_by: str) -> dict[str, str | int | float]:
     return {
         "started": record.started.isoformat(timespec="seconds"),
         "wall seconds": round(record.wall_seconds, 2),
@@ -171,7 +171,7 @@ def _provenance(record: RunRecord, judged_by: str) -> dict[str, str | int | floa
         **{f"code {path}": digest for path, digest in record.inputs.code.items()},
         "host": f"{record.host.system}, kernel {record.host.kernel}",
         "processor": f"{record.host.cpu}, {record.host.cores} cores",
-        JUDGED_BY: judged_by,
+        EVALUATED_BY: evaluated_by,
     }
 
 

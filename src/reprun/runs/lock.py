@@ -14,6 +14,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from reprun.conditions.changes import rows_told
+from pydantic import ValidationError
+
+from reprun.conditions.changes import changed_rows_text
 from reprun.conditions.snapshot import (
     Kind,
     Snapshot,
@@ -72,7 +75,7 @@ class Difference:
     name: str
     before: str | None
     now: str | None
-    told: str = ""
+    rows: str = ""
     """Of a table: which rows changed, or how to see it."""
 
     def __str__(self) -> str:
@@ -82,7 +85,7 @@ class Difference:
         if self.now is None:
             return f"{self.part}: {self.name} is gone (was {short(self.before)})"
         digests = f"({short(self.before)} → {short(self.now)})"
-        return f"{self.part}: {self.name} changed {digests}{self.told}"
+        return f"{self.part}: {self.name} changed {digests}{self.rows}"
 
 
 def code_files(analysis: Analysis, directory: Path) -> dict[str, str]:
@@ -150,7 +153,7 @@ def compute_lock(selection: Selection) -> AnalysisLock:
 
 
 def _image_id(name: str, catalogue: Catalogue) -> str:
-    """Return an image's ID; an external image that was never brought here has none to lock."""
+    """Return an image's ID; an external image that was never pulled has none to lock."""
     if catalogue.is_external(name) and not catalogue.external(name).lock_place.is_file():
         return NOT_PINNED
     return catalogue.locked(name).image_id
@@ -217,7 +220,7 @@ def _flat(lock: AnalysisLock) -> dict[tuple[str, str], str]:
     return flat
 
 
-def _told(
+def _with_rows(
     difference: Difference, snapshots: Mapping[Path, Snapshot], store: Store | None
 ) -> Difference:
     """Add to a table that changed which of its rows did."""
@@ -226,8 +229,8 @@ def _told(
         return difference
     for directory, snapshot in snapshots.items():
         if snapshot.name == name:
-            told = rows_told(snapshot, directory, difference.name, difference.before, store)
-            return replace(difference, told=told)
+            rows = changed_rows_text(snapshot, directory, difference.name, difference.before, store)
+            return replace(difference, rows=rows)
     return difference
 
 
@@ -277,4 +280,4 @@ def renew_lock(
             ),
         )
     snapshots = snapshots_of(selection, selection.analysis.all_conditions)
-    return now, [_told(each, snapshots, store) for each in differences(committed, now)]
+    return now, [_with_rows(each, snapshots, store) for each in differences(committed, now)]

@@ -42,7 +42,7 @@ from reprun.runs.directory import alone
 from reprun.runs.request import RunRequest
 from reprun.runs.run import judge_cell, stored_report, swept_engine
 from reprun.runs.workspace import Prepared, decide, finish, prepare_workspace
-from reprun.store import collection as keeping
+from reprun.store import collection
 from reprun.store.store import Store
 from reprun.workflow.rerun import Nothing, Rerun, Steps
 from reprun.workflow.snakemake import WorkflowOutcome, run_workflows
@@ -220,7 +220,7 @@ def _run(
                 if image.image_id not in unpacked:
                     engine.prepare(image)
                     unpacked.add(image.image_id)
-            held.enter_context(keeping.hold(store, slot.cell.data_digests()))
+            held.enter_context(collection.hold(store, slot.cell.data_digests()))
             slot.prepared = prepare_workspace(
                 slot.cell, slot.last, slot.rerun, status, cores, store, progress
             )

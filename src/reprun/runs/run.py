@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
-from reprun.documents.record import JUDGED_BY, REPORT_JSON, RunRecord, read_record
+from reprun.documents.record import EVALUATED_BY, REPORT_JSON, RunRecord, read_record
 from reprun.engines.base import ContainerEngine, EngineStatus
 from reprun.engines.choose import EngineChoice, choose_engine
 from reprun.errors import OutputMissingError, ReprunError
@@ -20,7 +20,7 @@ from reprun.runs.directory import alone
 from reprun.runs.lock import Difference, write_lock
 from reprun.runs.request import RunRequest
 from reprun.runs.workspace import decide, finish, prepare_workspace
-from reprun.store import collection as keeping
+from reprun.store import collection
 from reprun.store.store import Store
 from reprun.workflow.rerun import Everything, Nothing, Rerun, Rules, Steps
 from reprun.workflow.snakemake import run_workflow
@@ -76,7 +76,7 @@ def _run_steps(
     store: Store,
     progress: Progress,
 ) -> RunRecord:
-    with keeping.hold(store, cell.data_digests()):
+    with collection.hold(store, cell.data_digests()):
         _, status = ready_engine(request.engine, cell.images.values(), store, progress)
         cores = request.cores or len(os.sched_getaffinity(0))
         prepared = prepare_workspace(cell, last, rerun, status, cores, store, progress)
@@ -129,7 +129,7 @@ def stored_report(cell: Cell) -> Report | None:
         report = read_report(cell.run_directory / REPORT_JSON)
     except OutputMissingError:
         return None
-    return report if report.provenance.get(JUDGED_BY) == cell.judged_by() else None
+    return report if report.provenance.get(EVALUATED_BY) == cell.evaluated_by() else None
 
 
 def judge_cell(cell: Cell, record: RunRecord) -> Report:
@@ -141,7 +141,7 @@ def judge_cell(cell: Cell, record: RunRecord) -> Report:
         selection=cell.selection,
         workspace=cell.workspace,
         run_directory=cell.run_directory,
-        judged_by=cell.judged_by(),
+        evaluated_by=cell.evaluated_by(),
         snapshots=cell.snapshots,
         store=cell.store,
     )

@@ -31,7 +31,7 @@ from reprun.progress import Progress
 from reprun.runs.cell import Cell
 from reprun.runs.lock import LOCK
 from reprun.runs.plan import Plan, what_to_run
-from reprun.store import collection as keeping
+from reprun.store import collection
 from reprun.store.store import Store
 from reprun.wording import listed
 from reprun.workflow.rerun import Everything, Rerun, Steps
@@ -73,7 +73,7 @@ def prepare_workspace(
 ) -> Prepared:
     """Bring data, conditions, images and code to where the steps expect them, all verified."""
     started = dt.datetime.now(dt.UTC)
-    keeping.register(store, cell.selection.directory / LOCK)
+    collection.register(store, cell.selection.directory / LOCK)
     files: tuple[data.ResolvedFile, ...] = ()
     if cell.selection.data is not None:
         data.refuse_unpinned(cell.selection.data, cell.selection.data_command("fetch"))

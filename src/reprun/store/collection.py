@@ -33,8 +33,8 @@ class Verification:
 
     checked: int
     size: int
-    rotten: tuple[str, ...]
-    """Digests of files whose bytes are no longer theirs; they lie in quarantine now."""
+    corrupt: tuple[str, ...]
+    """Digests of files whose bytes no longer match; they were moved to quarantine."""
     absent: tuple[str, ...]
 
 
@@ -49,20 +49,20 @@ def verify(
 ) -> Verification:
     """Hash files of the store from the first byte to the last, several at a time.
 
-    What rots is moved into `quarantine/`, so that nothing can use it and the next fetch or
+    What is corrupt is moved to `quarantine/`, so that nothing can use it and the next fetch or
     build brings it again.
     """
     sizes = {digest: _size(store.blob_path(digest)) for digest in digests}
     present = {digest: size for digest, size in sizes.items() if size is not None}
     total = sum(present.values())
-    rotten: list[str] = []
+    corrupt: list[str] = []
 
     def check(digest: str) -> None:
         try:
             store.verify(digest)
         except IntegrityError:
             store.quarantine(digest)
-            rotten.append(digest)
+            corrupt.append(digest)
         task.advance(present[digest])
 
     label = f"verifying {count_of(len(present), 'file')}"
@@ -73,7 +73,7 @@ def verify(
         # The largest first, so that no single one is left to the end.
         list(pool.map(check, sorted(present, key=lambda digest: -present[digest])))
     absent = tuple(digest for digest in digests if digest not in present)
-    return Verification(len(present), total, tuple(sorted(rotten)), absent)
+    return Verification(len(present), total, tuple(sorted(corrupt)), absent)
 
 
 def _size(path: Path) -> int | None:

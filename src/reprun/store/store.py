@@ -7,7 +7,7 @@ Layout below the root (`REPRUN_STORE`, else `$XDG_CACHE_HOME/reprun`, else `~/.c
     incoming/                      files on their way in; only a verified one is renamed out
     holds/ roots/                  what running processes use, which locks name blobs
     origins/<hex>                  where a data file came from
-    quarantine/<hex>               what a verification found rotten
+    quarantine/<hex>               what a verification found corrupt
 
 A blob is hashed when it arrives and again whenever its size, mtime or inode is no longer the
 one stamped, so a changed byte is noticed without hashing gigabytes at each run. Silent rot
@@ -86,8 +86,8 @@ class Store:
         found = sha256_file(path)
         if found != digest:
             raise IntegrityError(
-                f"{path.name[:12]}… in the store has changed: its bytes are {short(found)}, "
-                f"its name says {short(digest)}",
+                f"{path.name[:12]}… in the store is corrupt: sha256 {short(found)}, "
+                f"expected {short(digest)}",
                 place=str(path),
                 hint=f"rm {path}   # and run again: it is fetched or built again",
             )

@@ -288,7 +288,7 @@ def _points(one: Table, other: Table) -> list[PValue]:
     """Compare the y of points at equal x, each with the error on the side of the other."""
     x = [_column(table, "x") for table in (one, other)]
     if not np.array_equal(x[0], x[1]):
-        raise NoTestError("the points lie at other x")
+        raise NoTestError("the points have different x")
     a, b = _column(one, "y"), _column(other, "y")
     toward = [
         np.where(a < b, _column(one, "y error high"), _column(one, "y error low")),

@@ -207,7 +207,7 @@ def _histogram(name: str, letter: str, model: Any) -> Histogram:
     buffered = members.get("fBuffer")
     if buffered is not None and len(buffered) and buffered[0] > 0:
         raise _UnsupportedError(
-            f"{int(buffered[0])} fills still lie in its buffer: call BufferEmpty() before Write()"
+            f"{int(buffered[0])} unflushed fills in its buffer: call BufferEmpty() before Write()"
         )
     rank = int(type(model).__name__.split("_")[1][2])
     axes = tuple(_axis(members[f"f{letter}axis"]) for letter in "XYZ"[:rank])

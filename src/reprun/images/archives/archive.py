@@ -78,7 +78,7 @@ def ar_members(stream: IO[bytes], archive: str) -> list[ArMember]:
             raise IntegrityError(f"{archive} is damaged at byte {offset}: no ar header")
         size = int(size_text)
         if offset + AR_HEADER + size > end:
-            raise IntegrityError(f"{archive} is cut short")
+            raise IntegrityError(f"{archive} is truncated")
         name = header[:16].decode("ascii", "replace").rstrip().rstrip("/")
         members.append(ArMember(name, offset + AR_HEADER, size))
         offset += AR_HEADER + size + (size & 1)

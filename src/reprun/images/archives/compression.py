@@ -63,7 +63,7 @@ def _gzip(chunks: Iterator[bytes], write: Callable[[bytes], object], what: str) 
                 rest, member = member.unused_data, zlib.decompressobj(31)
                 write(member.decompress(rest))
     if not member.eof:
-        raise IntegrityError(f"{what} is cut short")
+        raise IntegrityError(f"{what} is truncated")
 
 
 def _zstd(chunks: Iterator[bytes], incoming: IncomingFile, store: Store, what: str) -> None:

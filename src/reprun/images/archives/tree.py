@@ -132,7 +132,7 @@ class Spool:
         while left:
             chunk = os.pread(self._stream.fileno(), min(left, CHUNK), offset)
             if not chunk:
-                raise IntegrityError("a temporary file of the build was cut short")
+                raise IntegrityError("a temporary file of the build was truncated")
             yield chunk
             offset += len(chunk)
             left -= len(chunk)

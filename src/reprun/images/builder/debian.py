@@ -206,7 +206,7 @@ def _add_member(
     elif member.isfile():
         content = tree.spool.add(tar_reader(tar, member))
         if content.size != member.size:
-            raise IntegrityError(f"{archive} is cut short in {path}")
+            raise IntegrityError(f"{archive} is truncated in {path}")
         tree.add_content(path, content, member.mode, origin=archive)
     else:
         raise IntegrityError(

@@ -119,7 +119,7 @@ def _is_there(entry: Locked, store: Store, progress: Progress) -> bool:
     except IntegrityError:
         aside = store.quarantine(entry.digest)
         progress.say(
-            f"{entry.filename} had other bytes in the store: set aside as {aside}, fetched again"
+            f"{entry.filename} was corrupt in the store: moved to {aside}, fetching it again"
         )
         return False
     return True
@@ -267,7 +267,7 @@ def _gone(
     others = [each for each in wrong if any(each.startswith(e.filename) for e in gone)]
     if others and len(others) >= len(gone):
         return IntegrityError(
-            f"image '{definition.name}': other bytes than the locked ones at every source: "
+            f"image '{definition.name}': checksum mismatch at every source: "
             + listed(others, separator="; "),
             place=str(definition.directory),
             hint="export REPRUN_MIRRORS=DIRECTORY   # one that holds the locked files",

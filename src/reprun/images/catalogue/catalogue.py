@@ -212,7 +212,7 @@ class Catalogue:
         """Return the image a name is locked to.
 
         Raises SpecificationError when it is not locked (an external image: not pinned, or never
-        brought here), and IntegrityError when image.toml,
+        pulled), and IntegrityError when image.toml,
         debs.lock or wheels.lock changed after image.lock was written.
         """
         if self.is_external(name):

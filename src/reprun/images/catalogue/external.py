@@ -63,11 +63,11 @@ class ExternalLockDocument(Document):
     source: str | None = None
     """`repository@sha256:…`, where a registry has it."""
     manifest: Digest | None = None
-    """Digest of the manifest over its uncompressed layers; known once it was brought here."""
+    """Digest of the manifest over its uncompressed layers; known once it has been pulled."""
     environment: Mapping[str, str] = {}
     """The environment of its config."""
     layers: tuple[LayerTable, ...] = ()
-    """Its layers; known once it was brought here."""
+    """Its layers; known once it has been pulled."""
 
 
 def is_external(place: Path) -> bool:
@@ -107,12 +107,11 @@ def read_external_lock(external: External) -> ExternalLock:
 
 
 def locked_external(external: External) -> Image:
-    """Return the image; raise SpecificationError when it was never pinned or never brought."""
+    """Return the image; raise SpecificationError when it was never pinned or never pulled."""
     lock = read_external_lock(external)
     if lock.manifest is None:
         raise ImageNotHereError(
-            f"image '{external.name}' is pinned, but what it is made of is not known before it "
-            "has been brought here once",
+            f"image '{external.name}' is pinned but not pulled; its layers are unknown",
             place=str(external.lock_place),
             hint=f"reprun images pull {external.name}",
         )

@@ -59,7 +59,7 @@ def _write_blob(part: str, store: Store, out: Output) -> None:
         while left:
             chunk = stream.read(min(CHUNK, left))
             if not chunk:
-                raise IntegrityError(f"{path} was cut short while it was read", place=str(path))
+                raise IntegrityError(f"{path} was truncated while it was read", place=str(path))
             out.write(chunk)
             left -= len(chunk)
     out.write(padding(size))

@@ -135,7 +135,7 @@ def _take_layer(diff_id: str, what: str, opener: Opener, store: Store, task: Tas
         write_plain(stream, incoming, store, what, task)
         if incoming.digest != diff_id:
             raise IntegrityError(
-                f"{what} has other bytes than its config says: "
+                f"{what} does not have the digest in the image's config: "
                 f"{short(incoming.digest)}, expected {short(diff_id)}"
             )
         store.commit(incoming, expected=diff_id)
@@ -215,7 +215,7 @@ def _blob(files: _Files, digest: Any, path: Path) -> bytes:
     with files.open(name) as stream:
         data = stream.read()
     if sha256_bytes(data) != digest:
-        raise IntegrityError(f"{name} has other bytes than its name says", place=str(path))
+        raise IntegrityError(f"{name} does not have the digest in its name", place=str(path))
     return data
 
 

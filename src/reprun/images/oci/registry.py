@@ -144,7 +144,8 @@ class Registry:
         found = self._manifest(digest)
         if found.digest != digest:
             raise IntegrityError(
-                f"{self.reference} gave other bytes for {short(digest)}: {short(found.digest)}"
+                f"{self.reference} returned content with a different digest for "
+                f"{short(digest)}: {short(found.digest)}"
             )
         return found
 
@@ -153,7 +154,9 @@ class Registry:
         with self.blob(digest) as stream:
             data = stream.read(LARGEST_MANIFEST)
         if sha256_bytes(data) != digest:
-            raise IntegrityError(f"{self.reference} gave other bytes for {short(digest)}")
+            raise IntegrityError(
+                f"{self.reference} returned content with a different digest for {short(digest)}"
+            )
         return data
 
     @contextmanager
@@ -304,8 +307,8 @@ class Registry:
             )
         if code in (404, 410):
             return InputsGoneError(
-                f"registry {self.reference.host} does not have it "
-                f"in {self.reference.repository} (HTTP {code})"
+                f"not found in {self.reference.repository} of registry "
+                f"{self.reference.host} (HTTP {code})"
             )
         return RegistryError(f"registry {self.reference.host} answered HTTP {code}")
 

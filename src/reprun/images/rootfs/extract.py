@@ -187,7 +187,7 @@ def _copy(read: Callable[[int], bytes], target: Path, size: int, mode: int, what
         while left:
             chunk = read(min(CHUNK, left))
             if not chunk:
-                raise IntegrityError(f"{what} is cut short")
+                raise IntegrityError(f"{what} is truncated")
             sha256.update(chunk)
             _write_all(descriptor, chunk)
             left -= len(chunk)

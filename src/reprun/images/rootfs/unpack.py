@@ -78,8 +78,8 @@ def _layer(layer: Layer, image: Image, store: Store, home: Path, pool: Executor)
         if verified.exception() is None:
             raise
         raise IntegrityError(
-            f"image '{image.name}' has changed in the store: its layer '{layer.comment}' "
-            f"({short(layer.digest)}…) has other bytes now",
+            f"image '{image.name}' is corrupt in the store: the sha256 of its layer "
+            f"'{layer.comment}' ({short(layer.digest)}…) differs",
             place=error.place,
             hint=error.hint,
         ) from error

@@ -163,23 +163,25 @@ def evidence_document(run: Evidence) -> Mapping[str, Any]:
 
 def _by_reana(feature: Feature, run: Evidence, interpreter: str) -> Iterator[Judged]:
     with tempfile.TemporaryDirectory(prefix="reprun-reana-") as home:
-        asked, told = Path(home) / "asked.json", Path(home) / "told.json"
+        asked, answered = Path(home) / "asked.json", Path(home) / "answer.json"
         asked.write_text(json.dumps(evidence_document(run)), encoding="utf-8")
         done = subprocess.run(
             # Isolated: no module beside the bridge may pass for one of the parser's.
-            announced([interpreter, "-I", str(BRIDGE), str(feature.path), str(asked), str(told)]),
+            announced(
+                [interpreter, "-I", str(BRIDGE), str(feature.path), str(asked), str(answered)]
+            ),
             capture_output=True,
             text=True,
             check=False,
             timeout=SECONDS,
         )
-        if not told.is_file():
+        if not answered.is_file():
             last = (done.stderr.strip() or "no message").splitlines()[-1]
             raise SpecificationError(
                 f"REANA's parser cannot be used by {interpreter}: {last}",
                 hint=f"{interpreter} -m pip install 'reana-commons>=0.95.0a26'",
             )
-        answer = json.loads(told.read_text(encoding="utf-8"))
+        answer = json.loads(answered.read_text(encoding="utf-8"))
     if "error" in answer:
         # It refuses a whole file for one sentence; each scenario is named all the same.
         for scenario in feature.scenarios:

@@ -80,8 +80,8 @@ def refuse_resources(project: ReanaProject) -> None:
     wanted += ["cvmfs"] if resources.cvmfs else []
     if wanted:
         raise SpecificationError(
-            f"the workflow requires {', '.join(wanted)} of its cluster, which a container without "
-            "network has not",
+            f"the workflow requires {', '.join(wanted)} of its cluster, not available "
+            "without network access",
             place=project.place("workflow", "resources", wanted[0]),
             hint=f"reana-client run -f {project.path}   # on a REANA server",
         )
@@ -105,8 +105,7 @@ def prepare_serial(project: ReanaProject, images: ImageMap, catalogue: Catalogue
         at = ("workflow", "specification", "steps", number)
         if wanted := [name for name in CREDENTIALS if getattr(step, name)]:
             raise SpecificationError(
-                f"{who} requires {', '.join(wanted)}, which a container without network "
-                "does not have",
+                f"{who} requires {', '.join(wanted)}, not available without network access",
                 place=project.place(*at, wanted[0]),
             )
         if step.environment not in chosen:

@@ -120,9 +120,9 @@ class Client:
             ) from error
 
     def check_version(self) -> str:
-        """Return the server's version; raise ReanaError for a line that is not spoken here."""
+        """Return the server's version; raise ReanaError for a line that is not supported."""
         try:
-            version = str(self._again("asking who I am", "about")["version"])
+            version = str(self._again("checking the token", "about")["version"])
         except RemoteError as error:
             if error.status == 401:
                 error.hint = (
@@ -133,9 +133,8 @@ class Client:
         if version and not version.startswith(f"{SUPPORTED}."):
             raise ReanaError(
                 f"the server runs REANA {version}; reprun supports {SUPPORTED} only: the "
-                "newer line "
-                "has another protocol (workflow bundles, bearer tokens), for which there is no "
-                "adapter yet",
+                "newer line has another protocol (workflow bundles, bearer tokens), which is not "
+                "supported yet",
                 hint="reprun reana export ANALYSIS   # and submit it with that line's own client",
             )
         return version

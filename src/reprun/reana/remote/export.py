@@ -115,7 +115,7 @@ def export(
     return Exported(directory, tuple(listed), dict(references), steps, tuple(changes))
 
 
-def export_anew(
+def export_again(
     cell: Cell,
     directory: Path,
     references: Mapping[str, str],
@@ -262,7 +262,7 @@ def _refuse_what_cannot_travel(cell: Cell) -> None:
                 f"{named} names {snapshot.mount}, where the conditions '{snapshot.name}' are "
                 "mounted here; a REANA job sees nothing but its image and the workspace",
                 place=str(cell.selection.directory / named),
-                hint=f'config["{conditions_entry(snapshot.name)}"]   # where they lie, on both',
+                hint=f'config["{conditions_entry(snapshot.name)}"]   # where they are, on both',
             )
     found = lint_snakefile(
         cell.selection.directory / cell.selection.snakefile,

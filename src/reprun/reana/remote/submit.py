@@ -19,7 +19,7 @@ from reprun.errors import IntegrityError, InterruptedRunError, ReanaError, Speci
 from reprun.progress import Progress
 from reprun.reana.remote.client import Client, RemoteError
 from reprun.reana.remote.environment import client_python
-from reprun.reana.remote.export import SPECIFICATION, Exported, export_anew, image_references
+from reprun.reana.remote.export import SPECIFICATION, Exported, export_again, image_references
 from reprun.reana.remote.fetch import fetch_and_judge
 from reprun.reana.remote.follow import ENDED, Remote, follow
 from reprun.reana.remote.server import check_server
@@ -36,7 +36,7 @@ from reprun.runs.cell import Cell, load_remote_cell
 from reprun.runs.directory import alone
 from reprun.runs.request import RunRequest
 from reprun.runs.run import RunOutcome, stored_report
-from reprun.store import collection as keeping
+from reprun.store import collection
 from reprun.store.store import Store
 from reprun.workflow.rerun import Nothing
 
@@ -75,7 +75,7 @@ def prepare_export(
             hint=cell.selection.about("show"),
         )
     references = image_references(cell.images.values(), cell.catalogue, images or {}, registry)
-    exported = export_anew(cell, directory, references, store, progress)
+    exported = export_again(cell, directory, references, store, progress)
     with Client(client_python(store, progress)) as validator:
         return exported, validator.validate(exported.directory)
 
@@ -96,7 +96,7 @@ def submit(
     Raises what `reprun run` raises; StepFailedError with the end of the failing step's log.
     """
     cell = remote_cell(request.run, store)
-    with alone(cell.run_directory), keeping.hold(store, cell.data_digests()):
+    with alone(cell.run_directory), collection.hold(store, cell.data_digests()):
         last = read_submission(cell.run_directory)
         if (outcome := _done_before(request, cell, last)) is not None:
             return outcome
@@ -140,9 +140,9 @@ def finish(request: RunRequest, remote: Remote, store: Store, progress: Progress
         if submission.inputs != cell.plan.inputs.digest:
             # The record would name inputs that the cluster never saw.
             raise SpecificationError(
-                f"{submission.label} was submitted with other inputs than those of now",
+                f"{submission.label} was submitted with inputs that differ from the current ones",
                 place=str(cell.run_directory),
-                hint=f"{_submit(cell)}   # with the parameters (-p) of then",
+                hint=f"{_submit(cell)}   # with the parameters (-p) of that submission",
             )
         keeper = Keeper(submission, cell.run_directory)
         status = str(client.status(submission.remote)["status"])
@@ -224,7 +224,7 @@ def _going_on(
         if status in ("finished", "created"):
             return None
         raise SpecificationError(
-            f"{last.label} is {status} with other inputs than those of now",
+            f"{last.label} is {status} with inputs that differ from the current ones",
             hint=f"{cell.selection.command('reana stop')}   # or: --again, which leaves it there",
         )
     progress.say(f"continuing with {last.label}, which is {status}")
