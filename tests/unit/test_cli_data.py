@@ -13,7 +13,7 @@ import yaml
 from typer.testing import CliRunner
 
 from reprun.cli.data import app, fetch
-from reprun.data.local import refuse_rot
+from reprun.data.local import refuse_corrupt
 from reprun.data.transfer import PARALLEL
 from reprun.digests import sha256_bytes
 from reprun.documents.manifest import load_manifest
@@ -128,7 +128,7 @@ def test_as_many_files_at_a_time_as_the_downloader_takes() -> None:
 def test_of_much_rot_a_few_digests_are_listed_and_the_rest_counted() -> None:
     rotten = tuple(sha256_bytes(bytes([number])) for number in range(87))
     with pytest.raises(IntegrityError) as failed:
-        refuse_rot(Verification(100, 1, rotten, ()), "the store")
+        refuse_corrupt(Verification(100, 1, rotten, ()), "the store")
     first, *listed, last = failed.value.message.splitlines()
     assert first.startswith("87 of 100 files of the store have changed")
     assert len(listed) == 10

@@ -13,9 +13,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from reprun.conditions.changes import rows_told
-from pydantic import ValidationError
-
 from reprun.conditions.changes import changed_rows_text
 from reprun.conditions.snapshot import (
     Kind,
