@@ -192,7 +192,7 @@ def test_what_a_registry_lacks_or_refuses_is_said(registry: str, made: Kitchen) 
         push("tiny", "127.0.0.1:9/x", catalogue, made.store)
     with pytest.raises(SpecificationError, match="by a tag, which may move"):
         pull("tiny", catalogue, made.store, Silent(), source=f"{registry}/f/tiny:v1")
-    with pytest.raises(SpecificationError, match="names no registry"):
+    with pytest.raises(SpecificationError, match="has no registry recorded"):
         pull("tiny", catalogue, made.store, Silent())
     with pytest.raises(SpecificationError, match="the digest follows"):
         push("tiny", f"{registry}/f/tiny@sha256:{'a' * 64}", catalogue, made.store)

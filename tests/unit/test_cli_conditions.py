@@ -190,7 +190,7 @@ def test_a_fault_in_a_fetched_file_names_it_as_the_snapshot_does(
 
 def test_mask_is_for_validated_runs(project: Path) -> None:
     wrong = error(SpecificationError, "mask", "rows", str(project / "none.csv"))
-    assert "rows is of kind table, no mask of validated runs" in wrong.message
+    assert "rows is of kind table, not a mask of validated runs" in wrong.message
 
 
 def test_diff_by_tag_and_interval(project: Path) -> None:

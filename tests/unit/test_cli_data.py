@@ -74,7 +74,7 @@ def test_list_fetch_verify(directory: Path) -> None:
     assert absent.hint == "reprun data fetch demo"
     assert run("fetch", "demo") == "small: 1 file, 12 bytes, verified\n"
     assert "1 of 1     here" in run("list")
-    assert run("verify", "demo") == "dataset small: 1 of 1 file right, 12 bytes hashed\n"
+    assert run("verify", "demo") == "dataset small: 1 of 1 file intact, 12 bytes hashed\n"
     assert run("verify").startswith("the store: 1 of 1")
     assert (store().origin_path(sha256_bytes(DATA))).read_text().endswith("/mirror/data/a.csv\n")
 
@@ -82,7 +82,7 @@ def test_list_fetch_verify(directory: Path) -> None:
 def test_what_differs_from_the_portal_is_listed(directory: Path) -> None:
     file = {"path": "data/a.csv", "size": 12, "sha256": sha256_bytes(DATA), "note": "one byte more"}
     write(directory, file | {"portal": {"size": 11, "adler32": "00000001"}})
-    assert "; not the portal's bytes: data/a.csv\n" in run("list")
+    assert "; differs from the portal: data/a.csv\n" in run("list")
 
 
 def test_keys_of_the_json(directory: Path) -> None:

@@ -291,8 +291,8 @@ def test_a_changed_row_is_metadata(tmp_path: Path) -> None:
     [
         ("a,b\n1,2\n", "has no column 'k'"),
         ("k,b\n1,2\n1,3\n", "k 1 is duplicated"),
-        ("k,b\n1,2,3\n", "another number of columns"),
-        ("k,b\n1\n", "another number of columns"),
+        ("k,b\n1,2,3\n", "a different number of columns"),
+        ("k,b\n1\n", "a different number of columns"),
     ],
 )
 def test_a_table_that_is_none(tmp_path: Path, text: str, said: str) -> None:

@@ -41,7 +41,7 @@ def test_a_locked_image_is_found_by_name_and_by_digest(tmp_path: Path) -> None:
         ("tiny:latest", SpecificationError, "by a tag, which may move"),
         ("tiny@sha256:12", SpecificationError, "has no digest sha256:<64"),
         ("tiny@md5:" + "a" * 64, SpecificationError, "has no digest sha256:<64"),
-        ("tiny@sha256:" + "a" * 64, IntegrityError, "asked for as aaaaaaaaaaaa.*locked to"),
+        ("tiny@sha256:" + "a" * 64, IntegrityError, "requested as aaaaaaaaaaaa.*locked to"),
     ],
 )
 def test_a_wrong_reference_is_refused(

@@ -256,7 +256,7 @@ def test_a_rotten_layer_is_never_unpacked_and_repair_helps(tmp_path: Path) -> No
     layer = store.blob_path(image.layers[-1].digest)
     good = layer.read_bytes()
     rot(layer)
-    with pytest.raises(IntegrityError, match=f"image '{image.name}' has changed.*its layer"):
+    with pytest.raises(IntegrityError, match=f"image '{image.name}' is corrupt.*its layer"):
         unpacked_root(image, store)
     layer.chmod(0o644)
     layer.write_bytes(good)

@@ -347,10 +347,10 @@ def test_a_changed_row_of_a_locked_table_is_told(
     (own / "a").unlink()
     assert "reprun conditions verify gold" in refused()
     store.remove(old.files[0].digest)
-    assert "the rows as locked are not here" in refused()
+    assert "the locked rows are not available" in refused()
     assert "git" not in refused()
     (directory / ".git").mkdir()
-    assert f"the rows as locked are not here, see: git log -p -- {own}" in refused()
+    assert f"the locked rows are not available, see: git log -p -- {own}" in refused()
 
 
 def test_a_snapshot_that_does_not_exist(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:

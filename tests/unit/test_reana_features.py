@@ -99,7 +99,7 @@ def test_a_word_in_a_description_is_no_keyword(tmp_path: Path) -> None:
         (
             "Feature: f\n Scenario Outline: a\n  Then <x>\n  Examples:\n  | x |\n  | 1 | 2 |\n",
             6,
-            "another number of cells",
+            "a different number of cells",
         ),
     ],
 )

@@ -101,14 +101,14 @@ def test_one_of_several_must_be_named() -> None:
     [
         ("[", "not valid JSON"),
         ("[]", "the records here are none"),
-        ('{"recid": 1}', "names no files"),
+        ('{"recid": 1}', "lists no files"),
         (
             '{"recid": 1, "files": [{"uri": "root://h//a", "size": 1, "checksum": "md5:0"}]}',
             "has no adler32",
         ),
         (
             '{"recid": 1, "files": [{"uri": "ftp://h//a", "size": 1, "checksum": "adler32:0"}]}',
-            "makes no manifest",
+            "cannot be made into a manifest",
         ),
         ("\0", "not valid JSON"),
     ],
@@ -129,7 +129,7 @@ def test_the_portal_is_asked_by_number(server: Server, monkeypatch: pytest.Monke
     with pytest.raises(SpecificationError, match="the portal has no record 1"):
         record_from_portal(1)
     monkeypatch.setenv("REPRUN_PORTAL", "http://127.0.0.1:1")
-    with pytest.raises(InputsGoneError, match="the portal does not answer") as error:
+    with pytest.raises(InputsGoneError, match="the portal does not respond") as error:
         record_from_portal(1)
     assert str(error.value.hint).startswith("reprun data import-record FILE")
 
@@ -151,7 +151,7 @@ def test_a_portal_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REPRUN_PORTAL", "http://127.0.0.1:1")
     with pytest.raises(InputsGoneError) as error:
         record_from_portal(1)
-    assert "does not answer: [Errno 111] Connection refused" in error.value.message
+    assert "does not respond: [Errno 111] Connection refused" in error.value.message
 
 
 @pytest.mark.parametrize(("name", "number"), RECORDS)

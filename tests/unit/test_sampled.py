@@ -133,7 +133,7 @@ MUTATIONS: dict[str, tuple[DataObject, DataObject, Verdict, str]] = {
     ),
     "weights without sumw2": (
         dataclasses.replace(WB, sumw2=None), dataclasses.replace(WA, sumw2=None),
-        V.DIFFERENT, "no statistical test holds: the errors of the contents are not known",
+        V.DIFFERENT, "no statistical test is applicable: the errors of the contents are not known",
     ),
     "NaN": (changed(at(9, np.nan), B), A, V.DIFFERENT, "not finite"),
     "infinite": (changed(at(9, np.inf), B), A, V.DIFFERENT, "not finite"),

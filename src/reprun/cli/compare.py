@@ -48,7 +48,7 @@ def compare(
     ] = False,
     calibrate: Annotated[
         int | None,
-        typer.Option(min=20, metavar="N", help="Do not compare: throw N toys through the checks."),
+        typer.Option(min=20, metavar="N", help="Do not compare: run N toys through the checks."),
     ] = None,
     html: Annotated[Path | None, typer.Option(help="Also write an HTML report here.")] = None,
     output_format: Annotated[

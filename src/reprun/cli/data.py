@@ -305,7 +305,7 @@ def _answer_verification(found: Verification, what: str, output_format: str) -> 
         "absent": list(found.absent),
     }
     good, all_of_them = found.checked - len(found.corrupt), count_of(found.checked, "file")
-    text = f"{what}: {good} of {all_of_them} right, {size_of(found.size)} hashed"
+    text = f"{what}: {good} of {all_of_them} intact, {size_of(found.size)} hashed"
     answer("data-verification", output_format, facts, [text])
 
 
@@ -332,4 +332,4 @@ def _store() -> Store:
 
 def _differing(paths: list[str]) -> str:
     """Say which files are others than the portal's; the manifest says why."""
-    return f"; not the portal's bytes: {listed(paths)}" if paths else ""
+    return f"; differs from the portal: {listed(paths)}" if paths else ""

@@ -50,7 +50,7 @@ VARIABLES = (
     Variable(
         "REPRUN_MIRRORS",
         "where things are",
-        "Directories and URLs that are asked first for data, packages and wheels, separated by "
+        "Directories and URLs that are tried first for data, packages and wheels, separated by "
         "blanks.",
         option="mirrors",
     ),
@@ -58,7 +58,7 @@ VARIABLES = (
         "REPRUN_DEBIAN_MIRROR",
         "where things are",
         "Base URLs of Debian archives, separated by blanks: what precedes `pool/`. "
-        "`--debian-mirror` is stronger.",
+        "`--debian-mirror` takes precedence.",
         "those that apt of this system uses",
         option="debian-mirror",
     ),
@@ -72,14 +72,14 @@ VARIABLES = (
     Variable(
         "REPRUN_REGISTRY_LOGIN",
         "where things are",
-        "`USER:PASSWORD` for a container registry that wants a login.",
+        "`USER:PASSWORD` for a container registry that requires a login.",
         option="registry-login",
         secret=True,
     ),
     Variable(
         "REANA_SERVER_URL",
         "REANA",
-        "Address of the REANA server. `--server` is stronger.",
+        "Address of the REANA server. `--server` takes precedence.",
         option="server",
     ),
     Variable(
@@ -98,7 +98,7 @@ VARIABLES = (
     Variable(
         "REPRUN_REANA_TIMEOUT",
         "REANA",
-        "How many seconds one answer of the server may take.",
+        "Timeout of one response of the server, in seconds.",
         "120",
     ),
     Variable(
@@ -118,7 +118,7 @@ VARIABLES = (
     Variable(
         "REGISTRY_AUTH_FILE",
         "of other programs",
-        "File with the logins of `podman login`, asked first.",
+        "File with the logins of `podman login`, read first.",
     ),
     Variable(
         "DOCKER_CONFIG",
@@ -141,7 +141,7 @@ VARIABLES = (
     Variable(
         "PIP_FIND_LINKS",
         "of other programs",
-        "Not heeded when wheels are fetched, as the one setting of pip: only an index has what a "
+        "Ignored when wheels are fetched, as the only setting of pip: only an index has what a "
         "lock names.",
     ),
     Variable("PATH", "of other programs", "Where runc, apt-get, uv, xrdcp and others are found."),
@@ -158,13 +158,23 @@ VARIABLES = (
         )
     ),
     Variable(
-        "XRD_CONNECTIONWINDOW", "of other programs", "Seconds for a connection of xrdcp.", "10"
+        "XRD_CONNECTIONWINDOW",
+        "of other programs",
+        "Timeout of a connection of xrdcp, in seconds.",
+        "10",
     ),
-    Variable("XRD_CONNECTIONRETRY", "of other programs", "Connections that xrdcp tries.", "1"),
+    Variable(
+        "XRD_CONNECTIONRETRY", "of other programs", "Number of connections that xrdcp tries.", "1"
+    ),
     Variable(
         "XRD_STREAMERRORWINDOW", "of other programs", "Seconds after which xrdcp gives up.", "10"
     ),
-    Variable("XRD_REQUESTTIMEOUT", "of other programs", "Seconds for a request of xrdcp.", "60"),
+    Variable(
+        "XRD_REQUESTTIMEOUT",
+        "of other programs",
+        "Timeout of a request of xrdcp, in seconds.",
+        "60",
+    ),
     Variable(
         "COLUMNS",
         "how output looks",

@@ -60,7 +60,7 @@ def submit(
     server: ServerOption = None,
     plain_http: PlainOption = False,
     again: Annotated[
-        bool, typer.Option("--again", help="Submit again, whatever became of the last one.")
+        bool, typer.Option("--again", help="Submit again, whatever the state of the last one.")
     ] = False,
     output_format: FormatOption = "text",
 ) -> None:
@@ -128,7 +128,7 @@ def export(
     text = [
         *exported.changes,
         *(f"image {name}: {reference}" for name, reference in exported.images.items()),
-        f"exported, and valid to REANA: {exported.directory} ({many})",
+        f"exported and validated by REANA's code: {exported.directory} ({many})",
     ]
     answer("reana-export", output_format, facts, text)
 

@@ -173,12 +173,12 @@ def _checks(rule: ComparisonRule, found: Tested, adjusted: Floats, q: float) -> 
 
 
 def _untested(item: Item, why: str) -> Item:
-    check = Check("statistics", passed=False, sentence=f"no test holds: {why}")
+    check = Check("statistics", passed=False, sentence=f"no test is applicable: {why}")
     return replace(
         item,
-        sentence=f"{item.sentence}; no statistical test holds: {why}",
+        sentence=f"{item.sentence}; no statistical test is applicable: {why}",
         checks=(*item.checks, check) if item.detailed else (),
-        needed=f"a test must hold, and none does ({why}): store sumw2, or compare as float",
+        needed=f"a test must be applicable, and none is ({why}): store sumw2, or compare as float",
     )
 
 

@@ -87,7 +87,7 @@ def mask_of(snapshot: Snapshot, files: Files) -> Mask:
     """Return the mask of validated runs that a snapshot is."""
     if snapshot.kind != "lumi-json":
         raise SpecificationError(
-            f"{snapshot.name} is of kind {snapshot.kind}, no mask of validated runs (lumi-json)",
+            f"{snapshot.name} is of kind {snapshot.kind}, not a mask of validated runs (lumi-json)",
             hint="reprun conditions list",
         )
     return read_mask(index_of(snapshot, files))

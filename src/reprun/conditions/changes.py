@@ -36,7 +36,7 @@ def changed_rows_text(
     now = local if local.is_file() else store.blob_path(file.digest)
     if not store.has(before):
         seen = f", see: git log -p -- {directory}" if is_in_git(directory) else ""
-        return f"; the rows as locked are not here{seen}"
+        return f"; the locked rows are not available{seen}"
     if not now.is_file():
         return f"; for its rows: reprun conditions verify {snapshot.name}, then the same command"
     try:

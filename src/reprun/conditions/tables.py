@@ -33,7 +33,7 @@ def read_table(path: Path, key: str) -> dict[str, Row]:
                     )
                 if None in row or None in row.values():
                     raise SpecificationError(
-                        f"the row of {key} {row[key]} has another number of columns",
+                        f"the row of {key} {row[key]} has a different number of columns",
                         place=f"{path}:{reader.line_num}",
                     )
                 rows[row[key]] = row
@@ -53,7 +53,7 @@ def sample_weight(row: Row, luminosity_per_fb: float) -> float:
         sigma, k = float(row["crossSection_pb"]), float(row["kFactor"])
         efficiency, weights = float(row["genFiltEff"]), float(row["sumOfWeights"])
     except (KeyError, ValueError) as error:
-        raise SpecificationError(f"the row is none of a metadata table: {error}") from error
+        raise SpecificationError(f"this is not a row of a metadata table: {error}") from error
     if weights == 0:
         raise SpecificationError("the sum of weights of the row is 0")
     return sigma * k * efficiency * luminosity_per_fb * PB_IN_FB / weights

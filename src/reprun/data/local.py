@@ -131,7 +131,7 @@ def add(
         return Dataset.model_validate({"title": title, **about, "files": described})
     except ValidationError as error:
         raise SpecificationError(
-            f"these files make no dataset: {faults_of(error, Dataset)[0]}",
+            f"these files cannot be made into a dataset: {faults_of(error, Dataset)[0]}",
             hint="rename the file, then type the same command again",
         ) from error
 

@@ -44,7 +44,7 @@ def record_from_portal(number: int) -> dict[str, Any]:
             document = answer.json()
     except requests.RequestException as error:
         raise InputsGoneError(
-            f"the portal does not answer: {innermost_reason(error)}",
+            f"the portal does not respond: {innermost_reason(error)}",
             place=url,
             hint=f"reprun data import-record FILE   # the JSON of {url}, saved elsewhere",
         ) from error
@@ -103,7 +103,7 @@ def dataset_of(record: dict[str, Any], place: str = "") -> Dataset:
     number = str(record.get("recid"))
     files = files_of(record)
     if not files:
-        raise SpecificationError(f"record {number} names no files", place=place)
+        raise SpecificationError(f"record {number} lists no files", place=place)
     kind = record.get("type") or {}
     experiments = record.get("experiment") or []
     title = str(record.get("title") or f"Record {number}")
@@ -140,14 +140,14 @@ def dataset_of(record: dict[str, Any], place: str = "") -> Dataset:
     except ValidationError as error:
         first = faults_of(error, Dataset)[0]
         raise SpecificationError(
-            f"record {number} makes no manifest: {first}", place=place
+            f"record {number} cannot be made into a manifest: {first}", place=place
         ) from error
 
 
 def _adler32(checksum: str, uri: str, place: str) -> str:
     kind, _, value = checksum.partition(":")
     if kind != "adler32" or not value:
-        raise SpecificationError(f"{uri} has no adler32 but '{checksum}'", place=place)
+        raise SpecificationError(f"{uri} has no adler32: found '{checksum}'", place=place)
     return value.lower().zfill(8)
 
 

@@ -102,7 +102,7 @@ def pull(
     published = source or catalogue.lock(name).published
     if not published:
         raise SpecificationError(
-            f"image '{name}' names no registry it is published in; it can be built",
+            f"image '{name}' has no registry recorded in its lock; it can be built",
             hint=f"reprun images pull {name} --from HOST/REPOSITORY   # or: reprun images build",
         )
     reference = parse_reference(published)

@@ -220,7 +220,7 @@ class WheelArchive:
         if sha256 != member.sha256:
             raise IntegrityError(
                 f"{member.name} in {self.archive} differs from its RECORD: "
-                f"sha256 {sha256[:12]}…, promised {member.sha256[:12]}…"
+                f"sha256 {sha256[:12]}…, expected {member.sha256[:12]}…"
             )
 
     def close(self) -> None:

@@ -263,7 +263,7 @@ class Catalogue:
             )
         if digest not in (image.image_id, image.manifest):
             raise IntegrityError(
-                f"image '{name}' is asked for as {short(digest)}…, "
+                f"image '{name}' is requested as {short(digest)}…, "
                 f"but it is locked to {short(image.image_id)}…",
                 place=str(self._place(name)),
                 hint=f"reprun images show {name}   # the digest of this version of the project",

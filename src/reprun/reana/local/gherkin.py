@@ -158,7 +158,7 @@ def _explained(error: ParserException, lines: list[str]) -> tuple[str, int]:
             return f"{found} before any `Feature:`", line
         return f"{found} is neither a step nor a table nor a keyword allowed here", line
     if isinstance(error, AstBuilderException):
-        return "a row of a table with another number of cells", line
+        return "a row of a table with a different number of cells", line
     return said, line
 
 

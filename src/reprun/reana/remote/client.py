@@ -233,8 +233,8 @@ def _sentence(what: str, kind: str, status: int, said: str) -> str:
         case "tls":
             return f"the certificate of the REANA server cannot be verified while {what}: {said}"
         case "protocol":
-            return f"REANA answers what its own interface does not allow while {what}: {said}"
-    return f"the REANA client fails while {what}: {said}"
+            return f"REANA's response does not match its own interface while {what}: {said}"
+    return f"the REANA client failed while {what}: {said}"
 
 
 def _remedy(kind: str, status: int) -> str | None:
