@@ -130,7 +130,7 @@ def test_of_much_rot_a_few_digests_are_listed_and_the_rest_counted() -> None:
     with pytest.raises(IntegrityError) as failed:
         refuse_corrupt(Verification(100, 1, rotten, ()), "the store")
     first, *listed, last = failed.value.message.splitlines()
-    assert first.startswith("87 of 100 files of the store have changed")
+    assert first.startswith("87 of 100 files of the store are corrupt")
     assert len(listed) == 10
     assert last == "    and 77 more"
 

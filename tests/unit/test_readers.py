@@ -386,5 +386,6 @@ def test_a_format_is_added_in_one_place(tmp_path: Path, monkeypatch: pytest.Monk
     assert list(read_all(paths, tmp_path)) == ["one", "two"]
     assert file_of("two", paths, tmp_path) == paths[1]
     assert list(open_objects(paths[0]).names) == ["one"]
+    (tmp_path / "a.pdf").touch()
     with pytest.raises(OutputMissingError, match=r"there is one for .*\.dummy"):
         read_objects(tmp_path / "a.pdf")

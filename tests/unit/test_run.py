@@ -302,7 +302,8 @@ def test_a_damaged_blessing_gets_the_command_that_makes_another(
     place.write_text("{}")
     with pytest.raises(SpecificationError, match=r"blessed\.json cannot be read") as error:
         start()
-    assert error.value.hint == 'reprun bless demo --reason "…"   # once you trust them'
+    results = f"--results {tmp_path / 'results'}"
+    assert error.value.hint == f'reprun bless demo {results} --reason "…"   # once you trust them'
     (tmp_path / "project" / ".git").mkdir()
     with pytest.raises(SpecificationError) as error:
         start()
