@@ -43,12 +43,12 @@ def test_a_signature_holds_until_a_byte_changes(made: Kitchen, key: Path, tmp_pa
     other = tiny(tmp_path / "other")
     other.name = "other"
     another = build(other.definition(), other.store, Silent()).image
-    with pytest.raises(IntegrityError, match="no signature of image 'other'"):
+    with pytest.raises(IntegrityError, match="not a signature of image 'other'"):
         verify_signature(another, other.store, public, signature)
     changed = bytearray(signature.read_bytes())
     changed[100] = ord("A") if changed[100] != ord("A") else ord("B")
     (tmp_path / "changed.sig").write_bytes(changed)
-    with pytest.raises(IntegrityError, match="no signature"):
+    with pytest.raises(IntegrityError, match="not a signature"):
         verify_signature(image, made.store, public, tmp_path / "changed.sig")
     blob = made.store.blob_path(image.layers[0].digest)
     data = bytearray(blob.read_bytes())
@@ -67,7 +67,7 @@ def test_signing_says_what_is_missing(
         sign(image, made.store, tmp_path / "none", tmp_path / "sig")
     with pytest.raises(SpecificationError, match="no such file"):
         verify_signature(image, made.store, key.with_suffix(".pub"), tmp_path / "none")
-    with pytest.raises(SpecificationError, match="no public SSH key"):
+    with pytest.raises(SpecificationError, match="not a public SSH key"):
         verify_signature(image, made.store, key, key)
     (tmp_path / "text").write_text("no key")
     (tmp_path / "text").chmod(0o600)
