@@ -117,7 +117,7 @@ def test_an_external_image_is_refused_until_it_is_pinned_then_runs_by_digest(
         image.image_id,
         f"{registry}/c/tiny@{image.manifest}",
     )
-    with pytest.raises(SpecificationError, match="pinned, but what it is made of") as e:
+    with pytest.raises(SpecificationError, match="is pinned but not pulled") as e:
         catalogue.locked("foreign")
     assert e.value.hint == "reprun images pull foreign"
     pulled = pull("foreign", catalogue, other, Silent())

@@ -407,7 +407,8 @@ def test_following_that_was_cut_off_goes_on(site: Site) -> None:
     site.server.hold.clear()
     with pytest.raises(InterruptedRunError, match=r"continues on http") as interrupted:
         submit(site.request, site.remote, site.store, _CtrlC())
-    assert "reprun submit mini --follow" in str(interrupted.value.hint)
+    again = f"reprun submit mini --results {site.home / 'results'} --follow"
+    assert again in str(interrupted.value.hint)
     state = read_submission(site.run_directory)
     assert state is not None
     assert state.phase == "started"
@@ -429,7 +430,9 @@ def test_a_running_submission_is_stopped_and_not_forgotten_when_inputs_change(
     changed = replace(site.request, run=replace(site.run, update_lock=True))
     script = site.home / "project" / "examples" / "mini" / "code" / "add.sh"
     script.write_text(script.read_text() + "# another\n")
-    with pytest.raises(SpecificationError, match="with other inputs") as refused:
+    with pytest.raises(
+        SpecificationError, match="with inputs that differ from the current ones"
+    ) as refused:
         submit(changed, site.remote, site.store, Silent())
     assert "reprun reana stop" in str(refused.value.hint)
     with pytest.raises(SpecificationError, match="with inputs that differ from the current ones"):
