@@ -209,7 +209,7 @@ def test_live_conditions_need_a_word_and_are_recorded(analysis: Shell) -> None:
         analysis.reprun("lock", ".")
         refused = analysis.reprun("run", ".", "--engine", "runc", code=2)
         assert "nothing of it is locked" in refused.stderr
-        assert "reprun run demo --allow-network" in refused.stderr
+        assert "reprun run . --allow-network" in refused.stderr
         allowed = analysis.reprun("run", ".", "--engine", "runc", "--allow-network", code=5)
         assert "not hermetic" in allowed.stderr
     assert values(analysis) == {"live": "1"}

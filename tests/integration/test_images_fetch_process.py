@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from reprun.data import transfer
 from reprun.errors import InputsGoneError, ToolError
-from reprun.images.builder import fetch as fetch_module
 from reprun.images.builder.fetch import (
     Sources,
     fetch,
@@ -23,7 +23,7 @@ from tests.unit.test_images_fetch import mirror
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Do not wait between attempts."""
-    monkeypatch.setattr(fetch_module, "BACK_OFF_SECONDS", 0.001)
+    monkeypatch.setattr(transfer, "BACKOFF_SECONDS", 0.001)
 
 
 def test_wheels_come_through_the_users_pip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
