@@ -86,6 +86,7 @@ def show(name: Name, output_format: FormatOption = "text") -> None:
         answer("image", output_format, facts, external_text(facts))
         return
     definition = catalogue.definition(name)
+    catalogue.locked(name)  # one that is not locked has nothing to show, and says what to type
     facts = {
         **image_facts(catalogue, name),
         "debs": {each.name: each.version for each in definition.debs},
