@@ -32,6 +32,13 @@ HIDDEN = ("src", "images", "examples", "docs", "tests")
 # `env`, because setpriv itself keeps the rights of root until it has started something.
 BECOME_USER = f"""
 for part in {" ".join(HIDDEN)}; do mount -t tmpfs none "$0/$part" || exit 90; done
+# The user's directory is below the store's, and so below a checkout: that is no project of theirs.
+above=$PWD
+while [ "$above" != / ]; do
+    [ ! -f "$above/reprun.toml" ] || [ "$above" = "$PWD" ] ||
+        mount --bind /dev/null "$above/reprun.toml" || exit 90
+    above=$(dirname "$above")
+done
 exec setpriv --reuid={USER} --regid={USER} --clear-groups env "$@"
 """
 AS_USER = ("unshare", "--net", "--mount", "sh", "-c", BECOME_USER, str(ROOT))
