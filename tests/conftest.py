@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from reprun.data import transfer
 from reprun.engines.docker import DockerEngine
 from reprun.errors import EngineError
 from reprun.images.catalogue.catalogue import Catalogue
@@ -107,6 +108,25 @@ def docker_url(store: Store) -> Iterator[str]:
         daemon.wait(DAEMON_SECONDS)
         log.close()
         shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Store:
+    """An empty store of the test's own."""
+    return Store(tmp_path / "store")
+
+
+@pytest.fixture
+def no_mirrors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask neither a mirror nor a proxy of the environment."""
+    for name in ("REPRUN_MIRRORS", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do not wait between the attempts of a transfer."""
+    monkeypatch.setattr(transfer, "BACKOFF_SECONDS", 0.001)
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from reprun.digests import sha256_bytes
+from tests.loopback import serving
 
 DATA = b"right bytes\n"
 DIGEST = sha256_bytes(DATA)
@@ -132,12 +132,8 @@ class Handler(BaseHTTPRequestHandler):
 @contextmanager
 def misbehaving_server() -> Iterator[Server]:
     """Serve while the block runs."""
-    with Server() as server:
-        thread = threading.Thread(target=partial(server.serve_forever, poll_interval=0.01))
-        thread.start()
+    with serving(Server()) as server:
         try:
             yield server
         finally:
             server.released.set()
-            server.shutdown()
-            thread.join()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import shutil
 import tarfile
 import zipfile
 from collections.abc import Iterable, Mapping
@@ -226,3 +227,25 @@ def external_toml(name: str, repository: str, tag: str = "v1") -> str:
         f'name = "{name}"\ntitle = "Made elsewhere"\n\n[external]\n'
         f'repository = "{repository}"\ntag = "{tag}"\nreason = "others build it"\n'
     )
+
+
+def mirror(made: Kitchen, directory: Path) -> Path:
+    """Lay out the inputs as an archive does: packages by pool path, wheels by name."""
+    for deb in made.debs:
+        target = directory / deb.path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(made.store.blob_path(deb.digest), target)
+    for wheel in made.wheels:
+        directory.mkdir(exist_ok=True)
+        shutil.copy(made.store.blob_path(wheel.digest), directory / wheel.filename)
+    return directory
+
+
+def with_foreign(directory: Path) -> Kitchen:
+    """Return a catalogue of a locked image, and an external one that nobody has pinned."""
+    kitchen = tiny(directory)
+    kitchen.locked()
+    home = kitchen.directory / "foreign"
+    home.mkdir()
+    (home / "image.toml").write_text(external_toml("foreign", "docker.io/some/thing"))
+    return kitchen

@@ -34,6 +34,7 @@ from reprun.progress import Silent
 from reprun.runs.run import ready_engine
 from reprun.store.store import Store
 from reprun.workflow.snakemake import LOG, WorkflowRequest, run_workflow
+from tests.loopback import serving
 
 TOKEN = "t0ken+with/odd=characters"
 CHUNK = 1 << 20
@@ -633,14 +634,12 @@ def running_reana(
 ) -> Iterator[ReanaServer]:
     """Run a server; fail at the end if a request or an answer was not as the document says."""
     server = ReanaServer(home, openapi, catalogue, store, images, certificate)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
     try:
-        yield server
+        with serving(server):
+            try:
+                yield server
+            finally:
+                server.finish_all()
     finally:
-        server.finish_all()
-        server.shutdown()
-        thread.join()
-        server.server_close()
         shutil.rmtree(home, ignore_errors=True)
     assert server.violations == []

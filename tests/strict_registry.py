@@ -1,16 +1,18 @@
-"""A registry on loopback that wants a login, and remembers what it was shown."""
+"""A registry on loopback that wants a login and remembers what it was shown; files of logins."""
 
 from __future__ import annotations
 
 import base64
 import http.server
-import threading
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from reprun.images.oci.layout import MANIFEST_TYPE
+from tests.loopback import serving
 
 BLOB = b"a blob"
 MANIFEST = b'{"schemaVersion": 2}'
@@ -18,6 +20,14 @@ MANIFEST = b'{"schemaVersion": 2}'
 
 def basic(login: str) -> str:
     return "Basic " + base64.b64encode(login.encode()).decode()
+
+
+def logged_in(home: Path, document: Any, place: str = ".docker/config.json") -> dict[str, str]:
+    """Write a file of logins below a home; return an environment that has this home."""
+    path = home / place
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(document if isinstance(document, str) else json.dumps(document))
+    return {"HOME": str(home), "XDG_RUNTIME_DIR": str(home / "run")}
 
 
 class Strict(http.server.BaseHTTPRequestHandler):
@@ -100,11 +110,5 @@ def registry(**facts: Any) -> Iterator[tuple[str, list[tuple[str, str, str]]]]:
     """Serve; give `host:port` and what was asked with which authorization and form."""
     seen: list[tuple[str, str, str]] = []
     handler = type("Handler", (Strict,), {"seen": seen, **facts})
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        try:
-            yield f"127.0.0.1:{server.server_address[1]}", seen
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)) as server:
+        yield f"127.0.0.1:{server.server_port}", seen

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -15,6 +13,7 @@ import pytest
 from reprun.digests import sha256_file
 from tests.conditions_support import OLD_TAG, old_index
 from tests.integration.shell import ROOT, Shell
+from tests.loopback import serving
 from tests.real_data import shared_data
 
 REPOSITORY = "/cvmfs/cms-opendata-conddb.cern.ch"
@@ -183,14 +182,8 @@ def servlet() -> Iterator[str]:
             self.end_headers()
             self.wfile.write(b"name,value\nlive,1\n")
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=partial(server.serve_forever, poll_interval=0.01))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}/"
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as server:
+        yield f"http://127.0.0.1:{server.server_port}/"
 
 
 def test_live_conditions_need_a_word_and_are_recorded(analysis: Shell) -> None:

@@ -6,37 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from reprun.data import resolve, transfer
+from reprun.data import resolve
 from reprun.errors import InputsGoneError
 from reprun.progress import Silent
 from reprun.store.store import Store
+from tests.data_support import dataset
 from tests.http_server import Server
-from tests.unit.test_data import dataset
 
-
-@pytest.fixture
-def own(tmp_path: Path) -> Store:
-    return Store(tmp_path / "store")
-
-
-@pytest.fixture
-def analysis(tmp_path: Path) -> Path:
-    """An analysis directory without any data."""
-    directory = tmp_path / "analysis"
-    directory.mkdir()
-    return directory
-
-
-@pytest.fixture(autouse=True)
-def _no_mirrors_and_no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("REPRUN_MIRRORS", raising=False)
-    monkeypatch.setattr(transfer, "BACKOFF_SECONDS", 0.001)
-    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
+pytestmark = pytest.mark.usefixtures("no_mirrors", "no_waiting")
 
 
 def test_all_sources_are_listed_when_none_has_the_file(
-    own: Store, analysis: Path, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    own: Store, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "nowhere").mkdir()
     monkeypatch.setenv("REPRUN_MIRRORS", str(tmp_path / "nowhere"))
@@ -47,7 +28,7 @@ def test_all_sources_are_listed_when_none_has_the_file(
         "http://127.0.0.1:port/x",
     )
     with pytest.raises(InputsGoneError) as error:
-        resolve(dataset(*uris), analysis, own, Silent())
+        resolve(dataset(*uris), tmp_path, own, Silent())
     said = error.value.message
     assert said.startswith("1 of 1 data files are not available:\n  data/a.csv")
     for source in (f"{tmp_path}/nowhere/data/a.csv", *uris):

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.shell import ROOT
 from tests.real_data import shared_data
-from tests.unit.test_example_cms_h4l import EXAMPLE
+
+EXAMPLE = ROOT / "examples" / "cms-h4l"
 
 
 @pytest.fixture

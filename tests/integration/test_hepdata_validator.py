@@ -16,7 +16,7 @@ from reprun.histograms import (
     read_objects,
     write_hepdata,
 )
-from tests.unit.test_readers import column, table
+from tests.histograms_support import column, table
 
 
 def validated(submission: Path) -> tuple[int, str]:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from reprun.data import transfer
 from reprun.errors import InputsGoneError, ToolError
 from reprun.images.builder.fetch import (
     Sources,
@@ -16,14 +15,9 @@ from reprun.images.builder.fetch import (
 )
 from reprun.progress import Silent
 from reprun.store.store import Store
-from tests.images_support import GREET, tiny, wheel_bytes
-from tests.unit.test_images_fetch import mirror
+from tests.images_support import GREET, mirror, tiny, wheel_bytes
 
-
-@pytest.fixture(autouse=True)
-def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Do not wait between attempts."""
-    monkeypatch.setattr(transfer, "BACKOFF_SECONDS", 0.001)
+pytestmark = pytest.mark.usefixtures("no_waiting")
 
 
 def test_wheels_come_through_the_users_pip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from reprun.images.oci.logins import Login, login_for
-from tests.unit.test_images_logins import logged_in
+from tests.strict_registry import logged_in
 
 
 def helper(directory: Path, answer: str, monkeypatch: pytest.MonkeyPatch) -> None:

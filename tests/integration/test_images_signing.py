@@ -12,18 +12,12 @@ from reprun.images.builder.build import build
 from reprun.images.catalogue.catalogue import Catalogue
 from reprun.images.sign import sign, verify_signature
 from reprun.progress import Silent
-from tests.images_support import Kitchen, external_toml, tiny
+from tests.images_support import Kitchen, tiny, with_foreign
 
 
 @pytest.fixture
 def made(tmp_path: Path) -> Kitchen:
-    """A locked image, and an external one that nobody has pinned."""
-    kitchen = tiny(tmp_path)
-    kitchen.locked()
-    home = kitchen.directory / "foreign"
-    home.mkdir()
-    (home / "image.toml").write_text(external_toml("foreign", "docker.io/some/thing"))
-    return kitchen
+    return with_foreign(tmp_path)
 
 
 @pytest.fixture(scope="module")

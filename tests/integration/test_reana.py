@@ -48,7 +48,7 @@ from reprun.runs.run import RunOutcome
 from reprun.store.store import Store
 from reprun.workflow.planned import plan_steps
 from tests.integration.shell import ROOT, Shell
-from tests.integration.test_reana_https import make_certificate
+from tests.loopback import make_certificate
 from tests.projects import mark_project
 from tests.real_data import shared_data
 from tests.reana_server import TOKEN, ReanaServer, running_reana

@@ -10,7 +10,6 @@ import pytest
 from reprun.errors import ReanaError, SpecificationError
 from reprun.reana.remote.access import Token
 from reprun.reana.remote.client import Client
-from tests.unit.test_reana import SECRET
 
 
 def test_a_driver_that_dies_is_told_with_what_it_printed() -> None:
@@ -23,7 +22,7 @@ def test_a_driver_that_dies_is_told_with_what_it_printed() -> None:
 
 def test_a_snakefile_never_runs_beside_a_token() -> None:
     with (
-        Client(Path(sys.executable), "http://127.0.0.1:9", Token(SECRET)) as client,
+        Client(Path(sys.executable), "http://127.0.0.1:9", Token("secret")) as client,
         pytest.raises(AssertionError),
     ):
         client.validate(Path("/nowhere"))

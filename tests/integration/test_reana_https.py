@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import subprocess
+import ssl
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
 from reprun.errors import ReanaError
 from reprun.reana.remote.server import check_server
+from tests.loopback import make_certificate, serving
 
 
 def test_a_certificate_of_nobody_stops_before_the_token(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import ssl  # noqa: PLC0415
-    import threading  # noqa: PLC0415
-    from http.server import BaseHTTPRequestHandler, HTTPServer  # noqa: PLC0415
-
     asked: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -33,36 +31,16 @@ def test_a_certificate_of_nobody_stops_before_the_token(
     key, certificate = make_certificate(tmp_path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
-    with HTTPServer(("127.0.0.1", 0), Handler) as https:
-        https.handle_error = lambda *_: None  # type: ignore[method-assign]
-        https.socket = context.wrap_socket(https.socket, server_side=True)
-        thread = threading.Thread(target=https.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        try:
-            address = f"https://127.0.0.1:{https.server_port}"
-            with pytest.raises(ReanaError, match=r"cannot be verified .*no token was sent"):
-                check_server(address)
-            assert asked == []
-            monkeypatch.setenv("REANA_SERVER_CA_CERTS", str(certificate))
+    https = HTTPServer(("127.0.0.1", 0), Handler)
+    https.handle_error = lambda *_: None  # type: ignore[method-assign]
+    https.socket = context.wrap_socket(https.socket, server_side=True)
+    with serving(https):
+        address = f"https://127.0.0.1:{https.server_port}"
+        with pytest.raises(ReanaError, match=r"cannot be verified .*no token was sent"):
             check_server(address)
-            assert asked == ["/api/ping"]
-            with pytest.raises(ReanaError, match="cannot be verified"):
-                check_server(address.replace("127.0.0.1", "localhost"))
-        finally:
-            https.shutdown()
-            thread.join()
-
-
-def make_certificate(directory: Path) -> tuple[Path, Path]:
-    """Return key and certificate of a server on 127.0.0.1 that nobody vouches for."""
-    key, certificate = directory / "key.pem", directory / "certificate.pem"
-    subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
-            *("-keyout", str(key), "-out", str(certificate), "-subj", "/CN=127.0.0.1"),
-            *("-addext", "subjectAltName=IP:127.0.0.1"),
-        ],
-        check=True,
-        capture_output=True,
-    )
-    return key, certificate
+        assert asked == []
+        monkeypatch.setenv("REANA_SERVER_CA_CERTS", str(certificate))
+        check_server(address)
+        assert asked == ["/api/ping"]
+        with pytest.raises(ReanaError, match="cannot be verified"):
+            check_server(address.replace("127.0.0.1", "localhost"))

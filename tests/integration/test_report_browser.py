@@ -14,9 +14,9 @@ from reprun.compare import compare
 from reprun.histograms import Axis, Histogram, Objects
 from reprun.report import build_report, render_html
 from reprun.report.model import AnalysisInfo
+from tests.compare_support import TODAY
+from tests.histograms_support import profile
 from tests.sample_report import PIXEL, sample
-from tests.unit.test_drawing import profile
-from tests.unit.test_sampled import TODAY
 
 pytestmark = pytest.mark.chromium
 

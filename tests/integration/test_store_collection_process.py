@@ -6,23 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from reprun.store.collection import collect
-from reprun.store.store import Store
-from tests.unit.test_store_collection import ONE, TWO
+from tests.store_support import ONE, TWO, with_two_files
 
 
-@pytest.fixture
-def own(tmp_path: Path) -> Store:
-    """A store with two data files."""
-    store = Store(tmp_path / "store")
-    for data in (b"one", b"two"):
-        store.note_origin(store.add_bytes(data), "https://portal.example/a")
-    return store
-
-
-def test_a_killed_process_holds_nothing(own: Store) -> None:
+def test_a_killed_process_holds_nothing(tmp_path: Path) -> None:
+    own = with_two_files(tmp_path / "store")
     script = """
 import sys, time
 from pathlib import Path

@@ -17,12 +17,7 @@ from reprun.digests import sha256_bytes, sha256_file
 from reprun.errors import StorageError
 from reprun.files import write_atomically
 from reprun.store.store import Store
-from tests.unit.test_store import DATA, DIGEST
-
-
-@pytest.fixture
-def own(tmp_path: Path) -> Store:
-    return Store(tmp_path / "store")
+from tests.store_support import DATA, DIGEST
 
 
 def _mounted(directory: Path, *options: str) -> Path:

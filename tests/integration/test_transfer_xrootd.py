@@ -12,30 +12,19 @@ from typing import Any
 
 import pytest
 
-from reprun.data import resolve, transfer
+from reprun.data import resolve
 from reprun.data.files import fetch
 from reprun.digests import adler32_file, sha256_file
 from reprun.documents.manifest import DataFile, Dataset
 from reprun.errors import InputsGoneError
 from reprun.progress import Silent
 from reprun.store.store import Store
+from tests.data_support import file
 from tests.http_server import Server
 from tests.real_data import shared_data
-from tests.unit.test_transfer import file
 from tests.xrootd_server import asked, xrootd
 
-pytestmark = pytest.mark.xrootd
-
-
-@pytest.fixture(autouse=True)
-def _no_mirrors_and_no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("REPRUN_MIRRORS", raising=False)
-    monkeypatch.setattr(transfer, "BACKOFF_SECONDS", 0.001)
-
-
-@pytest.fixture
-def own(tmp_path: Path) -> Store:
-    return Store(tmp_path / "store")
+pytestmark = [pytest.mark.xrootd, pytest.mark.usefixtures("no_mirrors", "no_waiting")]
 
 
 def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:

@@ -18,8 +18,60 @@ from reprun.documents.record import (
 )
 from reprun.documents.selection import Selection, choose
 from reprun.images.model import Image, Layer
+from reprun.report.matrix import CellReport, MatrixReport, matrix_sentence
 from reprun.runs.lock import AnalysisLock
 
+SHA = "ab" * 32
+GOOD = f"""\
+schema_version: 1
+name: demo
+title: A demonstration
+experiment: CMS
+dphep_level: "2"
+parameters:
+  bins: 10
+  scale: 1.5
+variants:
+  columnar:
+    image: columnar
+  legacy:
+    image: legacy
+    snakefile: Snakefile.legacy
+    parameters: {{bins: 20}}
+datasets:
+  small:
+    title: Small tables
+    files:
+      - path: data/a.csv
+        size: 3
+        sha256: {SHA}
+  large: data/large.yaml
+default_dataset: small
+outputs:
+  histograms: [results/h.root]
+  tables: [results/t.csv]
+compare:
+  - match: "*"
+    kind: float
+    relative: 1.0e-12
+    reason: sums are rounded
+"""
+"""An `analysis.yaml` that uses most fields; its second manifest is a file of its own."""
+ANALYSIS = """\
+schema_version: 1
+name: demo
+title: A demonstration
+experiment: CMS
+dphep_level: "2"
+parameters: {bins: 10}
+variants:
+  columnar: {image: columnar}
+outputs:
+  tables: [a.csv, b.csv]
+compare:
+  - {match: "*", kind: count}
+"""
+"""An `analysis.yaml` of two tables and no data."""
 NOON = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
 
 
@@ -146,3 +198,26 @@ def record(**changes: Any) -> RunRecord:
         "outputs": {"results/h.json": digest("8"), "results/t.csv": digest("9")},
     }
     return RunRecord.model_validate(document | changes)
+
+
+def cell(state: Any, name: str = "a", **fields: Any) -> CellReport:
+    """Return a cell of a matrix."""
+    codes = {"reproduced": 0, "not reproduced": 1, "failed": 4, "not run": 3}
+    given: dict[str, Any] = {
+        "variant": "columnar",
+        "image": "columnar",
+        "sentence": f"{state}: so <it> is",
+    }
+    given["exit_code"] = codes[state]
+    return CellReport(analysis=name, state=state, **(given | fields))
+
+
+def matrix(*cells: CellReport) -> MatrixReport:
+    """Return the report of these cells."""
+    return MatrixReport(
+        generator="reprun",
+        started=dt.datetime(2026, 11, 22, tzinfo=dt.UTC),
+        wall_seconds=1.0,
+        sentence=matrix_sentence(cells),
+        cells=cells,
+    )

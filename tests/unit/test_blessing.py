@@ -18,7 +18,7 @@ from reprun.runs.lock import read_lock
 from reprun.runs.reference import read_blessing
 from tests.projects import mark_project
 from tests.unit import builders
-from tests.unit.test_run import ANALYSIS
+from tests.unit.builders import ANALYSIS
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -19,9 +18,9 @@ from reprun.compare import Comparison, Item, Verdict, compare
 from reprun.documents.analysis import ComparisonRule
 from reprun.errors import NothingToCompareError
 from reprun.histograms import Axis, DataObject, Histogram, Objects, Table, read_objects
+from tests.compare_support import TODAY
 from tests.real_data import real_file
 
-TODAY = datetime.date(2026, 3, 1)
 BINS = 50
 
 

@@ -18,8 +18,8 @@ from reprun.errors import NothingToCompareError, ReprunError, SpecificationError
 from reprun.histograms import Axis, Histogram, Objects, write_histograms
 from reprun.report import render_junit, render_markdown
 from reprun.runs.compare_files import names_apart
+from tests.compare_support import TODAY, A, B, rule
 from tests.sample_report import NASTY, sample
-from tests.unit.test_sampled import TODAY, A, B, rule
 
 
 def named(name: str, thing: Histogram = A) -> Histogram:

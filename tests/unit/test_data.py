@@ -10,22 +10,15 @@ import pytest
 
 from reprun.data import ResolvedFile, check_committed, resolve, sources, stage, transfer
 from reprun.digests import sha256_bytes, sha256_file
-from reprun.documents.manifest import DataFile, Dataset
+from reprun.documents.manifest import Dataset
 from reprun.errors import InputsGoneError, IntegrityError, SpecificationError, StorageError
 from reprun.progress import Silent
 from reprun.store import store as store_module
 from reprun.store.store import Store
+from tests.data_support import dataset
 from tests.http_server import DATA, DIGEST, Server
 
-
-def dataset(*uris: str, path: str = "data/a.csv", mirror_path: str | None = None) -> Dataset:
-    file = DataFile(path=path, size=len(DATA), sha256=DIGEST, uris=uris, mirror_path=mirror_path)
-    return Dataset(title="A dataset", files=(file,))
-
-
-@pytest.fixture
-def own(tmp_path: Path) -> Store:
-    return Store(tmp_path / "store")
+pytestmark = pytest.mark.usefixtures("no_mirrors", "no_waiting")
 
 
 @pytest.fixture
@@ -34,14 +27,6 @@ def analysis(tmp_path: Path) -> Path:
     directory = tmp_path / "analysis"
     directory.mkdir()
     return directory
-
-
-@pytest.fixture(autouse=True)
-def _no_mirrors_and_no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("REPRUN_MIRRORS", raising=False)
-    monkeypatch.setattr(transfer, "BACKOFF_SECONDS", 0.001)
-    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
 
 
 def mirror(directory: Path, data: bytes = DATA, path: str = "data/a.csv") -> Path:

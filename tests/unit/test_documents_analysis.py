@@ -11,42 +11,8 @@ from hypothesis import strategies as st
 
 from reprun.documents.analysis import Analysis, load_analysis
 from reprun.errors import SpecificationError
+from tests.unit.builders import GOOD, SHA
 
-SHA = "ab" * 32
-GOOD = f"""\
-schema_version: 1
-name: demo
-title: A demonstration
-experiment: CMS
-dphep_level: "2"
-parameters:
-  bins: 10
-  scale: 1.5
-variants:
-  columnar:
-    image: columnar
-  legacy:
-    image: legacy
-    snakefile: Snakefile.legacy
-    parameters: {{bins: 20}}
-datasets:
-  small:
-    title: Small tables
-    files:
-      - path: data/a.csv
-        size: 3
-        sha256: {SHA}
-  large: data/large.yaml
-default_dataset: small
-outputs:
-  histograms: [results/h.root]
-  tables: [results/t.csv]
-compare:
-  - match: "*"
-    kind: float
-    relative: 1.0e-12
-    reason: sums are rounded
-"""
 MANIFEST = f"""\
 title: Large files
 files:

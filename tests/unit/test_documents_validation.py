@@ -14,7 +14,7 @@ from reprun.documents.validation import MEANING_OF_PATTERN
 from reprun.errors import SpecificationError
 from reprun.images.catalogue.image_lock import ImageLockDocument
 from reprun.images.catalogue.image_toml import BuiltImage
-from tests.unit.test_documents_analysis import GOOD
+from tests.unit.builders import GOOD
 
 HEAD = "title: A dataset\n"
 FILE = "files:\n  - path: data/a.csv\n    size: 3\n    adler32: '00000001'\n"

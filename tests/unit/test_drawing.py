@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 
 from reprun.compare import compare
-from reprun.histograms import Axis, DataObject, Histogram, Objects, Table
+from reprun.histograms import Axis, DataObject, Histogram, Objects
 from reprun.histograms.composites import (
     GRAPH_COLUMNS,
-    binned_table,
     efficiency_table,
     points_table,
 )
 from reprun.report import build_report
 from reprun.report.model import AnalysisInfo, Panel, brief
-from tests.unit.test_sampled import TODAY
+from tests.compare_support import TODAY
+from tests.histograms_support import profile
 
 AXIS = Axis.regular(2, 0.0, 10.0, title="pT [GeV]")
 
@@ -23,12 +23,6 @@ AXIS = Axis.regular(2, 0.0, 10.0, title="pT [GeV]")
 def panels(one: DataObject, other: DataObject) -> tuple[Panel, ...]:
     comparison = compare(Objects({"a": one}), Objects({"a": other}), [], TODAY)
     return build_report(comparison, AnalysisInfo(name="n", title="t")).items[0].panels
-
-
-def profile(shift: float = 0.0) -> Table:
-    fills, mean, spread = np.array([0, 4, 9, 0.0]), np.array([0, 5, 6 + shift, 0]), 4.0
-    columns = {"sumw": fills, "sumwy": fills * mean, "sumwy2": fills * (mean**2 + spread)}
-    return binned_table("a", "TProfile", (AXIS,), columns)
 
 
 def test_a_profile_shows_means_and_their_errors() -> None:

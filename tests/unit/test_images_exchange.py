@@ -26,20 +26,14 @@ from reprun.images.rootfs.unpack import unpacked_root
 from reprun.images.transfer import export_file, import_file
 from reprun.progress import Silent
 from reprun.store.store import Store
-from tests.images_support import Kitchen, deb_bytes, external_toml, member, tiny
+from tests.images_support import Kitchen, deb_bytes, member, tiny, with_foreign
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
 def made(tmp_path: Path) -> Kitchen:
-    """A locked image, and an external one that nobody has pinned."""
-    kitchen = tiny(tmp_path)
-    kitchen.locked()
-    home = kitchen.directory / "foreign"
-    home.mkdir()
-    (home / "image.toml").write_text(external_toml("foreign", "docker.io/some/thing"))
-    return kitchen
+    return with_foreign(tmp_path)
 
 
 def layout_of(made: Kitchen, directory: Path) -> Path:

@@ -5,14 +5,12 @@ from __future__ import annotations
 import http.server
 import shutil
 import subprocess
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from reprun.data import transfer
 from reprun.errors import (
     InputsGoneError,
     IntegrityError,
@@ -28,7 +26,10 @@ from reprun.images.builder.fetch import (
 from reprun.images.builder.resolve import _wheel_entry, resolve_debs, resolve_wheels
 from reprun.progress import Silent
 from reprun.store.store import Store
-from tests.images_support import Kitchen, tiny
+from tests.images_support import mirror, tiny
+from tests.loopback import serving
+
+pytestmark = pytest.mark.usefixtures("no_waiting")
 
 
 class Handler(http.server.SimpleHTTPRequestHandler):
@@ -57,39 +58,18 @@ class Handler(http.server.SimpleHTTPRequestHandler):
 
 
 @contextmanager
-def serving(directory: Path, *, failures: int = 0, cut: int = 0) -> Iterator[tuple[str, list[str]]]:
+def archive_server(
+    directory: Path, *, failures: int = 0, cut: int = 0
+) -> Iterator[tuple[str, list[str]]]:
     """Serve a directory on loopback; give its URL and the list of paths asked for."""
     asked: list[str] = []
     facts = {"failures": failures, "cut": cut, "asked": asked}
     handler = type("OneHandler", (Handler,), facts)
-    with http.server.ThreadingHTTPServer(
+    server = http.server.ThreadingHTTPServer(
         ("127.0.0.1", 0), lambda *args: handler(*args, directory=str(directory))
-    ) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}", asked
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-@pytest.fixture(autouse=True)
-def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Do not wait between attempts."""
-    monkeypatch.setattr(transfer, "BACKOFF_SECONDS", 0.001)
-
-
-def mirror(made: Kitchen, directory: Path) -> Path:
-    """Lay out the inputs as an archive does: packages by pool path, wheels by name."""
-    for deb in made.debs:
-        target = directory / deb.path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(made.store.blob_path(deb.digest), target)
-    for wheel in made.wheels:
-        directory.mkdir(exist_ok=True)
-        shutil.copy(made.store.blob_path(wheel.digest), directory / wheel.filename)
-    return directory
+    )
+    with serving(server):
+        yield f"http://127.0.0.1:{server.server_port}", asked
 
 
 def test_a_mirror_may_be_a_store_an_archive_or_a_flat_directory(tmp_path: Path) -> None:
@@ -162,7 +142,7 @@ def test_packages_come_from_the_debian_mirror_and_are_asked_for_once(tmp_path: P
     made = tiny(tmp_path)
     made.wheels.clear()
     store = Store(tmp_path / "fresh")
-    with serving(mirror(made, tmp_path / "archive")) as (url, asked):
+    with archive_server(mirror(made, tmp_path / "archive")) as (url, asked):
         sources = Sources(debian=(f"{url}/",))
         fetch(made.definition(), store, Silent(), sources)
         fetch(made.definition(), store, Silent(), sources)
@@ -174,7 +154,7 @@ def test_a_passing_trouble_is_tried_again(tmp_path: Path, trouble: dict[str, int
     made = tiny(tmp_path)
     made.wheels.clear()
     store = Store(tmp_path / "fresh")
-    with serving(mirror(made, tmp_path / "archive"), **trouble) as (url, asked):
+    with archive_server(mirror(made, tmp_path / "archive"), **trouble) as (url, asked):
         fetch(made.definition(), store, Silent(), Sources(debian=(url,)))
     assert len(asked) == 3
     assert store.has(made.debs[0].digest)
@@ -182,7 +162,7 @@ def test_a_passing_trouble_is_tried_again(tmp_path: Path, trouble: dict[str, int
 
 def test_a_host_that_does_not_answer_is_given_up(tmp_path: Path) -> None:
     made = tiny(tmp_path)
-    with serving(tmp_path) as (url, _):
+    with archive_server(tmp_path) as (url, _):
         pass
     with pytest.raises(InputsGoneError, match="2 locked files any more: hello"):
         fetch(
@@ -199,7 +179,7 @@ def test_what_is_gone_is_listed_and_the_rest_is_kept(tmp_path: Path) -> None:
     (archive / made.debs[0].path).unlink()
     store = Store(tmp_path / "fresh")
     with (
-        serving(archive) as (url, asked),
+        archive_server(archive) as (url, asked),
         pytest.raises(InputsGoneError, match=r"1 locked file any more: hello") as caught,
     ):
         fetch(made.definition(), store, Silent(), Sources((str(archive),), (url,), index=False))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,21 +15,13 @@ from reprun.digests import sha256_bytes
 from reprun.errors import RegistryError, SpecificationError
 from reprun.images.oci.logins import VARIABLE, Login, login_for
 from reprun.images.oci.registry import Registry, parse_reference
-from tests.strict_registry import BLOB, MANIFEST, basic, registry
+from tests.strict_registry import BLOB, MANIFEST, basic, logged_in, registry
 
 
 def auths(**logins: str) -> dict[str, Any]:
     """Return what `docker login` writes."""
     coded = {host: base64.b64encode(login.encode()).decode() for host, login in logins.items()}
     return {"auths": {host: {"auth": text} for host, text in coded.items()}}
-
-
-def logged_in(home: Path, document: Any, place: str = ".docker/config.json") -> dict[str, str]:
-    """Write a file of logins below a home; return an environment that has this home."""
-    path = home / place
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(document if isinstance(document, str) else json.dumps(document))
-    return {"HOME": str(home), "XDG_RUNTIME_DIR": str(home / "run")}
 
 
 # -- where logins are found ----------------------------------------------------------------------

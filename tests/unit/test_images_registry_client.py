@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import http.server
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -17,6 +15,8 @@ from reprun.errors import InputsGoneError, IntegrityError, RegistryError, Specif
 from reprun.images.oci.layout import MANIFEST_TYPE
 from reprun.images.oci.logins import VARIABLE
 from reprun.images.oci.registry import OLD_TYPES, Registry, parse_reference
+from tests.loopback import serving
+from tests.strict_registry import basic
 
 CONFIG = b'{"a": "config"}'
 MANIFEST = b'{"schemaVersion": 2}'
@@ -41,7 +41,7 @@ class Guarded(http.server.BaseHTTPRequestHandler):
             self.answer(200, b'{"token": "t0ken"}')
         elif url.path == "/elsewhere":
             self.answer(200, CONFIG)
-        elif authorization not in ("Bearer t0ken", _basic("ada:secret")):
+        elif authorization not in ("Bearer t0ken", basic("ada:secret")):
             self.refuse()
         elif url.path.startswith("/v2/a/b/blobs/"):
             self.answer(307, b"", Location="/elsewhere")
@@ -65,23 +65,13 @@ class Guarded(http.server.BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-def _basic(login: str) -> str:
-    return "Basic " + base64.b64encode(login.encode()).decode()
-
-
 @contextmanager
 def guarded(**facts: str) -> Iterator[tuple[str, list[tuple[str, str]]]]:
     """Serve; give `host:port` and the list of what was asked with which authorization."""
     seen: list[tuple[str, str]] = []
     handler = type("Handler", (Guarded,), {"seen": seen, **facts})
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        try:
-            yield f"127.0.0.1:{server.server_address[1]}", seen
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)) as server:
+        yield f"127.0.0.1:{server.server_port}", seen
 
 
 def client(host: str, environment: dict[str, str] | None = None) -> Registry:
@@ -103,10 +93,10 @@ def test_a_token_is_fetched_once_and_never_sent_on_to_where_blobs_lie() -> None:
 def test_a_login_goes_to_the_token_service_or_to_the_registry_itself() -> None:
     with guarded() as (host, seen):
         client(host, LOGIN).resolve("v1")
-    assert seen[1] == ("/token", _basic("ada:secret"))
+    assert seen[1] == ("/token", basic("ada:secret"))
     with guarded(challenge="Basic") as (host, seen):
         client(host, LOGIN).resolve("v1")
-    assert seen[-1][1] == _basic("ada:secret")
+    assert seen[-1][1] == basic("ada:secret")
     with (
         guarded(challenge="Basic") as (host, _),
         pytest.raises(RegistryError, match="HTTP 401") as e,

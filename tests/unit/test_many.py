@@ -2,44 +2,19 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
-from reprun.compare import Comparison, compare, engine
-from reprun.documents.analysis import ComparisonRule
-from reprun.histograms import Axis, Histogram, Objects
+from reprun.compare import engine
 from reprun.report import build_report, drawing, render_html
 from reprun.report import html as page
 from reprun.report.model import AnalysisInfo
-from tests.unit.test_sampled import TODAY
-
-AXIS = Axis.regular(5, 0.0, 1.0)
-SAMPLED = ComparisonRule(match="*", kind="sampled", reason="other seeds")
-NAMES = [f"h{number:03}" for number in range(300)]
-
-
-def side(seed: int, **changed: float) -> Objects:
-    rng = np.random.default_rng(seed)
-    found = {}
-    for name in NAMES:
-        values = rng.poisson(50.0, 7).astype(np.float64)
-        values[3] = changed.get(name, values[3])
-        found[name] = Histogram(name, (AXIS,), values)
-    return Objects(found)
-
-
-def run(cores: int = 1, **changed: float) -> Comparison:
-    return compare(side(1, **changed), side(2), [SAMPLED], TODAY, cores=cores)
-
-
-def verdicts(comparison: Comparison) -> list[tuple[str, str, str]]:
-    return [(item.name, item.verdict, item.sentence) for item in comparison.items]
+from tests.compare_support import run_many, verdicts
 
 
 def test_of_very_many_only_the_worst_keep_their_details(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = run(h007=500.0, h290=600.0)
+    whole = run_many(h007=500.0, h290=600.0)
     monkeypatch.setattr(engine, "MOST_DETAILED", 10)
-    found = run(h007=500.0, h290=600.0)
+    found = run_many(h007=500.0, h290=600.0)
     assert verdicts(found) == verdicts(whole)
     assert found.notes == whole.notes
     detailed = [item for item in found.items if item.detailed]
@@ -55,7 +30,7 @@ def test_of_very_many_only_the_worst_keep_their_details(monkeypatch: pytest.Monk
 def test_the_page_is_bounded_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(drawing, "MOST_DRAWN", 20)
     monkeypatch.setattr(page, "MOST_LISTED", 30)
-    comparison = run(h290=600.0)
+    comparison = run_many(h290=600.0)
     report = build_report(comparison, AnalysisInfo(name="n", title="t"))
     assert sum(bool(item.panels) for item in report.items) == 20
     assert report.items[0].panels

@@ -2,42 +2,17 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from typing import Any
-
 from reprun.report.grid import plain_text
 from reprun.report.matrix import (
-    CellReport,
     MatrixReport,
     matrix_html,
     matrix_json,
     matrix_junit,
     matrix_markdown,
     matrix_renderable,
-    matrix_sentence,
 )
 from reprun.runs.matrix import exit_code
-
-
-def cell(state: Any, name: str = "a", **fields: Any) -> CellReport:
-    codes = {"reproduced": 0, "not reproduced": 1, "failed": 4, "not run": 3}
-    given: dict[str, Any] = {
-        "variant": "columnar",
-        "image": "columnar",
-        "sentence": f"{state}: so <it> is",
-    }
-    given["exit_code"] = codes[state]
-    return CellReport(analysis=name, state=state, **(given | fields))
-
-
-def matrix(*cells: CellReport) -> MatrixReport:
-    return MatrixReport(
-        generator="reprun",
-        started=dt.datetime(2026, 11, 22, tzinfo=dt.UTC),
-        wall_seconds=1.0,
-        sentence=matrix_sentence(cells),
-        cells=cells,
-    )
+from tests.unit.builders import cell, matrix
 
 
 def test_exit_codes() -> None:

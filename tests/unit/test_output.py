@@ -33,7 +33,7 @@ from tests.images_support import Kitchen, tiny
 from tests.projects import mark_project
 from tests.sample_report import sample
 from tests.unit import builders
-from tests.unit.test_matrix_report import cell, matrix
+from tests.unit.builders import cell, matrix
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAD = ("schema_version", "kind", "reprun")

@@ -29,20 +29,11 @@ from reprun.histograms.files import FORMATS, Format, file_of
 from reprun.histograms.model import Storage
 from reprun.histograms.root import files as root_files
 from reprun.histograms.root.keys import ForeignError
+from tests.compare_support import TODAY
+from tests.histograms_support import column, table
 from tests.real_data import real_file, shared_data
-from tests.unit.test_sampled import TODAY
 
 SAMPLE = Path(__file__).parents[1] / "data" / "root_sample.root"
-
-
-def table(objects: Objects, name: str) -> Table:
-    found = objects[name]
-    assert isinstance(found, Table)
-    return found
-
-
-def column(found: Table, name: str) -> list[float]:
-    return [float(value) for value in found.values[:, found.columns.index(name)]]
 
 
 class TestRoot:

@@ -40,21 +40,7 @@ from reprun.workflow.snakemake import WorkflowOutcome, WorkflowRequest
 from tests.engines.fake import FakeEngine
 from tests.projects import mark_project
 from tests.unit import builders
-
-ANALYSIS = """\
-schema_version: 1
-name: demo
-title: A demonstration
-experiment: CMS
-dphep_level: "2"
-parameters: {bins: 10}
-variants:
-  columnar: {image: columnar}
-outputs:
-  tables: [a.csv, b.csv]
-compare:
-  - {match: "*", kind: count}
-"""
+from tests.unit.builders import ANALYSIS
 
 
 class Backend:

@@ -7,7 +7,6 @@ own thresholds; ours are fixed here, and benchmarks/compare.py runs both side by
 from __future__ import annotations
 
 import dataclasses
-import datetime
 from collections.abc import Callable
 from typing import Any
 
@@ -18,37 +17,17 @@ from reprun.compare import Comparison, Item, Verdict, compare
 from reprun.documents.analysis import ComparisonRule
 from reprun.errors import NothingToCompareError
 from reprun.histograms import Axis, DataObject, Floats, Histogram, Objects, Table
+from tests.compare_support import AXIS, EVENTS, TODAY, A, B, events, filled, rule
 from tests.null_toys import KINDS
 
-TODAY = datetime.date(2026, 3, 1)
 V = Verdict
-AXIS = Axis.regular(50, 0.0, 10.0, title="m [GeV]")
-FLOW = np.concatenate(([-np.inf], AXIS.edges, [np.inf]))
-EVENTS = 100_000
-
-
-def events(seed: int, size: int = EVENTS, mean: float = 5.0) -> Floats:
-    return np.random.default_rng(seed).normal(mean, 1.5, size)
-
-
-def filled(x: Floats, weights: Floats | None = None, **changes: Any) -> Histogram:
-    values = np.histogram(x, FLOW, weights=weights)[0]
-    sumw2 = None if weights is None else np.histogram(x, FLOW, weights=weights**2)[0]
-    made = Histogram("h", (AXIS,), values, sumw2, entries=float(len(x)))
-    return dataclasses.replace(made, **changes)
 
 
 def exponential(seed: int, size: int) -> Floats:
     return np.random.default_rng([seed, 5]).exponential(1.0, size)
 
 
-A, B = filled(events(1)), filled(events(2))
 WA, WB = (filled(events(n, 20_000), exponential(n, 20_000)) for n in (1, 2))
-
-
-def rule(**more: Any) -> ComparisonRule:
-    fields = {"match": "*", "kind": "sampled", "reason": "other seeds"}
-    return ComparisonRule.model_validate(fields | more)
 
 
 def run(one: Any, other: Any, *rules: ComparisonRule, shared: bool = False) -> Comparison:

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from tools.schemas import MODELS, PAGES, descriptions, documents, models_in, page, schema_of
 
-from tests.unit.test_documents_analysis import GOOD
+from tests.unit.builders import GOOD
 
 ROOT = Path(__file__).resolve().parents[2]
 MADE = documents()

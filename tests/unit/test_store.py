@@ -19,14 +19,7 @@ from reprun.errors import IntegrityError, StorageError
 from reprun.files import storage_errors, write_atomically
 from reprun.store import store as store_module
 from reprun.store.store import FICLONE, Store
-
-DATA = b"some bytes"
-DIGEST = sha256_bytes(DATA)
-
-
-@pytest.fixture
-def own(tmp_path: Path) -> Store:
-    return Store(tmp_path / "store")
+from tests.store_support import DATA, DIGEST
 
 
 def spoil(path: Path, data: bytes, *, keep_time: bool = False) -> None:

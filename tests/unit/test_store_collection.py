@@ -13,17 +13,13 @@ from reprun.errors import StorageError
 from reprun.progress import Silent
 from reprun.store.collection import collect, hold, register, stored, sweep, verify
 from reprun.store.store import Store
-
-ONE, TWO = sha256_bytes(b"one"), sha256_bytes(b"two")
+from tests.store_support import ONE, TWO, with_two_files
 
 
 @pytest.fixture
 def own(tmp_path: Path) -> Store:
     """A store with two data files."""
-    store = Store(tmp_path / "store")
-    for data in (b"one", b"two"):
-        store.note_origin(store.add_bytes(data), "https://portal.example/a")
-    return store
+    return with_two_files(tmp_path / "store")
 
 
 def rot(store: Store, digest: str) -> None:

@@ -310,6 +310,18 @@ def test_no_circle_between_the_rooms_of_a_folder(folder: str) -> None:
     assert circle(folder, TREES) is None
 
 
+def test_no_test_module_imports_another() -> None:
+    """What they share is in conftest.py, or in a module that holds no test."""
+    tests = Path(__file__).parents[1]
+    found = [
+        (path.name, name)
+        for path in sorted(tests.rglob("*.py"))
+        for name in imports(ast.parse(path.read_text()))
+        if name.startswith("tests.") and name.rpartition(".")[2].startswith("test_")
+    ]
+    assert found == []
+
+
 def test_the_rules_can_be_broken() -> None:
     wrong = ast.parse(
         "from reprun.runs.run import run\nimport docker.errors\nimport uproot\n"

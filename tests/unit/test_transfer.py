@@ -6,34 +6,19 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from reprun.data import transfer
 from reprun.data.files import fetch
 from reprun.digests import sha256_bytes
-from reprun.documents.manifest import DataFile
 from reprun.errors import InputsGoneError
 from reprun.progress import Silent, SilentTask, Task
 from reprun.store.store import Store
+from tests.data_support import file
 from tests.http_server import DATA, DIGEST, Server
 
-
-@pytest.fixture
-def own(tmp_path: Path) -> Store:
-    return Store(tmp_path / "store")
-
-
-@pytest.fixture(autouse=True)
-def _no_mirrors_and_no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("REPRUN_MIRRORS", raising=False)
-    monkeypatch.setattr(transfer, "BACKOFF_SECONDS", 0.001)
-
-
-def file(*uris: str, **changes: Any) -> DataFile:
-    document = {"path": "a", "size": len(DATA), "sha256": DIGEST, "uris": uris}
-    return DataFile.model_validate(document | changes)
+pytestmark = pytest.mark.usefixtures("no_mirrors", "no_waiting")
 
 
 def part_of(own: Store, data: bytes) -> Path:

@@ -1,0 +1,20 @@
+"""What the tests put into a store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from reprun.digests import sha256_bytes
+from reprun.store.store import Store
+
+DATA = b"some bytes"
+DIGEST = sha256_bytes(DATA)
+ONE, TWO = sha256_bytes(b"one"), sha256_bytes(b"two")
+
+
+def with_two_files(root: Path) -> Store:
+    """Return a store with two data files, `ONE` and `TWO`."""
+    store = Store(root)
+    for data in (b"one", b"two"):
+        store.note_origin(store.add_bytes(data), "https://portal.example/a")
+    return store
