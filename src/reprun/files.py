@@ -64,23 +64,43 @@ def make_directory(path: Path) -> None:
             ) from error
 
 
-def write_atomically(target: Path, data: bytes) -> None:
-    """Write a file so that a reader sees the old bytes or the new ones, never a part.
+@contextmanager
+def replacing(target: Path) -> Iterator[IO[bytes]]:
+    """Open a file that takes the place of `target` when the block ends without an error.
 
-    Raises StorageError when the disk refuses; `target` is then as it was.
+    A reader sees the old bytes or the new ones, never a part. Raises StorageError when the disk
+    refuses; `target` is then as it was.
     """
-    with storage_errors(target.parent):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    make_directory(target.parent)
+    prefix = f".{target.name}."
+    with storage_errors(target.parent), _naming(target, prefix):
+        descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=prefix)
         temporary = Path(name)
         try:
-            with os.fdopen(descriptor, "wb") as stream:
-                stream.write(data)
+            with os.fdopen(descriptor, "w+b") as stream:
+                yield stream
             temporary.chmod(0o644)
             temporary.replace(target)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
+
+
+@contextmanager
+def _naming(target: Path, prefix: str) -> Iterator[None]:
+    """Let an error about the temporary file name the file that it stands for."""
+    try:
+        yield
+    except OSError as error:
+        if Path(error.filename or "").name.startswith(prefix):
+            error.filename = str(target)
+        raise
+
+
+def write_atomically(target: Path, data: bytes) -> None:
+    """Write a file at once, as `replacing` does."""
+    with replacing(target) as stream:
+        stream.write(data)
 
 
 def take_lock(stream: IO[Any], *, wait: bool = True, shared: bool = False) -> bool:

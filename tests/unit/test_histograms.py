@@ -457,5 +457,19 @@ class TestSeveralFiles:
 
     def test_a_refused_write_is_a_storage_error(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("")
-        with pytest.raises(StorageError, match=r"cannot write r\.json"):
-            write_histograms(tmp_path / "file" / "r.json", [line()])
+        for name in ("r.json", "r.root"):
+            with pytest.raises(StorageError, match=r"the directory .*/file: File ex"):
+                write_histograms(tmp_path / "file" / name, [line()])
+            (tmp_path / "there" / name).mkdir(parents=True)
+            with pytest.raises(StorageError, match=f"cannot write {tmp_path}/there/{name}: Is"):
+                write_histograms(tmp_path / "there" / name, [line()])
+
+    def test_a_write_that_fails_leaves_what_was_there(self, tmp_path: Path) -> None:
+        path = tmp_path / "r.root"
+        write_histograms(path, [line()])
+        before = path.read_bytes()
+        labelled = Histogram("h", (Axis.categories(("a", "b")),), np.ones(4))
+        with pytest.raises(StorageError, match="has labels"):
+            write_histograms(path, [line(), labelled])
+        assert path.read_bytes() == before
+        assert [each.name for each in tmp_path.iterdir()] == ["r.root"]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from reprun.errors import NothingToCompareError, OutputMissingError, StorageError, did_you_mean
+from reprun.errors import NothingToCompareError, OutputMissingError, did_you_mean
+from reprun.files import write_atomically
 from reprun.histograms.hepdata import read_hepdata
 from reprun.histograms.model import DataObject, Histogram, Objects, Source, Table
 from reprun.histograms.root.files import open_root, read_root
@@ -222,12 +222,13 @@ def write_histograms(path: Path, histograms: Iterable[Histogram]) -> None:
     if path.suffix.lower() == ".root":
         write_root(path, histograms)
     else:
-        _write(path, yoda_text(histograms) if path.suffix == ".yoda" else uhi_text(histograms))
+        text = yoda_text(histograms) if path.suffix == ".yoda" else uhi_text(histograms)
+        write_atomically(path, text.encode())
 
 
 def write_table(path: Path, table: Table) -> None:
     """Write a table as CSV. Raises StorageError."""
-    _write(path, table_text(table))
+    write_atomically(path, table_text(table).encode())
 
 
 def _prefixes(files: Sequence[Path], root: Path) -> dict[Path, str]:
@@ -251,17 +252,3 @@ def _nothing(
     seen = sorted(set(unsupported.values()) | set(skipped.values()))
     other = f" (found only {listed(seen)})" if seen else ""
     return f"no histogram and no table in {names}{other}"
-
-
-def _write(path: Path, text: str) -> None:
-    part = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            part.unlink()
-        raise StorageError(
-            f"cannot write {path.name}: {error.strerror}", place=str(path)
-        ) from error

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from reprun.digests import short
 from reprun.errors import InputsGoneError, IntegrityError, SpecificationError
-from reprun.files import storage_errors
+from reprun.files import replacing
 from reprun.images.catalogue.catalogue import Catalogue
 from reprun.images.catalogue.external import (
     External,
@@ -168,14 +168,8 @@ def export_file(image: Image, store: Store, path: Path) -> None:
         raise SpecificationError(
             f"there is no directory {path.parent}", place=str(path), hint=f"mkdir -p {path.parent}"
         )
-    temporary = path.with_name(f".{path.name}.part")
-    with storage_errors(path.parent):
-        try:
-            with temporary.open("wb") as stream:
-                docker_archive(image, store, stream)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+    with replacing(path) as stream:
+        docker_archive(image, store, stream)
 
 
 def _pull(

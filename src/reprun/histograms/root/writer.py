@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from reprun.errors import StorageError
+from reprun.files import replacing
 from reprun.histograms.model import Axis, Histogram
 
 TYPES = {
@@ -30,19 +30,9 @@ def write_root(path: Path, histograms: Iterable[Histogram]) -> None:
     """
     import uproot  # noqa: PLC0415 - see files.read_root
 
-    part = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with uproot.recreate(part) as file:
-            for one in histograms:
-                file[one.name] = _model(uproot.writing.identify, one)
-        part.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            part.unlink()
-        raise StorageError(
-            f"cannot write {path.name}: {error.strerror}", place=str(path)
-        ) from error
+    with replacing(path) as stream, uproot.recreate(stream) as file:
+        for one in histograms:
+            file[one.name] = _model(uproot.writing.identify, one)
 
 
 def _model(identify: Any, one: Histogram) -> Any:
