@@ -380,3 +380,12 @@ def test_list_has_a_verdict_for_each_variant(
     assert max(map(len, lines)) <= 100
     for told in ("no reference", "interrupted (max-events-9)", "not run here"):
         assert any(told in line for line in lines)
+
+
+def test_a_project_for_reana_replaces_nothing_of_the_user(reprun: Reprun, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    for place in (tmp_path, tmp_path / "file"):
+        answer = reprun("reana", "export", "demo", "--directory", str(place))
+        assert answer.code == 2
+        assert f"{place} is not an empty directory\n" in answer.err
+    assert (tmp_path / "file").read_text() == "mine"

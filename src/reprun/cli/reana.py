@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -109,11 +109,13 @@ def export(
     from reprun.reana.remote.submit import prepare_export, remote_cell
     from reprun.store.store import Store
 
-    cell = remote_cell(_request(asked, parameter), Store.default())
-    if directory is not None and directory.exists() and any(directory.iterdir()):
+    if directory is not None and not _is_free(directory):
         raise SpecificationError(
-            f"{directory} is not empty", place=str(directory), hint="name a directory that is not"
+            f"{directory} is not an empty directory",
+            place=str(directory),
+            hint="name a directory that is, or that is not there yet",
         )
+    cell = remote_cell(_request(asked, parameter), Store.default())
     place = directory or cell.run_directory / PROJECT
     exported, _ = prepare_export(
         cell, place, registry, _images(image), Store.default(), progress_on_stderr()
@@ -150,8 +152,7 @@ def status(
         found = client.status(submission.remote)
         jobs = jobs_of(client.logs(submission.remote))
     facts = {
-        "name": submission.label,
-        "server": submission.server,
+        **_facts(submission),
         "status": found["status"],
         "steps": [{"name": job.name, "status": job.status, "image": job.image} for job in jobs],
     }
@@ -185,8 +186,7 @@ def logs(
         )
     engine = str(found.get("workflow_logs") or "") if step is None else None
     facts = {
-        "name": submission.label,
-        "server": submission.server,
+        **_facts(submission),
         "steps": [{"name": job.name, "status": job.status, "log": job.text} for job in jobs],
         "engine": engine,
     }
@@ -195,6 +195,16 @@ def logs(
     ]
     text += [] if engine is None else ["==> engine", _log_text(engine)]
     answer("reana-logs", output_format, facts, text)
+
+
+def _facts(submission: Submission) -> dict[str, Any]:
+    """Return which submission an answer in JSON is about."""
+    return {"name": submission.label, "server": submission.server}
+
+
+def _is_free(directory: Path) -> bool:
+    """Tell whether a directory is empty, or not there yet."""
+    return not directory.exists() or (directory.is_dir() and not any(directory.iterdir()))
 
 
 def _log_text(log: str) -> str:
@@ -217,11 +227,7 @@ def stop(
     with _submitted(selection, _remote(server, plain_http)) as (submission, client):
         client.stop(submission.remote)
         found = client.status(submission.remote)
-    facts = {
-        "name": submission.label,
-        "server": submission.server,
-        "status": found["status"],
-    }
+    facts = {**_facts(submission), "status": found["status"]}
     answer("reana-stop", output_format, facts, [f"{submission.label}: {found['status']}"])
 
 

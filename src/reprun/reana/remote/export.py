@@ -64,15 +64,11 @@ def export(
     store: Store,
     progress: Progress,
 ) -> Exported:
-    """Write the project of a cell into an empty directory.
+    """Write the project of a cell into a directory of its own, in the place of an earlier one.
 
     Raises SpecificationError for what would not work on REANA, with the first place of each
     finding, and what `data.resolve` raises.
     """
-    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise SpecificationError(
-            f"{directory} is not empty", place=str(directory), hint="name a directory that is not"
-        )
     _refuse_what_cannot_travel(cell)
     files: tuple[data.ResolvedFile, ...] = ()
     if cell.selection.data is not None:
@@ -90,7 +86,9 @@ def export(
                 place=str(cell.selection.directory / name),
             )
     with storage_errors(directory):
-        directory.mkdir(parents=True, exist_ok=True)
+        if directory.exists():
+            shutil.rmtree(directory)
+        directory.mkdir(parents=True)
         data.stage(wanted, directory, store)
         changes = add_memory_limits(directory / cell.selection.snakefile)
         config = dict(cell.plan.config)
@@ -113,19 +111,6 @@ def export(
     steps = plan_steps(directory, WORKFLOW, code, [file.path for file in files], config, [DIGESTS])
     _refuse_images_by_name(steps, cell)
     return Exported(directory, tuple(listed), dict(references), steps, tuple(changes))
-
-
-def export_again(
-    cell: Cell,
-    directory: Path,
-    references: Mapping[str, str],
-    store: Store,
-    progress: Progress,
-) -> Exported:
-    """Write the project in the place of an earlier one."""
-    if directory.exists():
-        shutil.rmtree(directory)
-    return export(cell, directory, references, store, progress)
 
 
 def workflow_text(snakefile: str, outputs: Sequence[str]) -> str:

@@ -19,7 +19,7 @@ from reprun.errors import IntegrityError, InterruptedRunError, ReanaError, Speci
 from reprun.progress import Progress
 from reprun.reana.remote.client import Client, RemoteError
 from reprun.reana.remote.environment import client_python
-from reprun.reana.remote.export import SPECIFICATION, Exported, export_again, image_references
+from reprun.reana.remote.export import SPECIFICATION, Exported, export, image_references
 from reprun.reana.remote.fetch import fetch_and_judge
 from reprun.reana.remote.follow import ENDED, Remote, follow
 from reprun.reana.remote.server import check_server
@@ -75,7 +75,7 @@ def prepare_export(
             hint=cell.selection.about("show"),
         )
     references = image_references(cell.images.values(), cell.catalogue, images or {}, registry)
-    exported = export_again(cell, directory, references, store, progress)
+    exported = export(cell, directory, references, store, progress)
     with Client(client_python(store, progress)) as validator:
         return exported, validator.validate(exported.directory)
 
