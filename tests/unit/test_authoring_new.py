@@ -72,6 +72,39 @@ def test_whole_numbers_get_a_bin_each() -> None:
     assert binning(np.array([-1.0, 1.0])) == (3, -1.5, 1.5)
 
 
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=9))
+def test_edges_are_finite_and_increase_whatever_the_values(values: list[float]) -> None:
+    bins, low, high = binning(np.array(values))
+    edges = np.linspace(low, high, bins + 1)
+    assert 1 <= bins <= 2 * BINS
+    assert np.isfinite(edges).all()
+    assert (np.diff(edges) > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([0.0, 5e-324], (1, -0.5, 0.5)),
+        ([0.1, 0.1], (1, -0.4, 0.6)),
+        ([1e15, 1e15 + 0.125], (1, 1e15 - 100, 1e15 + 100)),
+        ([1.0, 1.0000000000000002], (1, 0.5, 1.5)),
+    ],
+)
+def test_values_too_near_each_other_get_one_bin(
+    values: list[float], expected: tuple[int, float, float]
+) -> None:
+    assert binning(np.array(values)) == expected
+
+
+def test_the_largest_float_marks_what_is_missing(tmp_path: Path) -> None:
+    path = tmp_path / "events.csv"
+    path.write_text("pt,eta\n" + "".join(f"{n / 7},1.7976931348623157e308\n" for n in range(99)))
+    found = survey(path)
+    assert [column.name for column in found.columns] == ["pt"]
+    assert found.left_out == {"eta": "holds no number in the events that were looked at"}
+    assert refused(path, columns=["eta"]).message.startswith("'eta' holds no number")
+
+
 def test_edges_are_round() -> None:
     assert binning(np.linspace(0.013, 0.987, 1000)) == (50, 0.0, 1.0)
 

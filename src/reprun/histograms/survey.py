@@ -29,6 +29,10 @@ IDENTIFIER = re.compile(
 MAX_WHOLE = 60
 """Whole numbers over at most so many values get one bin each."""
 BINS = 50
+LARGEST = 1e300
+"""Beyond it are the marks of what is missing, such as DBL_MAX, whose differences overflow."""
+FINEST = 1e-13
+"""No width is smaller beside its edges: 15 digits, as many as are written, tell them apart."""
 TREES = ("TTree", "ROOT::RNTuple")
 FIELD = re.compile(
     r"^(?P<lists>std::(vector|array)<|ROOT::(VecOps::)?RVec<)?"
@@ -125,8 +129,10 @@ def survey(
 def binning(values: Floats) -> tuple[int, float, float]:
     """Return bins, low and high that show the central 99 % of values, on round numbers.
 
-    Whole numbers get bins of width one, centred on them, where that takes at most 60 bins.
+    Whole numbers get bins of width one, centred on them, where that takes at most 60 bins. Values
+    too near each other for floats to carry fifty edges get one bin around them.
     """
+    values = np.clip(values, -LARGEST, LARGEST)
     low, high = float(values.min()), float(values.max())
     if (
         high - low < MAX_WHOLE
@@ -137,11 +143,20 @@ def binning(values: Floats) -> tuple[int, float, float]:
     first, last = (float(q) for q in np.quantile(values, [0.005, 0.995]))
     if not last > first:
         first, last = low, high  # more than 99 % of the values are the same
+    largest = max(abs(first), abs(last))
+    if (last - first) / BINS <= max(largest * FINEST, 1 / LARGEST):
+        margin = max(0.5, largest * FINEST)
+        return 1, _tidy(first - margin), _tidy(last + margin)
     width = _round_up((last - first) / BINS)
     start, stop = math.floor(first / width), math.ceil(last / width)
     if stop * width == last:
         stop += 1  # the upper edge is open
     return stop - start, _tidy(start * width), _tidy(stop * width)
+
+
+def _measured(values: Floats) -> Floats:
+    """Return the values that are numbers: neither NaN nor infinite, nor as good as that."""
+    return values[np.abs(values) <= LARGEST]
 
 
 def _round_up(step: float) -> float:
@@ -203,7 +218,7 @@ def _pick(
     """Return columns with their binning; what is asked for by name is taken as it is."""
     picked: list[Column] = []
     for name, lists, values in read:
-        finite = values[np.isfinite(values)]
+        finite = _measured(values)
         why = _why_not(name, finite)
         if wanted and why is not None and not len(finite):
             raise SpecificationError(f"'{name}' {why}", hint="leave out its --column")
@@ -384,7 +399,7 @@ def _tree(
             array = tree[each].array(library="np", entry_stop=SAMPLE)
             parts = array if array.dtype == object else [array.ravel()]
             flat = np.concatenate([np.empty(0), *parts]).astype(float)
-            enough += _why_not(each, flat[np.isfinite(flat)]) is None
+            enough += _why_not(each, _measured(flat)) is None
             yield each, usable[each], flat
 
     columns = _pick(read(), wanted, most, left)
