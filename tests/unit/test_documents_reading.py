@@ -9,17 +9,39 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
+import reprun
+from reprun.conditions.snapshot import Snapshot
+from reprun.documents.analysis import Analysis
+from reprun.documents.manifest import Dataset
+from reprun.documents.project import ProjectFile
 from reprun.documents.reading import Document, read_written
-from reprun.documents.record import REPORT_JSON
+from reprun.documents.record import REPORT_JSON, RunRecord
+from reprun.documents.validation import faults_of
 from reprun.errors import OutputMissingError, ReprunError, SpecificationError
+from reprun.reana.local.report import ProjectReport
 from reprun.reana.remote.submission import STATE, Submission, read_submission
-from reprun.report.model import read_report, report_json
-from reprun.runs.lock import LOCK, read_lock
+from reprun.report.matrix import MatrixReport
+from reprun.report.model import Report, read_report, report_json
+from reprun.runs.lock import LOCK, AnalysisLock, read_lock
 from reprun.runs.reference import BLESSED, Blessing, read_blessing
 from tests.sample_report import sample
 from tests.unit import builders
 
+VERSIONED = (
+    Analysis,
+    AnalysisLock,
+    Blessing,
+    Dataset,
+    MatrixReport,
+    ProjectFile,
+    ProjectReport,
+    Report,
+    RunRecord,
+    Snapshot,
+    Submission,
+)
 WRITTEN: dict[str, tuple[Callable[[Path], object], Document, type[ReprunError], str]] = {
     # name of the file: its reader, a right one, what is raised, and a field that has to be there
     LOCK: (read_lock, builders.lock(), SpecificationError, "images"),
@@ -129,6 +151,34 @@ def test_what_is_no_text_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(WRITTEN[name][2], match="utf-8") as error:
         read(tmp_path / name)
     assert error.value.place == str(tmp_path / name)
+
+
+def faulty(model: type[Document], version: object) -> list[str]:
+    """Return what is said of a version, in a document that lacks the rest."""
+    found = []
+    document = {"schema_version": version}
+    for as_json in (True, False):
+        try:
+            if as_json:
+                model.model_validate_json(json.dumps(document))
+            else:
+                model.model_validate(document)
+        except ValidationError as error:
+            found += [str(fault) for fault in faults_of(error, model)]
+    return [fault for fault in found if fault.startswith("schema_version")]
+
+
+@pytest.mark.parametrize("model", VERSIONED)
+def test_the_version_of_a_document_is_the_number_1(model: type[Document]) -> None:
+    assert faulty(model, 1) == []
+    for version, given in ((True, "true"), (False, "false"), (2, "the number 2")):
+        said = f"schema_version: must be 1, is {given}"
+        assert [each.rstrip(".") for each in faulty(model, version)] == [said, said]
+
+
+def test_no_document_with_a_version_is_left_out() -> None:
+    texts = [path.read_text() for path in Path(reprun.__file__).parent.rglob("*.py")]
+    assert sum(text.count("schema_version: Literal[1]") for text in texts) == len(VERSIONED)
 
 
 class Pair(Document):

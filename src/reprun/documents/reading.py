@@ -13,7 +13,8 @@ from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, TypeVar
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import PydanticCustomError
 
 from reprun.documents.validation import NAME, SHA256, Fault, Location, faults_of
 from reprun.errors import SpecificationError
@@ -27,6 +28,14 @@ class Document(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @field_validator("schema_version", mode="before", check_fields=False)
+    @classmethod
+    def _refuse_true(cls, version: object) -> object:
+        """Refuse `true`, which Python takes for 1."""
+        if isinstance(version, bool):
+            raise PydanticCustomError("literal_error", "must be {expected}", {"expected": "1"})
+        return version
 
 
 def inside(path: str) -> str:
