@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from reprun.errors import StorageError
+from reprun.wording import quoted
 
 LONGEST_HOLDER = 200
 """Bytes shown of the command that holds a lock."""
@@ -29,13 +30,13 @@ def storage_errors(place: Path) -> Iterator[None]:
             raise StorageError(
                 f"the disk is full while writing {error.filename or place}",
                 place=str(place),
-                hint=f"df -h {place}   # and free some space there",
+                hint=f"df -h {quoted(place)}   # and free some space there",
             ) from error
         if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR):
             raise StorageError(
                 f"cannot write {error.filename or place}: {error.strerror}",
                 place=str(place),
-                hint=f"ls -ld {place}   # a directory that you may write is needed",
+                hint=f"ls -ld {quoted(place)}   # a directory that you may write is needed",
             ) from error
         raise
 
@@ -48,7 +49,7 @@ def is_in_git(path: Path) -> bool:
 
 def restoring(path: Path, *, otherwise: str) -> str:
     """Return the command that restores a committed file; `otherwise` where there is no git."""
-    return f"git checkout -- {shlex.quote(str(path))}" if is_in_git(path) else otherwise
+    return f"git checkout -- {quoted(path)}" if is_in_git(path) else otherwise
 
 
 def make_directory(path: Path) -> None:
@@ -60,7 +61,7 @@ def make_directory(path: Path) -> None:
             raise StorageError(
                 f"cannot make the directory {path}: {error.strerror}",
                 place=str(path),
-                hint=f"ls -ld {path.parent}",
+                hint=f"ls -ld {quoted(path.parent)}",
             ) from error
 
 

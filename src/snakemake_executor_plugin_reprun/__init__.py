@@ -40,7 +40,7 @@ from reprun.images.ensure import ensure
 from reprun.images.model import Image
 from reprun.progress import Silent, listening
 from reprun.store.store import Store
-from reprun.wording import listed
+from reprun.wording import listed, quoted
 from reprun.workflow.cells import CellWorkflow, read_cells
 from reprun.workflow.events import EventWriter
 from reprun.workflow.planned import PlannedStep, write_plan
@@ -281,7 +281,7 @@ class Executor(RealExecutor):  # type: ignore[misc]
             raise OutputMissingError(
                 f"step {step.rule} finished but left no {listed(missing)}",
                 place=record.log,
-                hint=f"less {record.log}",
+                hint=f"less {quoted(record.log)}",
             )
 
     def _step(self, job: Any, cell: CellWorkflow) -> Step:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,15 @@ def test_the_largest_float_marks_what_is_missing(tmp_path: Path) -> None:
 
 def test_edges_are_round() -> None:
     assert binning(np.linspace(0.013, 0.987, 1000)) == (50, 0.0, 1.0)
+
+
+def test_a_hint_can_be_pasted_whatever_the_path_is(tmp_path: Path) -> None:
+    home = tmp_path / "my data"
+    home.mkdir()
+    (home / "it's.csv").write_bytes(b"\x1f\x8b")
+    hint = refused(home / "it's.csv").hint or ""
+    assert shlex.split(hint) == ["gunzip", "--keep", str(home / "it's.csv")]
+    assert shlex.split(refused(home / "none").hint or "") == ["ls", str(home)]
 
 
 # -- tables -----------------------------------------------------------------------------------

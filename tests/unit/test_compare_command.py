@@ -66,7 +66,7 @@ def test_a_missing_file_is_reported_as_missing_whatever_its_suffix(
     missing = str(tmp_path / name)
     for arguments in ((missing, missing), (files[0], missing)):
         error = refused(*arguments)
-        assert error.message == f"{Path(name).name} does not exist."
+        assert error.message == f"{Path(name).name} does not exist"
         assert (error.exit_code, error.place) == (4, missing)
 
 

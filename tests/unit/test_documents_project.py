@@ -190,7 +190,7 @@ def test_unknown_analysis_names_the_nearest(project: Project) -> None:
 def test_a_name_like_no_other_gets_no_suggestion(project: Project) -> None:
     with pytest.raises(SpecificationError) as error:
         project.analysis_directory("zzz")
-    assert error.value.message == "there is no analysis 'zzz'."
+    assert error.value.message == "there is no analysis 'zzz'"
 
 
 @pytest.mark.parametrize("path", ["images", "examples/no-analysis", "examples/none", ""])

@@ -49,7 +49,7 @@ def test_an_error_carries_its_facts() -> None:
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("cms-h4", " Did you mean 'cms-h4l'?"), ("zzzzzz", ""), ("", "")],
+    [("cms-h4", ". Did you mean 'cms-h4l'?"), ("zzzzzz", ""), ("", "")],
 )
 def test_did_you_mean(name: str, said: str) -> None:
     assert did_you_mean(name, ["cms-h4l", "atlas-zmumu"]) == said

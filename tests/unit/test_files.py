@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from reprun.errors import StorageError
-from reprun.files import locked, take_lock
+from reprun.files import locked, storage_errors, take_lock
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
 
@@ -72,3 +73,11 @@ def test_an_error_of_the_block_lets_go(tmp_path: Path) -> None:
         raise KeyError
     with path.open() as stream:
         assert take_lock(stream, wait=False)
+
+
+def test_what_the_disk_refuses_comes_with_a_command_to_paste(tmp_path: Path) -> None:
+    place = tmp_path / "my results"
+    for number, command in ((errno.ENOSPC, "df -h"), (errno.EACCES, "ls -ld")):
+        with pytest.raises(StorageError) as error, storage_errors(place):
+            raise OSError(number, os.strerror(number))
+        assert (error.value.hint or "").startswith(f"{command} '{place}'   #")

@@ -287,7 +287,7 @@ def test_an_image_that_is_not_locked_does_not_hide_the_others(
             "reprun images lock unlocked",
         ),
         ('extend = "tiny"\n', "child:1", "extend: unknown field. Did you mean 'extends'?", ""),
-        ('extends = "tiny"\nextra = []\n', "child:2", "extra: unknown field.", ""),
+        ('extends = "tiny"\nextra = []\n', "child:2", "extra: unknown field", ""),
         ('extends = "tiny"\nname = "kid"\n', "child:2", "name: this is 'kid', but the dir", ""),
     ],
 )

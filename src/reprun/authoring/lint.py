@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from reprun.documents.analysis import DOCUMENT
-from reprun.documents.reading import read_document
+from reprun.documents.reading import edit_command, read_document
 from reprun.documents.selection import Selection
 from reprun.errors import SpecificationError
 from reprun.images.catalogue.catalogue import Catalogue
@@ -123,7 +123,7 @@ def lint_snakefile(
         name = snakefile.relative_to(base).as_posix()
         steps = plan_steps(base, name, known, data, config, targets)
     except SpecificationError as error:
-        wrong = Finding("error", snakefile, 1, error.message, f"${{EDITOR:-vi}} {snakefile}")
+        wrong = Finding("error", snakefile, 1, error.message, edit_command(snakefile))
         return [*found, wrong]
     refused = {one.rule for one in found if one.level == "error"}
     for step in steps:

@@ -24,6 +24,7 @@ from reprun.errors import SpecificationError, did_you_mean
 from reprun.files import make_directory, storage_errors
 from reprun.histograms.survey import Column, Survey, survey
 from reprun.runs.lock import compute_lock, write_lock
+from reprun.wording import quoted
 
 LARGEST_COPY = 1_000_000
 """Bytes of a file that is copied into the analysis; a larger one stays where it is."""
@@ -113,7 +114,9 @@ def _checked_name(request: Request, project: Project, parent: Path) -> str:
             hint=f"reprun new {name}-{number} {again}",
         )
     if (parent / name).exists():
-        raise SpecificationError(f"{parent / name} exists already", hint=f"ls -la {parent / name}")
+        raise SpecificationError(
+            f"{parent / name} exists already", hint=f"ls -la {quoted(parent / name)}"
+        )
     if parent == project.analyses and name in project.analysis_names():
         raise SpecificationError(f"there is an analysis '{name}' already", hint="reprun list")
     return name
@@ -217,7 +220,7 @@ def known_experiment(given: str) -> str:
     exact = {name.lower(): name for name in known}.get(given.strip().lower())
     if exact is None and did_you_mean(given.upper(), [name.upper() for name in known]):
         raise SpecificationError(
-            f"--experiment {given}.{did_you_mean(given.upper(), known)}",
+            f"--experiment {given}{did_you_mean(given.upper(), known)}",
             hint=f"reprun new NAME --from FILE --experiment {'|'.join(known)}",
         )
     return exact or given.strip()

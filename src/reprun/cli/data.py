@@ -10,7 +10,7 @@ import typer
 
 from reprun.cli.completion import analysis_names
 from reprun.cli.options import AnalysisArgument, FormatOption
-from reprun.wording import count_of, listed, size_of
+from reprun.wording import count_of, listed, quoted, size_of
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -245,7 +245,7 @@ def _below_its_analysis(path: Path) -> str:
 def _exists_already(path: Path) -> Exception:
     from reprun.errors import SpecificationError
 
-    return SpecificationError(f"{path} exists already", place=str(path), hint=f"rm {path}")
+    return SpecificationError(f"{path} exists already", place=str(path), hint=f"rm {quoted(path)}")
 
 
 def _manifest_facts(dataset: Dataset, path: Path | None) -> dict[str, Any]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from reprun.cli.options import FormatOption
+from reprun.wording import quoted
 
 if TYPE_CHECKING:
     from reprun.authoring.init import Initialised
@@ -48,7 +48,7 @@ def init(
 
 def _next(made: Initialised) -> list[str]:
     here = made.directory == Path.cwd()
-    enter = [] if here else [f"cd {shlex.quote(os.path.relpath(made.directory))}"]
+    enter = [] if here else [f"cd {quoted(os.path.relpath(made.directory))}"]
     return [*enter, f"reprun run {made.example}", "reprun new NAME --from FILE"]
 
 

@@ -27,7 +27,7 @@ def parse_rule(text: str) -> ComparisonRule:
         if not equals or name not in ComparisonRule.model_fields:
             near = did_you_mean(name, ComparisonRule.model_fields)
             raise SpecificationError(
-                f"--rule {text}: '{part}' is not NAME=VALUE.{near}".rstrip("."),
+                f"--rule {text}: '{part}' is not NAME=VALUE{near}",
                 hint="reprun compare A B --rule 'match=m4l*,kind=float,relative=1e-9'",
             )
         fields[name] = value.split("+") if name == "tests" else value

@@ -24,7 +24,7 @@ def refuse_nothing(globs: Sequence[str], *sides: Source) -> None:
     for glob in globs:
         if not any(fnmatchcase(name, glob) for name in names):
             raise NothingToCompareError(
-                f"nothing matches '{glob}'.{did_you_mean(glob, names)}".rstrip("."),
+                f"nothing matches '{glob}'{did_you_mean(glob, names)}",
                 hint="the globs are those of a shell: '*' also matches '/'",
             )
 
@@ -46,7 +46,7 @@ def renamed(source: Source, maps: Sequence[tuple[str, str]]) -> Source:
         found = [name for name in names if _fits(name, old)]
         if not found:
             raise SpecificationError(
-                f"--map {old}={new}: the reference has no '{old}'.{did_you_mean(old, names)}"
+                f"--map {old}={new}: the reference has no '{old}'{did_you_mean(old, names)}"
             )
         for name in found:
             fitting.setdefault(name, _carried(name, old, new))

@@ -100,7 +100,7 @@ def _tables(monitored: Table, reference: Table) -> str | None:
         lacking = [name for name in other if name not in one]
         added = [name for name in one if name not in other]
         if lacking:
-            return f"lacks the {noun} '{lacking[0]}'.{did_you_mean(lacking[0], added)}".rstrip(".")
+            return f"lacks the {noun} '{lacking[0]}'{did_you_mean(lacking[0], added)}"
         if added:
             return f"has a {noun} '{added[0]}' that the reference lacks"
         return f"has its {noun}s in another order than the reference"

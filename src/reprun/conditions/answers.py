@@ -114,7 +114,7 @@ def in_force(
         known = {entry.record for entry in entries}
         if record is not None and record not in known:
             raise SpecificationError(
-                f"the global tag {snapshot.global_tag} has no record '{record}'."
+                f"the global tag {snapshot.global_tag} has no record '{record}'"
                 + did_you_mean(record, known),
                 hint=f"reprun conditions show {snapshot.name}",
             )
@@ -162,7 +162,7 @@ def table_row(
     rows = read_table(index_of(snapshot, files), snapshot.key or "")
     if name not in rows:
         raise SpecificationError(
-            f"{snapshot.name} has no row '{name}'.{did_you_mean(name, rows)}",
+            f"{snapshot.name} has no row '{name}'{did_you_mean(name, rows)}",
             hint=f"reprun conditions show {snapshot.name}",
         )
     found: dict[str, Any] = dict(rows[name])

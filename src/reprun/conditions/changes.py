@@ -11,7 +11,7 @@ from reprun.digests import short
 from reprun.errors import ReprunError
 from reprun.files import is_in_git
 from reprun.store.store import Store
-from reprun.wording import lines_of
+from reprun.wording import lines_of, quoted
 
 SHOWN = 5
 
@@ -35,7 +35,7 @@ def changed_rows_text(
     local = directory / path
     now = local if local.is_file() else store.blob_path(file.digest)
     if not store.has(before):
-        seen = f", see: git log -p -- {directory}" if is_in_git(directory) else ""
+        seen = f", see: git log -p -- {quoted(directory)}" if is_in_git(directory) else ""
         return f"; the locked rows are not available{seen}"
     if not now.is_file():
         return f"; for its rows: reprun conditions verify {snapshot.name}, then the same command"

@@ -95,7 +95,7 @@ class ConditionsIndex:
         named = name.upper() if self.is_old else name
         if named not in known:
             raise SpecificationError(
-                f"{self._path.name} has no global tag '{name}'.{did_you_mean(named, known)}",
+                f"{self._path.name} has no global tag '{name}'{did_you_mean(named, known)}",
                 place=str(self._path),
             )
         found = self._old_entries(named, node) if self.is_old else self._new_entries(named)

@@ -143,7 +143,7 @@ def count_table(mask: Mask, table: Path, run_column: str, lumi_column: str | Non
             for column in columns:
                 if column not in (reader.fieldnames or ()):
                     raise SpecificationError(
-                        f"{table.name} has no column '{column}'."
+                        f"{table.name} has no column '{column}'"
                         + did_you_mean(column, reader.fieldnames or ()),
                         place=f"{table}:1",
                     )

@@ -139,7 +139,7 @@ def snapshot_directory(name: str, known: Mapping[str, Path]) -> Path:
     """Return where a snapshot lies; raises SpecificationError naming the nearest."""
     if name not in known:
         raise SpecificationError(
-            f"there is no conditions snapshot '{name}'.{did_you_mean(name, known)}",
+            f"there is no conditions snapshot '{name}'{did_you_mean(name, known)}",
             hint="reprun conditions list",
         )
     return known[name]

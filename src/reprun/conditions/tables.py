@@ -21,7 +21,7 @@ def read_table(path: Path, key: str) -> dict[str, Row]:
             reader = csv.DictReader(stream)
             if key not in (reader.fieldnames or ()):
                 raise SpecificationError(
-                    f"{path.name} has no column '{key}'."
+                    f"{path.name} has no column '{key}'"
                     + did_you_mean(key, reader.fieldnames or ()),
                     place=f"{path}:1",
                 )

@@ -20,7 +20,7 @@ from reprun.errors import InputsGoneError, IntegrityError, SpecificationError
 from reprun.files import restoring, write_atomically
 from reprun.progress import Progress
 from reprun.store.store import Store
-from reprun.wording import count_of, lines_of
+from reprun.wording import count_of, lines_of, quoted
 
 MOST_GONE = 5
 """How many files an error shows with all their answers."""
@@ -156,7 +156,7 @@ def committed_file(file: DataFile, directory: Path) -> Path | None:
         raise SpecificationError(
             f"{file.path} is a link that leads out of the analysis to {local.resolve()}",
             place=str(local),
-            hint=f"cp --remove-destination {local.resolve()} {local}",
+            hint=f"cp --remove-destination {quoted(local.resolve())} {quoted(local)}",
         )
     return local
 
@@ -168,7 +168,7 @@ def _check_committed(file: DataFile, local: Path) -> None:
             f"{file.path} has changed: its sha256 is {short(found)}…, "
             f"the dataset manifest says {short(file.digest)}…",
             place=str(local),
-            hint=restoring(local, otherwise=f"cp BACKUP {local}")
+            hint=restoring(local, otherwise=f"cp BACKUP {quoted(local)}")
             + "   # or, if the change is meant, write in its manifest: "
             f"size: {local.stat().st_size}, sha256: {found.removeprefix('sha256:')}",
         )

@@ -20,6 +20,7 @@ from reprun.data.sources import innermost_reason
 from reprun.documents.manifest import Dataset
 from reprun.documents.validation import faults_of
 from reprun.errors import InputsGoneError, SpecificationError
+from reprun.wording import quoted
 
 PORTAL = "https://opendata.cern.ch"
 ROOT_SERVER = "root://eospublic.cern.ch//eos/opendata/"
@@ -80,7 +81,9 @@ def choose_record(document: Any, place: str, number: int | None = None) -> dict[
             f"the records here are {', '.join(numbers) or 'none'}"
             + ("" if number is None else f", there is no {number}"),
             place=place,
-            hint=f"reprun data import-record {place} --record {numbers[0]}" if numbers else None,
+            hint=f"reprun data import-record {quoted(place)} --record {numbers[0]}"
+            if numbers
+            else None,
         )
     return dict(chosen[0])
 

@@ -17,6 +17,7 @@ from reprun.documents.reading import (
     InsidePath,
     Name,
     Scalar,
+    edit_command,
     inside,
     read_document,
     validated,
@@ -248,14 +249,14 @@ class Analysis(Document):
             ("default_dataset", self.default_dataset, self.datasets),
         ):
             if chosen is not None and chosen not in known:
-                raise ValueError(f"{label}: there is no '{chosen}'.{did_you_mean(chosen, known)}")
+                raise ValueError(f"{label}: there is no '{chosen}'{did_you_mean(chosen, known)}")
         for label, names, there in (
             ("references", list(self.references), list(self.datasets)),
             ("seeds", list(self.seeds), list(self.parameters)),
         ):
             for name in names:
                 if name not in there:
-                    raise ValueError(f"{label}: there is no '{name}'.{did_you_mean(name, there)}")
+                    raise ValueError(f"{label}: there is no '{name}'{did_you_mean(name, there)}")
         return self
 
     def variant(self, name: str | None) -> tuple[str, Variant]:
@@ -298,7 +299,7 @@ T = TypeVar("T")
 def _pick(analysis: str, what: str, chosen: str, known: Mapping[str, T]) -> T:
     if chosen not in known:
         raise SpecificationError(
-            f"{analysis} has no {what} '{chosen}'.{did_you_mean(chosen, known)}",
+            f"{analysis} has no {what} '{chosen}'{did_you_mean(chosen, known)}",
             hint=f"reprun show {analysis}",
         )
     return known[chosen]
@@ -347,5 +348,5 @@ def check_name(analysis: Analysis, directory: Path) -> None:
             f"the analysis is called '{analysis.name}' and its directory '{directory.name}'; "
             "both must have one name",
             place=str(path),
-            hint=f"${{EDITOR:-vi}} {path}   # name: {directory.name}",
+            hint=f"{edit_command(path)}   # name: {directory.name}",
         )

@@ -111,7 +111,7 @@ class Project:
                 hint="reprun list",
             )
         raise SpecificationError(
-            f"there is no analysis '{name_or_path}'."
+            f"there is no analysis '{name_or_path}'"
             + did_you_mean(name_or_path, self.analysis_names()),
             hint="reprun list",
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import json
 import re
-import shlex
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -18,7 +17,7 @@ from pydantic_core import PydanticCustomError
 
 from reprun.documents.validation import NAME, SHA256, Fault, Location, faults_of
 from reprun.errors import SpecificationError
-from reprun.wording import lines_of
+from reprun.wording import lines_of, quoted
 
 
 class Document(BaseModel):
@@ -126,9 +125,10 @@ def _line_of(fault: Fault, lines: Lines) -> int:
     )
 
 
-def edit_command(path: Path, line: int) -> str:
-    """Return the command that opens a file where the fault is."""
-    return f"${{EDITOR:-vi}} +{line} {shlex.quote(str(path))}"
+def edit_command(path: Path, line: int | None = None) -> str:
+    """Return the command that opens a file, where the fault is if that is known."""
+    at = "" if line is None else f"+{line} "
+    return f"${{EDITOR:-vi}} {at}{quoted(path)}"
 
 
 def _text_of(path: Path) -> str:

@@ -6,7 +6,6 @@ speaks of and every command that was given the same options finds the same resul
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from reprun.documents.manifest import Dataset
 from reprun.documents.project import Project
 from reprun.documents.reading import Scalar
 from reprun.errors import SpecificationError
+from reprun.wording import quoted
 
 RESULTS = Path("results")
 """Where runs are kept unless the user names another directory."""
@@ -80,13 +80,13 @@ class Selection:
         plain = self.analysis.dataset(None)
         parts = []
         if self.variant != self.analysis.variant(None)[0]:
-            parts.append(f" --variant {shlex.quote(self.variant)}")
+            parts.append(f" --variant {quoted(self.variant)}")
         if plain is not None and self.dataset is not None and self.dataset != plain[0]:
-            parts.append(f" --data {shlex.quote(self.dataset)}")
+            parts.append(f" --data {quoted(self.dataset)}")
         if self.tier is not None:
             parts.append(f" {self.tier.option}")
         if self.results != RESULTS:
-            parts.append(f" --results {shlex.quote(str(self.results))}")
+            parts.append(f" --results {quoted(self.results)}")
         return "".join(parts)
 
     def command(self, verb: str, *more: str) -> str:
@@ -95,12 +95,12 @@ class Selection:
 
     def about(self, verb: str) -> str:
         """Return a command line of reprun about the analysis, in whichever variant."""
-        return f"reprun {verb} {shlex.quote(self.called)}"
+        return f"reprun {verb} {quoted(self.called)}"
 
     def data_command(self, verb: str) -> str:
         """Return a command line of `reprun data` about the dataset."""
         line = self.about(f"data {verb}")
-        return line if self.dataset is None else f"{line} --data {shlex.quote(self.dataset)}"
+        return line if self.dataset is None else f"{line} --data {quoted(self.dataset)}"
 
     @property
     def run_directory(self) -> Path:
@@ -141,7 +141,7 @@ def select(
         )
     except SpecificationError as error:
         # The analysis knows its name; only here is known how the user reaches it.
-        error.hint = f"reprun show {shlex.quote(called)}"
+        error.hint = f"reprun show {quoted(called)}"
         raise
 
 

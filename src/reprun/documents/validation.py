@@ -103,7 +103,7 @@ def _sentence(kind: str, fault: Any, location: Location, model: type[BaseModel])
     match kind:
         case "extra_forbidden":
             near = did_you_mean(str(location[-1]), fields_at(model, location[:-1]))
-            said = f"unknown field.{near}"
+            said = f"unknown field{near}"
         case "missing":
             said = "this field is missing"
         case "value_error" | "assertion_error":
@@ -111,7 +111,7 @@ def _sentence(kind: str, fault: Any, location: Location, model: type[BaseModel])
         case "literal_error":
             allowed = str(context["expected"])
             known = allowed.replace("'", "").replace(" or ", ", ").split(", ")
-            said = f"must be {allowed}, {_is(given)}.{did_you_mean(str(given), known)}"
+            said = f"must be {allowed}, {_is(given)}{did_you_mean(str(given), known)}"
         case "string_pattern_mismatch" if context["pattern"] in MEANING_OF_PATTERN:
             said = f"{MEANING_OF_PATTERN[context['pattern']]}, {_is(given)}"
         case "string_too_long":

@@ -29,7 +29,7 @@ def engine_choice(text: str) -> EngineChoice:
         if choice == text:
             return choice
     raise SpecificationError(
-        f"there is no engine '{text}'.{did_you_mean(text, CHOICES)}",
+        f"there is no engine '{text}'{did_you_mean(text, CHOICES)}",
         hint=f"one of: {', '.join(CHOICES)}",
     )
 

@@ -126,7 +126,7 @@ def read_objects(path: Path) -> Objects:
         raise OutputMissingError(f"{path.name} is a directory, not a file", place=str(path))
     if not path.is_file():
         raise OutputMissingError(
-            f"{path.name} does not exist.{did_you_mean(path.name, _neighbours(path))}",
+            f"{path.name} does not exist{did_you_mean(path.name, _neighbours(path))}",
             place=str(path),
         )
     found = _format_of(path)

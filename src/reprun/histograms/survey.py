@@ -15,7 +15,7 @@ import numpy as np
 
 from reprun.errors import SpecificationError, did_you_mean
 from reprun.histograms.model import Floats
-from reprun.wording import listed
+from reprun.wording import listed, quoted
 
 SAMPLE = 100_000
 """Events that are read to find the ranges of columns."""
@@ -94,31 +94,33 @@ def survey(
     if not path.exists():
         near = [each.name for each in path.parent.iterdir()] if path.parent.is_dir() else []
         raise SpecificationError(
-            f"there is no file {path}.{did_you_mean(path.name, near)}", hint=f"ls {path.parent}"
+            f"there is no file {path}{did_you_mean(path.name, near)}",
+            hint=f"ls {quoted(path.parent)}",
         )
     try:
         if not path.is_file():
             raise SpecificationError(
                 f"{path} is not a file; an analysis starts from one file of events or histograms",
-                hint=f"ls {path}",
+                hint=f"ls {quoted(path)}",
             )
         if path.stat().st_size == 0:
-            raise SpecificationError(f"{path} is empty", hint=f"ls -l {path}")
+            raise SpecificationError(f"{path} is empty", hint=f"ls -l {quoted(path)}")
         with path.open("rb") as file:
             magic = file.read(4)
     except OSError as error:
         raise SpecificationError(
-            f"cannot read {path}: {error.strerror}", hint=f"ls -l {path}"
+            f"cannot read {path}: {error.strerror}", hint=f"ls -l {quoted(path)}"
         ) from error
     if magic.startswith(b"\x1f\x8b"):
         raise SpecificationError(
-            f"{path.name} is compressed; unpack it first", hint=f"gunzip --keep {path}"
+            f"{path.name} is compressed; unpack it first", hint=f"gunzip --keep {quoted(path)}"
         )
     if magic == b"root":
         return _root_file(path, columns, tree, most)
     if tree is not None:
         raise SpecificationError(
-            f"--tree {tree}: {path.name} is not a ROOT file", hint=f"reprun new NAME --from {path}"
+            f"--tree {tree}: {path.name} is not a ROOT file",
+            hint=f"reprun new NAME --from {quoted(path)}",
         )
     return _table(path, columns, most)
 
@@ -177,12 +179,13 @@ def _chosen(
         if name in unusable:
             raise SpecificationError(
                 f"'{name}' cannot be drawn: {unusable[name]}",
-                hint=f"reprun new NAME --from {path}   # --column {_first(names)}",
+                hint=f"reprun new NAME --from {quoted(path)}   # --column {_first(names)}",
             )
         if name not in names:
+            near = did_you_mean(name, names) or "."
             raise SpecificationError(
-                f"{path.name} has no '{name}'.{did_you_mean(name, names)} It has: {_some(names)}",
-                hint=f"reprun new NAME --from {path}   # --column {_first(names)}",
+                f"{path.name} has no '{name}'{near} It has: {_some(names)}",
+                hint=f"reprun new NAME --from {quoted(path)}   # --column {_first(names)}",
             )
     return list(dict.fromkeys(wanted)) if wanted else list(names)
 
@@ -242,14 +245,14 @@ def _table(path: Path, wanted: Sequence[str], most: int) -> Survey:
         raise SpecificationError(
             f"{path.name} has two columns called '{twice}'; rename one in its first line",
             place=f"{path}:1",
-            hint=f"head -1 {path}",
+            hint=f"head -1 {quoted(path)}",
         )
     if all(_number(name) is not None for name in names):
+        numbered = delimiter.join(f"x{number}" for number in range(len(names)))
         raise SpecificationError(
             f"{path.name} has numbers in its first line, where the names of columns belong",
             place=f"{path}:1",
-            hint=f"(echo '{delimiter.join(f'x{n}' for n in range(len(names)))}'; cat {path})"
-            f" > named-{path.name}",
+            hint=f"(echo {quoted(numbered)}; cat {quoted(path)}) > {quoted(f'named-{path.name}')}",
         )
     values: dict[str, Floats] = {}
     left: dict[str, str] = {}
@@ -267,7 +270,7 @@ def _table(path: Path, wanted: Sequence[str], most: int) -> Survey:
     if not columns:
         raise SpecificationError(
             f"{path.name} has no column of numbers that could be drawn: {_reasons(left)}",
-            hint=f"head -3 {path}",
+            hint=f"head -3 {quoted(path)}",
         )
     return Survey("table", len(rows), left, columns, delimiter=delimiter)
 
@@ -296,18 +299,18 @@ def _read_table(path: Path) -> tuple[list[str], list[list[str]], str]:
                         f"line {at} of {path.name} has {len(row)} fields, its first line "
                         f"names {len(header)} columns",
                         place=f"{path}:{at}",
-                        hint=f"sed -n '{at}p' {path}",
+                        hint=f"sed -n '{at}p' {quoted(path)}",
                     )
                 rows.append(row)
     except (UnicodeDecodeError, csv.Error) as error:
         raise SpecificationError(
             f"{path.name} is neither a ROOT file nor a table in UTF-8 text: {error}",
             place=str(path),
-            hint=f"file {path}",
+            hint=f"file {quoted(path)}",
         ) from error
     if not rows:
         raise SpecificationError(
-            f"{path.name} has no row below the names of its columns", hint=f"head -3 {path}"
+            f"{path.name} has no row below the names of its columns", hint=f"head -3 {quoted(path)}"
         )
     return header, rows, delimiter
 
@@ -339,7 +342,7 @@ def _root_file(path: Path, wanted: Sequence[str], tree: str | None, most: int) -
         raise SpecificationError(
             f"{path.name} cannot be read as a ROOT file: {said[0]}",
             place=str(path),
-            hint=f"ls -l {path}   # is it complete?",
+            hint=f"ls -l {quoted(path)}   # is it complete?",
         ) from error
 
 
@@ -365,10 +368,10 @@ def _tree(
     most: int,
 ) -> Survey:
     if named is not None and named not in trees:
+        near = did_you_mean(named, trees) or "."
         raise SpecificationError(
-            f"{path.name} has no tree '{named}'.{did_you_mean(named, trees)} "
-            f"It has: {_some(list(trees))}",
-            hint=f"reprun new NAME --from {path}   # takes the tree with most events",
+            f"{path.name} has no tree '{named}'{near} It has: {_some(list(trees))}",
+            hint=f"reprun new NAME --from {quoted(path)}   # takes the tree with most events",
         )
     name = named or max(trees, key=lambda each: int(trees[each].num_entries))
     tree = trees[name]

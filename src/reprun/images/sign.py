@@ -17,6 +17,7 @@ from reprun.images.model import Image
 from reprun.images.stored import verify_stored
 from reprun.progress import announced
 from reprun.store.store import Store
+from reprun.wording import quoted
 
 NAMESPACE = "reprun-image"
 WHO = "signer"
@@ -31,7 +32,7 @@ def sign(image: Image, store: Store, key: Path, signature: Path) -> None:
     verify_stored(image, store)
     if not key.is_file():
         raise SpecificationError(
-            "there is no such key", place=str(key), hint=f"ssh-keygen -t ed25519 -f {key}"
+            "there is no such key", place=str(key), hint=f"ssh-keygen -t ed25519 -f {quoted(key)}"
         )
     with tempfile.TemporaryDirectory() as directory:
         message = Path(directory, "manifest")

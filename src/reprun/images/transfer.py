@@ -32,6 +32,7 @@ from reprun.images.oci.registry import Manifest, Reference, Registry, parse_refe
 from reprun.images.stored import verify_stored
 from reprun.progress import Progress
 from reprun.store.store import Store
+from reprun.wording import quoted
 
 
 def pin(name: str, catalogue: Catalogue) -> ExternalLock:
@@ -166,7 +167,9 @@ def export_file(image: Image, store: Store, path: Path) -> None:
         raise SpecificationError(f"{path} exists already", place=str(path), hint="name a new file")
     if not path.parent.is_dir():
         raise SpecificationError(
-            f"there is no directory {path.parent}", place=str(path), hint=f"mkdir -p {path.parent}"
+            f"there is no directory {path.parent}",
+            place=str(path),
+            hint=f"mkdir -p {quoted(path.parent)}",
         )
     with replacing(path) as stream:
         docker_archive(image, store, stream)

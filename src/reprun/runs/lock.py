@@ -7,7 +7,6 @@ that the change is meant (`--update-lock`).
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,7 +28,7 @@ from reprun.errors import IntegrityError, OutputMissingError, SpecificationError
 from reprun.files import restoring, write_atomically
 from reprun.images.catalogue.catalogue import Catalogue
 from reprun.store.store import Store
-from reprun.wording import lines_of
+from reprun.wording import lines_of, quoted
 
 LOCK = "analysis.lock"
 NOT_CODE = ("__pycache__", ".snakemake")
@@ -178,7 +177,7 @@ def read_lock(directory: Path, *, hint: str | None = None) -> AnalysisLock | Non
 
 def _committed(selection: Selection) -> AnalysisLock | None:
     path = selection.directory / LOCK
-    again = f"rm {shlex.quote(str(path))} && {selection.about('lock')}"
+    again = f"rm {quoted(path)} && {selection.about('lock')}"
     return read_lock(selection.directory, hint=restoring(path, otherwise=again))
 
 

@@ -162,7 +162,7 @@ def _chosen(request: MatrixRequest, project: Project) -> Iterator[_Slot]:
         if not any(_matches(slot, glob) for slot in slots):
             known = {slot.analysis for slot in slots} | {slot.name for slot in slots}
             raise SpecificationError(
-                f"no cell of the matrix is called '{glob}'.{did_you_mean(glob, known)}",
+                f"no cell of the matrix is called '{glob}'{did_you_mean(glob, known)}",
                 hint="reprun list",
             )
     for slot in slots:

@@ -59,7 +59,7 @@ def make_plan(
     for name in parameters or {}:
         if name not in declared:
             raise SpecificationError(
-                f"{analysis.name} has no parameter '{name}'.{did_you_mean(name, declared)}",
+                f"{analysis.name} has no parameter '{name}'{did_you_mean(name, declared)}",
                 hint=f"{selection.about('show')}   # parameters are declared in analysis.yaml",
             )
     merged: dict[str, Scalar] = {**declared, **(parameters or {})}

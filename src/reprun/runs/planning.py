@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reprun.conditions.mounts import mounts_of
+from reprun.documents.reading import edit_command
 from reprun.engines.base import MIB, ContainerJob, Mount, environment_of
 from reprun.errors import SpecificationError
 from reprun.images.model import Image
@@ -52,7 +53,7 @@ def plan_analysis(request: RunRequest) -> AnalysisPlan:
             cell.plan.targets,
         )
     except SpecificationError as error:
-        error.hint = f"${{EDITOR:-vi}} {cell.selection.directory / cell.selection.snakefile}"
+        error.hint = edit_command(cell.selection.directory / cell.selection.snakefile)
         raise
     return AnalysisPlan(cell, tuple(_step(cell, step) for step in steps))
 

@@ -13,6 +13,7 @@ from typing import Literal
 from reprun import __version__, data
 from reprun.conditions.mounts import prepare
 from reprun.digests import sha256_file
+from reprun.documents.reading import edit_command
 from reprun.documents.record import (
     REPORT_HTML,
     REPORT_JSON,
@@ -33,7 +34,7 @@ from reprun.runs.lock import LOCK
 from reprun.runs.plan import Plan, what_to_run
 from reprun.store import collection
 from reprun.store.store import Store
-from reprun.wording import listed
+from reprun.wording import listed, quoted
 from reprun.workflow.rerun import Everything, Rerun, Steps
 from reprun.workflow.snakemake import WorkflowOutcome, WorkflowRequest, snakemake_version
 
@@ -128,7 +129,7 @@ def _raise_what_failed(cell: Cell, outcome: WorkflowOutcome, missing: list[str])
     if outcome.error is not None:
         if isinstance(outcome.error, SpecificationError) and outcome.error.hint is None:
             snakefile = cell.selection.directory / cell.selection.snakefile
-            outcome.error.hint = f"${{EDITOR:-vi}} {snakefile}"
+            outcome.error.hint = edit_command(snakefile)
         raise outcome.error
     for step in outcome.steps:
         if not step.succeeded:
@@ -139,7 +140,7 @@ def _raise_what_failed(cell: Cell, outcome: WorkflowOutcome, missing: list[str])
         raise OutputMissingError(
             f"the run left no {listed(missing)}, which analysis.yaml declares as output",
             place=str(cell.workspace),
-            hint=f"less {cell.run_directory / 'snakemake.log'}",
+            hint=f"less {quoted(cell.run_directory / 'snakemake.log')}",
         )
 
 

@@ -33,6 +33,7 @@ from reprun.digests import CHUNK, PREFIX, sha256_file, short
 from reprun.errors import IntegrityError, StorageError
 from reprun.files import make_directory, storage_errors, take_lock, write_atomically
 from reprun.store.incoming import IncomingFile, PartialFile
+from reprun.wording import quoted
 
 LOCKED_SECONDS = 0.1
 FICLONE = 0x40049409
@@ -89,7 +90,7 @@ class Store:
                 f"{path.name[:12]}… in the store is corrupt: sha256 {short(found)}, "
                 f"expected {short(digest)}",
                 place=str(path),
-                hint=f"rm {path}   # and run again: it is fetched or built again",
+                hint=f"rm {quoted(path)}   # and run again: it is fetched or built again",
             )
         with suppress(StorageError):  # a store that takes no stamp is still good to read
             self._write_stamp(digest, path)

@@ -23,6 +23,7 @@ from reprun.documents.record import StepRecord
 from reprun.engines.base import Ending
 from reprun.errors import BackendError, InterruptedRunError, ReprunError, SpecificationError
 from reprun.progress import Progress, announced, report_command
+from reprun.wording import quoted
 from reprun.workflow.cells import CellWorkflow, write_cells
 from reprun.workflow.events import EventReader, error_of
 from reprun.workflow.rerun import OUT_OF_DATE, Everything, Rules, Steps
@@ -323,5 +324,5 @@ def planning_error(log: Path, snakefile: str) -> SpecificationError:
     ]
     said = "".join(f"\n    {line}" for line in lines[-LAST_LINES:])
     return SpecificationError(
-        f"Snakemake refuses {snakefile}:{said}", place=str(log), hint=f"less {log}"
+        f"Snakemake refuses {snakefile}:{said}", place=str(log), hint=f"less {quoted(log)}"
     )

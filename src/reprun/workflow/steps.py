@@ -25,6 +25,7 @@ from reprun.engines.base import (
 from reprun.errors import SpecificationError, StepFailedError
 from reprun.files import storage_errors, write_atomically
 from reprun.images.model import Image
+from reprun.wording import quoted
 
 STRICT = "set -euo pipefail\n"
 """Prepended to every command: a failed write before a good command must not pass."""
@@ -260,7 +261,7 @@ def failure_of(step: StepRecord) -> StepFailedError:
     elif step.ending == Ending.TIMED_OUT:
         hint = f"resources: runtime=MINUTES   # in rule {step.rule} of the Snakefile"
     else:
-        hint = f"less {step.log}"
+        hint = f"less {quoted(step.log)}"
     said = "".join(f"\n    {line}" for line in step.last_lines)
     return StepFailedError(f"step {step.rule} failed: {why}{said}", place=step.log, hint=hint)
 

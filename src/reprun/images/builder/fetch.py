@@ -30,7 +30,7 @@ from reprun.images.catalogue.definition import Definition
 from reprun.images.catalogue.lockfiles import DebEntry, WheelEntry
 from reprun.progress import Progress, Task, announced
 from reprun.store.store import Store
-from reprun.wording import count_of, listed
+from reprun.wording import count_of, listed, quoted
 
 CONNECTIONS = 8
 PIPS = 3
@@ -246,7 +246,7 @@ def run_pip(
         raise ToolError(
             "pip is needed to download wheels, and this Python has none",
             place=sys.executable,
-            hint=f"{sys.executable} -m ensurepip",
+            hint=f"{quoted(sys.executable)} -m ensurepip",
         )
     return done
 

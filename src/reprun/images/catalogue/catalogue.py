@@ -37,6 +37,7 @@ from reprun.images.catalogue.parent import (
 )
 from reprun.images.model import Image
 from reprun.images.oci import layout
+from reprun.wording import quoted
 
 
 class Catalogue:
@@ -123,7 +124,7 @@ class Catalogue:
                 raise fault_in(place, "extends", f"the image extends itself: {circle}")
             if extended not in self.names():
                 near = did_you_mean(extended, self._extensible(but=lineage))
-                raise fault_in(place, "extends", f"there is no image '{extended}'.{near}")
+                raise fault_in(place, "extends", f"there is no image '{extended}'{near}")
             if self.is_external(extended):
                 raise fault_in(
                     place,
@@ -163,7 +164,7 @@ class Catalogue:
         place = self._place(name)
         if place is None:
             raise SpecificationError(
-                f"there is no image '{name}'." + did_you_mean(name, self.names()),
+                f"there is no image '{name}'" + did_you_mean(name, self.names()),
                 place=", ".join(map(str, self.directories)),
                 hint="reprun images list",
             )
@@ -196,10 +197,11 @@ class Catalogue:
         places = [one / name / IMAGE_TOML for one in self.directories]
         found = [place for place in places if place.is_file()]
         if len(found) > 1:
+            first = found[0].parent
             raise SpecificationError(
                 f"there are two images '{name}': the second is {found[1].parent}",
-                place=str(found[0].parent),
-                hint=f"mv {found[0].parent} {found[0].parent.with_name(f'my-{name}')}   "
+                place=str(first),
+                hint=f"mv {quoted(first)} {quoted(first.with_name(f'my-{name}'))}   "
                 "# and write that name in its image.toml",
             )
         return found[0] if found else None

@@ -19,6 +19,7 @@ from reprun.images.catalogue.image_lock import Digest, LayerTable
 from reprun.images.catalogue.image_toml import ExternalImage, Needs, Published
 from reprun.images.catalogue.lockfiles import layer_lines, write_lock
 from reprun.images.model import Image, Layer
+from reprun.wording import quoted
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,9 @@ def read_external_lock(external: External) -> ExternalLock:
             hint=f"reprun images pin {external.name}   # needs its registry; without one: "
             f"reprun images import {external.name} FILE",
         )
-    hint = f"git checkout -- {place}   # or remove it, then: reprun images pin {external.name}"
+    hint = (
+        f"git checkout -- {quoted(place)}   # or remove it, then: reprun images pin {external.name}"
+    )
     content, lines = read_toml(place, hint=hint)
     document = validated(ExternalLockDocument, content, place, lines, hint=hint)
     return ExternalLock(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from reprun.errors import SpecificationError
+from reprun.wording import quoted
 
 INSTALLED = Path(__file__).resolve().parents[2] / "packaged_images"
 CHECKOUT = Path(__file__).resolve().parents[4] / "images"
@@ -37,7 +38,7 @@ def refuse_packaged(directory: Path) -> None:
         hint = f'write extends = "{name}" in {own}/image.toml, then: reprun images lock my-{name}'
     else:
         hint = (
-            f"mkdir -p images && cp -r {directory} {own}   "
+            f"mkdir -p images && cp -r {quoted(directory)} {own}   "
             f"# set its name in image.toml, then: reprun images pin my-{name}"
         )
     raise SpecificationError(

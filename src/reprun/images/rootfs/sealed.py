@@ -25,7 +25,7 @@ from reprun.digests import PREFIX, sha256_file
 from reprun.errors import IntegrityError, StorageError
 from reprun.images.archives.tarlayer import EPOCH
 from reprun.images.archives.tree import Kind, Listed
-from reprun.wording import listed
+from reprun.wording import listed, quoted
 
 PARTIAL = "partial-"
 EPOCH_NS = (EPOCH * 1_000_000_000, EPOCH * 1_000_000_000)
@@ -125,7 +125,7 @@ def read_listing(place: Path) -> tuple[dict[str, Listed], list[str]]:
         raise StorageError(
             f"the listing of an unpacked tree cannot be read: {error}",
             place=str(place),
-            hint=f"rm -r {place}   # it is made again",
+            hint=f"rm -r {quoted(place)}   # it is made again",
         ) from error
 
 
@@ -151,7 +151,7 @@ def check(place: Path, name: str, home: Path) -> None:
         raise IntegrityError(
             f"{name} has changed on disk: {listed(faults)}",
             place=str(root),
-            hint=f"rm -r {home}   # it is made again from the image's layers",
+            hint=f"rm -r {quoted(home)}   # it is made again from the image's layers",
         )
     _write_seal(place, sorted(entries))
 

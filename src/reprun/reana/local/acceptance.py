@@ -27,7 +27,7 @@ from reprun.reana.local.sentences import (
     WrongError,
     check_of,
 )
-from reprun.wording import listed
+from reprun.wording import listed, quoted
 
 VARIABLE = "REPRUN_REANA_PYTHON"
 """Names the Python interpreter in which reana-commons 0.95 or newer is installed."""
@@ -94,7 +94,7 @@ def reader() -> str:
     if done.returncode:
         raise SpecificationError(
             f"{VARIABLE} names {interpreter}, which has no reana-commons",
-            hint=f"{interpreter} -m pip install 'reana-commons>=0.95.0a26'",
+            hint=f"{quoted(interpreter)} -m pip install 'reana-commons>=0.95.0a26'",
         )
     return f"reana-commons {done.stdout.strip()}"
 
@@ -179,7 +179,7 @@ def _by_reana(feature: Feature, run: Evidence, interpreter: str) -> Iterator[Jud
             last = (done.stderr.strip() or "no message").splitlines()[-1]
             raise SpecificationError(
                 f"REANA's parser cannot be used by {interpreter}: {last}",
-                hint=f"{interpreter} -m pip install 'reana-commons>=0.95.0a26'",
+                hint=f"{quoted(interpreter)} -m pip install 'reana-commons>=0.95.0a26'",
             )
         answer = json.loads(answered.read_text(encoding="utf-8"))
     if "error" in answer:

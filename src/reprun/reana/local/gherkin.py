@@ -25,6 +25,7 @@ from gherkin.pickles.compiler import Compiler
 from gherkin.token import Token
 from gherkin.token_matcher import TokenMatcher
 
+from reprun.documents.reading import edit_command
 from reprun.errors import SpecificationError
 
 Kind = Literal["context", "action", "outcome", "unknown"]
@@ -166,5 +167,5 @@ def _fault(path: Path, sentence: str, line: int) -> SpecificationError:
     return SpecificationError(
         f"not valid Gherkin: {sentence}",
         place=f"{path}:{line}",
-        hint=f"${{EDITOR:-vi}} +{line} {path}",
+        hint=edit_command(path, line),
     )

@@ -50,7 +50,7 @@ class ImageMap:
             stands_for_default = name == DEFAULT or name.startswith(normalised(REANA_DEFAULT))
             if name not in names and not (default and stands_for_default):
                 raise SpecificationError(
-                    f"--image-map replaces {name}, which the project does not use."
+                    f"--image-map replaces {name}, which the project does not use"
                     + did_you_mean(name, names),
                 )
 

@@ -37,7 +37,7 @@ def parameters_for(project: ReanaProject, given: Mapping[str, Scalar]) -> dict[s
     for name in typed:
         if name not in declared:
             raise SpecificationError(
-                f"the project has no parameter '{name}'.{did_you_mean(name, declared)}",
+                f"the project has no parameter '{name}'{did_you_mean(name, declared)}",
                 place=project.place("inputs", "parameters"),
                 hint=f"it has: {listed(declared, most=8) or 'none'}",
             )
@@ -70,8 +70,8 @@ def expanded(command: str, parameters: Mapping[str, Any], place: str) -> str:
     except KeyError as error:
         name = str(error.args[0])
         raise SpecificationError(
-            f"a command uses ${{{name}}}, which is not a parameter."
-            + did_you_mean(name, parameters)
+            f"a command uses ${{{name}}}, which is not a parameter"
+            + (did_you_mean(name, parameters) or ".")
             + " A variable of the shell is written $$NAME",
             place=place,
         ) from error

@@ -57,7 +57,7 @@ from reprun.reana.local.workflows import (
 from reprun.runs.directory import alone
 from reprun.runs.run import ready_engine
 from reprun.store.store import Store
-from reprun.wording import listed
+from reprun.wording import listed, quoted
 from reprun.workflow.steps import failure_of
 
 ALWAYS = "every step ran: a REANA project has no lock to tell what changed"
@@ -260,7 +260,7 @@ def _raise_what_failed(report: ProjectReport, record: RunRecord, run_directory: 
         raise OutputMissingError(
             f"the run left no {listed(report.missing)}, which reana.yaml declares as output",
             place=str(run_directory / "workspace"),
-            hint=f"ls -R {run_directory / 'workspace'}",
+            hint=f"ls -R {quoted(run_directory / 'workspace')}",
         )
     if report.status == "nothing checked":
         raise NothingToCompareError(

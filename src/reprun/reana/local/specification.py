@@ -15,6 +15,7 @@ from pydantic import Field
 
 from reprun.documents.reading import Document, InsidePath, Lines, read_document, validated
 from reprun.errors import SpecificationError
+from reprun.wording import quoted
 
 NAME = "reana.yaml"
 SUFFIXES = (".yaml", ".yml")
@@ -249,7 +250,7 @@ def _refuse_other_kinds(document: Any, path: Path, lines: Lines) -> None:
         f"this is a {_OTHER_KINDS[kind]} workflow, and reprun runs serial and Snakemake "
         "workflows only",
         place=f"{path}:{lines.get(('workflow', 'type'), 1)}",
-        hint=f"reprun run {path.parent / beside[0]}   # the same project in another form"
+        hint=f"reprun run {quoted(path.parent / beside[0])}   # the same project in another form"
         if beside
-        else f"reana-client run -f {path}   # on a REANA server",
+        else f"reana-client run -f {quoted(path)}   # on a REANA server",
     )

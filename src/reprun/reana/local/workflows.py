@@ -17,6 +17,7 @@ from reprun.progress import Progress
 from reprun.reana.local.images import Chosen, ImageMap, choose
 from reprun.reana.local.parameters import expanded
 from reprun.reana.local.specification import ReanaProject, Resources, SerialStep
+from reprun.wording import quoted
 from reprun.workflow.planned import PlannedStep, plan_steps
 from reprun.workflow.resources import cpus, memory_mb
 from reprun.workflow.snakefiles import RuleText, read_snakefile
@@ -83,7 +84,7 @@ def refuse_resources(project: ReanaProject) -> None:
             f"the workflow requires {', '.join(wanted)} of its cluster, not available "
             "without network access",
             place=project.place("workflow", "resources", wanted[0]),
-            hint=f"reana-client run -f {project.path}   # on a REANA server",
+            hint=f"reana-client run -f {quoted(project.path)}   # on a REANA server",
         )
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime as dt
 import secrets
-import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +16,7 @@ from reprun.documents.reading import Document, read_written
 from reprun.documents.selection import Selection
 from reprun.files import write_atomically
 from reprun.runs.cell import Cell
+from reprun.wording import quoted
 
 STATE = "reana.json"
 PROJECT = "project"
@@ -96,7 +96,7 @@ def read_submission(run_directory: Path) -> Submission | None:
         Submission,
         path,
         problem="cannot read what was submitted from here",
-        hint=f"reprun reana list   # the server's list; then: rm {shlex.quote(str(path))}",
+        hint=f"reprun reana list   # the server's list; then: rm {quoted(path)}",
     )
 
 
