@@ -22,6 +22,7 @@ from reprun.images.catalogue.lockfiles import (
     image_lock_text,
     wheels_text,
 )
+from reprun.images.model import Image, Layer
 from reprun.progress import Silent
 from reprun.store.store import Store
 
@@ -77,6 +78,19 @@ def ar_bytes(members: Mapping[str, bytes]) -> bytes:
         header = f"{name:<16}{0:<12}{0:<6}{0:<6}{'100644':<8}{len(data):<10}`\n"
         parts += [header.encode(), data, b"\n" if len(data) % 2 else b""]
     return b"".join(parts)
+
+
+def layered(
+    directory: Path, *layers: Iterable[tuple[tarfile.TarInfo, bytes]] | bytes
+) -> tuple[Image, Store]:
+    """Return an image of hand-made layers."""
+    store = Store(directory / "store")
+    made = []
+    for number, members in enumerate(layers):
+        data = members if isinstance(members, bytes) else tar_bytes(members, "w")
+        made.append(Layer(store.add_bytes(data), len(data), f"layer {number}"))
+    parts = store.add_bytes(repr(made).encode()), store.add_bytes(b"manifest")
+    return Image("made", *parts, tuple(made), {}), store
 
 
 HELLO = (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import tarfile
 from dataclasses import replace
@@ -18,28 +17,13 @@ from reprun.images.rootfs.sealed import check, read_listing, remove_tree, seal_f
 from reprun.images.rootfs.unpack import unpacked_root
 from reprun.progress import Silent
 from reprun.store.store import Store
-from tests.images_support import member, tiny
+from tests.images_support import layered, member, tiny
 
 
 def built(tmp_path: Path) -> tuple[Image, Store]:
     """Return the tiny image."""
     made = tiny(tmp_path)
     return build(made.definition(), made.store, Silent()).image, made.store
-
-
-def layered(tmp_path: Path, *layers: list[tuple[tarfile.TarInfo, bytes]]) -> tuple[Image, Store]:
-    """Return an image of hand-made layers."""
-    store = Store(tmp_path / "store")
-    made = []
-    for number, members in enumerate(layers):
-        buffer = io.BytesIO()
-        with tarfile.open(fileobj=buffer, mode="w") as tar:
-            for info, data in members:
-                tar.addfile(info, io.BytesIO(data) if info.isfile() else None)
-        data = buffer.getvalue()
-        made.append(Layer(store.add_bytes(data), len(data), f"layer {number}"))
-    parts = store.add_bytes(repr(made).encode()), store.add_bytes(b"manifest")
-    return Image("made", *parts, tuple(made), {}), store
 
 
 def test_a_second_call_reads_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,11 +182,8 @@ def test_device_nodes_of_dev_are_left_to_the_engine(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
-        ([member("/abs", b"x")], "absolute path"),
         ([member("a/../../x", b"x")], "leaves the tree"),
-        ([member("lib/null", b"", type=tarfile.CHRTYPE)], "not a file, directory or link"),
-        ([member("h", b"", type=tarfile.LNKTYPE, linkname="etc/none")], "hard link out of"),
-        ([member("twice", b"1"), member("twice", b"2")], "holds twice twice"),
+        ([member("h", b"", type=tarfile.LNKTYPE, linkname="etc/none")], "no file of this layer"),
         (
             [
                 member("out", b"", type=tarfile.SYMTYPE, linkname="/tmp"),

@@ -81,6 +81,15 @@ def inner_path(name: str, *, archive: str) -> str:
     return "/".join(parts)
 
 
+def kept_mode(kind: Kind, mode: int) -> int:
+    """Return the mode that a file or directory of an image gets.
+
+    No set-ID bits, the sticky bit on directories alone, and the owner may always read: the store
+    of an ordinary user holds `/etc/shadow`, which some distributions give no bit at all.
+    """
+    return mode & 0o1777 | 0o500 if kind is Kind.DIRECTORY else mode & 0o777 | 0o400
+
+
 class Spool:
     """File contents waiting for their layer, one after the other in a temporary file."""
 
@@ -152,7 +161,8 @@ class Tree:
         present = self.entries.get(path)
         if present is not None and present.kind is Kind.DIRECTORY and present.origin:
             return
-        self._put(path, Entry(Kind.DIRECTORY, self._mode(path, mode, origin), origin))
+        kept = kept_mode(Kind.DIRECTORY, self._mode(path, mode, origin))
+        self._put(path, Entry(Kind.DIRECTORY, kept, origin))
 
     def add_symlink(self, path: str, target: str, *, origin: str) -> None:
         """Put a symbolic link; its text is kept as it is."""
@@ -166,8 +176,8 @@ class Tree:
 
     def add_content(self, path: str, content: Content, mode: int, *, origin: str) -> None:
         """Put a file whose bytes are in the spool already."""
-        entry = Entry(Kind.FILE, self._mode(path, mode, origin), origin, content=content)
-        self._put(path, entry)
+        kept = kept_mode(Kind.FILE, self._mode(path, mode, origin))
+        self._put(path, Entry(Kind.FILE, kept, origin, content=content))
 
     def add_file(self, path: str, data: bytes | str, mode: int = 0o644, *, origin: str) -> None:
         """Put a small file."""

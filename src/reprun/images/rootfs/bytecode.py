@@ -97,7 +97,7 @@ def _compile(place: Path, home: Path, compile_into: Callable[[Path], bool]) -> b
         with arriving(place, home) as partial:
             (partial / "root").rmdir()
             Path(scratch, "out").rename(partial / "root")
-            seal(partial, _listed(partial / "root"), [])
+            seal(partial, _listed(partial / "root"))
     return True
 
 

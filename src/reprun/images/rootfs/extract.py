@@ -1,61 +1,72 @@
-"""One layer out of its tar: headers read one after the other, contents copied in parallel.
+"""One layer out of its tar: planned from its headers, then written in parallel.
 
-The tar is walked in the calling thread, which makes directories and symbolic links at once.
-Contents are copied by the pool in batches, each file hashed on the way, so that a layer that is
-larger than all others together does not keep one core busy and the other waiting. Hard links
-come last, when what they point to is there.
+The plan (see `plan`) is made in the calling thread and settles every name, link and conflict in
+memory. Then directories are made, contents are copied by the pool in batches, each file hashed
+on the way, so that a layer that is larger than all others together does not keep one core busy
+and the other waiting. Links come last, when what they point to is there.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
-import tarfile
-from collections.abc import Callable
+from collections.abc import Iterator
 from concurrent.futures import Executor, Future, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from reprun.digests import CHUNK
 from reprun.errors import IntegrityError
-from reprun.images.archives.tree import Kind, Listed, inner_path
-from reprun.images.rootfs.sealed import EPOCH_NS, seal
+from reprun.images.archives.tarmembers import members
+from reprun.images.archives.tree import Kind, Listed
+from reprun.images.bounds import MOST_ENTRIES, shown
+from reprun.images.rootfs.plan import Node, Plan
+from reprun.images.rootfs.sealed import EPOCH_NS, Changes, seal
 
-WHITEOUT = ".wh."
 BATCH_BYTES = 4 * CHUNK
 BATCH_FILES = 64
-PENDING = "pending"
-"""Stands for the digest of a file that is still being copied."""
+_ZEROS = bytes(CHUNK)
 
 
-def extract(blob: Path, partial: Path, name: str, pool: Executor) -> None:
+def extract(
+    blob: Path, partial: Path, name: str, pool: Executor, most_entries: int = MOST_ENTRIES
+) -> None:
     """Unpack one layer and seal it; whiteouts are only listed, for who lays layers over others.
 
     Raises IntegrityError for what is not a tar, for what is cut short, and for members that would
-    reach out of the tree, meet where they must not, or are of a kind no layer holds.
+    reach out of the tree, meet where they must not, or exceed a bound: all of it before anything
+    is written.
     """
     with blob.open("rb") as source:
-        layer = _Extraction(partial / "root", name, source.fileno(), pool)
+        plan = Plan(name, blob.stat().st_size, most_entries)
+        plan.fill(members(source.fileno(), name))
+        layer = _Extraction(partial / "root", plan, source.fileno(), pool)
         try:
-            with tarfile.open(fileobj=source, mode="r:") as tar:
-                for member in tar:
-                    layer.take(member, tar)
-            layer.finish()
-        except tarfile.TarError as error:
-            raise IntegrityError(f"{name} cannot be unpacked: {error}", place=str(blob)) from error
+            layer.write()
         finally:
             layer.stop()
-    seal(partial, layer.entries, layer.hidden)
+    implicit = [path for path, node in plan.nodes.sorted() if node.implicit]
+    changes = Changes(list(plan.hidden), implicit, plan.below, list(plan.notes()))
+    seal(partial, {path: _listed(node) for path, node in plan.nodes.sorted()}, changes)
 
 
-@dataclass(frozen=True, slots=True)
-class _File:
-    """A regular file: where its contents lie in the blob."""
+def _listed(node: Node) -> Listed:
+    return Listed(node.kind, node.mode, node.sha256 if node.kind is Kind.FILE else node.target)
 
-    path: str
-    offset: int
-    size: int
-    mode: int
+
+def link(source: Path, target: Path) -> None:
+    """Make a hard link, or a copy where a file has as many names as its file system allows."""
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError as error:
+        if error.errno != errno.EMLINK:
+            raise
+        with source.open("rb") as old, target.open("xb") as new:
+            while data := old.read(CHUNK):
+                new.write(data)
+            os.fchmod(new.fileno(), os.fstat(old.fileno()).st_mode)
+        os.utime(target, ns=EPOCH_NS)
 
 
 @dataclass(slots=True)
@@ -63,34 +74,38 @@ class _Extraction:
     """A layer on its way to disk."""
 
     root: Path
-    name: str
+    plan: Plan
     descriptor: int
     pool: Executor
-    entries: dict[str, Listed] = field(default_factory=dict)
-    hidden: list[str] = field(default_factory=list)
-    _links: list[tuple[str, str]] = field(default_factory=list)
-    _batch: list[_File] = field(default_factory=list)
-    _copies: list[Future[dict[str, Listed]]] = field(default_factory=list)
+    _copies: list[Future[None]] = field(default_factory=list)
 
-    def take(self, member: tarfile.TarInfo, tar: tarfile.TarFile) -> None:
-        """Place one member, or note it for later."""
-        path = inner_path(member.name, archive=self.name)
-        if path.rpartition("/")[2].startswith(WHITEOUT):
-            self.hidden.append(path)
-        elif member.isdev() and path.startswith("dev/"):
-            pass  # engines give every container a /dev of its own
-        elif path:
-            self._make_parents(path)
-            self.entries[path] = self._place(path, member, tar)
-
-    def finish(self) -> None:
-        """Wait until all contents are there, then make the hard links."""
-        self._submit()
+    def write(self) -> None:
+        """Make directories, then files, then links."""
+        first: dict[int, str] = {}
+        links: list[tuple[str, Node]] = []
+        batch: list[tuple[str, Node]] = []
+        size = 0
+        for path, node in self.plan.nodes.sorted():
+            if node.kind is Kind.DIRECTORY:
+                (self.root / path).mkdir()
+            elif node.kind is Kind.SYMLINK or id(node) in first:
+                links.append((path, node))
+            else:
+                first[id(node)] = path
+                batch.append((path, node))
+                size += node.size
+                if len(batch) >= BATCH_FILES or size >= BATCH_BYTES:
+                    self._submit(batch)
+                    batch, size = [], 0
+        self._submit(batch)
         for copy in self._copies:
-            self.entries.update(copy.result())
-        for path, source in self._links:
-            (self.root / path).hardlink_to(self.root / source)
-            self.entries[path] = self.entries[source]
+            copy.result()
+        for path, node in links:
+            if node.kind is Kind.SYMLINK:
+                (self.root / path).symlink_to(node.target)
+                os.utime(self.root / path, ns=EPOCH_NS, follow_symlinks=False)
+            else:
+                link(self.root / first[id(node)], self.root / path)
 
     def stop(self) -> None:
         """Let no copy go on: what is half-done is about to be removed."""
@@ -98,104 +113,48 @@ class _Extraction:
             copy.cancel()
         wait(self._copies)
 
-    def _make_parents(self, path: str) -> None:
-        parent = path.rpartition("/")[0]
-        missing = []
-        while parent and parent not in self.entries:
-            missing.append(parent)
-            parent = parent.rpartition("/")[0]
-        if parent and self.entries[parent].kind is not Kind.DIRECTORY:
-            raise IntegrityError(
-                f"{self.name} puts {path} below {parent}, which is not a directory"
-            )
-        for each in reversed(missing):
-            (self.root / each).mkdir()
-            self.entries[each] = Listed(Kind.DIRECTORY, 0o755, "")
+    def _submit(self, batch: list[tuple[str, Node]]) -> None:
+        if batch:
+            self._copies.append(self.pool.submit(self._copy_batch, batch))
 
-    def _place(self, path: str, member: tarfile.TarInfo, tar: tarfile.TarFile) -> Listed:
-        target = self.root / path
-        present = self.entries.get(path)
-        mode = member.mode & 0o1777
-        if present is not None and not (present.kind is Kind.DIRECTORY and member.isdir()):
-            raise IntegrityError(f"{self.name} holds {path} twice")
-        if member.isdir():
-            target.mkdir(exist_ok=True)
-            return Listed(Kind.DIRECTORY, mode, "")
-        if member.issym():
-            target.symlink_to(member.linkname)
-            os.utime(target, ns=EPOCH_NS, follow_symlinks=False)
-            return Listed(Kind.SYMLINK, 0o777, member.linkname)
-        if member.islnk():
-            return self._link(path, member.linkname)
-        if not member.isfile():
-            raise IntegrityError(
-                f"{self.name} has a member that is not a file, directory or link: {path}"
-            )
-        if member.issparse():  # its contents do not lie in one piece
-            stream = tar.extractfile(member)
-            assert stream is not None, "a regular file has contents"
-            return _copy(stream.read, target, member.size, mode, f"{self.name}: {path}")
-        self._batch.append(_File(path, member.offset_data, member.size, mode))
-        if len(self._batch) >= BATCH_FILES or sum(f.size for f in self._batch) >= BATCH_BYTES:
-            self._submit()
-        return Listed(Kind.FILE, mode, PENDING)
+    def _copy_batch(self, batch: list[tuple[str, Node]]) -> None:
+        for path, node in batch:
+            self._copy(path, node)
 
-    def _link(self, path: str, linkname: str) -> Listed:
-        source = inner_path(linkname, archive=self.name)
-        linked = self.entries.get(source)
-        if linked is None or linked.kind is not Kind.FILE:
-            raise IntegrityError(f"{self.name} has a hard link out of the tree: {path} -> {source}")
-        self._links.append((path, source))
-        return linked
+    def _copy(self, path: str, node: Node) -> None:
+        sha256 = hashlib.sha256()
+        target = os.open(self.root / path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            for chunk in self._contents(path, node):
+                sha256.update(chunk)
+                _write_all(target, chunk)
+            os.fchmod(target, node.mode)
+            os.utime(target, ns=EPOCH_NS)
+        finally:
+            os.close(target)
+        node.sha256 = sha256.hexdigest()
 
-    def _submit(self) -> None:
-        if self._batch:
-            self._copies.append(self.pool.submit(self._copy_batch, tuple(self._batch)))
-            self._batch.clear()
-
-    def _copy_batch(self, batch: tuple[_File, ...]) -> dict[str, Listed]:
-        return {
-            file.path: _copy(
-                _reader(self.descriptor, file.offset),
-                self.root / file.path,
-                file.size,
-                file.mode,
-                f"{self.name}: {file.path}",
-            )
-            for file in batch
-        }
+    def _contents(self, path: str, node: Node) -> Iterator[bytes]:
+        """Yield a file's bytes, zeros for the holes of a sparse one."""
+        reached = 0
+        for segment in node.segments:
+            yield from _zeros(segment.start - reached)
+            offset, left = segment.offset, segment.length
+            while left:
+                chunk = os.pread(self.descriptor, min(CHUNK, left), offset)
+                if not chunk:
+                    raise IntegrityError(f"{self.plan.name}: {shown(path)} is truncated")
+                yield chunk
+                offset += len(chunk)
+                left -= len(chunk)
+            reached = segment.start + segment.length
+        yield from _zeros(node.size - reached)
 
 
-def _reader(descriptor: int, offset: int) -> Callable[[int], bytes]:
-    """Return the `read` of a part of a file, which leaves the file's own position alone."""
-    position = offset
-
-    def read(size: int) -> bytes:
-        nonlocal position
-        data = os.pread(descriptor, size, position)
-        position += len(data)
-        return data
-
-    return read
-
-
-def _copy(read: Callable[[int], bytes], target: Path, size: int, mode: int, what: str) -> Listed:
-    sha256 = hashlib.sha256()
-    left = size
-    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        while left:
-            chunk = read(min(CHUNK, left))
-            if not chunk:
-                raise IntegrityError(f"{what} is truncated")
-            sha256.update(chunk)
-            _write_all(descriptor, chunk)
-            left -= len(chunk)
-        os.fchmod(descriptor, mode)
-        os.utime(descriptor, ns=EPOCH_NS)
-    finally:
-        os.close(descriptor)
-    return Listed(Kind.FILE, mode, sha256.hexdigest())
+def _zeros(size: int) -> Iterator[bytes]:
+    while size:
+        yield _ZEROS[:size]
+        size -= min(size, CHUNK)
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

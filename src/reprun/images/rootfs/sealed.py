@@ -12,12 +12,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 import stat
 import tempfile
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from reprun import files
@@ -28,17 +28,64 @@ from reprun.images.archives.tree import Kind, Listed
 from reprun.wording import listed, quoted
 
 PARTIAL = "partial-"
+LONGEST_WALKED = 2048
+"""Bytes of a path above which a directory is moved up before it is removed."""
 EPOCH_NS = (EPOCH * 1_000_000_000, EPOCH * 1_000_000_000)
 
 
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a layer says of those below it, and to people."""
+
+    hidden: Sequence[str] = ()
+    """Whiteouts."""
+    implicit: Sequence[str] = ()
+    """Directories it only passes through: what a layer below says of them stays."""
+    links: Mapping[str, str] = field(default_factory=dict)
+    """Hard links to files of layers below."""
+    notes: Sequence[str] = ()
+    """What was left out, as sentences."""
+
+
+NO_CHANGES = Changes()
+
+
 def remove_tree(path: Path) -> None:
-    """Remove a directory whatever the modes of the directories in it."""
-    for directory, names, _ in os.walk(path):
-        for name in names:
-            inner = Path(directory, name)
-            if not inner.is_symlink():
-                inner.chmod(0o700)
-    shutil.rmtree(path)
+    """Remove a directory whatever the modes of the directories in it, and however deep it is."""
+    found = [str(path)]
+    for directory in found:  # grows while it is walked
+        Path(directory).chmod(0o700)
+        with os.scandir(directory) as listed_there:
+            entries = list(listed_there)
+        for entry in entries:
+            if not entry.is_dir(follow_symlinks=False):
+                Path(entry.path).unlink()
+                continue
+            inner = entry.path
+            if len(os.fsencode(inner)) > LONGEST_WALKED:  # soon no call would take its path
+                Path(inner).chmod(0o700)
+                higher = tempfile.mkdtemp(dir=path)
+                inner = str(Path(inner).rename(higher))
+            found.append(inner)
+    for directory in reversed(found):
+        Path(directory).rmdir()
+
+
+def walk(root: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """Yield all below a directory by its path from there, parents first; links are not followed.
+
+    Without recursion, which `os.walk` and `Path.rglob` need for each level in older Pythons.
+    """
+    left = [""]
+    while left:
+        above = left.pop()
+        with os.scandir(root / above) as listed_there:
+            entries = list(listed_there)
+        for entry in entries:
+            path = f"{above}/{entry.name}" if above else entry.name
+            yield path, entry
+            if entry.is_dir(follow_symlinks=False):
+                left.append(path)
 
 
 @contextmanager
@@ -46,7 +93,8 @@ def locked(home: Path) -> Iterator[None]:
     """Work below `home` alone; what a killed process left unfinished there is removed."""
     with files.locked(home / "lock"):
         for leftover in home.glob(f"{PARTIAL}*"):
-            remove_tree(leftover)
+            with suppress(OSError):  # it is in nobody's way, and every image needs this lock
+                remove_tree(leftover)
         yield
 
 
@@ -64,7 +112,7 @@ def arriving(place: Path, home: Path) -> Iterator[Path]:
         raise
 
 
-def seal(partial: Path, entries: Mapping[str, Listed], hidden: list[str]) -> None:
+def seal(partial: Path, entries: Mapping[str, Listed], changes: Changes = NO_CHANGES) -> None:
     """Give directories their modes and times, then write down what lies here."""
     root = partial / "root"
     for path in sorted(entries, reverse=True):
@@ -74,7 +122,7 @@ def seal(partial: Path, entries: Mapping[str, Listed], hidden: list[str]) -> Non
     root.chmod(0o755)
     os.utime(root, ns=EPOCH_NS)
     listing = {path: [e.kind, e.mode, e.what] for path, e in sorted(entries.items())}
-    data = json.dumps({"entries": listing, "hidden": hidden}, separators=(",", ":"))
+    data = json.dumps({"entries": listing, **asdict(changes)}, separators=(",", ":"))
     (partial / "listing").write_text(data, encoding="utf-8", errors="surrogateescape")
     _write_seal(partial, sorted(entries))
 
@@ -111,17 +159,17 @@ def _stat_digest(root: Path, paths: Iterable[str]) -> str:
     return hashlib.sha256(numbers.tobytes()).hexdigest()
 
 
-def read_listing(place: Path) -> tuple[dict[str, Listed], list[str]]:
-    """Return what lies in a sealed directory, and the whiteouts a layer came with."""
+def read_listing(place: Path) -> tuple[dict[str, Listed], Changes]:
+    """Return what a sealed directory holds, and what a layer says besides."""
     try:
         text = (place / "listing").read_text(encoding="utf-8", errors="surrogateescape")
         document = json.loads(text)
         entries = {
             path: Listed(Kind(kind), mode, what)
-            for path, (kind, mode, what) in document["entries"].items()
+            for path, (kind, mode, what) in document.pop("entries").items()
         }
-        return entries, document["hidden"]
-    except (OSError, ValueError, KeyError) as error:
+        return entries, Changes(**document)
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise StorageError(
             f"the listing of an unpacked tree cannot be read: {error}",
             place=str(place),
@@ -136,11 +184,11 @@ def check(place: Path, name: str, home: Path) -> None:
     """
     root = place / "root"
     entries, _ = read_listing(place)
-    found = {str(path.relative_to(root)): path for path in root.rglob("*")}
+    found = dict(walk(root))
     faults = [
         f"{path} was added"
         for path in sorted(set(found) - set(entries))
-        if found[path].is_symlink() or not found[path].is_dir()
+        if not found[path].is_dir(follow_symlinks=False)
     ]
     for path, entry in entries.items():
         if path not in found:
@@ -159,7 +207,8 @@ def check(place: Path, name: str, home: Path) -> None:
 def _is_as_listed(path: Path, entry: Listed) -> bool:
     mode = path.lstat().st_mode
     if entry.kind is Kind.SYMLINK:
-        return stat.S_ISLNK(mode) and str(path.readlink()) == entry.what
+        # As it is: a Path would say `a` of a link to `a/.`.
+        return stat.S_ISLNK(mode) and os.readlink(path) == entry.what  # noqa: PTH115
     if stat.S_IMODE(mode) != entry.mode:
         return False
     if entry.kind is Kind.DIRECTORY:

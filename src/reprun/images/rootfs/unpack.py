@@ -10,17 +10,24 @@ Nothing is ever written through a hard link: files are only made again and linke
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
 
 from reprun.digests import PREFIX, short
-from reprun.errors import IntegrityError
+from reprun.errors import IntegrityError, StorageError
 from reprun.files import storage_errors
 from reprun.images.archives.tree import Kind, Listed
+from reprun.images.bounds import FLATTEN_HINT, MOST_ENTRIES, shown
 from reprun.images.model import Image, Layer
-from reprun.images.rootfs.extract import WHITEOUT, extract
+from reprun.images.rootfs.extract import extract, link
+from reprun.images.rootfs.paths import Paths
+from reprun.images.rootfs.plan import OPAQUE, WHITEOUT
 from reprun.images.rootfs.sealed import (
     EPOCH_NS,
     arriving,
@@ -34,101 +41,155 @@ from reprun.images.stored import verify_stored
 from reprun.store.store import Store
 
 WORKERS = min(4, max(2, os.cpu_count() or 1))
-OPAQUE = ".wh..wh..opq"
+NO_BOUNDS: Mapping[str, int] = MappingProxyType({})
 
 
-def unpacked_root(image: Image, store: Store) -> Path:
+def unpacked_root(image: Image, store: Store, most: Mapping[str, int] = NO_BOUNDS) -> Path:
     """Return the directory with the image's files, unpacking them at the first call.
 
-    Raises IntegrityError, naming image and file, when the layers or the unpacked files have
-    changed, and StorageError when a layer is missing or the disk refuses.
+    `most` bounds the paths of single layers, given by digest: an import knows how few bytes
+    arrived. Raises IntegrityError, naming image and file, when the layers or the unpacked files
+    have changed or a layer is refused, and StorageError when one is missing or the disk refuses.
     """
     verify_stored(image, store)
     home = store.directory("unpacked")
     place = home / "images" / image.image_id.removeprefix(PREFIX)
     if seal_fits(place):
         return place / "root"
-    with storage_errors(home), locked(home):
+    with storage_errors(home), _refused(image, home), locked(home):
         if place.is_dir():
             check(place, f"image '{image.name}'", home)
             return place / "root"
         with ThreadPoolExecutor(WORKERS) as pool:
-            layers = [_layer(layer, image, store, home, pool) for layer in image.layers]
+            layers = [_layer(layer, image, store, home, pool, most) for layer in image.layers]
         with arriving(place, home) as partial:
-            _merge(layers, partial)
+            _merge(layers, image, partial)
     return place / "root"
 
 
-def _layer(layer: Layer, image: Image, store: Store, home: Path, pool: Executor) -> Path:
+def notes_of(image: Image, store: Store) -> list[str]:
+    """Return what was left out of an unpacked image, layer by layer, as sentences."""
+    home = store.directory("unpacked") / "layers"
+    places = dict.fromkeys(home / layer.digest.removeprefix(PREFIX) for layer in image.layers)
+    return [note for place in places for note in read_listing(place)[1].notes]
+
+
+@contextmanager
+def _refused(image: Image, home: Path) -> Iterator[None]:
+    """Turn whatever else an operating system refuses into a sentence."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM):
+            raise
+        raise StorageError(
+            f"image '{image.name}' cannot be unpacked: {error.strerror or error}: "
+            f"{shown(str(error.filename or home))}",
+            place=str(home),
+            hint=f"df -i {home}   # and: mount, ulimit -a",
+        ) from error
+
+
+def _layer(
+    layer: Layer, image: Image, store: Store, home: Path, pool: Executor, most: Mapping[str, int]
+) -> Path:
     place = home / "layers" / layer.digest.removeprefix(PREFIX)
+    name = layer.comment if layer.comment.startswith("layer ") else f"layer '{layer.comment}'"
     if place.is_dir():
         if not seal_fits(place):
-            check(place, f"layer '{layer.comment}' of image '{image.name}'", home)
+            check(place, f"{name} of image '{image.name}'", home)
         return place
     # From its first byte to its last, beside the copying: a stamp would not show rot that kept
     # the time. What was copied is thrown away when the bytes turn out to be wrong.
     verified = pool.submit(store.verify, layer.digest)
+    blob = store.blob_path(layer.digest)
     try:
         with arriving(place, home) as partial:
             try:
-                extract(store.blob_path(layer.digest), partial, f"layer '{layer.comment}'", pool)
+                bound = most.get(layer.digest, MOST_ENTRIES)
+                extract(blob, partial, f"{name} of image '{image.name}'", pool, bound)
             finally:
                 verified.result()  # says more than any other complaint about the same bytes
     except IntegrityError as error:
         if verified.exception() is None:
-            raise
+            raise IntegrityError(
+                error.message, place=error.place or str(blob), hint=error.hint or FLATTEN_HINT
+            ) from error
         raise IntegrityError(
-            f"image '{image.name}' is corrupt in the store: the sha256 of its layer "
-            f"'{layer.comment}' ({short(layer.digest)}…) differs",
+            f"image '{image.name}' is corrupt in the store: the sha256 of its {name} "
+            f"({short(layer.digest)}…) differs",
             place=error.place,
             hint=error.hint,
         ) from error
     return place
 
 
-def _merge(layers: Iterable[Path], partial: Path) -> None:
+def _merge(layers: Iterable[Path], image: Image, partial: Path) -> None:
     """Lay layers over each other: files as hard links, whiteouts honoured."""
     root = partial / "root"
-    merged: dict[str, Listed] = {}
-    sources: dict[str, Path] = {}
+    merged: Paths[_Found] = Paths()
     for layer in layers:
-        entries, hidden = read_listing(layer)
-        for path in hidden:
+        entries, changes = read_listing(layer)
+        # What a hard link means is in the layers below as they are before this one changes them.
+        linked = {
+            path: _below(path, source, merged, image) for path, source in changes.links.items()
+        }
+        for path in changes.hidden:
             _white_out(path, merged)
-        for path, entry in entries.items():
+        implicit = set(changes.implicit)
+        for path, entry in entries.items():  # sorted: parents first
             present = merged.get(path)
-            if (
+            both_are_directories = (
                 present is not None
-                and present.kind is not entry.kind
-                and Kind.DIRECTORY in (present.kind, entry.kind)
-            ):
-                _forget(path, merged)
-            merged[path] = entry
-            sources[path] = layer / "root" / path
-    for path in sorted(merged):
-        entry = merged[path]
-        parent = path.rpartition("/")[0]
-        if parent and merged[parent].kind is not Kind.DIRECTORY:
-            raise IntegrityError(f"a layer puts {path} below {parent}, which is not a directory")
+                and present.entry.kind is Kind.DIRECTORY
+                and entry.kind is Kind.DIRECTORY
+            )
+            if both_are_directories and path in implicit:
+                continue
+            if not both_are_directories:
+                merged.forget(path)
+            merged.put(path, _Found(entry, layer / "root" / path))
+        for path, found in linked.items():
+            merged.forget(path)
+            merged.put(path, found)
+        if len(merged) > MOST_ENTRIES:
+            raise IntegrityError(
+                f"image '{image.name}' has more than {MOST_ENTRIES:,} paths, the most that is read",
+                hint=FLATTEN_HINT,
+            )
+    for path, found in merged.sorted():
+        entry = found.entry
         if entry.kind is Kind.DIRECTORY:
             (root / path).mkdir()
         elif entry.kind is Kind.SYMLINK:
             (root / path).symlink_to(entry.what)
             os.utime(root / path, ns=EPOCH_NS, follow_symlinks=False)
         else:
-            os.link(sources[path], root / path, follow_symlinks=False)
-    seal(partial, merged, [])
+            link(found.place, root / path)
+    seal(partial, {path: found.entry for path, found in merged.sorted()})
 
 
-def _white_out(path: str, merged: dict[str, Listed]) -> None:
+class _Found(NamedTuple):
+    """What is at a path, and in which layer."""
+
+    entry: Listed
+    place: Path
+
+
+def _below(path: str, source: str, merged: Paths[_Found], image: Image) -> _Found:
+    found = merged.get(source)
+    if found is None or found.entry.kind is Kind.DIRECTORY:
+        fault = "no file of this layer or one below" if found is None else "a directory"
+        raise IntegrityError(
+            f"image '{image.name}' has a hard link to {fault}: {shown(path)} -> {shown(source)}",
+            hint=FLATTEN_HINT,
+        )
+    return found
+
+
+def _white_out(path: str, merged: Paths[_Found]) -> None:
     parent, slash, base = path.rpartition("/")
     if base == OPAQUE:
-        for each in [other for other in merged if other.startswith(f"{parent}/")]:
-            del merged[each]
+        merged.clear(parent)
     else:
-        _forget(parent + slash + base.removeprefix(WHITEOUT), merged)
-
-
-def _forget(path: str, merged: dict[str, Listed]) -> None:
-    for each in [other for other in merged if other == path or other.startswith(f"{path}/")]:
-        del merged[each]
+        merged.forget(parent + slash + base.removeprefix(WHITEOUT))
