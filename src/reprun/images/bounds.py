@@ -23,6 +23,8 @@ MOST_LAYERS = 1000
 """Docker stops at 127; the formats have no limit."""
 MOST_INDEXES = 100
 """Indexes that are read to find the image."""
+MOST_FILES = 100_000
+"""Members of an archive; `docker save` of old wrote three for each layer."""
 
 LARGEST_IMAGE = 100 * 10**9
 """Bytes of all layers uncompressed."""
@@ -36,7 +38,7 @@ LARGEST_WINDOW = 256 << 20
 MOST_ENTRIES = 2_000_000
 """Paths of an image, directories and whiteouts included."""
 ENTRIES_FREE = 50_000
-"""Paths of a layer that arrives compressed: this many, and one more for every …"""
+"""Paths of an image while it is imported: this many, and one more for every …"""
 BYTES_AN_ENTRY = 32
 """… bytes as they arrive. A link alone takes 40, a small file some hundred."""
 DEEPEST_PATH = 256
@@ -77,6 +79,7 @@ class Allowance:
 
     arrived: int = 0
     inflated: int = 0
+    hint: str = PLAIN_HINT
 
     def arrive(self, size: int) -> None:
         """Count bytes as they come: from a registry, or out of an archive that is not packed."""
@@ -86,6 +89,11 @@ class Allowance:
         """Count plain bytes; raise IntegrityError when they are too many for what arrived."""
         self.inflated += size
         self.check(0, what)
+
+    @property
+    def entries(self) -> int:
+        """Paths that are allowed for what has arrived so far."""
+        return min(ENTRIES_FREE + self.arrived // BYTES_AN_ENTRY, MOST_ENTRIES)
 
     @property
     def most(self) -> int:
@@ -104,5 +112,5 @@ class Allowance:
         raise IntegrityError(
             f"{what} inflates to more than {size_of(self.most)}, out of {size_of(self.arrived)} "
             f"that arrived: more than {INFLATION} times as much is not read",
-            hint=PLAIN_HINT,
+            hint=self.hint,
         )
