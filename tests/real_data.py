@@ -24,3 +24,10 @@ def real_file(name: str) -> Path:
     path = shared_data() / "cms-h4l" / "histograms" / name
     assert path.is_file()
     return path
+
+
+def shared_case(name: str) -> Path:
+    """Return the directory of a shared case: a small input, and what should come out."""
+    place = shared_data().parent / "cases" / name
+    assert place.is_dir()
+    return place

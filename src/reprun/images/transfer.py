@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import IO
 
-from reprun.digests import short
+from reprun.digests import CHUNK, sha256_bytes, short
 from reprun.errors import InputsGoneError, IntegrityError, SpecificationError
 from reprun.files import replacing
 from reprun.images.catalogue.catalogue import Catalogue
@@ -19,16 +23,19 @@ from reprun.images.catalogue.lockfiles import image_lock_text, write_lock
 from reprun.images.catalogue.packaged import refuse_packaged
 from reprun.images.model import Image
 from reprun.images.oci.archive import docker_archive
+from reprun.images.oci.documents import Descriptor, checked, config_facts
 from reprun.images.oci.importer import (
+    Arriving,
     Imported,
     Opener,
-    config_facts,
     import_image,
-    is_for_linux_amd64,
+    refuse_encrypted,
+    say_notes,
     take,
 )
 from reprun.images.oci.layout import MANIFEST_TYPE
-from reprun.images.oci.registry import Manifest, Reference, Registry, parse_reference
+from reprun.images.oci.registry import Bounded, Reference, Registry, parse_reference
+from reprun.images.oci.select import Blobs, Selected, select
 from reprun.images.stored import verify_stored
 from reprun.progress import Progress
 from reprun.store.store import Store
@@ -46,22 +53,23 @@ def pin(name: str, catalogue: Catalogue) -> ExternalLock:
     where = parse_reference(external.published.repository)
     registry = Registry(where)
     try:
-        manifest = _for_this_machine(registry.resolve(external.published.tag), registry)
+        found_now = registry.resolve(external.published.tag).data
+        selected = _selected(found_now, registry)
     except InputsGoneError as error:
         raise InputsGoneError(
             f"{error.message}; image '{name}' stays without a digest",
             place=str(external.place),
             hint=f"reprun images import {name} FILE   # a docker-archive or OCI layout of it",
         ) from error
-    config_digest = str(manifest.document()["config"]["digest"])
-    facts = config_facts(registry.small_blob(config_digest), name)
+    facts = config_facts(selected.config, name)
     if facts.architecture != external.needs.architecture:
         raise SpecificationError(
             f"{external.published.repository} is for {facts.architecture}, "
             f"image.toml says {external.needs.architecture}",
             place=str(external.place),
         )
-    found = ExternalLock(config_digest, str(where.at(manifest.digest)), None, (), {})
+    image_id, manifest = sha256_bytes(selected.config), sha256_bytes(selected.data)
+    found = ExternalLock(image_id, str(where.at(manifest)), None, (), {})
     if external.lock_place.exists():
         known = read_external_lock(external)
         if known.image_id != found.image_id:
@@ -153,11 +161,11 @@ def import_file(
         external = catalogue.external(name)
         lock = read_external_lock(external) if external.lock_place.exists() else None
         _refuse_to_complete(external, lock)
-        imported = import_image(name, path, store, progress)
-        return _remember(external, imported, lock, place=str(path))
+        expected = lock.image_id if lock is not None else None
+        imported = import_image(name, path, store, progress, expected=expected)
+        return _remember(external, imported, lock)
     locked = catalogue.locked(name)
-    imported = import_image(name, path, store, progress)
-    _expect(imported, locked.image_id, place=str(path))
+    import_image(name, path, store, progress, expected=locked.image_id)
     return locked
 
 
@@ -179,35 +187,40 @@ def _pull(
     name: str, reference: Reference, store: Store, progress: Progress, *, expected: str
 ) -> Imported:
     registry = Registry(reference)
-    manifest = _for_this_machine(registry.manifest(reference.digest), registry)
-    document = manifest.document()
-    config = registry.small_blob(str(document["config"]["digest"]))
-    layers = document["layers"]
-    openers: list[Opener] = [_opener(registry, str(layer["digest"])) for layer in layers]
-    total = sum(int(layer["size"]) for layer in layers)
+    found = registry.manifest(reference.digest).data
+    selected = _selected(found, registry, expected)
+    layers = selected.manifest.layers or ()
+    openers = [_opener(registry, layer) for layer in layers]
+    arriving = Arriving(selected.config, openers, sha256_bytes(selected.data))
+    total = sum(layer.size or 0 for layer in layers)
     with progress.task(f"pulling {name}", total) as task:
-        imported = take(name, config, openers, store, task, source_manifest=manifest.digest)
-    _expect(imported, expected, place=str(reference))
+        imported = take(name, arriving, store, task, place=str(reference), expected=expected)
+    say_notes(imported.image, store, progress)
     return imported
 
 
-def _opener(registry: Registry, digest: str) -> Opener:
-    return lambda: registry.blob(digest)
+def _opener(registry: Registry, layer: Descriptor) -> Opener:
+    """Return how to open a layer, which ends where its manifest says."""
+    place = str(registry.reference)
+    digest = checked(layer.digest, "its manifest", place)
+    refuse_encrypted(layer, place)
+
+    @contextmanager
+    def opened() -> Iterator[IO[bytes]]:
+        with registry.blob(digest) as stream:
+            if layer.size is None:
+                yield stream
+            else:
+                yield io.BufferedReader(Bounded(stream, layer.size, digest), CHUNK)
+
+    return opened
 
 
-def _for_this_machine(found: Manifest, registry: Registry) -> Manifest:
-    """Return the manifest itself, or the one for linux/amd64 in an index."""
-    document = found.document()
-    if "manifests" not in document:
-        if "config" not in document or "layers" not in document:
-            raise IntegrityError(f"manifest {short(found.digest)} is of an unknown kind")
-        return found
-    fitting = [each for each in document["manifests"] if is_for_linux_amd64(each)]
-    if len(fitting) != 1:
-        raise SpecificationError(
-            f"{registry.reference} holds {len(fitting)} images for linux/amd64, not one"
-        )
-    return registry.manifest(str(fitting[0]["digest"]))
+def _selected(data: bytes, registry: Registry, expected: str | None = None) -> Selected:
+    """Return the image itself, or the one for linux/amd64 in an index."""
+
+    blobs = Blobs(lambda digest: registry.manifest(digest).data, registry.small_blob)
+    return select(data, "its manifest", blobs, str(registry.reference), expected=expected)
 
 
 def _refuse_to_complete(external: External, lock: ExternalLock | None) -> None:
@@ -216,23 +229,10 @@ def _refuse_to_complete(external: External, lock: ExternalLock | None) -> None:
         refuse_packaged(external.directory)
 
 
-def _remember(
-    external: External, imported: Imported, lock: ExternalLock | None, *, place: str | None = None
-) -> Image:
-    if lock is not None:
-        _expect(imported, lock.image_id, place=place)
+def _remember(external: External, imported: Imported, lock: ExternalLock | None) -> Image:
     source = lock.source if lock is not None else None
     image = imported.image
     found = ExternalLock(image.image_id, source, image.manifest, image.layers, image.environment)
     if found != lock:
         write_external_lock(external, found)
     return image
-
-
-def _expect(imported: Imported, image_id: str, *, place: str | None) -> None:
-    if imported.image.image_id != image_id:
-        raise IntegrityError(
-            f"this is not image '{imported.image.name}': its image ID is "
-            f"{short(imported.image.image_id)}, locked {short(image_id)}",
-            place=place,
-        )

@@ -134,8 +134,13 @@ def write_external_lock(external: External, lock: ExternalLock) -> None:
     if lock.environment:
         lines += ["", "[environment]"]
         lines += [
-            f"{json.dumps(key)} = {json.dumps(value)}"
+            f"{_toml_string(key)} = {_toml_string(value)}"
             for key, value in sorted(lock.environment.items())
         ]
     lines += layer_lines(lock.layers)
     write_lock(external.lock_place, "\n".join(lines) + "\n")
+
+
+def _toml_string(text: str) -> str:
+    """Return a basic string of TOML: JSON's but for its pairs of escapes, and DEL."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

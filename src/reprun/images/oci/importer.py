@@ -3,29 +3,42 @@
 Two forms are read: an OCI layout and a docker-archive (`docker save`), as a directory, a tar or
 a compressed tar. Config and layers are checked against their digests; a compressed layer is
 stored uncompressed, under the diff_id its config promises, so the image ID stays what it was.
+Then the image is unpacked, by the code that a run unpacks it with: what is imported can run.
 """
 
 from __future__ import annotations
 
-import json
-import tarfile
+import re
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO
 
 from reprun.digests import PREFIX, sha256_bytes, short
-from reprun.errors import IntegrityError, SpecificationError
+from reprun.errors import IntegrityError, ReprunError, SpecificationError
 from reprun.images.archives.compression import write_plain
+from reprun.images.bounds import LARGEST_DOCUMENT, Allowance, shown
 from reprun.images.model import Image, Layer
 from reprun.images.oci import layout
+from reprun.images.oci.documents import (
+    ARCHITECTURE,
+    OS,
+    Descriptor,
+    Saved,
+    checked,
+    config_facts,
+    parsed,
+    read,
+)
+from reprun.images.oci.place import SAVE_HINT, Files, document, files_at
+from reprun.images.oci.select import ONE_HINT, Blobs, select
+from reprun.images.rootfs.unpack import Fresh, forget_layers, notes_of, unpacked_root
 from reprun.progress import Progress, Task
+from reprun.store.incoming import IncomingFile
 from reprun.store.store import Store
-
-DEEPEST_INDEX = 3
-SAVE_HINT = "docker save IMAGE -o FILE   # writes a file that can be imported"
+from reprun.wording import listed, size_of
 
 Opener = Callable[[], AbstractContextManager[IO[bytes]]]
 
@@ -35,264 +48,244 @@ class Imported:
     """An image in the store that nothing here can rebuild."""
 
     image: Image
-    architecture: str
     source_manifest: str | None
     """Digest of the manifest it came with: what its registry calls it."""
 
 
-class _Files(Protocol):
-    """The files of a layout, wherever they lie."""
+@dataclass(frozen=True, slots=True)
+class Arriving:
+    """An image before its layers are read."""
 
-    def has(self, name: str) -> bool: ...
-    def open(self, name: str) -> AbstractContextManager[IO[bytes]]: ...
+    config: bytes
+    layers: Sequence[Opener]
+    source_manifest: str | None = None
+    allowance: Allowance | None = None
+    arrives: bool = True
+    """Whether what is read of a layer is as it came, not unpacked once already."""
 
 
-def import_image(name: str, path: Path, store: Store, progress: Progress) -> Imported:
-    """Take an image out of a file or directory.
+def import_image(
+    name: str, path: Path, store: Store, progress: Progress, *, expected: str | None = None
+) -> Imported:
+    """Take an image out of a file or directory; `expected` is the image ID it must have.
 
-    Raises SpecificationError for what is not an image of this architecture, and IntegrityError
-    when any of its bytes are not what its digests say.
+    Raises SpecificationError for what is not an image of this platform, and IntegrityError when
+    any of its bytes are not what its digests say, or it cannot be unpacked. Then the store is as
+    it was.
     """
-    with _files(path) as files:
+    with _malformed(path), files_at(path, store) as files:
         if files.has("index.json"):
-            source, config, layers = _from_layout(files, path)
+            arriving = _from_layout(files, path, expected)
         elif files.has("manifest.json"):
-            source, config, layers = _from_docker_archive(files, path)
+            arriving = _from_docker_archive(files, path, expected)
         else:
             raise SpecificationError(
-                "this is neither an OCI layout (index.json) nor a docker-archive (manifest.json)",
+                "this is neither an OCI layout (index.json) nor a docker-archive (manifest.json)"
+                + (", but the format of Docker before 1.10" if files.has("repositories") else ""),
                 place=str(path),
                 hint=SAVE_HINT,
             )
         with progress.task(f"importing {name}", None) as task:
-            return take(name, config, layers, store, task, source_manifest=source)
+            imported = take(name, arriving, store, task, place=str(path), expected=expected)
+    say_notes(imported.image, store, progress)
+    return imported
 
 
 def take(
     name: str,
-    config: bytes,
-    openers: Sequence[Opener],
+    arriving: Arriving,
     store: Store,
     task: Task,
     *,
-    source_manifest: str | None,
+    place: str | None = None,
+    expected: str | None = None,
 ) -> Imported:
-    """Put an image into the store, given its config and how to open each layer."""
-    facts = config_facts(config, name)
-    if len(facts.diff_ids) != len(openers):
+    """Put an image into the store and unpack it, or leave the store as it was."""
+    found = sha256_bytes(arriving.config)
+    if expected is not None and found != expected:
         raise IntegrityError(
-            f"image '{name}' has {len(openers)} layers, but its config lists {len(facts.diff_ids)}"
+            f"this is not image '{name}': its image ID is {short(found)}, locked {short(expected)}",
+            place=place,
         )
-    layers = []
-    for number, (diff_id, opener) in enumerate(zip(facts.diff_ids, openers, strict=True), start=1):
-        comment = f"layer {number}"
-        if not store.has(diff_id):
-            _take_layer(diff_id, f"{comment} of image '{name}'", opener, store, task)
-        layers.append(Layer(diff_id, store.verified(diff_id).stat().st_size, comment))
-    image = Image(
-        name=name,
-        image_id=store.add_bytes(config),
-        manifest=store.add_bytes(layout.manifest_of(config, layers)),
-        layers=tuple(layers),
-        environment=facts.environment,
-    )
-    return Imported(image, facts.architecture, source_manifest)
-
-
-@dataclass(frozen=True, slots=True)
-class ConfigFacts:
-    """What an OCI config says that reprun needs."""
-
-    architecture: str
-    diff_ids: tuple[str, ...]
-    environment: Mapping[str, str]
-
-
-def config_facts(config: bytes, name: str) -> ConfigFacts:
-    """Read an OCI config; raise IntegrityError when it is none."""
+    facts = config_facts(arriving.config, name)
+    platform = facts.platform
+    if (platform.os or OS, facts.architecture) != (OS, ARCHITECTURE):
+        raise SpecificationError(
+            f"image '{name}' is for {platform}; images for {OS}/{ARCHITECTURE} run here",
+            place=place,
+            hint=f"docker pull --platform {OS}/{ARCHITECTURE} IMAGE   # then: {SAVE_HINT}",
+        )
+    if len(facts.diff_ids) != len(arriving.layers):
+        raise IntegrityError(
+            f"image '{name}' has {len(arriving.layers)} layers, "
+            f"but its config lists {len(facts.diff_ids)}",
+            place=place,
+        )
+    added: list[str] = []
     try:
-        document = json.loads(config)
-        pairs = (each.partition("=") for each in document["config"].get("Env") or [])
-        return ConfigFacts(
-            architecture=str(document["architecture"]),
-            diff_ids=tuple(_checked(each) for each in document["rootfs"]["diff_ids"]),
-            environment={key: value for key, _, value in pairs},
+        allowance = arriving.allowance or Allowance()
+        layers = []
+        numbered = enumerate(zip(facts.diff_ids, arriving.layers, strict=True), start=1)
+        for number, (diff_id, opener) in numbered:
+            comment = f"layer {number}"
+            if not store.has(diff_id):
+                with opener() as stream, store.incoming() as incoming:
+                    write_plain(
+                        stream,
+                        incoming,
+                        store,
+                        f"{comment} of image '{name}'",
+                        task,
+                        allowance,
+                        arrives=arriving.arrives,
+                    )
+                    _commit_layer(incoming, diff_id, f"{comment} of image '{name}'", store)
+                added.append(diff_id)
+            layers.append(Layer(diff_id, store.verified(diff_id).stat().st_size, comment))
+        manifest = layout.manifest_of(arriving.config, layers)
+        new = [data for data in (arriving.config, manifest) if not store.has(sha256_bytes(data))]
+        added += [store.add_bytes(data) for data in new]
+        image = Image(name, found, sha256_bytes(manifest), tuple(layers), facts.environment)
+        unpacked_root(image, store, Fresh(frozenset(added), allowance.entries))
+    except BaseException as error:
+        forget_layers(added, store)
+        gone = {str(store.blob_path(digest)) for digest in added}
+        for digest in added:
+            store.remove(digest)
+        if isinstance(error, IntegrityError) and (error.place is None or error.place in gone):
+            raise IntegrityError(error.message, place=place, hint=error.hint) from error
+        raise
+    return Imported(image, arriving.source_manifest)
+
+
+def _commit_layer(incoming: IncomingFile, diff_id: str, what: str, store: Store) -> None:
+    if incoming.digest != diff_id:
+        raise IntegrityError(
+            f"{what} does not have the digest in the image's config: "
+            f"{short(incoming.digest)}, expected {short(diff_id)}"
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise IntegrityError(f"the config of image '{name}' cannot be read: {error!r}") from error
+    store.commit(incoming, expected=diff_id)
 
 
-def _checked(digest: Any) -> str:
-    hexadecimal = str(digest).removeprefix(PREFIX)
-    if str(digest) != PREFIX + hexadecimal or len(hexadecimal) != 64:
-        raise ValueError(f"'{digest}' is not a digest sha256:…")
-    int(hexadecimal, 16)
-    return PREFIX + hexadecimal
-
-
-def _take_layer(diff_id: str, what: str, opener: Opener, store: Store, task: Task) -> None:
-    with opener() as stream, store.incoming() as incoming:
-        write_plain(stream, incoming, store, what, task)
-        if incoming.digest != diff_id:
-            raise IntegrityError(
-                f"{what} does not have the digest in the image's config: "
-                f"{short(incoming.digest)}, expected {short(diff_id)}"
-            )
-        store.commit(incoming, expected=diff_id)
+def say_notes(image: Image, store: Store, progress: Progress) -> None:
+    """Report what of an image was left out."""
+    for note in notes_of(image, store):
+        progress.say(f"note: {note}")
 
 
 # -- the two forms -------------------------------------------------------------------------
 
-Found = tuple[str | None, bytes, list[Opener]]
 
+def _from_layout(files: Files, path: Path, expected: str | None) -> Arriving:
+    place = str(path)
 
-def _from_layout(files: _Files, path: Path) -> Found:
-    descriptor = _only_manifest(_json(files, "index.json", path), files, path)
-    manifest = _blob(files, descriptor["digest"], path)
-    document = _parse(manifest, "its manifest", path)
-    config = _blob(files, document["config"]["digest"], path)
-    return (
-        sha256_bytes(manifest),
-        config,
-        [_opener(files, _blob_name(layer["digest"]), path) for layer in document["layers"]],
+    def blob(digest: str) -> bytes | None:
+        name = _blob_name(digest)
+        if not files.has(name):
+            return None
+        data = document(files, name)
+        if len(data) > LARGEST_DOCUMENT:
+            raise IntegrityError(
+                f"{name} is a document of more than {size_of(LARGEST_DOCUMENT)}, which is not read",
+                place=place,
+            )
+        if sha256_bytes(data) != digest:
+            raise IntegrityError(f"{name} does not have the digest in its name", place=place)
+        return data
+
+    index = document(files, "index.json")
+    chosen = select(index, "index.json", Blobs(blob, blob), place, expected=expected)
+    layers = [_layer(files, each, path) for each in chosen.manifest.layers or ()]
+    return Arriving(
+        chosen.config, layers, sha256_bytes(chosen.data), files.allowance, files.arrives
     )
 
 
-def _only_manifest(
-    index: Mapping[str, Any], files: _Files, path: Path, depth: int = 0
-) -> Mapping[str, Any]:
-    """Return the descriptor of the one image for Linux on this kind of processor."""
-    fitting = [each for each in index.get("manifests", []) if is_for_linux_amd64(each)]
-    if len(fitting) != 1:
+def _layer(files: Files, layer: Descriptor, path: Path) -> Opener:
+    digest = checked(layer.digest, "its manifest", str(path))
+    refuse_encrypted(layer, str(path))
+    return _opener(files, _blob_name(digest), path)
+
+
+def refuse_encrypted(layer: Descriptor, place: str) -> None:
+    """Raise SpecificationError for a layer that nobody can read without a key."""
+    if (layer.media_type or "").endswith("+encrypted"):
         raise SpecificationError(
-            f"it holds {len(fitting)} images for linux/amd64, not one", place=str(path)
+            f"layer {short(layer.digest)} is encrypted",
+            place=place,
+            hint="skopeo copy --decryption-key KEY …   # writes one that can be imported",
         )
-    descriptor: Mapping[str, Any] = fitting[0]
-    if descriptor.get("mediaType", "").endswith(("index.v1+json", "list.v2+json")):
-        if depth == DEEPEST_INDEX:
-            raise SpecificationError("its indexes are nested too deep", place=str(path))
-        inner = _parse(_blob(files, descriptor["digest"], path), "an index", path)
-        return _only_manifest(inner, files, path, depth + 1)
-    return descriptor
 
 
-def is_for_linux_amd64(descriptor: Mapping[str, Any]) -> bool:
-    """Tell whether an index entry is an image we can run; one that names no platform may be."""
-    platform = descriptor.get("platform") or {}
-    return (platform.get("os", "linux"), platform.get("architecture", "amd64")) == (
-        "linux",
-        "amd64",
-    )
+def _from_docker_archive(files: Files, path: Path, expected: str | None) -> Arriving:
+    place = str(path)
+    entries = parsed(document(files, "manifest.json"), "manifest.json", place)
+    if isinstance(entries, dict):
+        raise SpecificationError(
+            "this is neither an OCI layout nor a docker-archive: its manifest.json is that of "
+            "skopeo's form dir:",
+            place=place,
+            hint=f"skopeo copy dir:{path} oci:NEW   # then import NEW",
+        )
+    if not isinstance(entries, list):
+        raise IntegrityError("manifest.json is not a list of images", place=place)
+    found: dict[str, tuple[Saved, bytes]] = {}
+    for entry in entries:
+        saved = read(Saved, entry, "manifest.json", place)
+        if not files.has(saved.config):
+            raise IntegrityError(f"it lacks {shown(saved.config)}", place=place)
+        config = document(files, saved.config)
+        _check_name(saved.config, config, place)
+        found.setdefault(sha256_bytes(config), (saved, config))
+        if (len(found) > 1 and expected is None) or len(found) > _MOST_IMAGES:
+            break
+    if expected in found:
+        found = {sha256_bytes(found[expected][1]): found[expected]}
+    if len(found) != 1:
+        names = (shown((saved.tags or ("one without a tag",))[0]) for saved, _ in found.values())
+        raise SpecificationError(
+            f"it does not hold exactly one image{': ' if found else ''}{listed(names)}",
+            place=place,
+            hint=ONE_HINT,
+        )
+    saved, config = next(iter(found.values()))
+    layers = [_opener(files, layer, path) for layer in saved.layers or ()]
+    return Arriving(config, layers, None, files.allowance, files.arrives)
 
 
-def _from_docker_archive(files: _Files, path: Path) -> Found:
-    with files.open("manifest.json") as stream:
-        entries = json.load(stream)
-    if not isinstance(entries, list) or len(entries) != 1:
-        raise SpecificationError("it does not hold exactly one image", place=str(path))
-    with files.open(entries[0]["Config"]) as stream:
-        config = stream.read()
-    named = Path(entries[0]["Config"]).name.removesuffix(".json")
-    if PREFIX + named != sha256_bytes(config):
-        raise IntegrityError("its config is not the one it is named for", place=str(path))
-    return None, config, [_opener(files, layer, path) for layer in entries[0]["Layers"]]
+_MOST_IMAGES = 1000
+_HEX = re.compile(r"(?:.*/)?(?:sha256:)?([0-9a-f]{64})(?:\.json)?")
 
 
-def _opener(files: _Files, name: str, path: Path) -> Opener:
+def _check_name(name: str, config: bytes, place: str) -> None:
+    """Compare a config with the digest in its name, if there is one.
+
+    Docker writes `<hex>.json`, newer ones `blobs/sha256/<hex>`; crane, ko and kaniko write
+    `sha256:<hex>`; others have names without a meaning.
+    """
+    named = _HEX.fullmatch(name)
+    if named and PREFIX + named[1] != sha256_bytes(config):
+        raise IntegrityError("its config is not the one it is named for", place=place)
+
+
+def _opener(files: Files, name: str, path: Path) -> Opener:
     if not files.has(name):
-        raise IntegrityError(f"it lacks {name}", place=str(path))
+        raise IntegrityError(f"it lacks {shown(name)}", place=str(path))
     return lambda: files.open(name)
 
 
-def _blob_name(digest: Any) -> str:
-    return f"blobs/sha256/{_checked(digest).removeprefix(PREFIX)}"
-
-
-def _blob(files: _Files, digest: Any, path: Path) -> bytes:
-    name = _blob_name(digest)
-    if not files.has(name):
-        raise IntegrityError(f"it lacks {name}", place=str(path))
-    with files.open(name) as stream:
-        data = stream.read()
-    if sha256_bytes(data) != digest:
-        raise IntegrityError(f"{name} does not have the digest in its name", place=str(path))
-    return data
-
-
-def _json(files: _Files, name: str, path: Path) -> dict[str, Any]:
-    with files.open(name) as stream:
-        return _parse(stream.read(), name, path)
-
-
-def _parse(data: bytes, what: str, path: Path) -> dict[str, Any]:
-    try:
-        document = json.loads(data)
-    except ValueError as error:
-        raise IntegrityError(f"{what} is not JSON: {error}", place=str(path)) from error
-    if not isinstance(document, dict):
-        raise IntegrityError(f"{what} is not a JSON object", place=str(path))
-    return document
-
-
-# -- where the files lie -------------------------------------------------------------------
+def _blob_name(digest: str) -> str:
+    return f"blobs/sha256/{digest.removeprefix(PREFIX)}"
 
 
 @contextmanager
-def _files(path: Path) -> Iterator[_Files]:
-    if not path.exists():
-        raise SpecificationError(
-            "there is no such file or directory", place=str(path), hint=SAVE_HINT
-        )
+def _malformed(path: Path) -> Iterator[None]:
+    """Turn what else a malformed archive gives into a sentence with its place."""
     try:
-        if path.is_dir():
-            yield _Directory(path)
-        else:
-            with _open_tar(path) as tar:
-                yield _Tar(tar)
-    except (tarfile.TarError, EOFError, zlib.error) as error:
-        raise IntegrityError(f"the archive cannot be read: {error}", place=str(path)) from error
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        yield
+    except ReprunError as error:
+        if error.place is None and isinstance(error, IntegrityError | SpecificationError):
+            raise type(error)(error.message, place=str(path), hint=error.hint) from error
+        raise
+    except (EOFError, zlib.error, KeyError, TypeError, ValueError, AttributeError) as error:
         raise IntegrityError(f"the archive is malformed: {error!r}", place=str(path)) from error
-
-
-def _open_tar(path: Path) -> tarfile.TarFile:
-    try:
-        return tarfile.open(path)
-    except tarfile.ReadError as error:  # it begins like no tar and like no compressed one
-        raise SpecificationError(
-            "this is not a tar archive", place=str(path), hint=SAVE_HINT
-        ) from error
-    except OSError as error:
-        raise SpecificationError(
-            f"the archive cannot be opened: {error.strerror or error}", place=str(path)
-        ) from error
-
-
-class _Directory:
-    def __init__(self, root: Path) -> None:
-        self._root = root
-
-    def has(self, name: str) -> bool:
-        return (self._root / name).is_file()
-
-    @contextmanager
-    def open(self, name: str) -> Iterator[IO[bytes]]:
-        with (self._root / name).open("rb") as stream:
-            yield stream
-
-
-class _Tar:
-    def __init__(self, tar: tarfile.TarFile) -> None:
-        self._tar = tar
-        self._members = {member.name.removeprefix("./"): member for member in tar}
-
-    def has(self, name: str) -> bool:
-        return name in self._members
-
-    @contextmanager
-    def open(self, name: str) -> Iterator[IO[bytes]]:
-        stream = self._tar.extractfile(self._members[name])
-        if stream is None:
-            raise tarfile.ReadError(f"{name} is not a file")
-        with stream:
-            yield stream

@@ -9,6 +9,7 @@ registry names, and nowhere without TLS but to loopback.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -24,8 +25,10 @@ from typing import IO, Any
 from reprun.data.sources import innermost_reason, is_loopback
 from reprun.digests import sha256_bytes, short
 from reprun.errors import InputsGoneError, IntegrityError, RegistryError, SpecificationError
+from reprun.images.bounds import LARGEST_DOCUMENT
 from reprun.images.oci.layout import MANIFEST_TYPE
 from reprun.images.oci.logins import VARIABLE, login_for
+from reprun.wording import size_of
 
 TIMEOUT_SECONDS = 60.0
 CLIENT = "reprun"
@@ -38,7 +41,6 @@ OLD_TYPES = (
     "application/vnd.docker.distribution.manifest.v1+json",
 )
 ACCEPTED = f"{MANIFEST_TYPE}, {INDEX_TYPE}, {DOCKER_MANIFEST_TYPE}, {DOCKER_INDEX_TYPE}"
-LARGEST_MANIFEST = 4 << 20
 
 _REPOSITORY = re.compile(r"[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*")
 _HOST = re.compile(r"[A-Za-z0-9.-]+(?::[0-9]+)?|\[[0-9a-fA-F:]+\](?::[0-9]+)?")
@@ -89,15 +91,29 @@ class Manifest:
         """What the registry calls it."""
         return sha256_bytes(self.data)
 
-    def document(self) -> dict[str, Any]:
-        """Return what it says."""
-        try:
-            document = json.loads(self.data)
-        except ValueError as error:
-            raise IntegrityError(f"manifest {short(self.digest)} is not JSON") from error
-        if not isinstance(document, dict):
-            raise IntegrityError(f"manifest {short(self.digest)} is not a JSON object")
-        return document
+
+class Bounded(io.RawIOBase):
+    """A blob as it arrives, which ends where its manifest says or is refused."""
+
+    def __init__(self, stream: IO[bytes], size: int, digest: str) -> None:
+        super().__init__()
+        self._stream = stream
+        self._left = size
+        self._what = f"layer {short(digest)} is longer than the {size_of(size)} of its manifest"
+
+    def readable(self) -> bool:
+        """Say yes."""
+        return True
+
+    def readinto(self, buffer: object) -> int:
+        """Fill `buffer`; raise IntegrityError for a byte too many."""
+        view = memoryview(buffer).cast("B")  # type: ignore[arg-type]
+        data = self._stream.read(min(len(view), self._left + 1))
+        self._left -= len(data)
+        if self._left < 0:
+            raise IntegrityError(self._what)
+        view[: len(data)] = data
+        return len(data)
 
 
 class _StripsLogin(urllib.request.HTTPRedirectHandler):
@@ -152,7 +168,7 @@ class Registry:
     def small_blob(self, digest: str) -> bytes:
         """Return a blob that fits into memory, such as a config."""
         with self.blob(digest) as stream:
-            data = stream.read(LARGEST_MANIFEST)
+            data = self._document(stream)
         if sha256_bytes(data) != digest:
             raise IntegrityError(
                 f"{self.reference} returned content with a different digest for {short(digest)}"
@@ -190,7 +206,7 @@ class Registry:
     def _manifest(self, name: str) -> Manifest:
         with self._ask("GET", f"{self._base}/manifests/{name}", headers={"Accept": ACCEPTED}) as r:
             media_type = r.headers.get_content_type()
-            data = r.read(LARGEST_MANIFEST)
+            data = self._document(r)
         if media_type in OLD_TYPES:
             raise SpecificationError(
                 f"{self.reference} has {name} only as manifest schema 1, which no current tool "
@@ -198,6 +214,15 @@ class Registry:
                 hint="skopeo copy --format v2s2 …   # with an old skopeo; then: images import",
             )
         return Manifest(data, media_type)
+
+    def _document(self, stream: IO[bytes]) -> bytes:
+        data = stream.read(LARGEST_DOCUMENT + 1)
+        if len(data) > LARGEST_DOCUMENT:
+            raise IntegrityError(
+                f"{self.reference} returned a document of more than {size_of(LARGEST_DOCUMENT)}, "
+                "the most that is read"
+            )
+        return data
 
     def _exists(self, url: str) -> bool:
         try:
@@ -267,7 +292,7 @@ class Registry:
         if login is not None and form is None:
             request.add_header("Authorization", login.header)
         with self._reported(), self._opener.open(request, timeout=TIMEOUT_SECONDS) as response:
-            self._authorization = f"Bearer {self._token_in(response.read(LARGEST_MANIFEST))}"
+            self._authorization = f"Bearer {self._token_in(response.read(LARGEST_DOCUMENT))}"
 
     def _check_realm(self, realm: str) -> None:
         scheme, _, rest = realm.partition("://")

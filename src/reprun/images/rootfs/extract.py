@@ -20,8 +20,8 @@ from reprun.digests import CHUNK
 from reprun.errors import IntegrityError
 from reprun.images.archives.tarmembers import members
 from reprun.images.archives.tree import Kind, Listed
-from reprun.images.bounds import MOST_ENTRIES, shown
-from reprun.images.rootfs.plan import Node, Plan
+from reprun.images.bounds import shown
+from reprun.images.rootfs.plan import WHOLE, Bound, Node, Plan
 from reprun.images.rootfs.sealed import EPOCH_NS, Changes, seal
 
 BATCH_BYTES = 4 * CHUNK
@@ -29,9 +29,7 @@ BATCH_FILES = 64
 _ZEROS = bytes(CHUNK)
 
 
-def extract(
-    blob: Path, partial: Path, name: str, pool: Executor, most_entries: int = MOST_ENTRIES
-) -> None:
+def extract(blob: Path, partial: Path, name: str, pool: Executor, bound: Bound = WHOLE) -> None:
     """Unpack one layer and seal it; whiteouts are only listed, for who lays layers over others.
 
     Raises IntegrityError for what is not a tar, for what is cut short, and for members that would
@@ -39,7 +37,7 @@ def extract(
     is written.
     """
     with blob.open("rb") as source:
-        plan = Plan(name, blob.stat().st_size, most_entries)
+        plan = Plan(name, blob.stat().st_size, bound)
         plan.fill(members(source.fileno(), name))
         layer = _Extraction(partial / "root", plan, source.fileno(), pool)
         try:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from reprun.errors import IntegrityError
 from reprun.images.archives.tarmembers import Member, MemberKind, Segment
@@ -38,6 +39,20 @@ METADATA = ".wh..wh."
 IMPLICIT_MODE = 0o755
 
 
+class Bound(NamedTuple):
+    """How many paths a layer may have, and how that is said."""
+
+    most: int
+    limit: str
+
+    def __str__(self) -> str:
+        """Return it for a message."""
+        return self.limit
+
+
+WHOLE = Bound(MOST_ENTRIES, f"{MOST_ENTRIES:,} in an image")
+
+
 @dataclass(slots=True, eq=False)
 class Node:
     """A file, directory or link: two paths with one node are hard links to one file."""
@@ -60,7 +75,7 @@ class Plan:
 
     name: str
     blob_size: int
-    most_entries: int = MOST_ENTRIES
+    bound: Bound
     nodes: Paths[Node] = field(default_factory=Paths)
     hidden: dict[str, None] = field(default_factory=dict)
     """Whiteouts, in order."""
@@ -72,16 +87,17 @@ class Plan:
     _holes: int = 0
     _links: bool = False
 
+    @property
+    def count(self) -> int:
+        """How many paths there are, whiteouts included."""
+        return len(self.nodes) + len(self.hidden) + len(self.below)
+
     def fill(self, members: Iterable[Member]) -> None:
         """Take all members; raise IntegrityError, naming layer and path, for what is not read."""
         for count, member in enumerate(members, start=1):
             self._take(member)
-            if max(count, len(self.nodes) + len(self.hidden)) > self.most_entries:
-                raise self._refusal(
-                    f"has more than {self.most_entries:,} paths"
-                    + ("" if self.most_entries == MOST_ENTRIES else " for the bytes that arrived")
-                    + ", the most that is read"
-                )
+            if max(count, self.count) > self.bound.most:
+                raise self._refusal(f"has too many paths: more than {self.bound} are not read")
         if self._links:
             self._resolve_links()
 

@@ -16,7 +16,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from types import MappingProxyType
 from typing import NamedTuple
 
 from reprun.digests import PREFIX, short
@@ -27,13 +26,15 @@ from reprun.images.bounds import FLATTEN_HINT, MOST_ENTRIES, shown
 from reprun.images.model import Image, Layer
 from reprun.images.rootfs.extract import extract, link
 from reprun.images.rootfs.paths import Paths
-from reprun.images.rootfs.plan import OPAQUE, WHITEOUT
+from reprun.images.rootfs.plan import OPAQUE, WHITEOUT, WHOLE, Bound
 from reprun.images.rootfs.sealed import (
     EPOCH_NS,
+    Changes,
     arriving,
     check,
     locked,
     read_listing,
+    remove_tree,
     seal,
     seal_fits,
 )
@@ -41,15 +42,33 @@ from reprun.images.stored import verify_stored
 from reprun.store.store import Store
 
 WORKERS = min(4, max(2, os.cpu_count() or 1))
-NO_BOUNDS: Mapping[str, int] = MappingProxyType({})
 
 
-def unpacked_root(image: Image, store: Store, most: Mapping[str, int] = NO_BOUNDS) -> Path:
+class Fresh(NamedTuple):
+    """Layers that arrived just now, and how many paths so many bytes may have in all."""
+
+    layers: frozenset[str]
+    entries: int
+
+
+class _Unpacked(NamedTuple):
+    """A layer on disk."""
+
+    place: Path
+    entries: Mapping[str, Listed]
+    changes: Changes
+
+    @property
+    def paths(self) -> int:
+        return len(self.entries) + len(self.changes.hidden) + len(self.changes.links)
+
+
+def unpacked_root(image: Image, store: Store, fresh: Fresh | None = None) -> Path:
     """Return the directory with the image's files, unpacking them at the first call.
 
-    `most` bounds the paths of single layers, given by digest: an import knows how few bytes
-    arrived. Raises IntegrityError, naming image and file, when the layers or the unpacked files
-    have changed or a layer is refused, and StorageError when one is missing or the disk refuses.
+    `fresh` bounds what arrived just now: an import knows in how few bytes. Raises
+    IntegrityError, naming image and file, when the layers or the unpacked files have changed or
+    a layer is refused, and StorageError when one is missing or the disk refuses.
     """
     verify_stored(image, store)
     home = store.directory("unpacked")
@@ -61,7 +80,7 @@ def unpacked_root(image: Image, store: Store, most: Mapping[str, int] = NO_BOUND
             check(place, f"image '{image.name}'", home)
             return place / "root"
         with ThreadPoolExecutor(WORKERS) as pool:
-            layers = [_layer(layer, image, store, home, pool, most) for layer in image.layers]
+            layers = _layers(image, store, home, pool, fresh)
         with arriving(place, home) as partial:
             _merge(layers, image, partial)
     return place / "root"
@@ -90,8 +109,43 @@ def _refused(image: Image, home: Path) -> Iterator[None]:
         ) from error
 
 
+def forget_layers(digests: Iterable[str], store: Store) -> None:
+    """Remove unpacked layers of an image that was refused."""
+    home = store.directory("unpacked")
+    places = [home / "layers" / digest.removeprefix(PREFIX) for digest in digests]
+    if any(place.is_dir() for place in places):
+        with storage_errors(home), locked(home):
+            for place in places:
+                if place.is_dir():
+                    remove_tree(place)
+
+
+def _layers(
+    image: Image, store: Store, home: Path, pool: Executor, fresh: Fresh | None
+) -> list[_Unpacked]:
+    """Unpack layers that are not yet on disk; bound their paths, in all and of those that came."""
+    layers: list[_Unpacked] = []
+    total = arrived = 0
+    for layer in image.layers:
+        bound = Bound(MOST_ENTRIES - total, WHOLE.limit)
+        is_fresh = fresh is not None and layer.digest in fresh.layers
+        if fresh is not None and is_fresh and fresh.entries - arrived < bound.most:
+            limit = f"{fresh.entries:,} in an image for which so few bytes arrived"
+            bound = Bound(fresh.entries - arrived, limit)
+        place = _layer(layer, image, store, home, pool, bound)
+        layers.append(_Unpacked(place, *read_listing(place)))
+        if layers[-1].paths > bound.most:
+            raise IntegrityError(
+                f"image '{image.name}' has too many paths: more than {bound} are not read",
+                hint=FLATTEN_HINT,
+            )
+        total += layers[-1].paths
+        arrived += layers[-1].paths if is_fresh else 0
+    return layers
+
+
 def _layer(
-    layer: Layer, image: Image, store: Store, home: Path, pool: Executor, most: Mapping[str, int]
+    layer: Layer, image: Image, store: Store, home: Path, pool: Executor, bound: Bound
 ) -> Path:
     place = home / "layers" / layer.digest.removeprefix(PREFIX)
     name = layer.comment if layer.comment.startswith("layer ") else f"layer '{layer.comment}'"
@@ -106,7 +160,6 @@ def _layer(
     try:
         with arriving(place, home) as partial:
             try:
-                bound = most.get(layer.digest, MOST_ENTRIES)
                 extract(blob, partial, f"{name} of image '{image.name}'", pool, bound)
             finally:
                 verified.result()  # says more than any other complaint about the same bytes
@@ -124,12 +177,11 @@ def _layer(
     return place
 
 
-def _merge(layers: Iterable[Path], image: Image, partial: Path) -> None:
+def _merge(layers: Iterable[_Unpacked], image: Image, partial: Path) -> None:
     """Lay layers over each other: files as hard links, whiteouts honoured."""
     root = partial / "root"
     merged: Paths[_Found] = Paths()
-    for layer in layers:
-        entries, changes = read_listing(layer)
+    for layer, entries, changes in layers:
         # What a hard link means is in the layers below as they are before this one changes them.
         linked = {
             path: _below(path, source, merged, image) for path, source in changes.links.items()
@@ -152,11 +204,6 @@ def _merge(layers: Iterable[Path], image: Image, partial: Path) -> None:
         for path, found in linked.items():
             merged.forget(path)
             merged.put(path, found)
-        if len(merged) > MOST_ENTRIES:
-            raise IntegrityError(
-                f"image '{image.name}' has more than {MOST_ENTRIES:,} paths, the most that is read",
-                hint=FLATTEN_HINT,
-            )
     for path, found in merged.sorted():
         entry = found.entry
         if entry.kind is Kind.DIRECTORY:
