@@ -7,6 +7,7 @@ is taken, never what fits this processor best: a run would be another one on ano
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -115,12 +116,13 @@ class _Search:
                 if (known := self.found.get(self._seen[digest] or "")) is not None:
                     known.names |= _names(each)
                 continue
-            self._seen[digest] = None
             if not _may_be_an_image(each):
                 continue
             if each.platform is not None and not _fits(each.platform):
                 self.others[str(each.platform)] = None
-            elif (data := self.blobs.manifest(digest)) is None:
+                continue
+            self._seen[digest] = None
+            if (data := self.blobs.manifest(digest)) is None:
                 self.absent.append(digest)
             else:
                 yield data, f"manifest {digest[:19]}…", each
@@ -225,4 +227,4 @@ def _is_an_image(manifest: ImageManifest) -> bool:
 
 
 def _is_layer(media_type: str) -> bool:
-    return ".layer." in media_type or "rootfs" in media_type or media_type.endswith("tar")
+    return ".layer." in media_type or re.search(r"\btar\b", media_type) is not None

@@ -26,6 +26,7 @@ from reprun.images.rootfs.sealed import EPOCH_NS, Changes, seal
 
 BATCH_BYTES = 4 * CHUNK
 BATCH_FILES = 64
+TINY_BATCH = 128 << 10
 _ZEROS = bytes(CHUNK)
 
 
@@ -53,14 +54,14 @@ def _listed(node: Node) -> Listed:
     return Listed(node.kind, node.mode, node.sha256 if node.kind is Kind.FILE else node.target)
 
 
-def link(source: Path, target: Path) -> None:
+def link(source: str, target: str) -> None:
     """Make a hard link, or a copy where a file has as many names as its file system allows."""
     try:
         os.link(source, target, follow_symlinks=False)
     except OSError as error:
         if error.errno != errno.EMLINK:
             raise
-        with source.open("rb") as old, target.open("xb") as new:
+        with Path(source).open("rb") as old, Path(target).open("xb") as new:
             while data := old.read(CHUNK):
                 new.write(data)
             os.fchmod(new.fileno(), os.fstat(old.fileno()).st_mode)
@@ -93,9 +94,9 @@ class _Extraction:
                 batch.append((path, node))
                 size += node.size
                 if len(batch) >= BATCH_FILES or size >= BATCH_BYTES:
-                    self._submit(batch)
+                    self._submit(batch, size)
                     batch, size = [], 0
-        self._submit(batch)
+        self._submit(batch, size)
         for copy in self._copies:
             copy.result()
         for path, node in links:
@@ -103,7 +104,7 @@ class _Extraction:
                 (self.root / path).symlink_to(node.target)
                 os.utime(self.root / path, ns=EPOCH_NS, follow_symlinks=False)
             else:
-                link(self.root / first[id(node)], self.root / path)
+                link(f"{self.root}/{first[id(node)]}", f"{self.root}/{path}")
 
     def stop(self) -> None:
         """Let no copy go on: what is half-done is about to be removed."""
@@ -111,8 +112,10 @@ class _Extraction:
             copy.cancel()
         wait(self._copies)
 
-    def _submit(self, batch: list[tuple[str, Node]]) -> None:
-        if batch:
+    def _submit(self, batch: list[tuple[str, Node]], size: int) -> None:
+        if size < TINY_BATCH:  # threads would only wait for each other
+            self._copy_batch(batch)
+        else:
             self._copies.append(self.pool.submit(self._copy_batch, batch))
 
     def _copy_batch(self, batch: list[tuple[str, Node]]) -> None:
@@ -121,7 +124,7 @@ class _Extraction:
 
     def _copy(self, path: str, node: Node) -> None:
         sha256 = hashlib.sha256()
-        target = os.open(self.root / path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        target = os.open(f"{self.root}/{path}", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             for chunk in self._contents(path, node):
                 sha256.update(chunk)

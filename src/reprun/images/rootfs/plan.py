@@ -44,6 +44,7 @@ class Bound(NamedTuple):
 
     most: int
     limit: str
+    hint: str = FLATTEN_HINT
 
     def __str__(self) -> str:
         """Return it for a message."""
@@ -97,7 +98,9 @@ class Plan:
         for count, member in enumerate(members, start=1):
             self._take(member)
             if max(count, self.count) > self.bound.most:
-                raise self._refusal(f"has too many paths: more than {self.bound} are not read")
+                raise self._refusal(
+                    f"has too many paths: more than {self.bound} are not read", self.bound.hint
+                )
         if self._links:
             self._resolve_links()
 

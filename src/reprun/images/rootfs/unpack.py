@@ -22,7 +22,7 @@ from reprun.digests import PREFIX, short
 from reprun.errors import IntegrityError, StorageError
 from reprun.files import storage_errors
 from reprun.images.archives.tree import Kind, Listed
-from reprun.images.bounds import FLATTEN_HINT, MOST_ENTRIES, shown
+from reprun.images.bounds import FLATTEN_HINT, MOST_ENTRIES, PLAIN_HINT, shown
 from reprun.images.model import Image, Layer
 from reprun.images.rootfs.extract import extract, link
 from reprun.images.rootfs.paths import Paths
@@ -131,13 +131,13 @@ def _layers(
         is_fresh = fresh is not None and layer.digest in fresh.layers
         if fresh is not None and is_fresh and fresh.entries - arrived < bound.most:
             limit = f"{fresh.entries:,} in an image for which so few bytes arrived"
-            bound = Bound(fresh.entries - arrived, limit)
+            bound = Bound(fresh.entries - arrived, limit, PLAIN_HINT)
         place = _layer(layer, image, store, home, pool, bound)
         layers.append(_Unpacked(place, *read_listing(place)))
         if layers[-1].paths > bound.most:
             raise IntegrityError(
                 f"image '{image.name}' has too many paths: more than {bound} are not read",
-                hint=FLATTEN_HINT,
+                hint=bound.hint,
             )
         total += layers[-1].paths
         arrived += layers[-1].paths if is_fresh else 0
@@ -182,6 +182,7 @@ def _merge(layers: Iterable[_Unpacked], image: Image, partial: Path) -> None:
     root = partial / "root"
     merged: Paths[_Found] = Paths()
     for layer, entries, changes in layers:
+        top = f"{layer}/root/"
         # What a hard link means is in the layers below as they are before this one changes them.
         linked = {
             path: _below(path, source, merged, image) for path, source in changes.links.items()
@@ -200,7 +201,7 @@ def _merge(layers: Iterable[_Unpacked], image: Image, partial: Path) -> None:
                 continue
             if not both_are_directories:
                 merged.forget(path)
-            merged.put(path, _Found(entry, layer / "root" / path))
+            merged.put(path, _Found(entry, top + path))
         for path, found in linked.items():
             merged.forget(path)
             merged.put(path, found)
@@ -212,7 +213,7 @@ def _merge(layers: Iterable[_Unpacked], image: Image, partial: Path) -> None:
             (root / path).symlink_to(entry.what)
             os.utime(root / path, ns=EPOCH_NS, follow_symlinks=False)
         else:
-            link(found.place, root / path)
+            link(found.place, f"{root}/{path}")
     seal(partial, {path: found.entry for path, found in merged.sorted()})
 
 
@@ -220,7 +221,7 @@ class _Found(NamedTuple):
     """What is at a path, and in which layer."""
 
     entry: Listed
-    place: Path
+    place: str
 
 
 def _below(path: str, source: str, merged: Paths[_Found], image: Image) -> _Found:
