@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from reprun.documents.analysis import ComparisonRule
+from reprun.documents.reading import read_document
 from reprun.errors import SpecificationError, did_you_mean
 
 GIVEN = "given on the command line"
@@ -46,10 +46,7 @@ def one_rule(kind: str | None, **options: Any) -> list[ComparisonRule]:
 
 def read_rules(path: Path) -> list[ComparisonRule]:
     """Read the `compare:` list of an analysis.yaml, or of any YAML file that has one."""
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise SpecificationError(f"cannot read {path.name}: {error}", place=str(path)) from error
+    document, _ = read_document(path)
     listed = document.get("compare") if isinstance(document, dict) else document
     if not isinstance(listed, list) or not listed:
         raise SpecificationError(f"{path.name} has no list 'compare'", place=str(path))

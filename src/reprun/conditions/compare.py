@@ -6,12 +6,15 @@ import json
 from pathlib import Path
 from typing import Any
 
+from reprun import limits
 from reprun.conditions.databases import ConditionsIndex, Entry, open_index
 from reprun.conditions.lumi import read_mask
 from reprun.conditions.snapshot import Snapshot
 from reprun.conditions.tables import changed_cells, read_table
 from reprun.digests import short
 from reprun.errors import SpecificationError
+from reprun.limits import LimitError
+from reprun.parsing import parse_json, read_text
 
 Files = dict[str, Path]
 """Where each file of a snapshot lies, verified, by its path in the snapshot."""
@@ -140,13 +143,13 @@ def _gone_or(name: str, now: dict[str, Any]) -> str:
 def corrections(path: Path) -> dict[str, Any]:
     """Return the corrections of a correctionlib document by name."""
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = parse_json(read_text(path, limits.JSON_BYTES))
         return {each["name"]: each for each in document["corrections"]}
     except json.JSONDecodeError as error:
         raise SpecificationError(
             f"not valid JSON: {error.msg}", place=f"{path}:{error.lineno}"
         ) from error
-    except (OSError, UnicodeDecodeError, KeyError, TypeError) as error:
+    except (OSError, UnicodeDecodeError, LimitError, KeyError, TypeError) as error:
         raise SpecificationError(
             f"{path.name} is not a correctionlib document: {error}", place=str(path)
         ) from error

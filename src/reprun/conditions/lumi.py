@@ -11,7 +11,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from reprun import limits
 from reprun.errors import SpecificationError, did_you_mean
+from reprun.limits import LimitError
+from reprun.parsing import parse_json, read_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -85,13 +88,13 @@ def read_mask(path: Path) -> Mask:
     Raises SpecificationError with the line of the first fault.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-        document = json.loads(text, object_pairs_hook=_pairs)
+        text = read_text(path, limits.JSON_BYTES)
+        document = parse_json(text, _pairs)
     except json.JSONDecodeError as error:
         raise SpecificationError(
             f"not a golden JSON: {error.msg}", place=f"{path}:{error.lineno}"
         ) from error
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError, LimitError) as error:
         raise SpecificationError(f"cannot read {path.name}: {error}", place=str(path)) from error
     if not isinstance(document, _Pairs) or not document:
         raise SpecificationError("not a golden JSON: it holds no runs", place=f"{path}:1")

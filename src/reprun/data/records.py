@@ -16,10 +16,13 @@ from typing import Any
 import requests
 from pydantic import ValidationError
 
+from reprun import limits
 from reprun.data.sources import innermost_reason
 from reprun.documents.manifest import Dataset
 from reprun.documents.validation import faults_of
 from reprun.errors import InputsGoneError, SpecificationError
+from reprun.limits import LimitError
+from reprun.parsing import parse_json, read_text
 from reprun.wording import quoted
 
 PORTAL = "https://opendata.cern.ch"
@@ -55,12 +58,12 @@ def record_from_portal(number: int) -> dict[str, Any]:
 def record_from_file(path: Path, number: int | None = None) -> dict[str, Any]:
     """Read a record from a file of the portal's JSON: one record or a list of them."""
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = parse_json(read_text(path, limits.JSON_BYTES))
     except json.JSONDecodeError as error:
         raise SpecificationError(
             f"not valid JSON: {error.msg}", place=f"{path}:{error.lineno}"
         ) from error
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError, LimitError) as error:
         reason = getattr(error, "strerror", None) or error
         raise SpecificationError(
             f"cannot read the record in {path.name}: {reason}",

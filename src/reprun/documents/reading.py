@@ -6,6 +6,7 @@ import gc
 import json
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
@@ -15,8 +16,18 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
 
+from reprun import limits
 from reprun.documents.validation import NAME, SHA256, Fault, Location, faults_of
 from reprun.errors import SpecificationError
+from reprun.limits import Limit, LimitError
+from reprun.parsing import (
+    BROKEN_VALUES,
+    compose_yaml,
+    construct_yaml,
+    parse_json,
+    parse_toml,
+    read_text,
+)
 from reprun.wording import lines_of, quoted
 
 
@@ -67,7 +78,7 @@ def read_document(path: Path) -> tuple[Any, Lines]:
     """
     match path.suffix:
         case ".json":
-            return _parse_json(_text_of(path), path), {}
+            return _parse_json(_text_of(path, limits.JSON_BYTES), path), {}
         case ".toml":
             return read_toml(path)
         case _:
@@ -102,10 +113,10 @@ def read_written(model: type[M], path: Path, *, problem: str, hint: str | None =
     says whose document it is, and `hint` is the command that restores it.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path, limits.WRITTEN_BYTES)
     except FileNotFoundError:
         return None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError, LimitError) as error:
         raise SpecificationError(f"{problem}: {error}", place=str(path), hint=hint) from error
     with suppress(ValidationError):
         return model.model_validate_json(text)  # knows no lines, and takes half the time
@@ -131,31 +142,44 @@ def edit_command(path: Path, line: int | None = None) -> str:
     return f"${{EDITOR:-vi}} {at}{quoted(path)}"
 
 
-def _text_of(path: Path) -> str:
+def _text_of(path: Path, most: Limit) -> str:
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecificationError(f"cannot read {path.name}: {error}", place=str(path)) from error
+        return read_text(path, most)
+    except (OSError, UnicodeDecodeError, LimitError) as error:
+        raise SpecificationError(
+            f"cannot read {path.name}: {error}",
+            place=str(path),
+            hint=f"ls -lL {quoted(path)}",
+        ) from error
+
+
+def _beyond(error: LimitError, path: Path, *, hint: str | None = None) -> SpecificationError:
+    """Return the error for a document that asks for more than a limit allows."""
+    line = error.line or 1
+    return SpecificationError(
+        f"cannot read {path.name}: {error}",
+        place=f"{path}:{line}",
+        hint=hint or edit_command(path, line),
+    )
 
 
 def _parse_json(text: str, path: Path) -> Any:
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
         if len(found) < len(pairs):
-            names = [name for name, _ in pairs]
-            twice = next(name for name in names if names.count(name) > 1)
+            ((twice, _),) = Counter(name for name, _ in pairs).most_common(1)
             _parse_yaml(text, path)  # refuses the same, and knows the line
             raise SpecificationError(f"the field '{twice}' is duplicated", place=str(path))
         return found
 
     try:
-        return json.loads(text, object_pairs_hook=unique)
+        return parse_json(text, unique)
     except json.JSONDecodeError as error:
         raise SpecificationError(
             f"not valid JSON: {error.msg}", place=f"{path}:{error.lineno}"
         ) from error
-    except RecursionError as error:
-        raise SpecificationError("not valid JSON: nested too deeply", place=f"{path}:1") from error
+    except LimitError as error:
+        raise _beyond(error, path) from error
 
 
 def _lines_of_json(path: Path) -> Lines:
@@ -164,8 +188,8 @@ def _lines_of_json(path: Path) -> Lines:
     None where YAML refuses what JSON may say, a pair of escapes for one character, nor where all
     is in one line, as in a report of a megabyte.
     """
-    text = _text_of(path)
-    if "\n" not in text.rstrip():
+    text = _text_of(path, limits.WRITTEN_BYTES)
+    if len(text) > limits.YAML_BYTES.value or "\n" not in text.rstrip():
         return {}
     try:
         return _parse_yaml(text, path)[1]
@@ -178,9 +202,11 @@ def read_toml(path: Path, *, hint: str | None = None) -> tuple[dict[str, Any], L
 
     Raises SpecificationError with the line when it is not TOML; `hint` as for `validated`.
     """
-    text = _text_of(path)
+    text = _text_of(path, limits.TOML_BYTES)
     try:
-        return tomllib.loads(text), _lines_of_toml(text)
+        return parse_toml(text), _lines_of_toml(text)
+    except LimitError as error:
+        raise _beyond(error, path, hint=hint) from error
     except tomllib.TOMLDecodeError as error:
         at = re.search(r" \(at (?:line (\d+), column \d+|end of document)\)$", str(error))
         line = int(at[1]) if at and at[1] else len(text.splitlines())
@@ -196,13 +222,12 @@ def _lines_of_toml(text: str) -> Lines:
     """Return the line of each field, as far as a look at the lines one by one tells it."""
     lines: Lines = {}
     table: Location = ()
+    entries: Counter[Location] = Counter()
     for number, row in enumerate(text.splitlines(), 1):
         if header := re.match(r"\[\[([\w.-]+)\]\]", row):
             name = tuple(header[1].split("."))
-            count = sum(
-                found[: len(name)] == name and len(found) == len(name) + 1 for found in lines
-            )
-            table = (*name, count)
+            table = (*name, entries[name])
+            entries[name] += 1
             lines.setdefault(name, number)
             lines[table] = number
         elif header := re.match(r"\[([\w.-]+)\]", row):
@@ -214,17 +239,27 @@ def _lines_of_toml(text: str) -> Lines:
 
 
 def _read_yaml(path: Path) -> tuple[Any, Lines]:
-    return _parse_yaml(_text_of(path), path)
+    return _parse_yaml(_text_of(path, limits.YAML_BYTES), path)
 
 
 def _parse_yaml(text: str, path: Path) -> tuple[Any, Lines]:
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     lines: Lines = {}
+    node = None
     try:
         with _no_garbage_collection():
-            node = yaml.compose(text, Loader=loader)
+            nodes = compose_yaml(text)
+            if len(nodes) > 1:
+                line = nodes[1].start_mark.line + 1
+                raise SpecificationError(
+                    "not valid YAML: a second document begins",
+                    place=f"{path}:{line}",
+                    hint=edit_command(path, line),
+                )
+            node = next(iter(nodes), None)
             _collect_lines(node, (), lines, path)
-            document = None if node is None else loader("").construct_document(node)
+            return construct_yaml(node), lines
+    except LimitError as error:
+        raise _beyond(error, path) from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else 1
@@ -232,17 +267,12 @@ def _parse_yaml(text: str, path: Path) -> tuple[Any, Lines]:
         raise SpecificationError(
             f"not valid YAML: {problem}", place=f"{path}:{line}", hint=edit_command(path, line)
         ) from error
-    except ValueError as error:
+    except BROKEN_VALUES as error:
         # PyYAML lets these through, e.g. for the date 2025-02-30, and they know no line.
-        line = _line_of_bad_scalar(node, loader)
+        line = _line_of_bad_scalar(node) or 1
         raise SpecificationError(
             f"not valid YAML: {error}", place=f"{path}:{line}", hint=edit_command(path, line)
         ) from error
-    except RecursionError as error:
-        raise SpecificationError(
-            "not valid YAML: a value holds itself, or is nested too deeply", place=f"{path}:1"
-        ) from error
-    return document, lines
 
 
 @contextmanager
@@ -260,12 +290,12 @@ def _no_garbage_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _line_of_bad_scalar(node: Any, loader: Any) -> int:
+def _line_of_bad_scalar(node: Any) -> int:
     """Return the line of the first scalar that cannot be turned into a value."""
     if isinstance(node, yaml.ScalarNode):
         try:
-            loader("").construct_object(node)
-        except ValueError:
+            construct_yaml(node)
+        except BROKEN_VALUES:
             return int(node.start_mark.line) + 1
         return 0
     children = (
@@ -273,7 +303,7 @@ def _line_of_bad_scalar(node: Any, loader: Any) -> int:
         if isinstance(node, yaml.MappingNode)
         else node.value
     )
-    return next((line for child in children if (line := _line_of_bad_scalar(child, loader))), 0)
+    return next((line for child in children if (line := _line_of_bad_scalar(child))), 0)
 
 
 def _collect_lines(node: Any, location: tuple[str | int, ...], lines: Lines, path: Path) -> None:

@@ -16,9 +16,12 @@ from typing import Literal
 
 from pydantic import ValidationError
 
+from reprun import limits
 from reprun.digests import canonical_json, sha256_bytes
 from reprun.documents.reading import Document
 from reprun.files import write_atomically
+from reprun.limits import LimitError
+from reprun.parsing import read_text
 
 # What lies in a run directory beside the workspace.
 RECORD = "record.json"
@@ -147,8 +150,10 @@ def write_record(record: RunRecord, run_directory: Path) -> None:
 def read_record(run_directory: Path) -> RunRecord | None:
     """Return the last run's record; None if there is none or it is of another version."""
     try:
-        return RunRecord.model_validate_json((run_directory / RECORD).read_bytes())
-    except (OSError, ValidationError):
+        return RunRecord.model_validate_json(
+            read_text(run_directory / RECORD, limits.WRITTEN_BYTES)
+        )
+    except (OSError, UnicodeDecodeError, LimitError, ValidationError):
         return None
 
 

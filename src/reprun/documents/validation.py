@@ -57,6 +57,10 @@ BOUNDS = {
 }
 ALTERNATIVES = ("str", "int", "float", "constrained-float", "bool")
 """What pydantic appends to the place of a value that may be of several types."""
+EXPLAINED = 100
+"""Errors whose sentence is worked out; a document of a million is refused for the first few."""
+PRINTABLE_BITS = 300
+"""Of an integer that is shown in full."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,9 @@ def faults_of(error: ValidationError, model: type[BaseModel]) -> list[Fault]:
     details = error.errors(include_url=False)
     for each in sorted(details, key=lambda each: each["type"] != "extra_forbidden"):
         location = tuple(each["loc"])
-        if len(location) > 1 and location[-1] in ALTERNATIVES:
+        if len(found) >= EXPLAINED:
+            sentence = str(each["msg"])
+        elif len(location) > 1 and location[-1] in ALTERNATIVES:
             location = location[:-1]
             sentence = f"must be a string, a number, true or false, {_is(each['input'])}"
         else:
@@ -90,12 +96,8 @@ def faults_of(error: ValidationError, model: type[BaseModel]) -> list[Fault]:
         found.setdefault(location, Fault(location, sentence))
     # A list whose only entry has a fault counts as empty: that is not a fault of its own.
     empty = {tuple(each["loc"]) for each in details if each["type"] == "too_short"}
-    return [
-        fault
-        for place, fault in found.items()
-        if place not in empty
-        or not any(other[: len(place)] == place for other in found if other != place)
-    ]
+    around = {other[:n] for other in found for n in range(len(other))}
+    return [fault for place, fault in found.items() if place not in empty or place not in around]
 
 
 def _sentence(kind: str, fault: Any, location: Location, model: type[BaseModel]) -> str:
@@ -138,6 +140,8 @@ def _is(value: Any) -> str:
             said = "empty"
         case bool():
             said = str(value).lower()
+        case int() if value.bit_length() > PRINTABLE_BITS:
+            said = "a number of very many digits"
         case int() | float():
             said = f"the number {value}"
         case str():
