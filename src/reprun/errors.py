@@ -7,9 +7,15 @@ next command to type. Only `cli` prints them.
 from __future__ import annotations
 
 import difflib
+import traceback
 from collections.abc import Iterable
 from enum import IntEnum
+from pathlib import Path
 from typing import ClassVar, Self
+
+OURS = "reprun"
+LONGEST_REASON = 200
+"""Characters shown of what an exception says that is not ours."""
 
 
 class ExitCode(IntEnum):
@@ -34,6 +40,7 @@ class ExitCode(IntEnum):
     STEP = 4, "a step failed, or an output is missing or unreadable"
     NOTHING_TO_COMPARE = 5, "nothing to compare"
     INTEGRITY = 6, "data, image or lock violated"
+    UNFORESEEN = 70, "an error in reprun itself: nothing is known of the result"
     INTERRUPTED = 130, "interrupted"
     PIPE_CLOSED = 141, "the pipe was closed (`reprun list | head`)"
 
@@ -130,6 +137,24 @@ class InterruptedRunError(ReprunError):
     """The user stopped the run."""
 
     exit_code = ExitCode.INTERRUPTED
+
+
+class UnforeseenError(ReprunError):
+    """Something failed that reprun has no sentence for: an error in reprun, or no memory left."""
+
+    exit_code = ExitCode.UNFORESEEN
+
+
+def unforeseen(error: BaseException, *, hint: str) -> UnforeseenError:
+    """Return the error for an exception that is none of ours, with the line it came from."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if OURS in Path(frame.filename).parts] or frames
+    place = f"{own[-1].filename}:{own[-1].lineno}" if own else None
+    if isinstance(error, MemoryError):
+        return UnforeseenError("not enough memory", place=place, hint=hint)
+    said = next(iter(str(error).strip().splitlines()), "")
+    what = f"{type(error).__name__}: {said[:LONGEST_REASON]}" if said else type(error).__name__
+    return UnforeseenError(f"an error in reprun itself: {what}", place=place, hint=hint)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

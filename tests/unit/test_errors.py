@@ -24,6 +24,7 @@ EXIT_CODES = {
     "OutputMissingError": 4,
     "NothingToCompareError": 5,
     "IntegrityError": 6,
+    "UnforeseenError": 70,
     "InterruptedRunError": 130,
 }
 

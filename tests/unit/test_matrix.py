@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from reprun.documents.project import read_project
+from reprun.documents.project import Project, read_project
 from reprun.documents.selection import select
 from reprun.engines.base import EngineStatus
 from reprun.errors import (
     BackendError,
     EngineError,
+    ExitCode,
     InterruptedRunError,
     RegistryError,
     ReprunError,
@@ -34,6 +35,7 @@ from reprun.workflow.snakemake import WorkflowOutcome, WorkflowRequest
 from tests.engines.fake import FakeEngine
 from tests.projects import mark_project
 from tests.unit import builders
+from tests.unit.test_parsing import YAML
 
 ANALYSIS = """\
 schema_version: 1
@@ -78,7 +80,7 @@ class Host:
 
     home: Path
     engine: Engine = field(default_factory=Engine)
-    absent: dict[str, ReprunError] = field(default_factory=dict)
+    absent: dict[str, Exception] = field(default_factory=dict)
     """What bringing an image ends with, by its name."""
     ended: dict[str, ReprunError] = field(default_factory=dict)
     """What the backend gives back for a cell."""
@@ -183,6 +185,41 @@ def test_an_image_that_the_engine_refuses_spoils_its_own_cells_alone(host: Host)
     host.engine.refused["old"] = EngineError("the daemon refuses image old")
     assert states(host.matrix()) == all_but(old="failed")
     assert host.ran == [{"one/new", "two/new"}]
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RecursionError("deep"), KeyError("x"), OSError()])
+def test_what_nobody_foresaw_spoils_its_own_cells_alone(
+    host: Host, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.absent["old"] = error
+    found = host.matrix()
+    assert states(found) == all_but(old="failed")
+    assert exit_code(found) == ExitCode.UNFORESEEN
+    (hint,) = {cell.hint for cell in found.cells if cell.name == "one/old"}
+    assert hint == "reprun --verbose run one"
+
+    def failing(project: Project, name: str, **_: object) -> object:
+        if name == "two":
+            raise error
+        return select(project, name)
+
+    monkeypatch.setattr(matrix_module, "select", failing)
+    host.absent.clear()
+    assert states(host.matrix()) == {
+        "one/old": "reproduced", "one/new": "reproduced", "two/?": "failed",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", YAML)
+def test_an_analysis_that_asks_for_too_much_spoils_its_own_cells_alone(
+    host: Host, name: str
+) -> None:
+    (host.home / "project/examples/two/analysis.yaml").write_text(YAML[name])
+    found = host.matrix()
+    assert states(found) == {
+        "one/old": "reproduced", "one/new": "reproduced", "two/?": "failed",
+    }  # fmt: skip
+    assert exit_code(found) == ExitCode.SPECIFICATION
 
 
 def test_what_ends_one_cell_in_the_backend_ends_no_other(host: Host) -> None:

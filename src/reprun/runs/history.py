@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ from typing import Any
 from reprun.documents.analysis import Analysis, load_analysis
 from reprun.documents.project import Project
 from reprun.documents.record import RECORD, REPORT_JSON, read_record
-from reprun.errors import OutputMissingError, ReprunError
+from reprun.errors import OutputMissingError, ReprunError, unforeseen
 from reprun.report.model import read_report
 
 
@@ -38,21 +40,36 @@ def last_runs(analysis: Analysis, results: Path) -> dict[str, LastRun]:
     """Return what came of the last run here of each variant, on whichever data."""
     found = {name: LastRun("not run here", "") for name in analysis.variants}
     for path in sorted((results / analysis.name).glob(f"*/{RECORD}")):
-        record = read_record(path.parent)
-        if record is None or record.variant not in found:
-            continue
-        before = found[record.variant].finished
-        if before is None or record.finished > before:
-            verdict = _verdict(path.parent) if record.status == "finished" else record.status
-            found[record.variant] = LastRun(verdict, path.parent.name, record.tier, record.finished)
+        variant, last = _last_run(analysis, path)
+        if variant in found and str(last.finished) > str(found[variant].finished or ""):
+            found[variant] = last
     return found
 
 
+def _last_run(analysis: Analysis, path: Path) -> tuple[str, LastRun]:
+    """Return which variant a record is of, and what came of the run."""
+    cell = path.parent.name
+    record = read_record(path.parent)
+    if record is None:
+        named = [name for name in analysis.variants if f"{cell}.".startswith(f"{name}.")]
+        when = dt.datetime.fromtimestamp(path.lstat().st_mtime, dt.UTC)
+        verdict = _damaged(RECORD, path)
+        return max(named, key=len, default=""), LastRun(verdict, cell, finished=when)
+    verdict = _verdict(path.parent) if record.status == "finished" else record.status
+    return record.variant, LastRun(verdict, cell, record.tier, record.finished)
+
+
 def _verdict(run_directory: Path) -> str:
+    path = run_directory / REPORT_JSON
     try:
-        return read_report(run_directory / REPORT_JSON).status
+        return read_report(path).status
     except OutputMissingError:
-        return "no reference"
+        # What was deleted or never made is no damage: the next run compares again.
+        return _damaged(REPORT_JSON, path) if os.path.lexists(path) else "no reference"
+
+
+def _damaged(name: str, path: Path) -> str:
+    return f"{name} is damaged: rm {shlex.quote(os.path.relpath(path))} and run again"
 
 
 def listed(project: Project, results: Path) -> list[dict[str, Any]]:
@@ -64,10 +81,14 @@ def listed(project: Project, results: Path) -> list[dict[str, Any]]:
     for name in project.analysis_names():
         try:
             analysis = load_analysis(project.analyses / name)
+            runs = last_runs(analysis, results)
         except ReprunError as error:
             rows.append({"name": name, "title": error.message, "verdict": "cannot be read"})
             continue
-        runs = last_runs(analysis, results)
+        except Exception as error:  # noqa: BLE001 - it hides no other analysis
+            told = unforeseen(error, hint="")
+            rows.append({"name": name, "title": told.message, "verdict": "cannot be read"})
+            continue
         ran = [run for run in runs.values() if run.finished is not None]
         last = max(ran, key=lambda run: str(run.finished), default=LastRun("not run here", ""))
         rows.append(

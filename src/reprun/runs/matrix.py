@@ -25,8 +25,9 @@ from reprun.errors import (
     SpecificationError,
     ToolError,
     did_you_mean,
+    unforeseen,
 )
-from reprun.files import write_atomically
+from reprun.files import make_directory, write_atomically
 from reprun.progress import Progress
 from reprun.report.matrix import (
     CellReport,
@@ -124,7 +125,7 @@ def run_matrix(
         sentence=matrix_sentence(cells),
         cells=cells,
     )
-    home.mkdir(parents=True, exist_ok=True)
+    make_directory(home)
     write_atomically(home / DOCUMENT, matrix_json(matrix).encode())
     write_atomically(home / PAGE, matrix_html(matrix).encode())
     return matrix
@@ -148,6 +149,10 @@ def _chosen(request: MatrixRequest, project: Project) -> Iterator[_Slot]:
             default = select(project, name, results=request.results)
         except ReprunError as error:
             slots.append(_Slot(name, "?", "?", error=error))
+            continue
+        except Exception as error:  # noqa: BLE001 - as below
+            told = unforeseen(error, hint=f"reprun --verbose show {name}")
+            slots.append(_Slot(name, "?", "?", error=told))
             continue
         for variant, chosen in default.analysis.variants.items():
             asked = RunRequest(
@@ -183,6 +188,8 @@ def _errors_stay_in(slot: _Slot) -> Iterator[None]:
         raise
     except ReprunError as error:
         slot.error = error
+    except Exception as error:  # noqa: BLE001 - whatever it is, it hides no other cell
+        slot.error = unforeseen(error, hint=f"reprun --verbose run {slot.analysis}")
 
 
 def _load(
