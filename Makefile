@@ -20,6 +20,7 @@ help:
 	@echo "make reana-campaign  50 submissions in a row and 1 GB up and down, on the test server (20 min)"
 	@echo "make benchmark  print speeds as ratios (docs: benchmarks/README.md)"
 	@echo "make benchmark-dimuon  event loops on 5 million events (some minutes)"
+	@echo "make fuzz       damaged and hostile files for every reader, an hour; ROUNDS='…' SEED='…'"
 	@echo "make clean      remove the environment and build products, not the store"
 
 .PHONY: setup
@@ -77,6 +78,7 @@ docs: setup-test
 schemas: setup
 	@.venv/bin/python -m tools.schemas
 	@.venv/bin/python -m tools.exit_codes
+	@.venv/bin/python -m tools.limits
 
 .PHONY: tutorial
 tutorial: setup-test
@@ -96,6 +98,13 @@ benchmark: setup-test
 .PHONY: benchmark-dimuon
 benchmark-dimuon: setup-test
 	@.venv/bin/python benchmarks/dimuon.py
+
+# The same seed gives the same files; those that go wrong are kept in build/fuzz.
+ROUNDS ?= 100000
+SEED ?= 1
+.PHONY: fuzz
+fuzz: setup-test
+	@.venv/bin/python -m tests.fuzz --rounds $(ROUNDS) --seed $(SEED) --keep build/fuzz
 
 .PHONY: clean
 clean:

@@ -50,28 +50,31 @@ TEXT_BYTES = Limit(
 FREE_CELLS = Limit(
     1_000_000,
     "bins",
-    "what a file may declare beyond the numbers that it holds, flow bins included",
+    "what a file declares, flow bins included; and as many more as it has bytes",
     "histograms and tables",
 )
 FREE_OBJECT = Limit(
     128_000_000,
     "bytes",
-    "an object of a ROOT file once decompressed, with 50 times what it takes in the file",
+    "an object of a ROOT file once decompressed, and 50 times what it takes in the file more",
     "histograms and tables",
 )
 OBJECT_RATIO = 50
 FREE_FILE = Limit(
-    1_000_000_000,
+    256_000_000,
     "bytes",
-    "all objects of a ROOT file once decompressed, with 200 times the size of the file",
+    "all results of a ROOT file once decompressed, and 200 times the size of the file more",
     "histograms and tables",
 )
 FILE_RATIO = 200
 DICTIONARY = Limit(
-    256_000_000, "bytes", "the memory that LZMA takes for a block", "histograms and tables"
+    256_000_000, "bytes", "memory for the dictionary of an LZMA block", "histograms and tables"
 )
 ROOT_NESTING = Limit(
     100, "levels", "directories of a ROOT file in each other", "histograms and tables"
+)
+ROOT_PATH = Limit(
+    1_000, "characters", "the path of an object in a ROOT file", "histograms and tables"
 )
 
 LIMITS: tuple[Limit, ...] = tuple(each for each in vars().values() if isinstance(each, Limit))

@@ -98,13 +98,13 @@ def parse_toml(text: str) -> dict[str, Any]:
     return document
 
 
-def compose_yaml(text: str) -> list[Any]:
+def compose_yaml(text: str, *, most: int = limits.YAML_VALUES.value) -> list[Any]:
     """Return the node of each document of a YAML text; None for an empty one.
 
     Raises yaml.YAMLError, and LimitError for what is nested too deeply, repeats too much by
-    aliases, holds itself, has a number of too many digits or too many values.
+    aliases, holds itself, has a number of too many digits or more than `most` values.
     """
-    _check_events(yaml.parse(text, Loader=LOADER))
+    _check_events(yaml.parse(text, Loader=LOADER), most)
     return list(yaml.compose_all(text, Loader=LOADER))
 
 
@@ -180,7 +180,7 @@ class _Open:
     """Levels of it, those behind aliases as well."""
 
 
-def _check_events(events: Iterator[Any]) -> None:
+def _check_events(events: Iterator[Any], most: int) -> None:
     """Raise LimitError for a stream of YAML events that no parser should be handed."""
     count, repeated = 0, 0
     known: dict[str, tuple[int, int]] = {}
@@ -211,12 +211,12 @@ def _check_events(events: Iterator[Any]) -> None:
             around[-1].height = max(around[-1].height, height + 1)
         if len(around) + height > limits.NESTING.value:
             raise _too_deep(line)
-        _check_counts(count, repeated, line)
+        _check_counts(count, repeated, most, line)
 
 
-def _check_counts(written: int, repeated: int, line: int) -> None:
-    if written > limits.YAML_VALUES.value:
-        raise LimitError(f"it has more than {limits.YAML_VALUES.words}", line)
+def _check_counts(written: int, repeated: int, most: int, line: int) -> None:
+    if written > most:
+        raise LimitError(f"it has more than {most:,} values", line)
     if repeated > limits.ALIAS_VALUES.value:
         raise LimitError(f"its aliases repeat more than {limits.ALIAS_VALUES.words}", line)
 

@@ -56,6 +56,11 @@ def size_of(number: int) -> str:
     return count_of(number, "byte")
 
 
+def shortened(text: str, most: int = 300) -> str:
+    """Return text, or its beginning and an ellipsis: names may be as long as their file."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
 def visible(text: str) -> str:
     """Return text in which no character controls the terminal: `\\x1b` stands for itself.
 

@@ -28,7 +28,6 @@ from reprun.histograms import (
 from reprun.histograms.files import FORMATS, Format, file_of
 from reprun.histograms.model import Storage
 from reprun.histograms.root import files as root_files
-from reprun.histograms.root.keys import ForeignError
 from tests.compare_support import TODAY
 from tests.histograms_support import column, table
 from tests.real_data import real_file, shared_data
@@ -95,17 +94,6 @@ class TestRoot:
                 assert thing.title == direct[name].title
             # uproot cannot read an efficiency with beta parameters at all.
             assert set(direct) - set(general) <= {"sub/efficiency"}
-
-    def test_a_file_whose_keys_only_uproot_knows(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        whole = root_files.read_root(SAMPLE)
-
-        def foreign(_: object) -> dict[str, object]:
-            raise ForeignError
-
-        monkeypatch.setattr(root_files, "newest_keys", foreign)
-        found = root_files.read_root(SAMPLE)
-        assert set(found) == set(whole) - {"sub/efficiency"}
-        assert found.skipped == whole.skipped
 
     def test_objects_are_read_when_asked_for(self) -> None:
         source = open_objects(SAMPLE)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel
-from pydantic_core import to_json
+from pydantic_core import PydanticSerializationError, to_json
 from rich.console import Console, RenderableType
 from rich.text import Text
 
@@ -128,7 +128,22 @@ def envelope(kind: Kind, facts: Mapping[str, Any] | BaseModel) -> str:
         assert not head.keys() & document.keys()
     # A document has a schema version of its own, and may have a kind: the head comes first.
     whole = {**head, **document, **head}
-    return json_visible(to_json(whole, indent=indent, inf_nan_mode="strings").decode()) + "\n"
+    try:
+        text = to_json(whole, indent=indent, inf_nan_mode="strings").decode()
+    except PydanticSerializationError:  # a path or a name that is not UTF-8
+        text = to_json(_all_visible(whole), indent=indent, inf_nan_mode="strings").decode()
+    return json_visible(text) + "\n"
+
+
+def _all_visible(value: Any) -> Any:
+    """Return facts whose texts can be written."""
+    if isinstance(value, str):
+        return visible(value)
+    if isinstance(value, Mapping):
+        return {_all_visible(name): _all_visible(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_all_visible(each) for each in value]
+    return _all_visible(str(value)) if isinstance(value, Path) else value
 
 
 def print_text(text: Iterable[RenderableType], *, piped_width: int = PIPED_WIDTH) -> None:

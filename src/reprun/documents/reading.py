@@ -28,7 +28,7 @@ from reprun.parsing import (
     parse_toml,
     read_text,
 )
-from reprun.wording import lines_of, quoted
+from reprun.wording import lines_of, quoted, shortened
 
 
 class Document(BaseModel):
@@ -147,7 +147,7 @@ def _text_of(path: Path, most: Limit) -> str:
         return read_text(path, most)
     except (OSError, UnicodeDecodeError, LimitError) as error:
         raise SpecificationError(
-            f"cannot read {path.name}: {error}",
+            f"cannot read {path.name}: {shortened(str(error))}",
             place=str(path),
             hint=f"ls -lL {quoted(path)}",
         ) from error
@@ -157,7 +157,7 @@ def _beyond(error: LimitError, path: Path, *, hint: str | None = None) -> Specif
     """Return the error for a document that asks for more than a limit allows."""
     line = error.line or 1
     return SpecificationError(
-        f"cannot read {path.name}: {error}",
+        f"cannot read {path.name}: {shortened(str(error))}",
         place=f"{path}:{line}",
         hint=hint or edit_command(path, line),
     )
@@ -169,7 +169,9 @@ def _parse_json(text: str, path: Path) -> Any:
         if len(found) < len(pairs):
             ((twice, _),) = Counter(name for name, _ in pairs).most_common(1)
             _parse_yaml(text, path)  # refuses the same, and knows the line
-            raise SpecificationError(f"the field '{twice}' is duplicated", place=str(path))
+            raise SpecificationError(
+                f"the field '{shortened(twice)}' is duplicated", place=str(path)
+            )
         return found
 
     try:
@@ -212,7 +214,7 @@ def read_toml(path: Path, *, hint: str | None = None) -> tuple[dict[str, Any], L
         line = int(at[1]) if at and at[1] else len(text.splitlines())
         problem = str(error)[: at.start()] if at else str(error)
         raise SpecificationError(
-            f"not valid TOML: {problem}",
+            f"not valid TOML: {shortened(problem)}",
             place=f"{path}:{line}",
             hint=hint or edit_command(path, line),
         ) from error
@@ -265,13 +267,17 @@ def _parse_yaml(text: str, path: Path) -> tuple[Any, Lines]:
         line = mark.line + 1 if mark else 1
         problem = getattr(error, "problem", None) or str(error)
         raise SpecificationError(
-            f"not valid YAML: {problem}", place=f"{path}:{line}", hint=edit_command(path, line)
+            f"not valid YAML: {shortened(problem)}",
+            place=f"{path}:{line}",
+            hint=edit_command(path, line),
         ) from error
     except BROKEN_VALUES as error:
         # PyYAML lets these through, e.g. for the date 2025-02-30, and they know no line.
         line = _line_of_bad_scalar(node) or 1
         raise SpecificationError(
-            f"not valid YAML: {error}", place=f"{path}:{line}", hint=edit_command(path, line)
+            f"not valid YAML: {shortened(str(error))}",
+            place=f"{path}:{line}",
+            hint=edit_command(path, line),
         ) from error
 
 
@@ -320,7 +326,7 @@ def _collect_lines(node: Any, location: tuple[str | int, ...], lines: Lines, pat
                 )
             if key.value in seen:
                 raise SpecificationError(
-                    f"the field '{key.value}' is duplicated",
+                    f"the field '{shortened(key.value)}' is duplicated",
                     place=f"{path}:{key.start_mark.line + 1}",
                 )
             seen.add(key.value)

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from reprun.errors import did_you_mean
+from reprun.wording import shortened
 
 Location = tuple[str | int, ...]
 
@@ -59,6 +60,8 @@ ALTERNATIVES = ("str", "int", "float", "constrained-float", "bool")
 """What pydantic appends to the place of a value that may be of several types."""
 EXPLAINED = 100
 """Errors whose sentence is worked out; a document of a million is refused for the first few."""
+SHOWN = 40
+"""Characters of a value."""
 PRINTABLE_BITS = 300
 """Of an integer that is shown in full."""
 
@@ -73,7 +76,7 @@ class Fault:
     def __str__(self) -> str:
         """Name the field and what is wrong with it."""
         field = ".".join(map(str, self.location)) or "document"
-        return f"{field}: {self.sentence}"
+        return f"{shortened(field)}: {shortened(self.sentence)}"
 
 
 def faults_of(error: ValidationError, model: type[BaseModel]) -> list[Fault]:
@@ -145,13 +148,13 @@ def _is(value: Any) -> str:
         case int() | float():
             said = f"the number {value}"
         case str():
-            said = repr(_shortened(value))
+            said = repr(shortened(value, SHOWN))
         case dict():
             said = "a mapping"
         case list() | tuple():
             said = "a list"
         case _:
-            said = _shortened(str(value))
+            said = shortened(str(value), SHOWN)
     return f"is {said}"
 
 
@@ -160,12 +163,8 @@ def _advice(kind: str, value: Any) -> str:
     if kind == "string_type" and value is not None and not isinstance(value, (dict, list)):
         return ": put it into quotes"
     if kind in ("tuple_type", "list_type") and isinstance(value, str):
-        return f": write [{_shortened(value)}]"
+        return f": write [{shortened(value, SHOWN)}]"
     return ""
-
-
-def _shortened(text: str, most: int = 40) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def _entries(number: int) -> str:

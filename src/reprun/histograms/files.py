@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from reprun import limits
 from reprun.errors import NothingToCompareError, OutputMissingError, did_you_mean
 from reprun.files import write_atomically
 from reprun.histograms.hepdata import read_hepdata
@@ -16,6 +17,8 @@ from reprun.histograms.root.writer import write_root
 from reprun.histograms.tables import read_table, table_text
 from reprun.histograms.uhi import read_uhi, uhi_text
 from reprun.histograms.yoda import read_yoda, yoda_text
+from reprun.limits import LimitError
+from reprun.parsing import read_text
 from reprun.wording import listed
 
 
@@ -74,7 +77,7 @@ def _yoda(path: Path) -> Objects:
 
 
 def _hepdata(path: Path) -> Objects:
-    return read_hepdata(path, _text(path))
+    return read_hepdata(path, _text)
 
 
 def _table(path: Path) -> Objects:
@@ -84,8 +87,8 @@ def _table(path: Path) -> Objects:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        return read_text(path, limits.TEXT_BYTES)
+    except (OSError, UnicodeDecodeError, LimitError) as error:
         raise OutputMissingError(f"cannot read {path.name}: {error}", place=str(path)) from error
 
 

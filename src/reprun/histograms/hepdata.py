@@ -7,42 +7,52 @@ written here, which a test holds.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Callable, Iterable
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 import yaml
 
+from reprun import limits
 from reprun.errors import OutputMissingError, StorageError
-from reprun.histograms.model import Floats, Histogram, Objects, Table, number
+from reprun.histograms.model import Floats, Histogram, Objects, Table, number, printable
+from reprun.parsing import BROKEN_VALUES, compose_yaml, construct_yaml
+from reprun.wording import shortened
 
 NOT_IN_FILE_NAMES = re.compile(r"[^A-Za-z0-9_-]+")
 
 
-def read_hepdata(path: Path, text: str) -> Objects:
+MISSING = float("nan"), float("nan")
+
+
+def read_hepdata(path: Path, text_of: Callable[[Path], str]) -> Objects:
     """Read a submission.yaml with its tables, or one table, called by its file's stem.
 
     A table whose file is missing is named among the unsupported, so that it is never passed
     over. Raises OutputMissingError that names the file and the fault.
     """
+    text = text_of(path)
     documents = [one for one in _documents(path, text) if one]
     if any("dependent_variables" in one for one in documents):
-        return Objects({path.stem: _table(path, path.stem, documents[0])})
+        return Objects({path.stem: _table(path, path.stem, documents[0], _most(text))})
     found: dict[str, Table] = {}
     unsupported: dict[str, str] = {}
     listed = [one for one in documents if "data_file" in one]
     if not listed:
         raise _fault(path, "neither a table nor a submission")
     for one in listed:
-        name, file = str(one.get("name", one["data_file"])), path.parent / str(one["data_file"])
+        name = printable(str(one.get("name", one["data_file"])))
+        file = path.parent / str(one["data_file"])
+        if PurePosixPath(str(one["data_file"])).is_absolute() or ".." in file.parts:
+            raise _fault(path, f"the table '{name}' is in a file outside of the submission")
         if name in found or name in unsupported:
             raise _fault(path, f"the table '{name}' is duplicated")
-        if not file.is_file():
-            unsupported[name] = f"HEPData table whose file {file.name} is missing"
+        if not _is_file(file):
+            unsupported[name] = f"HEPData table whose file {shortened(file.name)} is missing"
             continue
-        content = _documents(file, file.read_text(encoding="utf-8"))
-        found[name] = _table(file, name, content[0])
+        content = text_of(file)
+        found[name] = _table(file, name, _documents(file, content)[0], _most(content))
     return Objects(found, unsupported)
 
 
@@ -82,19 +92,34 @@ def write_hepdata(
     return [submission, *written]
 
 
-def _documents(path: Path, text: str) -> list[dict[str, Any]]:
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+def _is_file(path: Path) -> bool:
     try:
-        documents = list(yaml.load_all(text, Loader=loader))
-    except yaml.YAMLError as error:
-        raise _fault(path, f"not valid YAML: {str(error).splitlines()[0]}") from error
+        return path.is_file()
+    except OSError:  # a name that no file can have
+        return False
+
+
+def _most(text: str) -> int:
+    return limits.FREE_CELLS.value + len(text)
+
+
+def _documents(path: Path, text: str) -> list[dict[str, Any]]:
+    try:
+        documents = [construct_yaml(node) for node in compose_yaml(text, most=len(text))]
+    except (yaml.YAMLError, *BROKEN_VALUES) as error:
+        said = str(error).splitlines() or [type(error).__name__]
+        raise _fault(path, f"not valid YAML: {said[0]}") from error
     if not documents or not all(one is None or isinstance(one, dict) for one in documents):
         raise _fault(path, "not a HEPData document")
     return documents
 
 
-def _table(path: Path, name: str, document: dict[str, Any]) -> Table:
-    """Return the values of a table with their errors, and the bins of numbers as columns."""
+def _table(path: Path, name: str, document: dict[str, Any], most: int) -> Table:
+    """Return the values of a table with their errors, and the bins of numbers as columns.
+
+    Errors of other sources in each of many cells are a table that is larger than its file: of
+    more than `most` numbers none is made.
+    """
     try:
         independent = document["independent_variables"]
         dependent = document["dependent_variables"]
@@ -108,16 +133,16 @@ def _table(path: Path, name: str, document: dict[str, Any]) -> Table:
         for one in dependent:
             heading = str(one["header"]["name"])
             _add(columns, heading, [_number(cell.get("value")) for cell in one["values"]])
-            for label in _labels(one["values"]):
+            for label, errors in _errors(one["values"], most).items():
                 for side, place in (("error low", 0), ("error high", 1)):
-                    cells = [_error(cell, label)[place] for cell in one["values"]]
+                    cells = [errors.get(n, MISSING)[place] for n in range(len(one["values"]))]
                     _add(columns, f"{heading} {label} {side}", cells)
         rows = [
             ", ".join(_words(one["values"][n]) for one in independent) or f"row {n + 1}"
             for n in range(size)
         ]
         values: Floats = np.array(list(columns.values()), dtype=np.float64).T
-    except (KeyError, TypeError, IndexError, ValueError, AttributeError) as error:
+    except BROKEN_VALUES as error:
         what = f"no field {error}" if isinstance(error, KeyError) else str(error)
         raise _fault(path, what) from error
     return Table(name, tuple(rows), tuple(columns), values, class_name="HEPData table")
@@ -128,19 +153,22 @@ def _add(columns: dict[str, list[float]], name: str, cells: list[float]) -> None
     columns[unique] = cells
 
 
-def _labels(cells: list[dict[str, Any]]) -> list[str]:
-    found = [str(one.get("label", "")) for cell in cells for one in cell.get("errors", ())]
-    return list(dict.fromkeys(found))
+def _errors(cells: list[dict[str, Any]], most: int) -> dict[str, dict[int, tuple[float, float]]]:
+    """Return the errors of each source, by the number of the cell; the first of a name counts."""
+    found: dict[str, dict[int, tuple[float, float]]] = {}
+    for n, cell in enumerate(cells):
+        for one in cell.get("errors", ()):
+            found.setdefault(str(one.get("label", "")), {}).setdefault(n, _both_sides(one))
+    if len(found) * len(cells) > most:
+        raise ValueError(f"{len(found):,} sources of errors of {len(cells):,} values")
+    return found
 
 
-def _error(cell: dict[str, Any], label: str) -> tuple[float, float]:
-    for one in cell.get("errors", ()):
-        if str(one.get("label", "")) == label:
-            if "symerror" in one:
-                return _number(one["symerror"]), _number(one["symerror"])
-            sides = one["asymerror"]
-            return _number(sides["minus"]), _number(sides["plus"])
-    return float("nan"), float("nan")
+def _both_sides(error: dict[str, Any]) -> tuple[float, float]:
+    if "symerror" in error:
+        return _number(error["symerror"]), _number(error["symerror"])
+    sides = error["asymerror"]
+    return _number(sides["minus"]), _number(sides["plus"])
 
 
 def _number(value: Any) -> float:
@@ -188,5 +216,5 @@ def _dumped(document: dict[str, Any]) -> str:
 
 def _fault(path: Path, what: str) -> OutputMissingError:
     return OutputMissingError(
-        f"{path.name} is not a readable HEPData file: {what}", place=str(path)
+        f"{path.name} is not a readable HEPData file: {shortened(what)}", place=str(path)
     )

@@ -38,9 +38,23 @@ LARGEST_EXACT_COUNT = 2**53
 
 
 def _frozen(values: ArrayLike) -> Floats:
-    array = np.array(values, dtype=np.float64, order="C")
+    with np.errstate(all="ignore"):  # a signalling NaN is a NaN
+        array = np.array(values, dtype=np.float64, order="C")
     array.setflags(write=False)
     return array
+
+
+def printable(text: str) -> str:
+    """Return text that can be written as UTF-8: what was not UTF-8 in a file is spelt out."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _all_printable(texts: tuple[str, ...]) -> tuple[str, ...]:
+    try:
+        "".join(texts).encode("utf-8")
+    except UnicodeEncodeError:
+        return tuple(map(printable, texts))
+    return texts
 
 
 def regular_edges(bins: int, lower: float, upper: float) -> Floats:
@@ -50,7 +64,8 @@ def regular_edges(bins: int, lower: float, upper: float) -> Floats:
     computes it, and the last one is `upper` itself. Every reader uses this one formula, so
     that equal axes have equal bits whichever file they came from.
     """
-    edges = lower + np.arange(bins + 1) * ((upper - lower) / bins)
+    with np.errstate(all="ignore"):  # an axis of edges that are not finite is refused
+        edges = lower + np.arange(bins + 1) * ((upper - lower) / bins)
     edges[bins] = upper
     return np.asarray(edges, dtype=np.float64)
 
@@ -70,8 +85,11 @@ class Axis:
         object.__setattr__(self, "edges", _frozen(self.edges))
         if self.edges.ndim != 1 or len(self.edges) < 2:
             raise ValueError("an axis has at least one bin, so two edges")
-        if not (np.isfinite(self.edges).all() and (np.diff(self.edges) > 0).all()):
+        if not (np.isfinite(self.edges).all() and (self.edges[1:] > self.edges[:-1]).all()):
             raise ValueError("the edges of an axis are finite and rise from bin to bin")
+        object.__setattr__(self, "title", printable(self.title))
+        if self.labels is not None:
+            object.__setattr__(self, "labels", _all_printable(self.labels))
         if self.labels is not None and len(self.labels) != self.bins:
             raise ValueError(f"an axis of {self.bins} bins has {len(self.labels)} labels")
 
@@ -134,6 +152,7 @@ class Histogram:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", _frozen(self.values))
+        object.__setattr__(self, "title", printable(self.title))
         shape = tuple(axis.bins + 2 for axis in self.axes)
         if self.values.shape != shape:
             raise ValueError(f"'{self.name}' has contents {self.values.shape}, axes {shape}")
@@ -187,6 +206,9 @@ class Table:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", _frozen(self.values))
+        object.__setattr__(self, "title", printable(self.title))
+        object.__setattr__(self, "rows", _all_printable(self.rows))
+        object.__setattr__(self, "columns", _all_printable(self.columns))
         if self.values.shape != (len(self.rows), len(self.columns)):
             raise ValueError(
                 f"table '{self.name}' has numbers {self.values.shape}, "

@@ -13,8 +13,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from reprun.errors import SpecificationError, did_you_mean
+from reprun.errors import OutputMissingError, SpecificationError, did_you_mean
 from reprun.histograms.model import Floats
+from reprun.histograms.root.files import check_root
 from reprun.wording import listed, quoted
 
 SAMPLE = 100_000
@@ -333,10 +334,17 @@ def _root_file(path: Path, wanted: Sequence[str], tree: str | None, most: int) -
     import uproot  # noqa: PLC0415 - half a second, and tables do without
 
     try:
+        check_root(path)
         with uproot.open(path) as file:
             return _opened(path, file, wanted, tree, most)
     except SpecificationError:
         raise
+    except OutputMissingError as error:
+        raise SpecificationError(
+            f"{path.name} cannot be read as a ROOT file: {error.message.partition(': ')[2]}",
+            place=error.place,
+            hint=f"ls -l {path}   # is it complete?",
+        ) from error
     except Exception as error:
         said = str(error).strip().splitlines() or ["its bytes are broken"]
         raise SpecificationError(

@@ -5,13 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
 from reprun.errors import OutputMissingError
-from reprun.histograms.model import Axis, Table, number
+from reprun.histograms.model import Axis, AxisKind, Table, number, printable
+from reprun.parsing import BROKEN_VALUES, parse_json
+from reprun.wording import shortened
 
 ABOUT = "# reprun: "
 """Starts the remark that says what a table is when it is a profile, a graph or the like."""
@@ -55,6 +58,9 @@ def read_table(path: Path, text: str) -> Table:
     values = np.array(list(rows.values()), dtype=np.float64)
     shape = (len(rows), len(header) - 1)
     name = str(about.pop("name", path.stem))
+    axes: tuple[Axis, ...] = about.get("axes", ())
+    if axes and len(rows) != math.prod(axis.bins + 2 for axis in axes):
+        raise _fault(path, f"{len(rows)} rows are not the bins of its first line", f"{path}:1")
     return Table(name, tuple(rows), tuple(header[1:]), values.reshape(shape), header[0], **about)
 
 
@@ -97,14 +103,25 @@ def _about(path: Path, text: str) -> dict[str, Any]:
     if not first.startswith(ABOUT):
         return {}
     try:
-        about: dict[str, Any] = json.loads(first.removeprefix(ABOUT))
-        about["axes"] = tuple(
-            Axis(**(axis | {"labels": axis["labels"] and tuple(axis["labels"])}))
-            for axis in about["axes"]
-        )
-    except (ValueError, KeyError, TypeError) as error:
+        about: dict[str, Any] = parse_json(first.removeprefix(ABOUT))
+        about["axes"] = tuple(map(_axis, about["axes"]))
+        about |= {name: printable(str(about[name])) for name in ("name", "class_name", "title")}
+        about["entries"] = None if about["entries"] is None else float(about["entries"])
+    except BROKEN_VALUES as error:
         raise _fault(path, f"its first line: {error}", f"{path}:1") from error
     return {name: value for name, value in about.items() if name in ABOUT_FIELDS}
+
+
+def _axis(content: dict[str, Any]) -> Axis:
+    labels = content["labels"]
+    return Axis(
+        np.array(content["edges"], dtype=np.float64),
+        content["kind"] if content["kind"] in get_args(AxisKind) else "variable",
+        None if labels is None else tuple(map(str, labels)),
+        str(content["title"]),
+        bool(content["underflow"]),
+        bool(content["overflow"]),
+    )
 
 
 def _cell(path: Path, cell: str, column: str, place: str) -> float:
@@ -115,11 +132,14 @@ def _cell(path: Path, cell: str, column: str, place: str) -> float:
         return float(text)
     except ValueError:
         raise OutputMissingError(
-            f"{path.name} is not a readable table: '{text}' in column '{column}' is not a number",
+            f"{path.name} is not a readable table: '{text[:40]}' in column '{column[:40]}' "
+            "is not a number",
             place=place,
             hint="a table has the name of each row in its first column, and numbers in all others",
         ) from None
 
 
 def _fault(path: Path, what: str, place: str) -> OutputMissingError:
-    return OutputMissingError(f"{path.name} is not a readable table: {what}", place=place)
+    return OutputMissingError(
+        f"{path.name} is not a readable table: {shortened(what)}", place=place
+    )

@@ -9,14 +9,28 @@ its open ones: `entries` and `title` in the metadata of a histogram, `title` and
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
 
+from reprun import limits
 from reprun.errors import OutputMissingError
-from reprun.histograms.model import Axis, AxisKind, Floats, Histogram, Objects, Storage, number
+from reprun.histograms.model import (
+    Axis,
+    AxisKind,
+    Floats,
+    Histogram,
+    Objects,
+    Storage,
+    number,
+    printable,
+)
+from reprun.limits import LimitError
+from reprun.parsing import BROKEN_VALUES, parse_json
+from reprun.wording import shortened
 
 SCHEMA = 1
 NUMBERS_A_LINE = 12
@@ -37,27 +51,33 @@ def read_uhi(path: Path, text: str) -> Objects:
     Raises OutputMissingError that names the file, the object and the fault.
     """
     try:
-        document = json.loads(text, object_pairs_hook=_no_key_twice)
+        document = parse_json(text, _no_key_twice)
+        left = limits.FREE_CELLS.value + len(text)
         if not isinstance(document, dict):
             raise _FaultError("it holds no histograms by name")  # noqa: TRY301
         named = {path.stem: document} if "uhi_schema" in document else document
         found: dict[str, Histogram] = {}
         unsupported: dict[str, str] = {}
         for name, content in named.items():
+            name = printable(name)  # noqa: PLW2901 - as it is called from here on
+            if name in found or name in unsupported:
+                raise _FaultError(f"the name '{name}' is duplicated")  # noqa: TRY301
             try:
-                found[name] = _histogram(name, content)
+                found[name] = _histogram(name, content, left)
+                left -= found[name].values.size
             except _UnsupportedError as reason:
                 unsupported[name] = str(reason)
-            except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+            except BROKEN_VALUES as error:
                 what = f"no field {error}" if isinstance(error, KeyError) else str(error)
                 raise _FaultError(f"'{name}': {what}") from error
     except json.JSONDecodeError as error:
         raise OutputMissingError(
             f"{path.name} is not valid JSON: {error.msg}", place=f"{path}:{error.lineno}"
         ) from error
-    except _FaultError as error:
+    except (_FaultError, LimitError) as error:
         raise OutputMissingError(
-            f"{path.name} is not a readable UHI histogram file: {error}", place=str(path)
+            f"{path.name} is not a readable UHI histogram file: {shortened(str(error))}",
+            place=str(path),
         ) from error
     return Objects(found, unsupported)
 
@@ -81,15 +101,19 @@ def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _histogram(name: str, content: Any) -> Histogram:
+def _histogram(name: str, content: Any, left: int) -> Histogram:
+    """Return a histogram; `left` bins are those that the file may still declare."""
     if content["uhi_schema"] != SCHEMA:
         raise ValueError(f"uhi_schema {content['uhi_schema']}, this version reads {SCHEMA}")
-    axes = tuple(_axis(axis) for axis in content["axes"])
     stored = content["storage"]
     if stored["type"] not in _STORAGES:
         raise _UnsupportedError(f"UHI {stored['type']} storage")
-    if not 1 <= len(axes) <= 3:
-        raise _UnsupportedError(f"UHI histogram of {len(axes)} axes")
+    if not 1 <= len(content["axes"]) <= 3:
+        raise _UnsupportedError(f"UHI histogram of {len(content['axes'])} axes")
+    cells = math.prod(_bins(axis) + 2 for axis in content["axes"])
+    if cells > left:
+        raise ValueError(f"it declares {cells:,} bins, more than the file has room for")
+    axes = tuple(_axis(axis) for axis in content["axes"])
     storage = content.get("writer_info", {}).get("reprun", {}).get("storage")
     if storage is not None and storage not in get_args(Storage):
         raise ValueError(f"unknown storage '{storage}'")
@@ -107,6 +131,16 @@ def _histogram(name: str, content: Any) -> Histogram:
     )
 
 
+def _bins(content: Any) -> int:
+    """Return how many bins an axis declares."""
+    if content["type"] != "regular":
+        return max(len(content.get(name, ())) for name in ("edges", "categories"))
+    bins = content["bins"]
+    if type(bins) is not int or bins < 1:
+        raise ValueError(f"an axis of {str(bins)[:20]} bins")
+    return bins
+
+
 def _axis(content: Any) -> Axis:
     metadata = content.get("metadata", {})
     title = str(metadata.get("title", metadata.get("label", "")))
@@ -122,7 +156,7 @@ def _axis(content: Any) -> Axis:
         return Axis.categories(categories, title=title, overflow=content["flow"])
     flow: tuple[bool, bool] = content["underflow"], content["overflow"]
     labels = metadata.get("labels")
-    names = None if labels is None else tuple(json.loads(labels))
+    names = None if labels is None else tuple(map(str, parse_json(labels)))
     if kind == "regular":
         plain = Axis.regular(content["bins"], float(content["lower"]), float(content["upper"]))
         return Axis(plain.edges, "regular", names, title, *flow)

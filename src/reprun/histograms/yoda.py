@@ -7,7 +7,7 @@ Moments of x are not kept: they follow the fills and YODA writers round them on 
 from __future__ import annotations
 
 import itertools
-import json
+import math
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -18,8 +18,10 @@ import numpy as np
 from reprun.errors import OutputMissingError, StorageError
 from reprun.histograms.composites import GRAPH_COLUMNS, binned_table, points_table
 from reprun.histograms.model import Axis, DataObject, Floats, Histogram, Objects, Table
+from reprun.parsing import BROKEN_VALUES, parse_json
+from reprun.wording import shortened
 
-_BEGIN = re.compile(r"^BEGIN YODA_(\w+?)(?:<([\w,]*)>)?(?:_V(\d+))? +(\S.*?)\s*$")
+_BEGIN = re.compile(r"^BEGIN YODA_(\w+?)(?:<([\w,]*)>)?(?:_V(\d{1,9}))? +(\S.*)$")
 ROUNDING = 1e-9
 SCATTERS = {
     "SCATTER1D": ("x", "x error low", "x error high"),
@@ -61,7 +63,7 @@ def read_yoda(path: Path, text: str) -> Objects:
             found[name] = _object(name, block)
         except _UnsupportedError as reason:
             unsupported[name] = f"YODA {block.kind.title()}: {reason}"
-        except (ValueError, IndexError, KeyError) as error:
+        except BROKEN_VALUES as error:
             raise _fault(path, block.line, f"'{block.path}': {error}") from error
     if not (found or unsupported) and text.strip():
         raise _fault(path, 1, "no BEGIN YODA line")
@@ -81,7 +83,7 @@ def _blocks(path: Path, text: str) -> Iterator[_Block]:
     head = False
     for number, line in enumerate(text.splitlines(), start=1):
         if block is None:
-            if begins := _BEGIN.match(line):
+            if begins := _BEGIN.match(line.rstrip()):
                 kind, _, version, name = begins.groups()
                 block, head = _Block(kind, int(version or 1), name, number), True
             elif line.strip() and not line.startswith("#"):
@@ -125,7 +127,7 @@ def _filled(name: str, block: _Block, axes: tuple[Axis, ...], rows: Floats) -> D
     The bins of YODA 2 stand with x running fastest.
     """
     shape = tuple(axis.bins + 2 for axis in axes)
-    if len(rows) != int(np.prod(shape)):
+    if len(rows) != math.prod(shape):
         raise ValueError(f"{len(rows)} rows of numbers for {shape} bins with flow")
     cube = [column.reshape(shape[::-1]).T for column in rows.T]
     entries = float(rows[:, -1].sum())
@@ -138,11 +140,11 @@ def _filled(name: str, block: _Block, axes: tuple[Axis, ...], rows: Floats) -> D
 
 def _axes(block: _Block) -> tuple[tuple[Axis, ...], Floats]:
     edges = [
-        np.array(json.loads(value), dtype=np.float64)
+        np.array(parse_json(value), dtype=np.float64)
         for key, value in block.settings.items()
         if key.startswith("Edges(")
     ]
-    if "MaskedBins" in block.settings and json.loads(block.settings["MaskedBins"]):
+    if "MaskedBins" in block.settings and parse_json(block.settings["MaskedBins"]):
         raise _UnsupportedError("masked bins")
     return tuple(Axis(one) for one in edges), _numbers(block.rows)
 
@@ -206,20 +208,20 @@ def _scatter(name: str, block: _Block) -> Table:
 
 def _estimate(name: str, block: _Block) -> Table:
     """Return values with their errors by source; edges may be numbers, whole ones or words."""
-    labels = json.loads(block.settings.get("ErrorLabels", "[]"))
+    labels = parse_json(block.settings.get("ErrorLabels", "[]"))
     values = _numbers(block.rows)
     sources = labels or [""] * ((values.shape[1] - 1) // 2)
     columns = ["value"]
     for source in sources:
         columns += [f"{source} error low".strip(), f"{source} error high".strip()]
     listed = [
-        json.loads(value) for key, value in block.settings.items() if key.startswith("Edges(")
+        parse_json(value) for key, value in block.settings.items() if key.startswith("Edges(")
     ]
     kind = block.kind.title()
     if block.kind.startswith("ESTIMATE") and block.kind != "ESTIMATE0D":
         axes = tuple(Axis(np.array(edges, dtype=np.float64)) for edges in listed)
         shape = tuple(axis.bins + 2 for axis in axes)
-        if len(values) == int(np.prod(shape)):
+        if len(values) == math.prod(shape):
             cubes = [column.reshape(shape[::-1]).T for column in values.T]
             return binned_table(
                 name, kind, axes, dict(zip(columns, cubes, strict=True)), title=block.title
@@ -227,9 +229,9 @@ def _estimate(name: str, block: _Block) -> Table:
         return points_table(name, kind, columns, values, block.title)
     # An axis of words or integers has one more bin, for everything else, before them.
     words = [["other", *map(str, edges)] for edges in listed]
-    rows = tuple(", ".join(place[::-1]) for place in itertools.product(*words[::-1]))
-    if len(rows) != len(values):
+    if math.prod(map(len, words)) != len(values):
         return points_table(name, kind, columns, values, block.title)
+    rows = tuple(", ".join(place[::-1]) for place in itertools.product(*words[::-1]))
     return Table(name, rows, tuple(columns), values, class_name=kind, title=block.title)
 
 
@@ -242,7 +244,7 @@ def _numbers(rows: list[list[str]]) -> Floats:
 
 def _fault(path: Path, line: int, what: str) -> OutputMissingError:
     return OutputMissingError(
-        f"{path.name} is not a readable YODA file: {what}", place=f"{path}:{line}"
+        f"{path.name} is not a readable YODA file: {shortened(what)}", place=f"{path}:{line}"
     )
 
 

@@ -8,6 +8,7 @@ tests hold that both give the same content hash.
 
 from __future__ import annotations
 
+import math
 import re
 import struct
 from typing import Any
@@ -23,7 +24,7 @@ from reprun.histograms.model import (
     Table,
     regular_edges,
 )
-from reprun.histograms.root.keys import ForeignError, text_at
+from reprun.histograms.root.keys import BrokenError, ForeignError, text_at
 
 TYPES = {"C": "i1", "S": ">i2", "I": ">i4", "L": ">i8", "F": ">f4", "D": ">f8"}
 HAS_BYTE_COUNT = 0x40000000
@@ -62,7 +63,7 @@ def _histogram(name: str, rank: int, letter: str, data: bytes) -> Histogram:
     axes = []
     for index in range(3):
         if index < rank:
-            axis, at = _axis(data, at)
+            axis, at = _axis(data, at, cells)
             axes.append(axis)
         else:
             at = _object(data, at)[2]
@@ -79,7 +80,7 @@ def _histogram(name: str, rank: int, letter: str, data: bytes) -> Histogram:
     start = base_end if rank > 1 else th1_end
     values, at = _array(data, start, TYPES[letter])
     shape = tuple(axis.bins + 2 for axis in axes)
-    if at != end or cells != len(values) or cells != int(np.prod(shape)):
+    if at != end or cells != len(values) or cells != math.prod(shape):
         raise ForeignError("the sizes do not fit")
     if letter == "L" and np.abs(values.astype(np.float64)).max() >= LARGEST_EXACT_COUNT:
         raise ForeignError("counts of 2^53 and more")
@@ -116,7 +117,8 @@ def _named(data: bytes, at: int) -> tuple[str, str, int]:
     return name, title, end
 
 
-def _axis(data: bytes, at: int) -> tuple[Axis, int]:
+def _axis(data: bytes, at: int, cells: int) -> tuple[Axis, int]:
+    """Return an axis of an object of so many bins, and the position after it."""
     version, at, end = _object(data, at)
     _, title, at = _named(data, at)
     at = _object(data, at)[2]
@@ -130,7 +132,7 @@ def _axis(data: bytes, at: int) -> tuple[Axis, int]:
         if len(stored) != bins + 1:
             raise ForeignError("edges for another number of bins")
         return Axis(stored, "variable", None, title), end
-    if not lower < upper or bins < 1:
+    if not lower < upper or not 1 <= bins < cells <= len(data):
         raise ForeignError("no rising axis")
     return Axis(regular_edges(bins, lower, upper), "regular", None, title), end
 
@@ -138,14 +140,17 @@ def _axis(data: bytes, at: int) -> tuple[Axis, int]:
 def _array(data: bytes, at: int, kind: str) -> tuple[Any, int]:
     """Return the numbers as they lie in the file; the histogram makes float64 of them, once."""
     (size,) = struct.unpack_from(">i", data, at)
+    if size < 0:
+        raise ForeignError("an array of negative length")
     found = np.frombuffer(data, kind, size, at + 4)
     return found, at + 4 + found.nbytes
 
 
-def efficiency(name: str, data: bytes) -> Table:
+def efficiency(name: str, data: bytes, most: int) -> Table:
     """Decode a TEfficiency: its two histograms. uproot cannot read those with beta parameters.
 
-    Raises ForeignError for what this reader does not know.
+    Raises ForeignError for what this reader does not know, and BrokenError for one of more than
+    `most` bins.
     """
     try:
         _, at, end = _object(data, 0)
@@ -167,6 +172,8 @@ def efficiency(name: str, data: bytes) -> Table:
             raise ForeignError("bytes after the object")
     except (struct.error, IndexError, ValueError) as error:
         raise ForeignError(str(error)) from error
+    if (bins := sides[0].values.size) > most or sides[1].values.shape != sides[0].values.shape:
+        raise BrokenError(f"it has {bins:,} bins, and takes {len(data):,} bytes")
     return efficiency_table(name, sides[0], sides[1], title)
 
 

@@ -6,18 +6,18 @@ contents when no sumw2 is stored, and "none stored" is a fact that must survive.
 
 from __future__ import annotations
 
-import lzma
+import math
 import mmap
 import re
-import struct
-import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
+from reprun import limits
 from reprun.errors import OutputMissingError
 from reprun.histograms.composites import GRAPH_COLUMNS, binned_table, points_table
 from reprun.histograms.model import (
@@ -28,12 +28,19 @@ from reprun.histograms.model import (
     Floats,
     Histogram,
     Objects,
-    Source,
     Table,
     regular_edges,
 )
 from reprun.histograms.root.direct import decoded, efficiency
-from reprun.histograms.root.keys import ForeignError, Key, newest_keys, object_bytes
+from reprun.histograms.root.keys import (
+    BrokenError,
+    ForeignError,
+    Key,
+    newest_keys,
+    object_bytes,
+    streamers,
+)
+from reprun.wording import shortened, size_of
 
 _HISTOGRAM = re.compile(r"^TH([123])([CSILFD])$")
 T = TypeVar("T")
@@ -53,24 +60,22 @@ def read_root(path: Path) -> Objects:
     the file or an object in it cannot be read.
     """
     source = open_root(path)
-    if isinstance(source, Objects):
-        return source
     found = source.only(source.names)
     return Objects(found.by_name, found.unsupported, source.skipped)
 
 
-def open_root(path: Path) -> Source:
+def open_root(path: Path) -> RootSource:
     """Return what a ROOT file holds, decoded object by object when it is asked for.
 
     So files of any number of objects take little memory. Raises OutputMissingError if the
     file cannot be read; reading an object later raises it too.
     """
-    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, prot=mmap.PROT_READ) as data:
-        # Whatever broken bytes lead to here, uproot looks at them again and says what is wrong.
+    with _mapped(path) as data:
         try:
             keys = newest_keys(data)
-        except (ForeignError, struct.error, IndexError, ValueError, UnicodeError):
-            return _by_uproot(path)
+        except BrokenError as error:
+            raise _unreadable(path, "", str(error)) from error
+        size = len(data)
     readable: dict[str, Key] = {}
     unsupported: dict[str, str] = {}
     skipped: dict[str, str] = {}
@@ -82,7 +87,27 @@ def open_root(path: Path) -> Source:
             unsupported[name] = class_name
         elif not class_name.startswith("TDirectory"):
             skipped[name] = class_name
+    whole = sum(key.length for key in readable.values())
+    if whole > limits.FREE_FILE.value + limits.FILE_RATIO * size:
+        raise _unreadable(
+            path, "", f"it has {size_of(whole)} once decompressed, of {size_of(size)} on disk"
+        )
     return RootSource(path, readable, unsupported, skipped)
+
+
+def check_root(path: Path) -> None:
+    """Raise OutputMissingError for a ROOT file that uproot would not read within the limits.
+
+    What a tree keeps beside its own object, its baskets, is not looked at.
+    """
+    with _mapped(path) as data:
+        try:
+            for key in newest_keys(data).values():
+                if not key.class_name.startswith("TDirectory"):
+                    object_bytes(data, key)
+        except BrokenError as error:
+            raise _unreadable(path, "", str(error)) from error
+        _check_streamers(path, data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,19 +129,21 @@ class RootSource:
         found: dict[str, DataObject] = {}
         unsupported: dict[str, str] = {}
         rest: dict[str, Key] = {}
-        with (
-            self.path.open("rb") as stream,
-            mmap.mmap(stream.fileno(), 0, prot=mmap.PROT_READ) as data,
-        ):
+        with _mapped(self.path) as data:
             for name in names:
                 if name in self.unsupported:
                     unsupported[name] = self.unsupported[name]
                 elif (key := self.keys.get(name)) is not None:
-                    thing = _directly(name, key, data)
+                    try:
+                        thing = _directly(name, key, data)
+                    except BrokenError as error:
+                        raise _unreadable(self.path, name, str(error)) from error
                     if thing is None:
                         rest[name] = key
                     else:
                         found[name] = thing
+            if rest:
+                _check_streamers(self.path, data)
         if rest:
             left = _by_uproot(self.path, rest)
             found |= left.by_name
@@ -133,73 +160,77 @@ class RootSource:
 
 
 def _directly(name: str, key: Key, data: mmap.mmap) -> DataObject | None:
-    """Return what the direct decoder makes of an object, None if it does not know it."""
+    """Return what the direct decoder makes of an object, None if it does not know it.
+
+    Raises BrokenError for an object whose bytes no reader may go on with, uproot included.
+    """
+    unpacked = object_bytes(data, key)
     try:
         if _HISTOGRAM.match(key.class_name):
-            return decoded(name, key.class_name, object_bytes(data, key))
+            return decoded(name, key.class_name, unpacked)
         if key.class_name == EFFICIENCY:
-            return efficiency(name, object_bytes(data, key))
-    except (ForeignError, zlib.error, lzma.LZMAError, RuntimeError, struct.error):
+            return efficiency(name, unpacked, limits.FREE_CELLS.value + key.size)
+    except ForeignError:
         return None
     return None
 
 
-def _by_uproot(path: Path, wanted: Mapping[str, Key] | None = None) -> Objects:
-    """Read some objects, or all of a file whose keys the direct reader does not know."""
+def _check_streamers(path: Path, data: mmap.mmap) -> None:
+    """Refuse descriptions of classes that uproot would decompress without a limit."""
+    try:
+        if (key := streamers(data)) is not None:
+            object_bytes(data, key)
+    except BrokenError as error:
+        raise _unreadable(path, "", f"descriptions of classes: {error}") from error
+
+
+@contextmanager
+def _mapped(path: Path) -> Iterator[mmap.mmap]:
+    """Yield the bytes of a file."""
+    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, prot=mmap.PROT_READ) as data:
+        yield data
+
+
+def _unreadable(path: Path, name: str, what: str) -> OutputMissingError:
+    where = f", object '{name}'" if name else ""
+    return OutputMissingError(
+        f"{path.name} is not a readable ROOT file{where}: {shortened(what)}", place=str(path)
+    )
+
+
+def _by_uproot(path: Path, wanted: Mapping[str, Key]) -> Objects:
+    """Read some objects whose bytes the direct reader has seen, and does not know."""
     import uproot  # noqa: PLC0415 - 0.2 s that most files need not pay
 
     found: dict[str, DataObject] = {}
     unsupported: dict[str, str] = {}
-    skipped: dict[str, str] = {}
     name = ""
     try:
         with uproot.open(path) as file:
-            listed = (
-                _newest_keys(file)
-                if wanted is None
-                else (
-                    (name, key.class_name, f"{key.path};{key.cycle}")
-                    for name, key in wanted.items()
-                )
-            )
-            for name, class_name, key in listed:
+            for name, key in wanted.items():
+                class_name = key.class_name
                 matched = _HISTOGRAM.match(class_name)
+                place = f"{key.path};{key.cycle}"
                 try:
                     if matched:
-                        found[name] = _histogram(name, matched.group(2), file[key])
+                        found[name] = _histogram(name, matched.group(2), file[place])
                     elif class_name in _COMPOSITES:
-                        found[name] = _COMPOSITES[class_name](name, file[key])
-                    elif _PHYSICS.match(class_name):
+                        most = limits.FREE_CELLS.value + key.size
+                        found[name] = _COMPOSITES[class_name](name, file[place], most)
+                    else:
                         unsupported[name] = class_name
-                    elif not class_name.startswith("TDirectory"):
-                        skipped[name] = class_name
                 except _UnsupportedError as reason:
                     unsupported[name] = f"{class_name}: {reason}"
     # Broken bytes lead uproot into whatever they decode to: zlib.error, struct.error,
     # IndexError, KeyError, AssertionError and more. All of them mean the same to the user.
     except Exception as error:
-        where = f", object '{name}'" if name else ""
-        raise OutputMissingError(
-            f"{path.name} is not a readable ROOT file{where}: {_first_line(error)}",
-            place=str(path),
-        ) from error
-    return Objects(found, unsupported, skipped)
+        raise _unreadable(path, name, _first_line(error)) from error
+    return Objects(found, unsupported)
 
 
 def _first_line(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
-
-
-def _newest_keys(file: Any) -> Iterator[tuple[str, str, str]]:
-    """Yield path, class name and full key of the newest cycle of every object."""
-    newest: dict[str, tuple[int, str]] = {}
-    for key, class_name in file.iterclassnames(recursive=True):
-        name, _, cycle = key.rpartition(";")
-        if name not in newest or int(cycle) > newest[name][0]:
-            newest[name] = (int(cycle), class_name)
-    for name, (cycle, class_name) in newest.items():
-        yield name, class_name, f"{name};{cycle}"
 
 
 def _histogram(name: str, letter: str, model: Any) -> Histogram:
@@ -210,9 +241,9 @@ def _histogram(name: str, letter: str, model: Any) -> Histogram:
             f"{int(buffered[0])} unflushed fills in its buffer: call BufferEmpty() before Write()"
         )
     rank = int(type(model).__name__.split("_")[1][2])
-    axes = tuple(_axis(members[f"f{letter}axis"]) for letter in "XYZ"[:rank])
-    shape = tuple(axis.bins + 2 for axis in axes)
-    values = _array(_contents(model), shape)
+    contents = _contents(model)
+    axes, shape = _axes(members, rank, len(contents))
+    values = _array(contents, shape)
     if letter == "L" and np.abs(values).max() >= LARGEST_EXACT_COUNT:
         raise _UnsupportedError("counts of 2^53 and more")
     stored = np.asarray(members["fSumw2"])
@@ -227,17 +258,28 @@ def _histogram(name: str, letter: str, model: Any) -> Histogram:
     )
 
 
-def _profile(name: str, model: Any) -> Table:
+def _axes(members: Any, rank: int, cells: int) -> tuple[tuple[Axis, ...], tuple[int, ...]]:
+    """Return the axes of an object of so many bins, and its shape with flow."""
+    models = [members[f"f{letter}axis"] for letter in "XYZ"[:rank]]
+    shape = tuple(int(model.member("fNbins")) + 2 for model in models)
+    if math.prod(shape) != cells:
+        raise ValueError(f"{cells} numbers for {shape} bins")
+    return tuple(map(_axis, models)), shape
+
+
+def _profile(name: str, model: Any, most: int) -> Table:
     members = model.all_members
     class_name = type(model).__name__.split("_")[1]
     rank = int(class_name[8]) if len(class_name) > 8 else 1
-    axes = tuple(_axis(members[f"f{letter}axis"]) for letter in "XYZ"[:rank])
-    shape = tuple(axis.bins + 2 for axis in axes)
+    contents = _contents(model)
+    if len(contents) > most:
+        raise _UnsupportedError(f"{len(contents):,} bins, of which the file says nothing")
+    axes, shape = _axes(members, rank, len(contents))
     fills = members["fBinEntries"], members["fBinSumw2"]
     columns = {"sumw": _array(np.asarray(fills[0]), shape)}
     if len(fills[1]):
         columns["sumw2"] = _array(np.asarray(fills[1]), shape)
-    columns["sumwy"] = _array(_contents(model), shape)
+    columns["sumwy"] = _array(contents, shape)
     columns["sumwy2"] = _array(np.asarray(members["fSumw2"]), shape)
     return binned_table(
         name, class_name, axes, columns,
@@ -245,8 +287,10 @@ def _profile(name: str, model: Any) -> Table:
     )  # fmt: skip
 
 
-def _graph(name: str, model: Any) -> Table:
+def _graph(name: str, model: Any, most: int) -> Table:
     members = model.all_members
+    if len(members["fX"]) > most:
+        raise _UnsupportedError(f"{len(members['fX']):,} points, of which the file says nothing")
     x, y = (np.asarray(members[one], dtype=np.float64) for one in ("fX", "fY"))
     none = np.zeros(len(x))
 
@@ -260,7 +304,7 @@ def _graph(name: str, model: Any) -> Table:
     return points_table(name, class_name, GRAPH_COLUMNS, values, str(members["fTitle"]))
 
 
-_COMPOSITES: Mapping[str, Callable[[str, Any], Table]] = {
+_COMPOSITES: Mapping[str, Callable[[str, Any, int], Table]] = {
     "TProfile": _profile,
     "TProfile2D": _profile,
     "TProfile3D": _profile,
@@ -280,7 +324,7 @@ def _contents(model: Any) -> Any:
 
 def _array(flat: Any, shape: tuple[int, ...]) -> Floats:
     """Shape ROOT's flat array, in which x runs fastest, to (nx + 2, ny + 2, nz + 2)."""
-    if flat.size != int(np.prod(shape)):
+    if flat.size != math.prod(shape):
         raise ValueError(f"{flat.size} numbers for {shape} bins")
     return np.asarray(flat.reshape(shape[::-1]).T, dtype=np.float64)
 
