@@ -52,7 +52,8 @@ class Store:
         if named := os.environ.get("REPRUN_STORE"):
             return cls(Path(named).expanduser().resolve())
         cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-        return cls(Path(cache).expanduser() / "reprun")
+        # A home or a cache that is a link elsewhere is the rule on clusters; runc refuses one.
+        return cls((Path(cache).expanduser() / "reprun").resolve())
 
     def directory(self, name: str) -> Path:
         """Return (and make) a sub-directory that another module keeps its things in."""
