@@ -1,9 +1,11 @@
+# ruff: noqa: RUF001 - characters that look like ASCII are what is replaced by it
 """Small parts of sentences, and what makes a text from elsewhere safe to print."""
 
 from __future__ import annotations
 
 import re
 import shlex
+import unicodedata
 from collections.abc import Iterable
 
 _UNITS = (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("kB", 10**3))
@@ -59,6 +61,49 @@ def size_of(number: int) -> str:
 def shortened(text: str, most: int = 300) -> str:
     """Return text, or its beginning and an ellipsis: names may be as long as their file."""
     return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+_ASCII = {
+    "✓": "+",
+    "✗": "x",
+    "…": "...",
+    "→": "->",
+    "←": "<-",
+    "—": "-",
+    "–": "-",
+    "−": "-",
+    "“": '"',
+    "”": '"',
+    "‘": "'",
+    "’": "'",
+    "·": "|",
+    "±": "+-",
+    "×": "x",
+    "ℓ": "l",
+    "≤": "<=",
+    "≥": ">=",
+    "≠": "!=",
+    "≈": "~",
+    "σ": "sigma",
+    "χ": "chi",
+    "μ": "mu",
+    "µ": "mu",
+    **dict.fromkeys("─━═", "-"),
+    **dict.fromkeys("│┃║", "|"),
+    **dict.fromkeys("┌┐└┘├┤┬┴┼╭╮╰╯", "+"),
+    **dict.fromkeys("█▇▆▅▄▃▂▁", "#"),
+}
+"""What stands for a character of ours where the output has only ASCII."""
+
+
+def in_ascii(text: str) -> str:
+    """Return text for an output that has no other characters: marks as `+` and `x`."""
+    return "".join(
+        _ASCII.get(each)
+        or unicodedata.normalize("NFKD", each).encode("ascii", "ignore").decode()
+        or "?"
+        for each in text
+    )
 
 
 def visible(text: str) -> str:

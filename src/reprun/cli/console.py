@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 PLAIN_SECONDS = 5.0
 
+_lost = False
+
 
 def progress_on_stderr() -> Progress:
     """Return bars where standard error is a terminal, lines where it is not."""
@@ -121,8 +123,24 @@ def show_error(error: ReprunError) -> None:
 
 
 def print_note(text: str) -> None:
-    """Print a line on standard error, where it is not a part of the result."""
-    print(visible(text), file=sys.stderr, flush=True)
+    """Print a line on standard error, where it is not a part of the result.
+
+    One that cannot be written, on a full disk, ends nothing: `notes_lost` tells at the end.
+    """
+    global _lost  # noqa: PLW0603 - of the process, as its standard error is
+    try:
+        print(visible(text), file=sys.stderr, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError:
+        _lost = True
+
+
+def notes_lost() -> bool:
+    """Say whether a line for standard error was lost, and forget it."""
+    global _lost
+    lost, _lost = _lost, False
+    return lost
 
 
 @contextmanager

@@ -6,25 +6,42 @@ inside the commands, so that `--help` answers at once.
 
 from __future__ import annotations
 
+import codecs
+import errno
 import io
 import os
+import shlex
 import signal
 import sys
+import tempfile
+import time
+import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import Context
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, TextIO
 
 import typer
 from typer.core import TyperGroup
 
-from reprun.errors import ExitCode, InterruptedRunError, ReprunError
+from reprun.errors import ExitCode, InterruptedRunError, ReprunError, StorageError, unforeseen
+from reprun.wording import in_ascii
 
 EXIT_CODES = f"Exit codes: {' · '.join(f'{code} {code.meaning}' for code in ExitCode)}."
+
+
+DISK_REFUSES = frozenset(
+    {
+        *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO),
+        *(errno.EMFILE, errno.ENFILE, errno.EFBIG, errno.ESTALE, errno.EBADF, errno.ENODEV),
+    }
+)
+SIGNALS_IN_A_ROW = 3.0
+"""Seconds in which a second signal is the same request: a shell and `timeout` send two."""
 
 
 class _ReaderGoneError(Exception):
@@ -38,14 +55,57 @@ class _Commands(TyperGroup):
         try:
             try:
                 return super().invoke(ctx)
-            except (ReprunError, typer.TyperException) as error:
+            except (typer.Exit, typer.Abort, BrokenPipeError):
+                raise
+            except typer.TyperException as error:
                 if wants_json(sys.argv[1:]):
                     _answer_in_json(error)
                 raise
+            except Exception as error:
+                told = _foreseen(error)
+                if wants_json(sys.argv[1:]):
+                    _answer_in_json(told)
+                if told is error:
+                    raise
+                raise told from error
             finally:
                 sys.stdout.flush()
         except BrokenPipeError as error:
             raise _ReaderGoneError from error
+
+
+def _foreseen(error: BaseException) -> ReprunError:
+    """Return the error that an exception is reported as; the traceback of a stranger is kept."""
+    if isinstance(error, ReprunError):
+        return error
+    if isinstance(error, OSError) and error.errno in DISK_REFUSES:
+        if error.filename is None:
+            from reprun.cli.output import not_written
+
+            return not_written(error)
+        place = str(error.filename)
+        return StorageError(
+            f"cannot use {place}: {error.strerror}",
+            place=place,
+            hint=f"ls -ld {shlex.quote(place)}",
+        )
+    return unforeseen(error, hint=_kept(error))
+
+
+def _kept(error: BaseException) -> str:
+    """Write the traceback of an error where it can be reported from; return what to type."""
+    lines = "".join(traceback.format_exception(error))
+    if {"--verbose", "-v"} & set(sys.argv[1:2]):
+        from reprun.cli.console import print_note
+
+        print_note(lines.rstrip())
+    try:
+        descriptor, name = tempfile.mkstemp(prefix="reprun-", suffix=".traceback")
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as stream:
+            stream.write(f"{shlex.join(['reprun', *sys.argv[1:]])}\n{lines}")
+    except OSError:
+        return "reprun --verbose …   # prints the traceback to report"
+    return f"less {shlex.quote(name)}   # the traceback: report it with what was typed"
 
 
 def wants_json(arguments: Sequence[str]) -> bool:
@@ -98,8 +158,14 @@ def _signals_interrupt_a_run() -> Iterator[None]:
     Python's own KeyboardInterrupt would be caught by typer and end with exit code 1.
     """
 
-    def stop(_signal: int, _frame: FrameType | None) -> NoReturn:
-        raise InterruptedRunError("interrupted")
+    last = -SIGNALS_IN_A_ROW
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        nonlocal last
+        before, last = last, time.monotonic()
+        # A second one in the midst of cleaning up would leave what the first one began to remove.
+        if last - before >= SIGNALS_IN_A_ROW:
+            raise InterruptedRunError("interrupted")
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -110,13 +176,33 @@ def _signals_interrupt_a_run() -> Iterator[None]:
 
 
 def _make_output_safe() -> None:
-    """Let no missing or narrow standard output end a run in a traceback."""
-    for name in ("stdout", "stderr"):
-        stream = getattr(sys, name)
-        if stream is None:
-            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - until the end
-        elif isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
+    """Let no missing or narrow standard output end a run in a traceback.
+
+    Raises StorageError where standard output is closed: a result would be lost, and a file that
+    is opened later would take its place.
+    """
+    codecs.register_error("reprun", _in_ascii)
+    for number, name in ((0, "stdin"), (2, "stderr")):
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, os.O_RDWR)
+            if descriptor != number:
+                os.dup2(descriptor, number)
+                os.close(descriptor)
+            setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w"))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="reprun")
+    if sys.stdout is None:
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - until the end
+        raise StorageError(
+            "standard output is closed", hint="reprun … > FILE, or > /dev/null to drop the result"
+        )
+
+
+def _in_ascii(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return in_ascii(error.object[error.start : error.end]), error.end
 
 
 @cache
@@ -149,16 +235,52 @@ def program() -> typer.Typer:
 
 def main() -> None:
     """Run the command line; every way out has a documented exit code."""
-    from reprun.cli.console import show_error
+    from reprun.cli.console import notes_lost
 
-    _make_output_safe()
+    code = _ended()
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        code = _told(_foreseen(error))
+        _forget(sys.stdout)
+    if notes_lost():
+        # What would have been said is not known: neither 0 nor 1 may be read from it.
+        code = ExitCode.HOST
+        _forget(sys.stderr)
+    sys.exit(code)
+
+
+def _ended() -> int:
+    """Run the command line and print its error; return its exit code."""
     try:
         with _signals_interrupt_a_run():
+            _make_output_safe()
             Context().run(program())
-    except ReprunError as error:
-        show_error(error)
-        sys.exit(error.exit_code)
-    except _ReaderGoneError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else ExitCode.REPRODUCED
+    except (_ReaderGoneError, BrokenPipeError):
+        _forget(sys.stdout)
         # As any program that SIGPIPE ends: no verdict may be read from it.
-        sys.exit(ExitCode.PIPE_CLOSED)
+        return ExitCode.PIPE_CLOSED
+    except Exception as error:  # noqa: BLE001 - none may end with 1, which is a verdict
+        return _told(_foreseen(error))
+    return ExitCode.REPRODUCED
+
+
+def _told(error: ReprunError) -> int:
+    from reprun.cli.console import show_error
+
+    try:
+        show_error(error)
+    except BrokenPipeError:
+        _forget(sys.stderr)
+        return ExitCode.PIPE_CLOSED
+    return error.exit_code
+
+
+def _forget(stream: TextIO) -> None:
+    """Let what is left in the buffer of a stream go nowhere: it cannot be written."""
+    with suppress(OSError, ValueError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, stream.fileno())
+        os.close(null)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
@@ -21,6 +22,7 @@ from rich.console import Console, RenderableType
 from rich.text import Text
 
 from reprun import __version__
+from reprun.errors import StorageError
 from reprun.report.grid import Visible, indented, plain_text, styled
 from reprun.wording import json_visible, visible
 
@@ -77,6 +79,7 @@ Kind = Literal[
 SCHEMA_VERSION = 1
 """Goes up when a key of any kind loses its meaning; new keys may come without."""
 
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 _answered: ContextVar[bool] = ContextVar("answered", default=False)
 """Whether an envelope was printed: there is one for each command, and each has its context."""
 
@@ -96,10 +99,11 @@ def answer(
     The text is asked for only where it is printed, part by part.
     """
     if output_format == "json":
-        _write(envelope(kind, facts))
+        _write_json(envelope(kind, facts))
         _answered.set(True)
     elif documents and output_format in documents:
-        _write(visible(documents[output_format]()))
+        text = visible(documents[output_format]())
+        _write(_in_xml(text) if output_format == "junit" else text)
     else:
         print_text(text, piped_width=piped_width)
 
@@ -110,7 +114,7 @@ def answer_error(
     """Print an error in an envelope, unless the command has answered in one already."""
     if not _answered.get():
         facts = {"message": message, "place": place, "hint": hint, "exit_code": exit_code}
-        _write(envelope("error", facts))
+        _write_json(envelope("error", facts))
 
 
 def envelope(kind: Kind, facts: Mapping[str, Any] | BaseModel) -> str:
@@ -122,7 +126,7 @@ def envelope(kind: Kind, facts: Mapping[str, Any] | BaseModel) -> str:
     indent: int | None = 2
     if isinstance(facts, BaseModel):
         # A document of its own, which may hold every bin: not one number a line.
-        document, indent = json.loads(facts.model_dump_json()), None
+        document, indent = _document_of(facts), None
     else:
         document = dict(facts)
         assert not head.keys() & document.keys()
@@ -133,6 +137,13 @@ def envelope(kind: Kind, facts: Mapping[str, Any] | BaseModel) -> str:
     except PydanticSerializationError:  # a path or a name that is not UTF-8
         text = to_json(_all_visible(whole), indent=indent, inf_nan_mode="strings").decode()
     return json_visible(text) + "\n"
+
+
+def _document_of(model: BaseModel) -> Any:
+    try:
+        return json.loads(model.model_dump_json())
+    except PydanticSerializationError:  # as above
+        return _all_visible(model.model_dump())
 
 
 def _all_visible(value: Any) -> Any:
@@ -174,7 +185,39 @@ def print_version() -> None:
 
 
 def _write(text: str) -> None:
-    sys.stdout.write(text)
+    try:
+        sys.stdout.write(text)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise not_written(error) from error
+
+
+def not_written(error: OSError) -> StorageError:
+    """Return the error for a standard output that takes nothing more: a result was lost."""
+    return StorageError(
+        f"cannot write to standard output: {error.strerror}",
+        hint="df -h   # and repeat with > FILE on a disk that has space",
+    )
+
+
+def _write_json(text: str) -> None:
+    """Print JSON, with escapes for what the encoding of the output has no character for."""
+    if not _has_all(text):
+        text = _NOT_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], text)
+    _write(text)
+
+
+def _in_xml(text: str) -> str:
+    return text if _has_all(text) else text.encode("ascii", "xmlcharrefreplace").decode()
+
+
+def _has_all(text: str) -> bool:
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 class _Console(Console):
