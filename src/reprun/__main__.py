@@ -13,6 +13,7 @@ INTERRUPTED = 130
 def main() -> None:
     """Entry point of the `reprun` command."""
     _end_without_a_traceback()
+    _own_packages_first()
     if sys.argv[1:] == ["--version"] and sys.stdout is not None:
         from reprun import __version__  # noqa: PLC0415 - each road imports only what it needs
 
@@ -38,6 +39,19 @@ def _end_without_a_traceback() -> None:
         # One that is ignored, as in the background of a script, stays so.
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, lambda *_: os._exit(INTERRUPTED))
+
+
+def _own_packages_first() -> None:
+    """Let PYTHONPATH, and the directory of `python -m`, come after what reprun came with.
+
+    Environments of experiments set it, to packages of other versions and another Python.
+    """
+    if sys.flags.ignore_environment:
+        return
+    named = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    strange = {os.path.abspath(each) for each in named if each} | {os.getcwd()}  # noqa: PTH100, PTH109
+    kept = [each for each in sys.path if os.path.abspath(each) not in strange]  # noqa: PTH100
+    sys.path[:] = [*kept, *(each for each in sys.path if each not in kept)]
 
 
 if __name__ == "__main__":

@@ -109,6 +109,11 @@ VARIABLES = (
         "reprun's own reader",
     ),
     Variable(
+        "PYTHONPATH",
+        "of other programs",
+        "Directories of Python packages: searched after those that reprun came with.",
+    ),
+    Variable(
         "DOCKER_HOST",
         "of other programs",
         "Address of the Docker daemon or Podman socket.",
