@@ -219,8 +219,6 @@ class _Reader:
                 f"has a member of the tar type {_text(letter)!r}, which no layer holds: "
                 f"{shown(name)}"
             )
-        if kind is MemberKind.FILE and letter != b"S" and name.endswith("/"):
-            kind = MemberKind.DIRECTORY  # as tar wrote them in 1979
         mode = self._number(block[100:108], "mode")
         if kind is not MemberKind.FILE:
             return Member(name, kind, mode, target, 0, ())
@@ -228,6 +226,9 @@ class _Reader:
         if records.get("size"):
             stored = self._decimal(records["size"])
         size, segments = self._contents(block, letter, extended, stored, name)
+        if letter != b"S" and name.endswith("/"):
+            # As tar wrote directories in 1979; what it brings all the same is passed over.
+            return Member(name, MemberKind.DIRECTORY, mode, target, 0, ())
         return Member(name, kind, mode, "", size, segments)
 
     def _contents(

@@ -1,0 +1,90 @@
+"""How much a file of somebody else's may ask for: one table, from which docs/limits.md is made.
+
+A limit of bytes is one of the file itself, known before it is read. What a file only declares
+(bins, blocks, entries) may be as large as the file can hold, and a fixed amount more: so no small
+file takes much memory, and a large one is read. Whoever reads beyond a limit gets a sentence.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Group = Literal["documents", "histograms and tables"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A limit: how much, of what."""
+
+    value: int
+    unit: str
+    """In the plural."""
+    subject: str
+    group: Group
+
+    @property
+    def words(self) -> str:
+        """How much, as people read it: `8,000,000 bytes`."""
+        return f"{self.value:,} {self.unit}"
+
+
+NESTING = Limit(
+    100, "levels", "lists and mappings in each other, in YAML, JSON and TOML", "documents"
+)
+DIGITS = Limit(4_300, "digits", "an integer in YAML, JSON or TOML", "documents")
+YAML_BYTES = Limit(8_000_000, "bytes", "a YAML file; manifests of more files are JSON", "documents")
+YAML_VALUES = Limit(500_000, "values", "a YAML file", "documents")
+ALIAS_VALUES = Limit(
+    100_000, "values", "what the aliases (`*name`) of a YAML file repeat", "documents"
+)
+TOML_BYTES = Limit(1_000_000, "bytes", "a TOML file", "documents")
+KEY_PARTS = Limit(20, "parts", "a dotted key of a TOML file (`a.b.c`)", "documents")
+JSON_BYTES = Limit(32_000_000, "bytes", "a JSON file that people write or import", "documents")
+WRITTEN_BYTES = Limit(
+    500_000_000, "bytes", "a JSON file that reprun wrote (record, report, lock)", "documents"
+)
+TEXT_BYTES = Limit(
+    1_000_000_000, "bytes", "a JSON, YODA or CSV file of results", "histograms and tables"
+)
+FREE_CELLS = Limit(
+    1_000_000,
+    "bins",
+    "what a file declares, flow bins included; and as many more as it has bytes",
+    "histograms and tables",
+)
+FREE_OBJECT = Limit(
+    128_000_000,
+    "bytes",
+    "an object of a ROOT file once decompressed, and 50 times what it takes in the file more",
+    "histograms and tables",
+)
+OBJECT_RATIO = 50
+FREE_FILE = Limit(
+    256_000_000,
+    "bytes",
+    "all results of a ROOT file once decompressed, and 200 times the size of the file more",
+    "histograms and tables",
+)
+FILE_RATIO = 200
+DICTIONARY = Limit(
+    256_000_000, "bytes", "memory for the dictionary of an LZMA block", "histograms and tables"
+)
+ROOT_NESTING = Limit(
+    100, "levels", "directories of a ROOT file in each other", "histograms and tables"
+)
+ROOT_PATH = Limit(
+    1_000, "characters", "the path of an object in a ROOT file", "histograms and tables"
+)
+
+LIMITS: tuple[Limit, ...] = tuple(each for each in vars().values() if isinstance(each, Limit))
+"""All of them, in the order of the page."""
+
+
+class LimitError(ValueError):
+    """A file asks for more than a limit allows; the message is the end of a sentence."""
+
+    def __init__(self, message: str, line: int | None = None) -> None:
+        super().__init__(message)
+        self.line = line
+        """Where, if the file has lines."""
