@@ -1,4 +1,4 @@
-"""docs/limits.md, made from `reprun.limits` so that it cannot go stale.
+"""docs/limits.md, made from `reprun.bounded.limits` so that it cannot go stale.
 
 `make schemas` writes it; a test compares what is committed with what it is now.
 """
@@ -8,13 +8,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import get_args
 
-from reprun.limits import LIMITS, Group
+from reprun.bounded.limits import LIMITS, Group
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "limits.md"
 HEAD = """\
 # Limits
 
-<!-- made by tools/limits.py from src/reprun/limits.py; edit it there -->
+<!-- made by tools/limits.py from src/reprun/bounded/limits.py; edit it there -->
 
 An analysis, a file of results or a report may come from anybody. What one of them may ask for is
 limited, so that a file of a few kilobytes takes neither minutes nor gigabytes, and one that is

@@ -13,10 +13,9 @@ from pathlib import Path
 import pytest
 
 from reprun.errors import ExitCode
+from tests.integration.line import PROGRAM, TABLE, shell
 
 FULL = "/dev/full"
-PROGRAM = Path(sys.executable).with_name("reprun")
-TABLE = "row,value\nx,1\n"
 OTHER = "row,value\nx,2\n"
 
 
@@ -27,22 +26,6 @@ def here(tmp_path: Path) -> Path:
     (tmp_path / "one.csv").write_text(TABLE)
     (tmp_path / "other.csv").write_text(OTHER)
     return tmp_path
-
-
-def shell(here: Path, line: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run a line of sh in which $R is the program."""
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    return subprocess.run(
-        ["/bin/sh", "-c", line],
-        cwd=here,
-        env={**environment, "R": str(PROGRAM), "REPRUN_STORE": str(here / "store"), **variables},
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        errors="surrogateescape",
-        check=False,
-        timeout=120,
-    )
 
 
 COMMANDS = {

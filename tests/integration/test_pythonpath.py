@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.test_endings import TABLE, shell
+from tests.integration.line import TABLE, shell
 
 
 @pytest.fixture

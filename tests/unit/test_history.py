@@ -15,10 +15,10 @@ from reprun.documents.record import RECORD, REPORT_JSON, write_record
 from reprun.report.model import report_json
 from reprun.runs import history
 from reprun.runs.history import listed
+from tests.hostile_documents import BROKEN_YAML, YAML
 from tests.projects import mark_project
 from tests.sample_report import sample
 from tests.unit import builders
-from tests.unit.test_parsing import BROKEN_YAML, YAML
 
 CELL = "columnar.small"
 

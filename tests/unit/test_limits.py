@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from tools.limits import PAGE, page
 
-from reprun import limits
-from reprun.limits import LIMITS, Limit
+from reprun.bounded import limits
+from reprun.bounded.limits import LIMITS, Limit
 
 SOURCE = Path(__file__).resolve().parents[2] / "src" / "reprun"
 NAMES = {name: limit for name, limit in vars(limits).items() if isinstance(limit, Limit)}

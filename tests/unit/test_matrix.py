@@ -33,9 +33,9 @@ from reprun.runs.matrix import MatrixRequest, exit_code, run_matrix
 from reprun.store.store import Store
 from reprun.workflow.snakemake import WorkflowOutcome, WorkflowRequest
 from tests.engines.fake import FakeEngine
+from tests.hostile_documents import YAML
 from tests.projects import mark_project
 from tests.unit import builders
-from tests.unit.test_parsing import YAML
 
 ANALYSIS = """\
 schema_version: 1

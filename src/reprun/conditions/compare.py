@@ -6,15 +6,15 @@ import json
 from pathlib import Path
 from typing import Any
 
-from reprun import limits
+from reprun.bounded import limits
+from reprun.bounded.limits import LimitError
+from reprun.bounded.parsing import parse_json, read_text
 from reprun.conditions.databases import ConditionsIndex, Entry, open_index
 from reprun.conditions.lumi import read_mask
 from reprun.conditions.snapshot import Snapshot
 from reprun.conditions.tables import changed_cells, read_table
 from reprun.digests import short
 from reprun.errors import SpecificationError
-from reprun.limits import LimitError
-from reprun.parsing import parse_json, read_text
 
 Files = dict[str, Path]
 """Where each file of a snapshot lies, verified, by its path in the snapshot."""

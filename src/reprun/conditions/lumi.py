@@ -11,10 +11,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reprun import limits
+from reprun.bounded import limits
+from reprun.bounded.limits import LimitError
+from reprun.bounded.parsing import parse_json, read_text
 from reprun.errors import SpecificationError, did_you_mean
-from reprun.limits import LimitError
-from reprun.parsing import parse_json, read_text
 
 if TYPE_CHECKING:
     import numpy as np

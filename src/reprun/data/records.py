@@ -16,13 +16,13 @@ from typing import Any
 import requests
 from pydantic import ValidationError
 
-from reprun import limits
+from reprun.bounded import limits
+from reprun.bounded.limits import LimitError
+from reprun.bounded.parsing import parse_json, read_text
 from reprun.data.sources import innermost_reason
 from reprun.documents.manifest import Dataset
 from reprun.documents.validation import faults_of
 from reprun.errors import InputsGoneError, SpecificationError
-from reprun.limits import LimitError
-from reprun.parsing import parse_json, read_text
 from reprun.wording import quoted
 
 PORTAL = "https://opendata.cern.ch"

@@ -16,11 +16,9 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
 
-from reprun import limits
-from reprun.documents.validation import NAME, SHA256, Fault, Location, faults_of
-from reprun.errors import SpecificationError
-from reprun.limits import Limit, LimitError
-from reprun.parsing import (
+from reprun.bounded import limits
+from reprun.bounded.limits import Limit, LimitError
+from reprun.bounded.parsing import (
     BROKEN_VALUES,
     compose_yaml,
     construct_yaml,
@@ -28,6 +26,8 @@ from reprun.parsing import (
     parse_toml,
     read_text,
 )
+from reprun.documents.validation import NAME, SHA256, Fault, Location, faults_of
+from reprun.errors import SpecificationError
 from reprun.wording import lines_of, quoted, shortened
 
 

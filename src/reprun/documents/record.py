@@ -16,12 +16,12 @@ from typing import Literal
 
 from pydantic import ValidationError
 
-from reprun import limits
+from reprun.bounded import limits
+from reprun.bounded.limits import LimitError
+from reprun.bounded.parsing import read_text
 from reprun.digests import canonical_json, sha256_bytes
 from reprun.documents.reading import Document
 from reprun.files import write_atomically
-from reprun.limits import LimitError
-from reprun.parsing import read_text
 
 # What lies in a run directory beside the workspace.
 RECORD = "record.json"

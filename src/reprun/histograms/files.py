@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from reprun import limits
+from reprun.bounded import limits
+from reprun.bounded.limits import LimitError
+from reprun.bounded.parsing import read_text
 from reprun.errors import NothingToCompareError, OutputMissingError, did_you_mean
 from reprun.files import write_atomically
 from reprun.histograms.hepdata import read_hepdata
@@ -17,8 +19,6 @@ from reprun.histograms.root.writer import write_root
 from reprun.histograms.tables import read_table, table_text
 from reprun.histograms.uhi import read_uhi, uhi_text
 from reprun.histograms.yoda import read_yoda, yoda_text
-from reprun.limits import LimitError
-from reprun.parsing import read_text
 from reprun.wording import listed
 
 

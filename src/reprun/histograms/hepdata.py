@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import yaml
 
-from reprun import limits
+from reprun.bounded import limits
+from reprun.bounded.parsing import BROKEN_VALUES, compose_yaml, construct_yaml
 from reprun.errors import OutputMissingError, StorageError
 from reprun.histograms.model import Floats, Histogram, Objects, Table, number, printable
-from reprun.parsing import BROKEN_VALUES, compose_yaml, construct_yaml
 from reprun.wording import shortened
 
 NOT_IN_FILE_NAMES = re.compile(r"[^A-Za-z0-9_-]+")

@@ -11,9 +11,9 @@ from typing import Any, get_args
 
 import numpy as np
 
+from reprun.bounded.parsing import BROKEN_VALUES, parse_json
 from reprun.errors import OutputMissingError
 from reprun.histograms.model import Axis, AxisKind, Table, number, printable
-from reprun.parsing import BROKEN_VALUES, parse_json
 from reprun.wording import shortened
 
 ABOUT = "# reprun: "

@@ -16,7 +16,9 @@ from typing import Any, get_args
 
 import numpy as np
 
-from reprun import limits
+from reprun.bounded import limits
+from reprun.bounded.limits import LimitError
+from reprun.bounded.parsing import BROKEN_VALUES, parse_json
 from reprun.errors import OutputMissingError
 from reprun.histograms.model import (
     Axis,
@@ -28,8 +30,6 @@ from reprun.histograms.model import (
     number,
     printable,
 )
-from reprun.limits import LimitError
-from reprun.parsing import BROKEN_VALUES, parse_json
 from reprun.wording import shortened
 
 SCHEMA = 1

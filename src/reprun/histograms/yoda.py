@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
+from reprun.bounded.parsing import BROKEN_VALUES, parse_json
 from reprun.errors import OutputMissingError, StorageError
 from reprun.histograms.composites import GRAPH_COLUMNS, binned_table, points_table
 from reprun.histograms.model import Axis, DataObject, Floats, Histogram, Objects, Table
-from reprun.parsing import BROKEN_VALUES, parse_json
 from reprun.wording import shortened
 
 _BEGIN = re.compile(r"^BEGIN YODA_(\w+?)(?:<([\w,]*)>)?(?:_V(\d{1,9}))? +(\S.*)$")

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from reprun import limits
+from reprun.bounded import limits
 from reprun.errors import OutputMissingError
 from reprun.histograms.composites import GRAPH_COLUMNS, binned_table, points_table
 from reprun.histograms.model import (

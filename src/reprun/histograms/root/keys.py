@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from reprun import limits
+from reprun.bounded import limits
 from reprun.histograms.model import printable
 from reprun.wording import size_of
 

@@ -1,0 +1,1 @@
+"""Text that others wrote, read within limits: bounded before it is parsed."""
