@@ -120,8 +120,10 @@ def take_lock(stream: IO[Any], *, wait: bool = True, shared: bool = False) -> bo
 @contextmanager
 def locked(
     path: Path, *, shared: bool = False, busy: str | None = None, hint: str | None = None
-) -> Iterator[None]:
+) -> Iterator[int]:
     """Hold a lock file while the block runs; a process that is killed lets go of it.
+
+    Yields its descriptor: a process that is started with it open holds the lock as well.
 
     Waits while another process has it. With `busy`, a sentence, it does not wait: it raises
     StorageError with that sentence, who has it and `hint`.
@@ -130,13 +132,13 @@ def locked(
         if not take_lock(stream, wait=busy is None, shared=shared):
             raise StorageError(f"{busy}{_holder(stream)}", place=str(path.parent), hint=hint)
         if shared:
-            yield
+            yield stream.fileno()
             return
         stream.truncate(0)
         with suppress(OSError):  # who has it is for people; the lock holds on a full disk too
             stream.write(_this_process().encode())
         try:
-            yield
+            yield stream.fileno()
         finally:
             stream.truncate(0)
 

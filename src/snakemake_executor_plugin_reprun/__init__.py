@@ -8,19 +8,14 @@ interface; tests/integration/test_executor.py holds each of them on the pinned r
 # No `from __future__ import annotations`: Snakemake reads the types of the settings' fields.
 
 import concurrent.futures
-import json
-import os
-import shutil
-import signal
+import queue
+import socket
 import sys
 import threading
-import time
-from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, Optional, Protocol
 
 from snakemake_interface_common.exceptions import WorkflowError
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
@@ -31,31 +26,12 @@ from snakemake_interface_executor_plugins.settings import (
     ExecutorSettingsBase,
 )
 
-from reprun.documents.project import Project
-from reprun.engines.base import Mount
-from reprun.engines.choose import CHOICES, choose_engine, engine_choice, make_engine
-from reprun.errors import OutputMissingError, ReprunError, SpecificationError
-from reprun.images.catalogue.catalogue import Catalogue
-from reprun.images.ensure import ensure
-from reprun.images.model import Image
-from reprun.progress import Silent, listening
-from reprun.store.store import Store
-from reprun.wording import listed, quoted
-from reprun.workflow.cells import CellWorkflow, read_cells
-from reprun.workflow.events import EventWriter
-from reprun.workflow.planned import PlannedStep, write_plan
+from reprun.errors import ReprunError, SpecificationError
+from reprun.workflow.planned import PlannedStep
+from reprun.workflow.protocol import Answer, Line, Plan, Run
 from reprun.workflow.resources import memory_mb
-from reprun.workflow.steps import (
-    DEFAULT_MEMORY_MB,
-    SNAKEMAKE_DIRECTORY,
-    Step,
-    StepRunner,
-    echo_to_stderr,
-    failure_of,
-    path_in_workspace,
-)
 
-PARENT_SECONDS = 0.5
+ENGINES = ("auto", "runc", "docker")
 
 
 @dataclass
@@ -63,11 +39,7 @@ class ExecutorSettings(ExecutorSettingsBase):  # type: ignore[misc]
     """Options of `snakemake --executor reprun`, each as `--reprun-…`."""
 
     engine: str = field(
-        default="auto", metadata={"help": f"container engine: {', '.join(CHOICES)}"}
-    )
-    checked: bool = field(
-        default=False,
-        metadata={"help": "the engine has passed its self-check just now; do not repeat it"},
+        default="auto", metadata={"help": f"container engine: {', '.join(ENGINES)}"}
     )
     images: list[str] = field(
         default_factory=list,
@@ -77,35 +49,9 @@ class ExecutorSettings(ExecutorSettingsBase):  # type: ignore[misc]
         },
     )
     # `Optional`, not `| None`: the only form that Snakemake takes apart.
-    cells: Optional[str] = field(
+    socket: Optional[str] = field(
         default=None,
-        metadata={"help": "JSON list of the cells of a matrix: workspaces, images, mounts of each"},
-    )
-    plan: Optional[str] = field(
-        default=None, metadata={"help": "write the planned jobs to this JSON file and run none"}
-    )
-    events: Optional[str] = field(
-        default=None, metadata={"help": "file that receives one JSON object for each event"}
-    )
-    logs: Optional[str] = field(
-        default=None, metadata={"help": "directory for what the jobs print"}
-    )
-    mounts: Optional[str] = field(
-        default=None,
-        metadata={"help": "JSON list of [directory, path in every container], read-only"},
-    )
-    network: bool = field(
-        default=False, metadata={"help": "give the jobs the host's network: they are not hermetic"}
-    )
-    image_map: Optional[str] = field(
-        default=None,
-        metadata={
-            "help": "JSON object: what runs in the place of images as rules name them, "
-            '"" for rules that name none'
-        },
-    )
-    parent: Optional[int] = field(
-        default=None, metadata={"help": "stop when this process is no longer the parent"}
+        metadata={"help": "socket of the reprun that runs the steps: Snakemake is in its sandbox"},
     )
 
 
@@ -114,93 +60,38 @@ common_settings = CommonSettings(
 )
 
 
+class Steps(Protocol):
+    """Who runs the steps: reprun at the other end of the socket, or this process."""
+
+    def take_plan(self, plan: Plan) -> bool:
+        """Take all jobs and which are needed; return whether they are to run."""
+
+    def run(self, key: str) -> None:
+        """Run a step of the plan; raise why it failed."""
+
+    def stop(self) -> None:
+        """End what is running, and remove what it had half-written."""
+
+
 class Executor(RealExecutor):  # type: ignore[misc]
-    """Runs jobs through `reprun.workflow.steps` in a pool of threads."""
+    """Has the jobs run as steps, in a pool of threads."""
 
     def __post_init__(self) -> None:
         settings = self.workflow.executor_settings
-        self._events = EventWriter(Path(settings.events) if settings.events else None)
-        self._listening = ExitStack()
-        self._listening.enter_context(listening(self._events.command))
-        self._cells = {cell.name: cell for cell in self._known_cells()}
-        if settings.plan:
-            levels = self.dag.toposorted()
-            jobs = [job for level in levels for job in sorted(level, key=str) if not job.is_norun]
-            write_plan(map(_planned, jobs), Path(settings.plan))
-            raise WorkflowError(f"planned {len(jobs)} jobs, run none")
-        self._running: dict[int, Any] = {}
-        self._lock = threading.Lock()
         self._cancelled = threading.Event()
-        store = Store.default()
-        self._images: dict[tuple[str, str], Image] = {}
-        self._image_map: dict[str, str] = json.loads(settings.image_map or "{}")
-        cell = ""
-        try:
-            needed = [job for job in self.dag.needrun_jobs() if not job.is_norun]
-            for check in (_refuse_streams, _refuse):
-                for job in self.dag.jobs:
-                    if not job.is_norun:
-                        cell = self._cell(job).name
-                        check(job, self._cell(job), self._image_of(job))
-            for job in self.dag.jobs:
-                if not job.is_norun:
-                    cell = self._cell(job).name
-                    self._resolve_image(job, store)
-            cell = ""
-            choice = engine_choice(settings.engine)
-            engine = (
-                make_engine(choice, store)
-                if settings.checked and choice != "auto"
-                else choose_engine(choice, store)[0]
-            )
-            engine.sweep()
-            for image in {image.image_id: image for image in self._images.values()}.values():
-                engine.prepare(image)
-        except ReprunError as error:
-            self._events.refused(cell, error)
-            raise WorkflowError(_in_words(error)) from error
-        self._events.planned(len(needed))
-        here = Path.cwd()
-        self._runners = {
-            name: StepRunner(
-                engine,
-                here / one.prefix,
-                one.logs,
-                echo=None if settings.logs is not None else echo_to_stderr,
-                mounts=[Mount(Path(source), target) for source, target in one.mounts],
-                network=one.network,
-                cancelled=self._cancelled,
-            )
-            for name, one in self._cells.items()
-        }
-        self._pool = concurrent.futures.ThreadPoolExecutor(max_workers=(self.cores or 1) + 5)
-        if settings.parent is not None:
-            threading.Thread(target=_follow_parent, args=(settings.parent,), daemon=True).start()
-
-    def _known_cells(self) -> tuple[CellWorkflow, ...]:
-        """Return the cells of a matrix, or the one workflow as a cell without a name."""
-        settings = self.workflow.executor_settings
-        if settings.cells:
-            return read_cells(Path(settings.cells))
-        snakefile = Path(self.workflow.main_snakefile)
-        logs = settings.logs or Path.cwd() / SNAKEMAKE_DIRECTORY / "reprun"
-        return (
-            CellWorkflow(
-                name="",
-                prefix="",
-                snakefile=snakefile,
-                config={},
-                targets=(),
-                images=_directories(settings.images, snakefile),
-                logs=logs,
-                mounts=json.loads(settings.mounts) if settings.mounts else (),
-                network=settings.network,
-            ),
+        self._steps: Steps = (
+            _Caller(Path(settings.socket))
+            if settings.socket
+            else _own_steps(settings, Path(self.workflow.main_snakefile), self.cores or 1)
         )
-
-    def _cell(self, job: Any) -> CellWorkflow:
-        """Return the cell a job belongs to."""
-        return self._cells.get(job.rule.name.partition("_")[0]) or self._cells[""]
+        self._planned: set[str] = set()
+        self._planning = threading.Lock()
+        try:
+            if not self._tell_plan():
+                raise WorkflowError(f"planned {len(self._planned)} jobs, run none")
+        except ReprunError as error:
+            raise WorkflowError(_in_words(error)) from error
+        self._pool = concurrent.futures.ThreadPoolExecutor(max_workers=(self.cores or 1) + 5)
 
     @property
     def cores(self) -> int | None:
@@ -226,117 +117,106 @@ class Executor(RealExecutor):  # type: ignore[misc]
     def cancel(self) -> None:
         """Kill the containers, wait for their end and remove what they had half-written."""
         self._cancelled.set()
+        self._steps.stop()
         self._pool.shutdown()
-        for job in list(self._running.values()):
-            for output in map(Path, map(str, job.output)):
-                if output.is_dir() and not output.is_symlink():
-                    shutil.rmtree(output)
-                else:
-                    output.unlink(missing_ok=True)
 
     def shutdown(self) -> None:
         """Wait for the threads."""
         self._pool.shutdown()
-        self._listening.close()
 
-    def _image_of(self, job: Any) -> str:
-        """Return what a job runs in: as its rule says, unless something takes its place."""
-        named = job.container_img_url or ""
-        return self._image_map.get(named, named).removeprefix("docker://")
-
-    def _resolve_image(self, job: Any, store: Store) -> None:
-        cell = self._cell(job)
-        reference = self._image_of(job)
-        if (cell.name, reference) in self._images:
-            return
-        catalogue = Catalogue(*cell.images)
-        try:
-            locked = catalogue.by_reference(reference)
-        except SpecificationError as error:
-            raise SpecificationError(
-                f"rule {cell.own_rule(job.rule.name)}: the image '{reference}' is not locked: "
-                f"{error.message}",
-                hint=error.hint or "reprun images list",
-            ) from error
-        self._images[cell.name, reference] = ensure(locked, catalogue, store, Silent())
-
-    # -- one job -----------------------------------------------------------------------------
+    def _tell_plan(self) -> bool:
+        """Tell every job of the plan as it is now; return whether they are to run."""
+        with self._planning:
+            levels = self.dag.toposorted()
+            jobs = [job for level in levels for job in sorted(level, key=str) if not job.is_norun]
+            steps = [_planned(job) for job in jobs]
+            needed = [_planned(job).key for job in self.dag.needrun_jobs() if not job.is_norun]
+            going_on = self._steps.take_plan(Plan(steps=tuple(steps), needed=tuple(needed)))
+            self._planned = {step.key for step in steps}
+            return going_on
 
     def _run(self, job: Any) -> None:
-        with self._lock:
-            self._running[job.jobid] = job
         self.workflow.async_run(job.prepare())
         if job.is_norun:
             return
-        cell = self._cell(job)
-        runner = self._runners[cell.name]
-        _refuse(job, cell, self._image_of(job))  # a checkpoint may have added it to the plan since
-        step = self._step(job, cell)
-        self._events.started(cell.name, step.rule, step.label)
-        record = runner.run(step)
-        self._events.ended(cell.name, record)
-        if not record.succeeded:
-            raise WorkflowError(failure_of(record).message)
-        if missing := runner.missing_outputs(step):
-            raise OutputMissingError(
-                f"step {step.rule} finished but left no {listed(missing)}",
-                place=record.log,
-                hint=f"less {quoted(record.log)}",
-            )
-
-    def _step(self, job: Any, cell: CellWorkflow) -> Step:
-        memory, minutes = _limits(job)
-        return Step(
-            rule=cell.own_rule(job.rule.name),
-            job=job.jobid,
-            command=cell.own_text(job.shellcmd),
-            image=self._images[cell.name, self._image_of(job)],
-            inputs=tuple(cell.own_path(str(path)) for path in job.input),
-            outputs=tuple(cell.own_path(str(path)) for path in job.output),
-            logs=tuple(cell.own_path(str(path)) for path in job.log),
-            wildcards={key: str(value) for key, value in job.wildcards_dict.items()},
-            threads=max(1, job.threads),
-            memory_mb=memory or DEFAULT_MEMORY_MB,
-            minutes=minutes,
-            benchmark=cell.own_path(str(job.benchmark)) if job.benchmark else None,
-            repetitions=job.benchmark_repeats or 1,
-        )
+        key = _planned(job).key
+        if key not in self._planned:  # a checkpoint has added it since
+            self._tell_plan()
+        self._steps.run(key)
 
     def _done(self, info: SubmittedJobInfo, future: concurrent.futures.Future[None]) -> None:
         error = future.exception()
         if self._cancelled.is_set():
             return
-        with self._lock:
-            self._running.pop(info.job.jobid, None)
         if error is None:
             self.report_job_success(info)
             return
-        if isinstance(error, ReprunError):
-            self._events.refused(self._cell(info.job).name, error)
-            self.logger.error(_in_words(error))
-        else:
-            self.logger.error(str(error))
+        self.logger.error(_in_words(error) if isinstance(error, ReprunError) else str(error))
         self.report_job_error(info)
 
 
-def _directories(given: Sequence[str] | None, snakefile: Path) -> Sequence[Path]:
-    """Return the directories of images that were named, else those of the Snakefile's project."""
-    if given:
-        return [Path(directory) for directory in given]
-    return Catalogue.of(Project.look_up(snakefile.parent)).directories
+class _Caller:
+    """Asks reprun, at the other end of the socket."""
+
+    def __init__(self, path: Path) -> None:
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.connect(str(path))
+        self._line = Line(connection)
+        self._answers: dict[str | None, queue.SimpleQueue[Answer | None]] = {}
+        self._lock = threading.Lock()
+        self._gone = False
+        threading.Thread(target=self._hear, daemon=True).start()
+
+    def take_plan(self, plan: Plan) -> bool:
+        return self._ask(plan, None).go_on
+
+    def run(self, key: str) -> None:
+        self._ask(Run(key=key), key)
+
+    def stop(self) -> None:
+        """Nothing: reprun ends the steps, and then this sandbox."""
+
+    def _ask(self, request: Plan | Run, key: str | None) -> Answer:
+        waiting: queue.SimpleQueue[Answer | None] = queue.SimpleQueue()
+        with self._lock:
+            self._answers[key] = waiting
+            if self._gone:
+                waiting.put(None)
+        self._line.send(request)
+        answer = waiting.get()
+        if answer is None:
+            raise WorkflowError("reprun is gone")
+        if answer.problem is not None:
+            raise answer.problem.error()
+        return answer
+
+    def _hear(self) -> None:
+        for answer in self._line.answers():
+            with self._lock:
+                waiting = self._answers.pop(answer.key, None)
+            if waiting is not None:
+                waiting.put(answer)
+        with self._lock:
+            self._gone = True
+            for waiting in self._answers.values():
+                waiting.put(None)
+
+
+def _own_steps(settings: Any, snakefile: Path, cores: int) -> Steps:
+    """Return what runs the steps in this process: Snakemake was started by hand."""
+    from snakemake_executor_plugin_reprun.by_hand import OwnSteps  # noqa: PLC0415 - heavy
+
+    return OwnSteps(settings.engine, settings.images, snakefile, cores)
 
 
 def _planned(job: Any) -> PlannedStep:
     """Return a job as it is planned, with what a run would refuse it for."""
-    alone = CellWorkflow(
-        name="", prefix="", snakefile=Path(), config={}, targets=(), images=(), logs=Path()
-    )
     fault = None
     memory, minutes = None, None
     try:
         memory, minutes = _limits(job)
-        _refuse_streams(job, alone)
-        _refuse(job, alone, job.container_img_url or "")
+        _refuse_streams(job)
+        _refuse(job)
     except SpecificationError as error:
         fault = error.message
     return PlannedStep(
@@ -346,11 +226,15 @@ def _planned(job: Any) -> PlannedStep:
         container=job.container_img_url,
         inputs=tuple(map(str, job.input)),
         outputs=tuple(map(str, job.output)),
+        touched=tuple(map(str, job.touch_output)),
+        temporary=tuple(map(str, job.temp_output)),
         logs=tuple(map(str, job.log)),
         threads=max(1, job.threads),
         memory_mb=memory,
         minutes=minutes,
         benchmark=str(job.benchmark) if job.benchmark else None,
+        repetitions=job.benchmark_repeats or 1,
+        checkpoint=job.is_checkpoint,
         fault=fault,
     )
 
@@ -371,11 +255,11 @@ def _limits(job: Any) -> tuple[int | None, float | None]:
     return memory, minutes
 
 
-def _refuse_streams(job: Any, cell: CellWorkflow, image: str = "") -> None:
+def _refuse_streams(job: Any) -> None:
     """Refuse pipes first: Snakemake puts both of their ends into a group of its own."""
     if job.is_pipe or job.is_service:
         raise SpecificationError(
-            f"rule {cell.own_rule(job.rule.name)} has a pipe() or service() output, which one "
+            f"rule {job.rule.name} has a pipe() or service() output, which one "
             "container cannot hand to another; write a file, mark it temp() if it is large"
         )
 
@@ -383,9 +267,9 @@ def _refuse_streams(job: Any, cell: CellWorkflow, image: str = "") -> None:
 INSTEAD = "put the code in a file, declare the file as input and call it from shell:"
 
 
-def _refuse(job: Any, cell: CellWorkflow, image: str) -> None:
+def _refuse(job: Any) -> None:
     """Refuse a job that could not run the same way in a container here and on REANA."""
-    name = cell.own_rule(job.rule.name)
+    name = job.rule.name
     forms = {
         "run:": job.is_run,
         "script:": job.is_script,
@@ -409,24 +293,7 @@ def _refuse(job: Any, cell: CellWorkflow, image: str) -> None:
         raise SpecificationError(
             f"rule {name} uses `shadow:`; remove it, a job's scratch space is /tmp in its container"
         )
-    if not image:
-        raise SpecificationError(
-            f"rule {name} has no `container:`, so it would run on the host; write "
-            '`container: config["image"]`'
-        )
-    if not job.shellcmd:
-        raise SpecificationError(f"rule {name} has an empty shell command")
-    for path in (*job.input, *job.output, *job.log, *([job.benchmark] if job.benchmark else [])):
-        path_in_workspace(cell.own_path(str(path)), name)
-    _limits(job)
 
 
 def _in_words(error: ReprunError) -> str:
     return error.message + (f"\n  try: {error.hint}" if error.hint else "")
-
-
-def _follow_parent(parent: int) -> None:
-    """End like after Ctrl-C when the process that started Snakemake is gone."""
-    while os.getppid() == parent:
-        time.sleep(PARENT_SECONDS)
-    os.kill(os.getpid(), signal.SIGINT)

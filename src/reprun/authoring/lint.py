@@ -22,7 +22,9 @@ from reprun.errors import SpecificationError
 from reprun.images.catalogue.catalogue import Catalogue
 from reprun.runs.cell import Cell, load_planned_cell
 from reprun.runs.request import RunRequest
-from reprun.workflow.planned import PlannedStep, plan_steps
+from reprun.store.store import Store
+from reprun.workflow.planned import PlannedStep, refusal
+from reprun.workflow.planning import plan_steps
 from reprun.workflow.snakefiles import RuleText, SnakefileText, read_snakefile
 
 Level = Literal["error", "warning"]
@@ -66,7 +68,7 @@ class Finding:
         return f"{self.file}:{self.line}"
 
 
-def lint_analysis(selection: Selection) -> list[Finding]:
+def lint_analysis(selection: Selection, store: Store) -> list[Finding]:
     """Return what is wrong with an analysis in one of its variants, errors first, by line."""
     cell = load_planned_cell(RunRequest(selection))
     snakefile = cell.selection.directory / cell.selection.snakefile
@@ -78,6 +80,7 @@ def lint_analysis(selection: Selection) -> list[Finding]:
         config=cell.plan.config,
         targets=cell.plan.targets,
         catalogue=cell.catalogue,
+        store=store,
     )
     return in_order(found)
 
@@ -108,6 +111,7 @@ def lint_snakefile(
     config: Mapping[str, Any],
     targets: Iterable[str],
     catalogue: Catalogue | None,
+    store: Store,
     directory: Path | None = None,
 ) -> list[Finding]:
     """Return what is wrong with a Snakefile and all it includes.
@@ -121,7 +125,7 @@ def lint_snakefile(
     try:
         base = directory or snakefile.parent
         name = snakefile.relative_to(base).as_posix()
-        steps = plan_steps(base, name, known, data, config, targets)
+        steps = plan_steps(base, name, known, data, config, targets, store).steps
     except SpecificationError as error:
         wrong = Finding("error", snakefile, 1, error.message, edit_command(snakefile))
         return [*found, wrong]
@@ -293,12 +297,13 @@ def _of_a_step(
                     "a path relative to the Snakefile's directory",
                     step.rule,
                 )
-    if step.fault and step.rule not in refused:
+    fault = refusal(step)
+    if fault and step.rule not in refused:
         yield Finding(
             "error",
             rule.file if rule else snakefile,
             rule.line if rule else 1,
-            step.fault,
+            fault,
             "see the sentence",
             step.rule,
         )

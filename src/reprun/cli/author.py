@@ -31,12 +31,13 @@ def plan(
     from reprun.cli.output import answer
     from reprun.runs.planning import plan_analysis, plan_document
     from reprun.runs.request import RunRequest
+    from reprun.store.store import Store
 
     request = RunRequest(
         asked.select(),
         parameters=parameters_of(parameter or []),
     )
-    planned = plan_analysis(request)
+    planned = plan_analysis(request, Store.default())
     answer("plan", output_format, plan_document(planned), plan_text(planned))
     faulty = any(step.fault for step in planned.steps)
     raise typer.Exit(2 if faulty else 0)
@@ -134,6 +135,7 @@ def lint(
     from reprun.cli.author_output import findings_text
     from reprun.cli.output import answer
     from reprun.reana.local.specification import project_file
+    from reprun.store.store import Store
 
     found: list[Finding]
     if (project := project_file(asked.analysis)) is not None:
@@ -141,7 +143,7 @@ def lint(
         from reprun.reana.local.lint import lint_project
 
         refuse_options(asked.options())
-        found = lint_project(project)
+        found = lint_project(project, Store.default())
     else:
         found = _findings_of_variants(asked)
     facts = {"analysis": asked.analysis, "findings": [finding_document(one) for one in found]}
@@ -152,12 +154,13 @@ def lint(
 def _findings_of_variants(asked: Asked) -> list[Finding]:
     """Return what lint finds in the variant asked for, or in every variant."""
     from reprun.authoring.lint import in_order, lint_analysis
+    from reprun.store.store import Store
 
-    selection = asked.select()
+    selection, store = asked.select(), Store.default()
     variants = [selection.variant] if asked.variant else list(selection.analysis.variants)
     found = []
     for name in variants:
-        found += lint_analysis(replace(selection, variant=name))
+        found += lint_analysis(replace(selection, variant=name), store)
     return in_order(found)
 
 

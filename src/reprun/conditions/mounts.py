@@ -49,7 +49,6 @@ def prepare(
             home = _home(together, run_directory)
             with storage_errors(home):
                 home.mkdir(parents=True, exist_ok=True)
-                _clear(home, set(files))
                 data.stage(files, home, store)
     return mounts_of(snapshots, run_directory)
 
@@ -102,13 +101,6 @@ def by_mount(snapshots: Mapping[Path, Snapshot]) -> dict[str, list[tuple[Path, S
                 f"the conditions {names} {what} {target}", place=str(together[-1][0])
             )
     return found
-
-
-def _clear(home: Path, wanted: set[str]) -> None:
-    """Remove what another version of the snapshot had."""
-    for path in home.rglob("*"):
-        if (path.is_symlink() or path.is_file()) and str(path.relative_to(home)) not in wanted:
-            path.unlink()
 
 
 def needs_network(snapshots: Mapping[Path, Snapshot]) -> bool:

@@ -174,17 +174,21 @@ def _check_committed(file: DataFile, local: Path) -> None:
         )
 
 
-def stage(files: Mapping[str, ResolvedFile], workspace: Path, store: Store) -> list[str]:
-    """Put files into the workspace where they are not yet; return the paths that changed.
+def stage(files: Mapping[str, ResolvedFile], directory: Path, store: Store) -> list[str]:
+    """Bring a directory of ours to hold these files and no other; return the paths that changed.
 
-    Files of the store arrive as read-only hard links, committed ones as copies. A file that
-    already has the right bytes keeps its time stamp, so nothing runs again because of it.
+    Files of the store arrive as read-only hard links, reflinks or copies, committed ones as
+    copies; all are mounted read-only wherever a step sees them. A file that already has the
+    right bytes keeps its time stamp, so nothing runs again because of it.
     """
+    for old in directory.rglob("*"):
+        known = old.relative_to(directory).as_posix() in files
+        if not known and (old.is_symlink() or old.is_file()):
+            old.unlink()
     changed: list[str] = []
     for path, file in files.items():
-        target = workspace / path
-        _unlink_links_on_the_way(target, workspace)
-        if target.is_file() and not target.is_symlink() and sha256_file(target) == file.digest:
+        target = directory / path
+        if target.is_file() and sha256_file(target) == file.digest:
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
         if file.local is None:
@@ -192,14 +196,17 @@ def stage(files: Mapping[str, ResolvedFile], workspace: Path, store: Store) -> l
         else:
             target.unlink(missing_ok=True)
             shutil.copy(file.local, target)  # with its mode: a script may be executable
+            _refuse_changed(target, file)
         changed.append(path)
     return changed
 
 
-def _unlink_links_on_the_way(target: Path, workspace: Path) -> None:
-    """Remove links that an earlier job left in place of a directory: they may lead anywhere."""
-    for parent in target.parents:
-        if parent == workspace:
-            return
-        if parent.is_symlink():
-            parent.unlink()
+def _refuse_changed(staged: Path, file: ResolvedFile) -> None:
+    """Raise IntegrityError where a file has changed since it was hashed."""
+    if (found := sha256_file(staged)) != file.digest:
+        raise IntegrityError(
+            f"{file.path} changed while the run was prepared: its sha256 is {short(found)}…, "
+            f"it was {short(file.digest)}…",
+            place=str(file.local),
+            hint="the same command again, once nothing writes there any more",
+        )

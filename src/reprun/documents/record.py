@@ -40,8 +40,11 @@ class StepRecord(Document):
     command: str
     image: str
     engine: str
-    inputs: tuple[str, ...] = ()
-    outputs: tuple[str, ...] = ()
+    inputs: Mapping[str, str | None] = {}
+    """What it declared to read, by path in the workspace, each with the digest of the file when
+    the step began; null for a directory, and where the step ran elsewhere."""
+    outputs: Mapping[str, str | None] = {}
+    """What it declared to write, each with the digest of the file when the step had ended."""
     ending: str
     exit_code: int
     started: dt.datetime
@@ -54,13 +57,20 @@ class StepRecord(Document):
     """Path of what the step printed, relative to the run directory."""
     last_lines: tuple[str, ...] = ()
     """The end of what a failed step printed."""
+    fault: str | None = None
+    """What is wrong with what it left, though its command ended well."""
     kept: bool = False
     """The step ran in an earlier run and its outputs still hold."""
 
     @property
     def succeeded(self) -> bool:
-        """Whether the container ended by itself with exit code 0."""
-        return self.ending == "exited" and self.exit_code == 0
+        """Whether the container ended by itself with exit code 0 and left its outputs."""
+        return self.ending == "exited" and self.exit_code == 0 and self.fault is None
+
+    @property
+    def key(self) -> str:
+        """What tells a job from every other of its workflow, as in `PlannedStep.key`."""
+        return canonical_json([self.rule, dict(self.wildcards)]).decode()
 
 
 class EngineRecord(Document):
@@ -112,7 +122,7 @@ class Inputs(Document):
 class RunRecord(Document):
     """The whole of `record.json`."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     reprun_version: str
     snakemake_version: str
     analysis: str

@@ -83,6 +83,8 @@ class ContainerJob:
     limits: Limits = field(default_factory=Limits)
     network: bool = False
     """Whether it has the host's network, for conditions asked of a server: not hermetic."""
+    keeps: Sequence[int] = ()
+    """Descriptors of locks that must stay held as long as the container lives, whoever dies."""
 
 
 class Ending(StrEnum):

@@ -39,18 +39,20 @@ def configuration(
     working_directory: str,
     mounts: Sequence[Entry],
     rootless: bool,
+    own_users: bool = False,
+    system_tree: bool = True,
     tmp_bytes: int = 1 << 20,
     rlimits: Mapping[str, int] = MappingProxyType({}),
     network: bool = False,
 ) -> Entry:
     """Return the configuration of one job: nothing writable but its mounts and /tmp.
 
-    Rootless, the caller is root inside a user namespace that maps no other user; files it
-    writes are the caller's own all the same.
+    Rootless, or with `own_users`, the caller is root inside a user namespace that maps no other
+    user; files it writes are the caller's own all the same. Without `system_tree` there is no /sys.
     """
     _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
     files = ULIMIT_FILES if most_files < 0 else min(ULIMIT_FILES, most_files)
-    uid, gid = (0, 0) if rootless else (os.getuid(), os.getgid())
+    uid, gid = (0, 0) if rootless or own_users else (os.getuid(), os.getgid())
     namespaces = ["pid", "ipc", "uts", "mount", *([] if network else ["network"])]
     linux: Entry = {
         "resources": {"devices": [{"allow": False, "access": "rwm"}]},
@@ -58,7 +60,7 @@ def configuration(
         "readonlyPaths": READ_ONLY,
         "seccomp": SECCOMP,
     }
-    if rootless:
+    if rootless or own_users:
         namespaces.append("user")
         linux["uidMappings"] = [{"containerID": 0, "hostID": os.getuid(), "size": 1}]
         linux["gidMappings"] = [{"containerID": 0, "hostID": os.getgid(), "size": 1}]
@@ -82,7 +84,7 @@ def configuration(
             ],
         },
         "mounts": [
-            *_system_mounts(rootless=rootless),
+            *_system_mounts(rootless=rootless, system_tree=system_tree),
             tmpfs("/tmp", tmp_bytes, "exec"),
             *mounts,
         ],
@@ -102,15 +104,16 @@ def tmpfs(target: str, size: int, *more: str) -> Entry:
     return {"destination": target, "type": "tmpfs", "source": "tmpfs", "options": options}
 
 
-def _system_mounts(*, rootless: bool) -> list[Entry]:
+def _system_mounts(*, rootless: bool, system_tree: bool) -> list[Entry]:
     terminal = ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"]
     system = ("none", "/sys", ["rbind", "ro"]) if rootless else ("sysfs", "sysfs", ["ro"])
+    tree = [("/sys", system[0], system[1], [*QUIET, *system[2]])] if system_tree else []
     kinds = [
         ("/proc", "proc", "proc", QUIET),
         ("/dev", "tmpfs", "tmpfs", ["nosuid", "strictatime", "mode=755", "size=65536k"]),
         ("/dev/pts", "devpts", "devpts", terminal),
         ("/dev/shm", "tmpfs", "shm", [*QUIET, "mode=1777", f"size={SHM_BYTES}"]),
-        ("/sys", system[0], system[1], [*QUIET, *system[2]]),
+        *tree,
     ]
     return [
         {"destination": target, "type": kind, "source": source, "options": options}

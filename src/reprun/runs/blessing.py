@@ -11,6 +11,7 @@ from reprun.documents.selection import Selection
 from reprun.errors import SpecificationError
 from reprun.histograms import Objects, read_all
 from reprun.progress import announced
+from reprun.runs.directory import OUTPUTS
 from reprun.runs.lock import compute_lock, write_lock
 from reprun.runs.reference import bless
 
@@ -42,10 +43,8 @@ def bless_last_run(selection: Selection, *, reason: str, author: str) -> list[st
             hint=selection.command("bless", '--author "…"', '--reason "…"'),
         )
     outputs = analysis.outputs
-    workspace = run_directory / "workspace"
-    objects = read_all(
-        [workspace / path for path in (*outputs.histograms, *outputs.tables)], workspace
-    )
+    made = run_directory / OUTPUTS
+    objects = read_all([made / path for path in (*outputs.histograms, *outputs.tables)], made)
     _refuse_numbers_that_are_not_finite(selection, objects)
     reference = selection.reference
     written = bless(reference, objects, record, reason=reason.strip(), author=who)

@@ -14,6 +14,7 @@ from reprun.documents.selection import Selection
 from reprun.errors import ImageNotHereError, SpecificationError
 from reprun.images.catalogue.catalogue import Catalogue
 from reprun.images.model import Image
+from reprun.runs.directory import INPUTS, OUTPUTS, WORKSPACE
 from reprun.runs.lock import (
     AnalysisLock,
     Difference,
@@ -59,7 +60,17 @@ class Cell:
     @property
     def workspace(self) -> Path:
         """Where the steps run."""
-        return self.run_directory / "workspace"
+        return self.run_directory / WORKSPACE
+
+    @property
+    def inputs(self) -> Path:
+        """Where code and data are staged; no step can write there."""
+        return self.run_directory / INPUTS
+
+    @property
+    def outputs(self) -> Path:
+        """Where the declared outputs lie once the run has ended; no step can write there."""
+        return self.run_directory / OUTPUTS
 
     @property
     def data_paths(self) -> list[str]:

@@ -8,10 +8,18 @@ from pathlib import Path
 
 from reprun.files import locked, make_directory, storage_errors
 
+# What a run directory holds. Steps write in the workspace alone.
+WORKSPACE = "workspace"
+INPUTS = "inputs"
+OUTPUTS = "outputs"
+
 
 @contextmanager
-def alone(run_directory: Path) -> Iterator[None]:
-    """Hold the run directory against a second run; a kill releases it.
+def alone(run_directory: Path) -> Iterator[int]:
+    """Hold the run directory against a second run; yield the descriptor that holds it.
+
+    Whatever writes there is started with the descriptor open, so that a kill of this process
+    releases the directory only once nothing of the run lives any more.
 
     Raises StorageError, with who runs there, where one does.
     """
@@ -21,5 +29,5 @@ def alone(run_directory: Path) -> Iterator[None]:
             run_directory / ".lock",
             busy="another reprun is running this analysis here",
             hint="wait for it, or give --results another directory",
-        ):
-            yield
+        ) as held:
+            yield held

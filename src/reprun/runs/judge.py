@@ -35,7 +35,7 @@ class Outputs:
     """Where the outputs of a run lie, and which run it is."""
 
     selection: Selection
-    workspace: Path
+    directory: Path
     run_directory: Path
     evaluated_by: str
     """Digest of everything besides the outputs that decides the verdict."""
@@ -53,8 +53,8 @@ def judge(outputs: Outputs, record: RunRecord) -> Report:
     """
     declared = outputs.selection.analysis.outputs
     monitored = read_all(
-        [outputs.workspace / path for path in (*declared.histograms, *declared.tables)],
-        outputs.workspace,
+        [outputs.directory / path for path in (*declared.histograms, *declared.tables)],
+        outputs.directory,
     )
     directory = outputs.selection.reference
     trusted = outputs.selection.command("bless", '--reason "…"   # once you trust them')
@@ -62,7 +62,7 @@ def judge(outputs: Outputs, record: RunRecord) -> Report:
         reference = load_reference(directory)
     except NothingToCompareError as error:
         raise NothingToCompareError(
-            f"the run succeeded and its outputs are in {outputs.workspace}, "
+            f"the run succeeded and its outputs are in {outputs.directory}, "
             "but there is no reference yet to compare them with",
             place=error.place,
             hint=trusted,
@@ -86,7 +86,7 @@ def judge(outputs: Outputs, record: RunRecord) -> Report:
         first_drift=_first_drift(outputs, record, comparison),
         tables=[table_to_show(found) for found in monitored.values() if isinstance(found, Table)],
         plots=[
-            Plot(path=str((outputs.workspace / path).relative_to(outputs.run_directory)))
+            Plot(path=str((outputs.directory / path).relative_to(outputs.run_directory)))
             for path in declared.plots
         ],
         steps=[
@@ -113,12 +113,12 @@ def judge(outputs: Outputs, record: RunRecord) -> Report:
 def _first_drift(outputs: Outputs, record: RunRecord, comparison: Comparison) -> FirstDrift | None:
     """Return where the drift begins, by the files of what failed and the steps that made them."""
     declared = outputs.selection.analysis.outputs
-    files = [outputs.workspace / path for path in (*declared.histograms, *declared.tables)]
+    files = [outputs.directory / path for path in (*declared.histograms, *declared.tables)]
     passes: dict[str, bool] = {}
     for item in comparison.items:
-        path = file_of(item.name, files, outputs.workspace)
+        path = file_of(item.name, files, outputs.directory)
         if path is not None:
-            name = path.relative_to(outputs.workspace).as_posix()
+            name = path.relative_to(outputs.directory).as_posix()
             passes[name] = item.verdict.passes and passes.get(name, True)
     return first_drift(record.steps, passes)
 

@@ -1,4 +1,4 @@
-"""The preservation matrix: every analysis in every variant, in one Snakemake, each judged."""
+"""The preservation matrix: every analysis in every variant, each evaluated on its own."""
 
 from __future__ import annotations
 
@@ -82,6 +82,8 @@ class _Slot:
     last: RunRecord | None = None
     rerun: Rerun | None = None
     """What of it has to run, decided once it is loaded."""
+    held: int | None = None
+    """The descriptor that holds its run directory."""
     prepared: Prepared | None = None
     record: RunRecord | None = None
     report: Report | None = None
@@ -198,7 +200,7 @@ def _load(
     """Load a cell, hold its run directory, decide what runs, take over a result that stands."""
     assert slot.request is not None
     cell = load_cell(slot.request, store)
-    held.enter_context(alone(cell.run_directory))
+    slot.held = held.enter_context(alone(cell.run_directory))
     slot.cell = with_images(cell, relock=request.relock_images, store=store, progress=progress)
     slot.last = read_record(cell.run_directory)
     slot.rerun = decide(slot.cell, slot.last, again=request.again)
@@ -214,7 +216,7 @@ def _run(
     store: Store,
     progress: Progress,
 ) -> None:
-    """Prepare the cells, run them in one Snakemake and record what came of each."""
+    """Prepare the cells, run them on the cores they share and record what came of each."""
     images = [image for slot in waiting if slot.cell for image in slot.cell.images.values()]
     engine, status = swept_engine(request.engine, images, store, progress)
     cores = request.cores or len(os.sched_getaffinity(0))
@@ -223,19 +225,20 @@ def _run(
         with _errors_stay_in(slot):
             assert slot.cell is not None
             assert isinstance(slot.rerun, Steps)
+            assert slot.held is not None
             for image in slot.cell.images.values():
                 if image.image_id not in unpacked:
                     engine.prepare(image)
                     unpacked.add(image.image_id)
             held.enter_context(collection.hold(store, slot.cell.data_digests()))
             slot.prepared = prepare_workspace(
-                slot.cell, slot.last, slot.rerun, status, cores, store, progress
+                slot.cell, slot.last, slot.rerun, cores, slot.held, store, progress
             )
     ready = {slot.name: slot.prepared for slot in waiting if slot.prepared}
     if not ready:
         return
     workflows = {name: prepared.workflow for name, prepared in ready.items()}
-    outcomes = run_workflows(workflows, request.results.resolve(), progress)
+    outcomes = run_workflows(workflows, engine, cores, store, progress)
     _finish([slot for slot in waiting if slot.name in ready], outcomes, status)
 
 

@@ -13,8 +13,11 @@ from reprun.errors import SpecificationError
 from reprun.images.model import Image
 from reprun.runs.cell import Cell, load_planned_cell
 from reprun.runs.request import RunRequest
-from reprun.workflow.planned import PlannedStep, plan_steps
+from reprun.store.store import Store
+from reprun.workflow.planned import PlannedStep, refusal
+from reprun.workflow.planning import plan_steps
 from reprun.workflow.steps import DEFAULT_MEMORY_MB, Step, container_of
+from reprun.workflow.workspace import Given
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,7 @@ class AnalysisPlan:
     steps: tuple[StepPlan, ...]
 
 
-def plan_analysis(request: RunRequest) -> AnalysisPlan:
+def plan_analysis(request: RunRequest, store: Store) -> AnalysisPlan:
     """Return what `reprun run` would do from nothing.
 
     Neither data nor images need be here, and the analysis need not agree with its lock. Raises
@@ -44,18 +47,19 @@ def plan_analysis(request: RunRequest) -> AnalysisPlan:
     """
     cell = load_planned_cell(request)
     try:
-        steps = plan_steps(
+        plan = plan_steps(
             cell.selection.directory,
             cell.selection.snakefile,
             cell.lock.code,
             cell.data_paths,
             cell.plan.config,
             cell.plan.targets,
+            store,
         )
     except SpecificationError as error:
         error.hint = edit_command(cell.selection.directory / cell.selection.snakefile)
         raise
-    return AnalysisPlan(cell, tuple(_step(cell, step) for step in steps))
+    return AnalysisPlan(cell, tuple(_step(cell, step) for step in plan.steps))
 
 
 def _step(cell: Cell, step: PlannedStep) -> StepPlan:
@@ -65,9 +69,9 @@ def _step(cell: Cell, step: PlannedStep) -> StepPlan:
         try:
             image = cell.catalogue.by_reference(step.container.removeprefix("docker://"))
         except SpecificationError as error:
-            return StepPlan(step, None, None, step.fault or error.message)
-    if image is None or step.fault is not None:
-        return StepPlan(step, image, None, step.fault)
+            return StepPlan(step, None, None, refusal(step) or error.message)
+    if image is None or refusal(step) is not None:
+        return StepPlan(step, image, None, refusal(step))
     conditions = mounts_of(cell.snapshots, cell.run_directory)
     container = container_of(
         Step(
@@ -83,6 +87,7 @@ def _step(cell: Cell, step: PlannedStep) -> StepPlan:
             minutes=step.minutes,
         ),
         cell.workspace,
+        Given(cell.inputs, dict.fromkeys((*cell.lock.code, *cell.data_paths), "")),
         [Mount(one.source, one.target) for one in conditions],
         network=cell.network,
     )

@@ -49,7 +49,7 @@ def run(request: RunRequest, store: Store, progress: Progress) -> RunOutcome:
     is at fault. The run record is written even then, once a step has been asked for.
     """
     cell = load_cell(request, store)
-    with alone(cell.run_directory):
+    with alone(cell.run_directory) as held:
         cell = with_images(cell, relock=request.relock_images, store=store, progress=progress)
         last = read_record(cell.run_directory)
         rerun = decide(cell, last, again=request.again)
@@ -59,7 +59,7 @@ def run(request: RunRequest, store: Store, progress: Progress) -> RunOutcome:
                 assert last is not None
                 record, stored = last, stored_report(cell)
             case Rules() | Everything():
-                record = _run_steps(cell, last, rerun, request, store, progress)
+                record = _run_steps(cell, last, rerun, request, held, store, progress)
             case _:
                 assert_never(rerun)
         report = stored or judge_cell(cell, record)
@@ -73,14 +73,15 @@ def _run_steps(
     last: RunRecord | None,
     rerun: Steps,
     request: RunRequest,
+    held: int,
     store: Store,
     progress: Progress,
 ) -> RunRecord:
     with collection.hold(store, cell.data_digests()):
-        _, status = ready_engine(request.engine, cell.images.values(), store, progress)
+        engine, status = ready_engine(request.engine, cell.images.values(), store, progress)
         cores = request.cores or len(os.sched_getaffinity(0))
-        prepared = prepare_workspace(cell, last, rerun, status, cores, store, progress)
-        outcome = run_workflow(prepared.workflow, progress)
+        prepared = prepare_workspace(cell, last, rerun, cores, held, store, progress)
+        outcome = run_workflow(prepared.workflow, engine, cores, store, progress)
         return finish(prepared, status, outcome)
 
 
@@ -139,7 +140,7 @@ def judge_cell(cell: Cell, record: RunRecord) -> Report:
 
     outputs = Outputs(
         selection=cell.selection,
-        workspace=cell.workspace,
+        directory=cell.outputs,
         run_directory=cell.run_directory,
         evaluated_by=cell.evaluated_by(),
         snapshots=cell.snapshots,

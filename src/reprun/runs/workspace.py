@@ -1,4 +1,4 @@
-"""The run directory around the steps: what stands there before them, what is written after."""
+"""The run directory around the steps: what lies there before them, what is kept after."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import datetime as dt
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from reprun import __version__, data
@@ -25,18 +26,30 @@ from reprun.documents.record import (
     write_record,
 )
 from reprun.engines.base import EngineStatus
-from reprun.errors import InterruptedRunError, OutputMissingError, SpecificationError
+from reprun.errors import (
+    BackendError,
+    IntegrityError,
+    InterruptedRunError,
+    OutputMissingError,
+    ReprunError,
+    SpecificationError,
+)
 from reprun.files import storage_errors
 from reprun.images.ensure import ensure
 from reprun.progress import Progress
 from reprun.runs.cell import Cell
+from reprun.runs.kept_plan import keep_plan, kept_plan
 from reprun.runs.lock import LOCK
 from reprun.runs.plan import Plan, what_to_run
 from reprun.store import collection
 from reprun.store.store import Store
-from reprun.wording import listed, quoted
+from reprun.wording import edit_command, listed, quoted
+from reprun.workflow.beneath import Beneath
+from reprun.workflow.driver import snakemake_version
+from reprun.workflow.evidence import inconsistencies, last_of_each, not_made, not_run
 from reprun.workflow.rerun import Everything, Rerun, Steps
-from reprun.workflow.snakemake import WorkflowOutcome, WorkflowRequest, snakemake_version
+from reprun.workflow.snakemake import WorkflowOutcome, WorkflowRequest
+from reprun.workflow.workspace import Given, Workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +61,7 @@ class Prepared:
     """The run whose outputs may be taken over; None where every step runs."""
     started: dt.datetime
     workflow: WorkflowRequest
+    cores: int
 
 
 def decide(cell: Cell, last: RunRecord | None, *, again: bool) -> Rerun:
@@ -55,24 +69,40 @@ def decide(cell: Cell, last: RunRecord | None, *, again: bool) -> Rerun:
     if again:
         return Everything("--again was given")
     now: dict[str, str | None] = {}
-    for path in last.outputs if last else ():
-        output = cell.workspace / path
-        now[path] = sha256_file(output) if output.is_file() else None
+    if last is not None and last.outputs and cell.workspace.is_dir():
+        workspace = Workspace(cell.workspace, Given(cell.inputs))
+        for path, digest in last.outputs.items():
+            copy = cell.outputs / path
+            # Of a declared output both are looked at: what was compared, and what it came from.
+            whole = path not in cell.plan.targets or (
+                copy.is_file() and sha256_file(copy) == digest
+            )
+            now[path] = _digest(workspace, path) if whole else None
     if cell.selection.data is not None:
         data.check_committed(cell.selection.data, cell.selection.directory)
     return what_to_run(cell.plan, last, now)
+
+
+def _digest(workspace: Workspace, path: str) -> str | None:
+    try:
+        return workspace.digest(path)
+    except OutputMissingError:
+        return None
 
 
 def prepare_workspace(
     cell: Cell,
     last: RunRecord | None,
     rerun: Steps,
-    status: EngineStatus,
     cores: int,
+    held: int,
     store: Store,
     progress: Progress,
 ) -> Prepared:
-    """Bring data, conditions, images and code to where the steps expect them, all verified."""
+    """Bring data, conditions, images and code to where the steps expect them, all verified.
+
+    `held` is the descriptor that holds the run directory.
+    """
     started = dt.datetime.now(dt.UTC)
     collection.register(store, cell.selection.directory / LOCK)
     files: tuple[data.ResolvedFile, ...] = ()
@@ -92,7 +122,9 @@ def prepare_workspace(
         last = None
         if cell.workspace.exists():
             shutil.rmtree(cell.workspace)
-    _stage(cell, last, files, store)
+    with storage_errors(cell.workspace):
+        cell.workspace.mkdir(exist_ok=True)
+        given = _stage(cell, files, store)
     return Prepared(
         cell=cell,
         last=last,
@@ -104,83 +136,141 @@ def prepare_workspace(
             images=cell.catalogue.directories,
             config=cell.plan.config,
             targets=cell.plan.targets,
-            engine=status.name,
-            cores=cores,
+            given=given,
             rerun=rerun,
+            plan=None if isinstance(rerun, Everything) else kept_plan(cell, cores, store),
             mounts=[(mount.source, mount.target) for mount in mounts],
             network=cell.network,
+            keeps=(held,),
         ),
+        cores=cores,
     )
 
 
 def finish(prepared: Prepared, status: EngineStatus, outcome: WorkflowOutcome) -> RunRecord:
-    """Write the record of what ran; raise the error of a run that did not leave its outputs."""
+    """Write the record of what ran; raise the error of a run that did not leave its outputs.
+
+    That it has finished follows from the records of its steps and the digests of its files.
+    """
     cell = prepared.cell
-    record = _make_record(prepared, status, outcome)
-    missing = [path for path in cell.plan.targets if path not in record.outputs]
-    if record.status == "finished" and missing and outcome.error is None:
-        record = record.model_copy(update={"status": "failed"})
+    kept = _kept_steps(prepared.last, outcome.steps, cell.plan)
+    workspace = Workspace(cell.workspace, prepared.workflow.given)
+    steps = tuple(last_of_each((*kept, *outcome.steps)).values())
+    error = outcome.error or _failure(steps)
+    if isinstance(outcome.error, SpecificationError) and outcome.error.hint is None:
+        snakefile = cell.selection.directory / cell.selection.snakefile
+        outcome.error.hint = edit_command(snakefile)
+    if error is None:
+        error = _lack(cell, outcome, steps, workspace)
+    outputs = _outputs(cell, steps, workspace)
+    if error is None:
+        error = _collect(cell, outputs)
+    record = _make_record(prepared, status, (*kept, *outcome.steps), outputs, error)
     write_record(record, cell.run_directory)
-    _raise_what_failed(cell, outcome, missing)
+    if outcome.plan is not None:
+        keep_plan(cell, prepared.cores, outcome.plan)
+    if error is not None:
+        raise error
     return record
 
 
-def _raise_what_failed(cell: Cell, outcome: WorkflowOutcome, missing: list[str]) -> None:
-    if outcome.error is not None:
-        if isinstance(outcome.error, SpecificationError) and outcome.error.hint is None:
-            snakefile = cell.selection.directory / cell.selection.snakefile
-            outcome.error.hint = edit_command(snakefile)
-        raise outcome.error
-    for step in outcome.steps:
+def _failure(steps: Sequence[StepRecord]) -> ReprunError | None:
+    """Return the error of a step that failed in its last try."""
+    for step in steps:
         if not step.succeeded:
             from reprun.workflow.steps import failure_of  # noqa: PLC0415 - only on failure
 
-            raise failure_of(step)
-    if missing:
-        raise OutputMissingError(
-            f"the run left no {listed(missing)}, which analysis.yaml declares as output",
-            place=str(cell.workspace),
-            hint=f"less {quoted(cell.run_directory / 'snakemake.log')}",
+            return failure_of(step)
+    return None
+
+
+def _lack(
+    cell: Cell, outcome: WorkflowOutcome, steps: Sequence[StepRecord], workspace: Workspace
+) -> ReprunError | None:
+    """Return the error of a run of which not every step has run, or not on the same files."""
+    log = cell.run_directory / "snakemake.log"
+    again = cell.selection.command("run", "--again")
+    if outcome.plan is None:
+        return BackendError("Snakemake ended without a plan", place=str(log), hint=again)
+    if waiting := list(dict.fromkeys(step.rule for step in not_run(outcome.plan, steps))):
+        return BackendError(
+            f"Snakemake ended well without running {listed(waiting)}", place=str(log), hint=again
         )
+    if missing := list(not_made(cell.plan.targets, steps)):
+        return OutputMissingError(
+            f"no step of the Snakefile makes {listed(missing)}, which analysis.yaml declares as "
+            "output",
+            place=str(cell.workspace),
+            hint=f"less {quoted(log)}",
+        )
+    try:
+        odd = next(inconsistencies(outcome.plan, steps, workspace.digest), None)
+    except OutputMissingError as error:
+        return error
+    if odd is not None:
+        return IntegrityError(
+            f"{odd}: a file must be the same for the step that writes it and for all that read it",
+            place=str(cell.workspace),
+            hint=again,
+        )
+    return None
 
 
-def _stage(
-    cell: Cell,
-    last: RunRecord | None,
-    files: tuple[data.ResolvedFile, ...],
-    store: Store,
-) -> None:
-    """Bring the workspace to hold exactly today's code and data, and earlier outputs."""
+def _outputs(cell: Cell, steps: Sequence[StepRecord], workspace: Workspace) -> dict[str, str]:
+    """Return the digest of every file that a step declares and that is there."""
+    produced = [path for step in steps for path in step.outputs]
+    found = {}
+    for path in dict.fromkeys([*produced, *cell.plan.targets]):
+        digest = _digest(workspace, path)
+        if digest is not None:
+            found[path] = digest
+    return found
+
+
+def _collect(cell: Cell, digests: Mapping[str, str]) -> ReprunError | None:
+    """Copy the declared outputs to where no step can write; return why that cannot be.
+
+    What is compared, shown and blessed afterwards are the copies.
+    """
+    home = cell.outputs
+    with storage_errors(home), Beneath(cell.workspace) as workspace:
+        if home.exists():
+            shutil.rmtree(home)
+        for path in cell.plan.targets:
+            target = home / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                if workspace.copy(path, target) != digests.get(path):
+                    return IntegrityError(f"{path} changed after the run had ended")
+            except OutputMissingError as error:
+                error.message = f"the output {error.message}"
+                return error
+    return None
+
+
+def _stage(cell: Cell, files: Sequence[data.ResolvedFile], store: Store) -> Given:
+    """Bring exactly today's code and data to where steps find them, and nothing else."""
     wanted = {
         path: data.ResolvedFile(path, digest, cell.selection.directory / path)
         for path, digest in cell.lock.code.items()
     }
     wanted |= {file.path: file for file in files}
-    if last is not None:
-        stale = set(last.inputs.code)
-        stale |= {path for paths in last.inputs.datasets.values() for path in paths}
-        for path in stale - wanted.keys():
-            (cell.workspace / path).unlink(missing_ok=True)
-    with storage_errors(cell.workspace):
-        data.stage(wanted, cell.workspace, store)
+    cell.inputs.mkdir(exist_ok=True)
+    data.stage(wanted, cell.inputs, store)
+    return Given(cell.inputs, {path: file.digest for path, file in wanted.items()})
 
 
-def _make_record(prepared: Prepared, status: EngineStatus, outcome: WorkflowOutcome) -> RunRecord:
+def _make_record(
+    prepared: Prepared,
+    status: EngineStatus,
+    steps: Sequence[StepRecord],
+    outputs: Mapping[str, str],
+    error: ReprunError | None,
+) -> RunRecord:
     cell = prepared.cell
-    steps = [
-        step.model_copy(update={"log": os.path.relpath(step.log, cell.run_directory)})
-        for step in outcome.steps
-    ]
     state: Literal["finished", "failed", "interrupted"] = "finished"
-    if outcome.error is not None or not all(step.succeeded for step in steps):
-        state = "interrupted" if isinstance(outcome.error, InterruptedRunError) else "failed"
-    kept = _kept_steps(prepared.last, steps, cell.plan)
-    produced = [path for step in (*steps, *kept) for path in step.outputs]
-    outputs = {}
-    for path in dict.fromkeys([*produced, *cell.plan.targets]):
-        found = cell.workspace / path
-        if found.is_file():
-            outputs[path] = sha256_file(found)
+    if error is not None:
+        state = "interrupted" if isinstance(error, InterruptedRunError) else "failed"
     image = cell.image
     return RunRecord(
         reprun_version=__version__,
@@ -198,10 +288,14 @@ def _make_record(prepared: Prepared, status: EngineStatus, outcome: WorkflowOutc
         image=ImageRecord(name=image.name, image_id=image.image_id, manifest=image.manifest),
         host=this_host(),
         deviations=cell.deviations,
-        steps=(*kept, *steps),
+        steps=tuple(_as_recorded(step, cell.run_directory) for step in steps),
         outputs=outputs,
         hermetic=not cell.network,
     )
+
+
+def _as_recorded(step: StepRecord, run_directory: Path) -> StepRecord:
+    return step.model_copy(update={"log": os.path.relpath(run_directory / step.log, run_directory)})
 
 
 def _kept_steps(
@@ -210,9 +304,9 @@ def _kept_steps(
     """Return the earlier run's steps whose outputs this run took over."""
     if last is None or last.inputs.images != plan.inputs.images:
         return []
-    ran = {(step.rule, tuple(sorted(step.wildcards.items()))) for step in steps}
+    ran = last_of_each(steps)
     return [
         step.model_copy(update={"kept": True})
         for step in last.steps
-        if step.succeeded and (step.rule, tuple(sorted(step.wildcards.items()))) not in ran
+        if step.succeeded and step.key not in ran
     ]

@@ -1,101 +1,136 @@
-"""The steps of a workflow as Snakemake plans them, with nothing run and no data at hand.
-
-Snakemake plans in a scratch directory that holds the code and an empty file in the place of
-each input file; the executor plugin writes down every job and stops.
-"""
+"""The steps of a workflow as Snakemake plans them: values that cross from its sandbox to us."""
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import tempfile
-from collections.abc import Iterable, Mapping
-from pathlib import Path
-from typing import Any
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
+from typing import Annotated
 
-from pydantic import TypeAdapter
+from pydantic import Field
 
+from reprun.digests import canonical_json
 from reprun.documents.reading import Document
-from reprun.progress import announced
-from reprun.workflow.snakemake import LOG, killed_error, planning_error, snakemake_command
+from reprun.errors import SpecificationError
+
+LONGEST_COMMAND = 1 << 20
+MOST_PATHS = 100_000
+_RULE = re.compile(r"[\w.-]{1,100}")
+
+_Path = Annotated[str, Field(max_length=4096)]
+Paths = Annotated[tuple[_Path, ...], Field(max_length=MOST_PATHS)]
+
+
+def path_in_workspace(path: str, rule: str) -> PurePosixPath:
+    """Return a declared path, or refuse one that leads out of the workspace."""
+    pure = PurePosixPath(path)
+    if pure.is_absolute() or ".." in pure.parts:
+        raise SpecificationError(
+            f"rule {rule}: '{path}' leads out of the workspace; "
+            "write a path relative to the Snakefile's directory"
+        )
+    return pure
 
 
 class PlannedStep(Document):
     """One job: what it runs, in which image, on which files."""
 
-    rule: str
+    rule: Annotated[str, Field(max_length=200)]
     wildcards: Mapping[str, str] = {}
-    command: str
-    container: str | None
+    command: Annotated[str, Field(max_length=LONGEST_COMMAND)]
+    container: Annotated[str, Field(max_length=4096)] | None
     """What the rule's `container:` says; null if it says nothing."""
-    inputs: tuple[str, ...] = ()
-    outputs: tuple[str, ...] = ()
-    logs: tuple[str, ...] = ()
-    threads: int = 1
-    memory_mb: int | None = None
-    minutes: float | None = None
-    benchmark: str | None = None
+    inputs: Paths = ()
+    outputs: Paths = ()
+    touched: Paths = ()
+    """Outputs among them that Snakemake makes itself, once the command has ended."""
+    temporary: Paths = ()
+    """Outputs among them that Snakemake removes once nothing needs them any more."""
+    logs: Paths = ()
+    threads: Annotated[int, Field(ge=1, le=4096)] = 1
+    memory_mb: Annotated[int, Field(ge=1)] | None = None
+    minutes: Annotated[float, Field(gt=0)] | None = None
+    benchmark: _Path | None = None
+    repetitions: Annotated[int, Field(ge=1, le=1000)] = 1
+    checkpoint: bool = False
+    """Whether further steps may become known once it has run."""
     fault: str | None = None
-    """Why a run would refuse it."""
+    """What of it cannot run in a container, here or on REANA."""
+
+    @property
+    def key(self) -> str:
+        """What tells a job from every other of its workflow: its rule and wildcards."""
+        return canonical_json([self.rule, dict(self.wildcards)]).decode()
+
+    @property
+    def written(self) -> tuple[str, ...]:
+        """Every path it declares to write."""
+        return (*self.outputs, *self.logs, *([self.benchmark] if self.benchmark else []))
+
+    @property
+    def file_name(self) -> str:
+        """The rule as a part of a file's name. Raises SpecificationError where it is none."""
+        if _RULE.fullmatch(self.rule) is None or self.rule.startswith("."):
+            raise SpecificationError(f"a rule cannot be called {self.rule[:100]!r}")
+        return self.rule
 
 
-_LIST = TypeAdapter(tuple[PlannedStep, ...])
+def refuse(step: PlannedStep, image: str) -> None:
+    """Raise SpecificationError for a step that could not run; `image` is what it runs in."""
+    if step.fault is not None:
+        raise SpecificationError(step.fault)
+    rule = step.file_name
+    if not image:
+        raise SpecificationError(
+            f"rule {rule} has no `container:`, so it would run on the host; write "
+            '`container: config["image"]`'
+        )
+    if not step.command:
+        raise SpecificationError(f"rule {rule} has an empty shell command")
+    for path in (*step.inputs, *step.written):
+        path_in_workspace(path, rule)
 
 
-def write_plan(steps: Iterable[PlannedStep], path: Path) -> None:
-    """Write the steps, in an order in which they can run."""
-    path.write_bytes(_LIST.dump_json(tuple(steps)))
+def refusal(step: PlannedStep) -> str | None:
+    """Return why a run would refuse a step as its rule has it, None where it would not."""
+    try:
+        refuse(step, step.container or "")
+    except SpecificationError as error:
+        return error.message
+    return None
 
 
-def plan_steps(
-    directory: Path,
-    snakefile: str,
-    code: Iterable[str],
-    data: Iterable[str],
-    config: Mapping[str, Any],
-    targets: Iterable[str],
-) -> tuple[PlannedStep, ...]:
-    """Return the steps that would run from nothing, in an order in which they can.
+class WorkflowPlan(Document):
+    """Every job of a workflow, in an order in which they can run."""
 
-    `code` are files below `directory`, `data` files that need not exist. Raises
-    SpecificationError with what Snakemake says where it cannot plan. What a checkpoint adds to
-    the plan is known only once it has run, and is not among them.
+    steps: Annotated[tuple[PlannedStep, ...], Field(max_length=MOST_PATHS)]
+
+    def by_key(self) -> dict[str, PlannedStep]:
+        """Return the steps by their keys. Raises SpecificationError for two of one key."""
+        found: dict[str, PlannedStep] = {}
+        for step in self.steps:
+            if step.key in found:
+                raise SpecificationError(
+                    f"rule {step.rule} is planned twice for the same wildcards"
+                )
+            found[step.key] = step
+        return found
+
+    @property
+    def grows(self) -> bool:
+        """Whether a checkpoint may add steps to it."""
+        return any(step.checkpoint for step in self.steps)
+
+
+def unplanned(plan: WorkflowPlan, steps: Sequence[PlannedStep]) -> PlannedStep | None:
+    """Return the first step that is not in a plan as it is, None where all are.
+
+    Steps that a checkpoint adds are new; a step that the plan knows must be as it was planned.
     """
-    with tempfile.TemporaryDirectory(prefix="reprun-plan-") as home:
-        workspace, told = Path(home) / "workspace", Path(home) / "plan.json"
-        workspace.mkdir()
-        for name in code:
-            place = workspace / name
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_bytes((directory / name).read_bytes())
-        for name in data:
-            place = workspace / name
-            if not place.exists():
-                place.parent.mkdir(parents=True, exist_ok=True)
-                place.touch()
-        configuration = Path(home) / "config.json"
-        configuration.write_text(json.dumps(dict(config)), encoding="utf-8")
-        command = [
-            *snakemake_command("runc", len(os.sched_getaffinity(0)), workspace, None),
-            *("--snakefile", snakefile),
-            *("--reprun-plan", str(told)),
-            *("--configfile", str(configuration)),
-            *("--", *targets),
-        ]
-        log = Path(home) / LOG
-        with log.open("wb") as stream:
-            done = subprocess.run(
-                announced(command),
-                cwd=workspace,
-                stdin=subprocess.DEVNULL,
-                stdout=stream,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
-                check=False,
-            )
-        if not told.is_file():
-            raise killed_error(done.returncode, log) or planning_error(
-                log, str(directory / snakefile)
-            )
-        return _LIST.validate_json(told.read_bytes())
+    known = plan.by_key()
+    for step in steps:
+        if step.key in known and step != known[step.key]:
+            return step
+        if step.key not in known and not plan.grows:
+            return step
+    return None

@@ -1,39 +1,31 @@
-"""The local backend: Snakemake plans and schedules, our executor plugin runs the steps."""
+"""The local backend: Snakemake plans and schedules in its sandbox, the steps run outside of it."""
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import signal
-import subprocess
-import sys
-import time
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+import concurrent.futures
+import queue
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
 from typing import Any, assert_never
 
-import yaml
-
 from reprun.documents.record import StepRecord
-from reprun.engines.base import Ending
-from reprun.errors import BackendError, InterruptedRunError, ReprunError, SpecificationError
-from reprun.progress import Progress, announced, report_command
-from reprun.wording import quoted
-from reprun.workflow.cells import CellWorkflow, write_cells
-from reprun.workflow.events import EventReader, error_of
+from reprun.engines.base import ContainerEngine, Ending, Mount
+from reprun.engines.box import Box
+from reprun.errors import InterruptedRunError, ReprunError
+from reprun.progress import Progress, Task
+from reprun.store.store import Store
+from reprun.workflow.driver import POLL_SECONDS, drive
+from reprun.workflow.planned import WorkflowPlan
+from reprun.workflow.protocol import Plan
 from reprun.workflow.rerun import OUT_OF_DATE, Everything, Rules, Steps
+from reprun.workflow.supervisor import Cores, Supervisor, Surroundings
+from reprun.workflow.workspace import Given, Workspace
 
-POLL_SECONDS = 0.05
-GRACE_SECONDS = 20
 LOG = "snakemake.log"
-LAST_LINES = 12
-MATRIX = Path(__file__).with_name("matrix.smk")
-CONFIGURATION = "config.yaml"
+MORE_THAN_CORES = 2
+"""So many Snakemakes more than cores read their Snakefiles while others wait for their steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,282 +39,198 @@ class WorkflowRequest:
     """The directories of the catalogue in which every image of the workflow is locked."""
     config: Mapping[str, Any]
     targets: Sequence[str]
-    engine: str
-    cores: int
+    given: Given
+    """Code and data, which every step has read-only."""
     rerun: Steps = OUT_OF_DATE
+    plan: WorkflowPlan | None = None
+    """The plan that is expected. Without one the first is taken, as no step has run here yet."""
     mounts: Sequence[tuple[Path, str]] = ()
     """Directories of this machine and where every step sees them, read-only."""
     network: bool = False
     image_map: Mapping[str, str] = field(default_factory=dict)
     """What runs in the place of images as the Snakefile names them; "" for rules that name none."""
+    keeps: Sequence[int] = ()
+    """Descriptors of locks that hold as long as anything of this run lives."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkflowOutcome:
     """What came of it: the steps that ran, and why it stopped if it did."""
 
-    command: tuple[str, ...]
     steps: tuple[StepRecord, ...]
+    """In the order in which they ended; a step that was tried again has several."""
+    plan: WorkflowPlan | None
     error: ReprunError | None
 
 
-def snakemake_version() -> str:
-    """Return the version of Snakemake, without importing it."""
-    return metadata.version("snakemake")
-
-
-def run_workflow(request: WorkflowRequest, progress: Progress) -> WorkflowOutcome:
-    """Run a workflow to its end.
-
-    Ctrl-C and SIGTERM (raised by the caller as InterruptedRunError, or KeyboardInterrupt)
-    reach Snakemake as SIGINT: its containers are killed and what they had half-written is
-    removed before this returns with an InterruptedRunError in the outcome.
-    """
-    events = request.run_directory / "events.jsonl"
-    own = [
-        *("--snakefile", request.snakefile),
-        *("--reprun-images", *map(str, request.images)),
-        *("--reprun-logs", str(request.run_directory / "logs")),
-        *("--rerun-triggers", "mtime", "input", "params", "code"),
-    ]
-    if request.mounts:
-        mounts = [[str(source), target] for source, target in request.mounts]
-        own += ["--reprun-mounts", json.dumps(mounts)]
-    if request.network:
-        own.append("--reprun-network")
-    if request.image_map:
-        own += ["--reprun-image-map", json.dumps(dict(request.image_map))]
-    match request.rerun:
-        case Everything():
-            own.append("--forceall")
-        case Rules(names=names):
-            own += ["--forcerun", *names] if names else []
-        case _:
-            assert_never(request.rerun)
-    # As a file: `--config` refuses names of one letter. It takes all that follows up to the next
-    # option, so targets stand behind `--`.
-    config = request.run_directory / "config.json"
-    config.write_text(json.dumps(dict(request.config)), encoding="utf-8")
-    own += ["--configfile", str(config), "--", *request.targets]
-    command = snakemake_command(request.engine, request.cores, request.workspace, events) + own
-    log = request.run_directory / LOG
-    end = _run(command, request.workspace, events, log, progress)
-    error = end.stopped or end.follower.refused.get("")
-    steps = end.follower.steps[""]
-    if error is None and end.exit_code != 0 and all(step.succeeded for step in steps):
-        error = planning_error(log, request.snakefile)
-    return WorkflowOutcome(tuple(command), tuple(steps), error)
+def run_workflow(
+    request: WorkflowRequest, engine: ContainerEngine, cores: int, store: Store, progress: Progress
+) -> WorkflowOutcome:
+    """Run one workflow to its end; see `run_workflows`."""
+    return run_workflows({"": request}, engine, cores, store, progress)[""]
 
 
 def run_workflows(
-    requests: Mapping[str, WorkflowRequest], home: Path, progress: Progress
-) -> Mapping[str, WorkflowOutcome]:
-    """Run several workflows, called by what people know them as, in one Snakemake.
-
-    `home` holds all their workspaces; engine and cores are those of the first. One that fails
-    stops no other. Where the workflows cannot even be planned together (one Snakefile that
-    does not load spoils the plan of all), each runs on its own: only the faulty one fails then.
-    Interrupts act as for `run_workflow`.
-    """
-    cells = {label: _cell(f"c{n}", one, home) for n, (label, one) in enumerate(requests.items())}
-    labels = {cell.name: label for label, cell in cells.items()}
-    matrix = home / "matrix"
-    matrix.mkdir(parents=True, exist_ok=True)
-    events, listing, log = matrix / "events.jsonl", matrix / "cells.json", matrix / LOG
-    write_cells(list(cells.values()), listing)
-    first = next(iter(requests.values()))
-    own = [
-        *("--snakefile", str(MATRIX)),
-        *("--reprun-cells", str(listing)),
-        *("--reprun-logs", str(matrix)),
-        *("--rerun-triggers", "mtime", "input"),
-        "--keep-going",
-    ]
-    forced = [
-        f"{cells[label].name}_{rule}"
-        for label, one in requests.items()
-        if isinstance(one.rerun, Rules)  # of Everything the workspace is empty
-        for rule in one.rerun.names
-    ]
-    own += ["--forcerun", *forced] if forced else []
-    own += ["--config", f"cells={json.dumps(str(listing))}"]
-    command = snakemake_command(first.engine, first.cores, home, events) + own
-    end = _run(command, home, events, log, progress, labels)
-    if end.stopped is None and end.exit_code != 0 and not end.follower.planned:
-        return {label: run_workflow(one, progress) for label, one in requests.items()}
-    found = {}
-    for label, one in requests.items():
-        name = cells[label].name
-        steps = tuple(end.follower.steps[name])
-        error = end.stopped or end.follower.refused.get(name)
-        found[label] = WorkflowOutcome(tuple(command), steps, error)
-        shutil.copyfile(log, one.run_directory / LOG)
-    return found
-
-
-def _cell(name: str, request: WorkflowRequest, home: Path) -> CellWorkflow:
-    # A module is given all of its configuration: Snakemake ignores its `configfile:` then.
-    written = request.workspace / CONFIGURATION
-    known = yaml.safe_load(written.read_text(encoding="utf-8")) if written.is_file() else None
-    return CellWorkflow(
-        name=name,
-        prefix=request.workspace.relative_to(home).as_posix(),
-        snakefile=request.workspace / request.snakefile,
-        config={**(known if isinstance(known, dict) else {}), **request.config},
-        targets=request.targets,
-        images=request.images,
-        logs=request.run_directory / "logs",
-        mounts=request.mounts,
-        network=request.network,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _End:
-    """How a Snakemake ended."""
-
-    exit_code: int
-    follower: _Follower
-    stopped: InterruptedRunError | BackendError | None
-    """Who stopped it before its own end: the user, or somebody with a signal."""
-
-
-def _run(
-    command: Sequence[str],
-    directory: Path,
-    events: Path,
-    log: Path,
+    requests: Mapping[str, WorkflowRequest],
+    engine: ContainerEngine,
+    cores: int,
+    store: Store,
     progress: Progress,
-    labels: Mapping[str, str] | None = None,
-) -> _End:
-    events.unlink(missing_ok=True)
-    with log.open("wb") as stream:
-        process = subprocess.Popen(
-            announced(command),
-            stdin=subprocess.DEVNULL,
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-            cwd=directory,
-            start_new_session=True,  # Ctrl-C reaches us alone; we pass it on once
-            preexec_fn=_take_interrupts,  # noqa: PLW1509 - no thread runs yet
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+) -> Mapping[str, WorkflowOutcome]:
+    """Run several workflows, called by what people know them as, on cores that they share.
+
+    Each has a Snakemake in a sandbox of its own, so that nothing in one can reach another. One
+    that fails stops no other. Ctrl-C and SIGTERM (raised here as KeyboardInterrupt or
+    InterruptedRunError) kill all containers, and what they had half-written is removed before
+    this returns, with an InterruptedRunError in every outcome.
+    """
+    box, shared = Box(store), Cores(cores)
+    runs = {
+        label: _Run(label, request, engine, box, shared, store)
+        for label, request in requests.items()
+    }
+    stopped = False
+    most = min(len(runs), cores + MORE_THAN_CORES)
+    with (
+        progress.task("running the steps", None, "steps") as bar,
+        concurrent.futures.ThreadPoolExecutor(most) as pool,
+    ):
+        waiting = {pool.submit(run.to_the_end) for run in runs.values()}
+        while waiting:
+            try:
+                _, waiting = concurrent.futures.wait(waiting, POLL_SECONDS)
+                for run in runs.values():
+                    run.report(progress, bar)
+            except (KeyboardInterrupt, InterruptedRunError):
+                stopped = True
+                for run in runs.values():
+                    run.cancelled.set()
+            except BaseException:
+                for run in runs.values():
+                    run.cancelled.set()
+                raise
+    for run in runs.values():
+        run.report(progress, bar)
+    return {label: run.outcome(stopped=stopped) for label, run in runs.items()}
+
+
+class _Run:
+    """One workflow on its way, in a thread of its own."""
+
+    def __init__(
+        self,
+        label: str,
+        request: WorkflowRequest,
+        engine: ContainerEngine,
+        box: Box,
+        cores: Cores,
+        store: Store,
+    ) -> None:
+        self.cancelled = threading.Event()
+        self._label = label
+        self._request = request
+        self._box = box
+        self._cores = cores
+        self._steps = 0
+        self._done = 0
+        self._news: queue.SimpleQueue[Callable[[Progress, Task], None]] = queue.SimpleQueue()
+        self._error: ReprunError | None = None
+        self._supervisor = Supervisor(
+            Workspace(request.workspace, request.given),
+            Surroundings(
+                engine=engine,
+                store=store,
+                images=request.images,
+                logs=request.run_directory / "logs",
+                mounts=[Mount(source, target) for source, target in request.mounts],
+                network=request.network,
+                image_map=request.image_map,
+                keeps=request.keeps,
+            ),
+            cores=cores,
+            cancelled=self.cancelled,
+            expected=request.plan,
+            ended=self._ended,
         )
-        follower = _Follower(EventReader(events), progress, labels or {})
-        stopped: InterruptedRunError | BackendError | None = None
+
+    def take_plan(self, plan: Plan) -> bool:
+        """Take what Snakemake has planned; see `driver.Overseer`."""
+        self._supervisor.take_plan(plan.steps)
+        self._steps = self._done + len(plan.needed)
+        return True
+
+    def run(self, key: str) -> None:
+        """Run a step; see `driver.Overseer`."""
+        self._supervisor.run(key)
+
+    def to_the_end(self) -> None:
+        """Run the workflow; keeps its error for the outcome."""
+        if self.cancelled.is_set():
+            return
+        request = self._request
+        log = request.run_directory / LOG
         try:
-            with progress.task("running the steps", None, "steps") as bar:
-                while process.poll() is None:
-                    bar.advance(follower.look())
-                    time.sleep(POLL_SECONDS)
-        except (KeyboardInterrupt, InterruptedRunError):
-            _stop(process)
-            stopped = InterruptedRunError(
+            driven = drive(
+                self._box,
+                self._supervisor.workspace,
+                self._arguments(),
+                request.config,
+                request.targets,
+                log,
+                self,
+                cancel=self.cancelled,
+                workers=self._cores.number,
+                keeps=request.keeps,
+            )
+        except ReprunError as error:
+            self._error = error
+            return
+        self._error = self._supervisor.error
+        if self._error is None and all(one.succeeded for one in self._supervisor.records):
+            self._error = driven.error(log, request.snakefile)
+        if self.cancelled.is_set():
+            self._supervisor.clean_up()
+
+    def report(self, progress: Progress, bar: Task) -> None:
+        """Report what is new, in the thread of whoever waits."""
+        while not self._news.empty():
+            self._news.get()(progress, bar)
+
+    def outcome(self, *, stopped: bool) -> WorkflowOutcome:
+        """Return what came of it."""
+        error = self._error
+        if stopped:
+            error = InterruptedRunError(
                 "interrupted; containers are gone, finished steps are kept",
                 hint="type the same command again to go on",
             )
-        except BaseException:
-            _stop(process)
-            raise
-        follower.look()
-    events.unlink(missing_ok=True)
-    return _End(process.returncode, follower, stopped or killed_error(process.returncode, log))
+        return WorkflowOutcome(tuple(self._supervisor.records), self._supervisor.plan, error)
 
+    def _arguments(self) -> list[str]:
+        arguments = ["--snakefile", self._request.snakefile]
+        arguments += ["--rerun-triggers", "mtime", "input", "params", "code"]
+        match self._request.rerun:
+            case Everything():
+                arguments.append("--forceall")
+            case Rules(names=names):
+                arguments += ["--forcerun", *names] if names else []
+            case _:
+                assert_never(self._request.rerun)
+        return arguments
 
-def _take_interrupts() -> None:
-    """Undo what a shell does to commands in the background (and nohup, and cron): they ignore
-    SIGINT, and so would Snakemake, which we stop with it.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-class _Follower:
-    """Turns events into progress and collects the steps of each cell."""
-
-    def __init__(self, reader: EventReader, progress: Progress, labels: Mapping[str, str]) -> None:
-        self._reader = reader
-        self._progress = progress
-        self._labels = labels
-        self._steps = 0
-        self._ended = 0
-        self.planned = False
-        self.steps: dict[str, list[StepRecord]] = defaultdict(list)
-        self.refused: dict[str, ReprunError] = {}
-
-    def look(self) -> int:
-        """Take in what is new; return how many steps have ended since the last look."""
-        before = self._ended
-        for event in self._reader.new():
-            match event["event"]:
-                case "command":
-                    report_command(event["typed"])
-                case "planned":
-                    self.planned = True
-                    self._steps = event["steps"]
-                case "ended":
-                    self._take(event["cell"], StepRecord.model_validate(event["step"]))
-                case "refused":
-                    self.refused.setdefault(event["cell"], error_of(event))
-        return self._ended - before
-
-    def _take(self, cell: str, step: StepRecord) -> None:
-        self.steps[cell].append(step)
-        self._ended += 1
-        stopped = step.ending == Ending.CANCELLED
-        state = "done" if step.succeeded else "stopped" if stopped else "FAILED"
-        whose = f"{self._labels[cell]}: " if cell in self._labels else ""
-        self._progress.say(
-            f"[{self._ended}/{self._steps}] {whose}{step.rule} {state} in {step.wall_seconds:.1f} s"
+    def _ended(self, record: StepRecord) -> None:
+        self._done += 1
+        state = "done" if record.succeeded else "FAILED"
+        if record.ending == Ending.CANCELLED:
+            state = "stopped"
+        whose = f"{self._label}: " if self._label else ""
+        text = (
+            f"[{self._done}/{self._steps}] {whose}{record.rule} {state} "
+            f"in {record.wall_seconds:.1f} s"
         )
 
+        def tell(progress: Progress, bar: Task) -> None:
+            bar.advance(1)
+            progress.say(text)
 
-def snakemake_command(engine: str, cores: int, directory: Path, events: Path | None) -> list[str]:
-    """Return what starts Snakemake on our executor, without what differs between uses."""
-    command = [
-        *(sys.executable, "-m", "snakemake"),
-        *("--directory", str(directory)),
-        *("--cores", str(cores)),
-        *("--executor", "reprun"),
-        *("--reprun-engine", engine),
-        "--reprun-checked",
-        *("--reprun-parent", str(os.getpid())),
-        "--rerun-incomplete",
-        "--nolock",  # each run directory is locked by us, by a lock that a kill releases
-        *("--latency-wait", "0"),
-    ]
-    return command + (["--reprun-events", str(events)] if events else [])
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    """Stop Snakemake as Ctrl-C does; kill its process group if it does not obey."""
-    with suppress(ProcessLookupError):
-        process.send_signal(signal.SIGINT)
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(GRACE_SECONDS)
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
-def killed_error(exit_code: int, log: Path) -> BackendError | None:
-    """Return the error of a Snakemake that a signal ended: no fault of the Snakefile."""
-    if exit_code >= 0:
-        return None
-    return BackendError(
-        f"Snakemake was killed by {signal.Signals(-exit_code).name} before it finished",
-        place=str(log),
-        hint="dmesg | tail   # out of memory? The same command continues where it stopped",
-    )
-
-
-def planning_error(log: Path, snakefile: str) -> SpecificationError:
-    """Return what Snakemake could not make of the Snakefile, from the end of its log."""
-    noise = ("Assuming unrestricted", "Using shell", "Provided cores", "host:", "Building DAG")
-    lines = [
-        line
-        for line in log.read_text(errors="replace").splitlines()
-        if line.strip() and not line.startswith(noise)
-    ]
-    said = "".join(f"\n    {line}" for line in lines[-LAST_LINES:])
-    return SpecificationError(
-        f"Snakemake refuses {snakefile}:{said}", place=str(log), hint=f"less {quoted(log)}"
-    )
+        self._news.put(tell)

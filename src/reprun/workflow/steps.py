@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import signal
 import sys
 import threading
@@ -22,10 +23,13 @@ from reprun.engines.base import (
     Limits,
     Mount,
 )
-from reprun.errors import SpecificationError, StepFailedError
-from reprun.files import storage_errors, write_atomically
+from reprun.errors import OutputMissingError, SpecificationError, StepFailedError
+from reprun.files import storage_errors
 from reprun.images.model import Image
 from reprun.wording import quoted
+from reprun.workflow.beneath import Beneath
+from reprun.workflow.planned import path_in_workspace
+from reprun.workflow.workspace import VIEWS, Given, Workspace
 
 STRICT = "set -euo pipefail\n"
 """Prepended to every command: a failed write before a good command must not pass."""
@@ -36,8 +40,15 @@ the kernel drops signals that process 1 of a container sends itself, and a progr
 itself would go on or seem to end well. Two line ends, as the command may end in a backslash.
 """
 
+LONGEST_ARGUMENT = 120_000
+"""Bytes; the kernel takes 128 KiB (MAX_ARG_STRLEN), and 2 MiB of all arguments together."""
+LONGEST_COMMAND = 1 << 20
+CHARACTERS = LONGEST_ARGUMENT // 4
+JOINED = 'IFS=; command="$*"; unset IFS; set --; eval "$command"'
+
 SNAKEMAKE_DIRECTORY = ".snakemake"
 LAST_LINES = 15
+LOG_TAIL_BYTES = 64 << 10
 DEFAULT_MEMORY_MB = 4096
 BENCHMARK_HEADER = (
     "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time"
@@ -73,40 +84,33 @@ class Step:
         return f"{self.rule} ({named})" if named else self.rule
 
 
-def path_in_workspace(path: str, rule: str) -> PurePosixPath:
-    """Return a declared path, or refuse one that leads out of the workspace."""
-    pure = PurePosixPath(path)
-    if pure.is_absolute() or ".." in pure.parts:
-        raise SpecificationError(
-            f"rule {rule}: '{path}' leads out of the workspace; "
-            "write a path relative to the Snakefile's directory"
-        )
-    return pure
-
-
 def container_of(
-    step: Step, workspace: Path, mounts: Sequence[Mount] = (), *, network: bool = False
+    step: Step,
+    workspace: Path,
+    given: Given,
+    mounts: Sequence[Mount] = (),
+    views: Sequence[tuple[Path, str]] = (),
+    *,
+    network: bool = False,
+    keeps: Sequence[int] = (),
 ) -> ContainerJob:
     """Return the container a step runs in: command, mounts, limits.
 
-    Raises SpecificationError for a path that leads out of the workspace, also by a link.
+    `views` are inputs that an earlier step made, each with its path in the workspace. Raises
+    SpecificationError for a path that leads out of the workspace.
     """
-    own = [Mount(workspace, WORKSPACE, read_only=False)]
-    written = {path_in_workspace(path, step.rule) for path in (*step.outputs, *step.logs)}
-    for name in dict.fromkeys(step.inputs):
-        path = path_in_workspace(name, step.rule)
-        if not _holds(workspace, workspace / path):
-            raise SpecificationError(
-                f"rule {step.rule}: the input '{name}' is a link that leads out of the "
-                "workspace, and what it points at is not locked; put a copy in its place"
-            )
-        # A directory that holds an output must stay writable as a whole.
-        if not any(path == out or path in out.parents for out in written):
-            own.append(Mount(workspace / path, f"{WORKSPACE}/{path}"))
+    written_by(step)
+    for name in step.inputs:
+        path_in_workspace(name, step.rule)
     return ContainerJob(
         image=step.image,
-        argv=("bash", "-c", (STRICT if step.strict else "") + step.command + LAST),
-        mounts=[*own, *mounts],
+        argv=_argv((STRICT if step.strict else "") + step.command + LAST, step.rule),
+        mounts=[
+            Mount(workspace, WORKSPACE, read_only=False),
+            *given.mounts(WORKSPACE),
+            *(Mount(place, f"{WORKSPACE}/{path}") for place, path in views),
+            *mounts,
+        ],
         network=network,
         hidden=(f"{WORKSPACE}/{SNAKEMAKE_DIRECTORY}",),
         limits=Limits(
@@ -114,12 +118,28 @@ def container_of(
             memory_bytes=step.memory_mb * MIB,
             seconds=None if step.minutes is None else step.minutes * 60,
         ),
+        keeps=keeps,
     )
 
 
-def _holds(workspace: Path, path: Path) -> bool:
-    """Tell whether a path stays in the workspace when the links a job wrote are followed."""
-    return path.resolve().is_relative_to(workspace.resolve())
+def written_by(step: Step) -> list[PurePosixPath]:
+    """Return what a step declares to write; refuse what leads out of the workspace."""
+    declared = [*step.outputs, *step.logs, *([step.benchmark] if step.benchmark else [])]
+    return [path_in_workspace(path, step.rule) for path in declared]
+
+
+def _argv(command: str, rule: str) -> tuple[str, ...]:
+    """Return how bash runs a command: in parts where it is longer than an argument may be."""
+    data = command.encode()
+    if len(data) <= LONGEST_ARGUMENT:
+        return ("bash", "-c", command)
+    if len(data) > LONGEST_COMMAND:
+        raise SpecificationError(
+            f"rule {rule}: its command is {len(data)} bytes long, the most is {LONGEST_COMMAND}; "
+            "give the program a directory, or a file that lists its inputs"
+        )
+    parts = [command[at : at + CHARACTERS] for at in range(0, len(command), CHARACTERS)]
+    return ("bash", "-c", JOINED, "bash", *parts)
 
 
 class StepRunner:
@@ -128,13 +148,14 @@ class StepRunner:
     def __init__(
         self,
         engine: ContainerEngine,
-        workspace: Path,
+        workspace: Workspace,
         logs: Path,
         *,
         echo: Callable[[bytes], None] | None = None,
         mounts: Sequence[Mount] = (),
         network: bool = False,
         cancelled: threading.Event | None = None,
+        keeps: Sequence[int] = (),
     ) -> None:
         self._engine = engine
         self._workspace = workspace
@@ -142,14 +163,22 @@ class StepRunner:
         self._echo = echo
         self._mounts = tuple(mounts)
         self._network = network
+        self._keeps = tuple(keeps)
+        self._views = logs.parent / VIEWS
+        self._count = itertools.count()
         self.cancelled = cancelled or threading.Event()
 
     def run(self, step: Step) -> StepRecord:
-        """Run a step; the record tells how it ended. Raises only when the engine fails."""
-        if step.benchmark is not None:
-            path_in_workspace(step.benchmark, step.rule)
+        """Run a step; the record tells how it ended, and the digests of what it read and wrote.
+
+        Raises only when the engine fails, or when an earlier step put something in the place of
+        an input that is neither a file nor a directory.
+        """
+        written = written_by(step)
         log = self._logs / f"{step.rule}-{step.job}.log"
         started = dt.datetime.now(dt.UTC)
+        self._workspace.lay_out()
+        read = {name: self._workspace.digest(name) for name in step.inputs}
         with storage_errors(self._logs):
             log.parent.mkdir(parents=True, exist_ok=True)
             with log.open("wb") as stream:
@@ -163,20 +192,18 @@ class StepRunner:
                         if self._echo:
                             self._echo(data)
 
-                results = []
-                for _ in range(step.repetitions):
-                    results.append(
-                        self._engine.run(
-                            container_of(
-                                step, self._workspace, self._mounts, network=self._network
-                            ),
-                            stdout=take,
-                            stderr=take,
-                            cancel=self.cancelled,
-                        )
+                home = self._views / str(next(self._count))
+                with self._workspace.views(step.inputs, written, home) as views:
+                    job = container_of(
+                        step,
+                        self._workspace.root,
+                        self._workspace.given,
+                        self._mounts,
+                        views,
+                        network=self._network,
+                        keeps=self._keeps,
                     )
-                    if results[-1].exit_code or results[-1].ending is not Ending.EXITED:
-                        break
+                    results = self._repeat(job, step.repetitions, take)
             result = results[-1]
             record = StepRecord(
                 rule=step.rule,
@@ -185,8 +212,8 @@ class StepRunner:
                 command=step.command,
                 image=step.image.reference,
                 engine=self._engine.name,
-                inputs=step.inputs,
-                outputs=step.outputs,
+                inputs=read,
+                outputs=dict.fromkeys(step.outputs),
                 ending=str(result.ending),
                 exit_code=result.exit_code,
                 started=started,
@@ -205,23 +232,28 @@ class StepRunner:
                 record = record.model_copy(update={"last_lines": tuple(said)})
         return record
 
-    def missing_outputs(self, step: Step) -> list[str]:
-        """Return the declared outputs that are not there, or are links out of the workspace."""
-        found = {name: self._workspace / name for name in step.outputs}
-        return [
-            name
-            for name, path in found.items()
-            if not (path.exists() and _holds(self._workspace, path))
-        ]
+    def _repeat(
+        self, job: ContainerJob, times: int, take: Callable[[bytes], None]
+    ) -> list[ContainerResult]:
+        results: list[ContainerResult] = []
+        for _ in range(times):
+            results.append(self._engine.run(job, stdout=take, stderr=take, cancel=self.cancelled))
+            if results[-1].exit_code or results[-1].ending is not Ending.EXITED:
+                break
+        return results
 
     def _end_of_declared_logs(self, step: Step) -> list[str]:
         for name in step.logs:
-            path = self._workspace / path_in_workspace(name, step.rule)
-            if path.is_file() and _holds(self._workspace, path):
-                tail = _Tail()
-                tail.take(path.read_bytes())
-                if tail.lines:
-                    return tail.lines
+            try:
+                with Beneath(self._workspace.root) as workspace, workspace.open(name) as stream:
+                    size = stream.seek(0, 2)
+                    stream.seek(max(0, size - LOG_TAIL_BYTES))
+                    tail = _Tail()
+                    tail.take(stream.read(LOG_TAIL_BYTES))
+            except OutputMissingError:
+                continue
+            if tail.lines:
+                return tail.lines
         return []
 
     def _write_benchmark(self, step: Step, results: list[ContainerResult]) -> None:
@@ -238,13 +270,8 @@ class StepRunner:
             load = "-" if cpu is None or not wall else f"{100 * cpu / wall:.2f}"
             time = "-" if cpu is None else f"{cpu:.2f}"
             rows.append(f"{wall:.4f}\t{clock}\t{rss}\t-\t-\t-\t-\t-\t{load}\t{time}")
-        target = self._workspace / path_in_workspace(step.benchmark, step.rule)
-        if not _holds(self._workspace, target.parent):
-            raise SpecificationError(
-                f"rule {step.rule}: '{step.benchmark}' leads out of the workspace through a link"
-            )
-        # By renaming: a link that the job left in its place is replaced, not followed.
-        write_atomically(target, ("\n".join(rows) + "\n").encode())
+        with Beneath(self._workspace.root) as workspace:
+            workspace.write(step.benchmark, ("\n".join(rows) + "\n").encode())
 
 
 def failure_of(step: StepRecord) -> StepFailedError:
@@ -255,7 +282,7 @@ def failure_of(step: StepRecord) -> StepFailedError:
         Ending.TIMED_OUT: f"it ran longer than its limit ({step.wall_seconds:.0f} s)",
         Ending.CANCELLED: "it was stopped",
     }
-    why = reasons.get(Ending(step.ending), _meaning(step.exit_code))
+    why = step.fault or reasons.get(Ending(step.ending), _meaning(step.exit_code))
     if step.ending == Ending.OUT_OF_MEMORY:
         hint = f"resources: mem_mb={2 * limit}   # in rule {step.rule} of the Snakefile"
     elif step.ending == Ending.TIMED_OUT:

@@ -17,6 +17,7 @@ from reprun.reana.local.sentences import check_of
 from reprun.reana.local.specification import ReanaProject, read_project
 from reprun.reana.local.staging import declared_files
 from reprun.reana.local.workflows import PLANNED_BYTES, plan_project
+from reprun.store.store import Store
 from reprun.workflow.snakefiles import read_snakefile
 
 _CONFIGFILE = re.compile(r"""^\s*configfile\s*:\s*["'](?P<path>[^"']+)["']""")
@@ -24,7 +25,7 @@ MOST_FILES = 5000
 _WORD = re.compile(r"[\w@%+:./-]+")
 
 
-def lint_project(path: Path) -> list[Finding]:
+def lint_project(path: Path, store: Store) -> list[Finding]:
     """Return what is wrong with a project, errors first.
 
     Raises SpecificationError where reana.yaml itself cannot be read.
@@ -45,7 +46,7 @@ def lint_project(path: Path) -> list[Finding]:
     found += (
         _of_serial(project, declared)
         if project.type == "serial"
-        else _of_snakemake(project, declared)
+        else _of_snakemake(project, declared, store)
     )
     return in_order(found)
 
@@ -116,7 +117,9 @@ def _of_serial(project: ReanaProject, declared: Sequence[str]) -> Iterator[Findi
                     yield _undeclared(project.path, line, who, word)
 
 
-def _of_snakemake(project: ReanaProject, declared: Sequence[str]) -> Iterator[Finding]:
+def _of_snakemake(
+    project: ReanaProject, declared: Sequence[str], store: Store
+) -> Iterator[Finding]:
     snakefile = project.directory / project.workflow_file
     text = read_snakefile(snakefile)
     parameters = parameters_for(project, {})
@@ -128,6 +131,7 @@ def _of_snakemake(project: ReanaProject, declared: Sequence[str]) -> Iterator[Fi
         config=parameters,
         targets=(),
         catalogue=None,
+        store=store,
         directory=project.directory,
     )
     for file in text.files:
@@ -143,16 +147,20 @@ def _of_snakemake(project: ReanaProject, declared: Sequence[str]) -> Iterator[Fi
     if isinstance(named_input, str) and named_input not in declared:
         line = project.line("inputs", "parameters", INPUT)
         yield _undeclared(project.path, line, "the workflow", named_input)
-    yield from _of_the_jobs(project, declared, there, parameters)
+    yield from _of_the_jobs(project, declared, there, parameters, store)
 
 
 def _of_the_jobs(
-    project: ReanaProject, declared: Sequence[str], there: Sequence[str], parameters: Any
+    project: ReanaProject,
+    declared: Sequence[str],
+    there: Sequence[str],
+    parameters: Any,
+    store: Store,
 ) -> Iterator[Finding]:
     snakefile = project.directory / project.workflow_file
     text = read_snakefile(snakefile)
     try:
-        steps = plan_project(project, project.directory, there, parameters)
+        steps = plan_project(project, project.directory, there, parameters, store)
     except SpecificationError:
         return  # a finding of lint_snakefile already
     made = {output for step in steps for output in step.outputs}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -105,7 +106,7 @@ def run_project(
     run_directory = run_directory_of(project, request.results)
     parameters = parameters_for(project, request.parameters)
     images = parse_image_map(request.image_map)
-    with alone(run_directory):
+    with alone(run_directory) as held:
         for stale in (RECORD, REPORT_JSON, REPORT_HTML):
             (run_directory / stale).unlink(missing_ok=True)
         workspace = run_directory / "workspace"
@@ -113,7 +114,9 @@ def run_project(
         prepared = (
             prepare_serial(project, images, catalogue)
             if project.type == "serial"
-            else prepare_snakemake(project, images, catalogue, staged.files, workspace, parameters)
+            else prepare_snakemake(
+                project, images, catalogue, staged.files, workspace, parameters, store
+            )
         )
         for chosen in prepared.images:
             ensure(chosen.image, catalogue, store, progress)
@@ -122,7 +125,7 @@ def run_project(
         used = [chosen.image for chosen in prepared.images]
         engine, status = ready_engine(request.engine, used, store, progress)
         cores = request.cores or len(os.sched_getaffinity(0))
-        where = Place(run_directory, engine, cores, parameters)
+        where = Place(run_directory, held, engine, store, cores, parameters)
         started = dt.datetime.now(dt.UTC)
         ended = (
             run_serial(project, prepared, where, progress)
@@ -220,7 +223,7 @@ def _record(
         status="interrupted" if interrupted else "failed" if failed else "finished",
         started=run.started,
         finished=run.finished,
-        command=ended.outcome.command,
+        command=tuple(sys.argv),
         inputs=Inputs(
             images={named: image.image_id for named, image in images.items()},
             code={

@@ -17,8 +17,11 @@ from reprun.progress import Progress
 from reprun.reana.local.images import Chosen, ImageMap, choose
 from reprun.reana.local.parameters import expanded
 from reprun.reana.local.specification import ReanaProject, Resources, SerialStep
+from reprun.store.store import Store
 from reprun.wording import quoted
-from reprun.workflow.planned import PlannedStep, plan_steps
+from reprun.workflow.driver import snakemake_version
+from reprun.workflow.planned import PlannedStep
+from reprun.workflow.planning import plan_steps
 from reprun.workflow.resources import cpus, memory_mb
 from reprun.workflow.snakefiles import RuleText, read_snakefile
 from reprun.workflow.snakemake import (
@@ -26,9 +29,9 @@ from reprun.workflow.snakemake import (
     WorkflowOutcome,
     WorkflowRequest,
     run_workflow,
-    snakemake_version,
 )
 from reprun.workflow.steps import DEFAULT_MEMORY_MB, Step, StepRunner
+from reprun.workflow.workspace import Given, Workspace
 
 CREDENTIALS = ("kerberos", "voms_proxy", "rucio")
 PLANNED_BYTES = 10_000_000
@@ -63,7 +66,10 @@ class Place:
     """Where a workflow runs, and with what."""
 
     run_directory: Path
+    held: int
+    """The descriptor that holds the run directory."""
     engine: ContainerEngine
+    store: Store
     cores: int
     parameters: Mapping[str, Any]
 
@@ -127,7 +133,12 @@ def run_serial(
 ) -> Ended:
     """Run the commands one after the other, each a job of its own, until one fails."""
     jobs = list(_serial_jobs(project, prepared, where))
-    runner = StepRunner(where.engine, where.workspace, where.run_directory / "logs")
+    runner = StepRunner(
+        where.engine,
+        Workspace(where.workspace, Given(where.workspace)),
+        where.run_directory / "logs",
+        keeps=(where.held,),
+    )
     records: list[StepRecord] = []
     error: ReprunError | None = None
     with progress.task("running the steps", len(jobs), "steps") as bar:
@@ -147,7 +158,7 @@ def run_serial(
             if not record.succeeded:
                 break
     names = tuple(name for name, _ in jobs[: len(records)])
-    outcome = WorkflowOutcome((), tuple(records), error)
+    outcome = WorkflowOutcome(tuple(records), None, error)
     return Ended(outcome, names, engine_log=None, snakemake="not used")
 
 
@@ -223,12 +234,17 @@ def _interruptible(runner: StepRunner, step: Step) -> StepRecord:
 
 
 def plan_project(
-    project: ReanaProject, directory: Path, files: Sequence[str], parameters: Mapping[str, Any]
+    project: ReanaProject,
+    directory: Path,
+    files: Sequence[str],
+    parameters: Mapping[str, Any],
+    store: Store,
 ) -> tuple[PlannedStep, ...]:
     """Return the jobs of a Snakemake project that has these files; nothing runs."""
     small = [name for name in files if (directory / name).stat().st_size <= PLANNED_BYTES]
     large = sorted(set(files) - set(small))
-    return plan_steps(directory, project.workflow_file, small, large, parameters, ())
+    plan = plan_steps(directory, project.workflow_file, small, large, parameters, (), store)
+    return plan.steps
 
 
 def prepare_snakemake(
@@ -238,12 +254,13 @@ def prepare_snakemake(
     staged: Sequence[str],
     workspace: Path,
     parameters: Mapping[str, Any],
+    store: Store,
 ) -> Prepared:
     """Return the images of the rules and what is ignored here."""
     snakefile = project.directory / project.workflow_file
     text = read_snakefile(snakefile)
     chosen: dict[str | None, Chosen] = {}
-    for step in plan_project(project, workspace, staged, parameters):
+    for step in plan_project(project, workspace, staged, parameters, store):
         rule = text.rule(step.rule)
         place = f"{rule.file}:{rule.line_of('container')}" if rule else str(snakefile)
         if step.container not in chosen:
@@ -292,11 +309,11 @@ def run_snakemake(
         images=catalogue.directories,
         config=where.parameters,
         targets=(),
-        engine=where.engine.name,
-        cores=where.cores,
+        given=Given(where.workspace),
+        keeps=(where.held,),
         image_map={one.named: one.image.reference for one in prepared.images},
     )
-    outcome = run_workflow(request, progress)
+    outcome = run_workflow(request, where.engine, where.cores, where.store, progress)
     log = where.run_directory / LOG
     return Ended(
         outcome,

@@ -29,7 +29,8 @@ from reprun.images.oci.registry import Registry, parse_reference
 from reprun.progress import Progress
 from reprun.runs.cell import Cell, conditions_entry
 from reprun.store.store import Store
-from reprun.workflow.planned import PlannedStep, plan_steps
+from reprun.workflow.planned import PlannedStep
+from reprun.workflow.planning import plan_steps
 from reprun.workflow.snakefiles import read_snakefile
 
 SPECIFICATION = "reana.yaml"
@@ -69,7 +70,7 @@ def export(
     Raises SpecificationError for what would not work on REANA, with the first place of each
     finding, and what `data.resolve` raises.
     """
-    _refuse_what_cannot_travel(cell)
+    _refuse_what_cannot_travel(cell, store)
     files: tuple[data.ResolvedFile, ...] = ()
     if cell.selection.data is not None:
         files = data.resolve(cell.selection.data, cell.selection.directory, store, progress)
@@ -108,7 +109,8 @@ def export(
         text = yaml.safe_dump(document, sort_keys=False)
         (directory / SPECIFICATION).write_text(text, encoding="utf-8")
     code = [name for name in listed if name not in {file.path for file in files}]
-    steps = plan_steps(directory, WORKFLOW, code, [file.path for file in files], config, [DIGESTS])
+    given = [file.path for file in files]
+    steps = plan_steps(directory, WORKFLOW, code, given, config, [DIGESTS], store).steps
     _refuse_images_by_name(steps, cell)
     return Exported(directory, tuple(listed), dict(references), steps, tuple(changes))
 
@@ -235,7 +237,7 @@ def _ask_for(digest: str, registry: Registry, name: str, where: str) -> None:
         raise
 
 
-def _refuse_what_cannot_travel(cell: Cell) -> None:
+def _refuse_what_cannot_travel(cell: Cell, store: Store) -> None:
     for snapshot in cell.snapshots.values():
         if snapshot.kind == "cvmfs":
             raise SpecificationError(
@@ -256,6 +258,7 @@ def _refuse_what_cannot_travel(cell: Cell) -> None:
         config=cell.plan.config,
         targets=cell.plan.targets,
         catalogue=cell.catalogue,
+        store=store,
     )
     refuse(found, cell.selection)
 

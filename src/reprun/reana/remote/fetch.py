@@ -42,8 +42,8 @@ def fetch_and_judge(keeper: Keeper, cell: Cell, client: Client, progress: Progre
     for name in (REPORT_JSON, REPORT_HTML):
         # Until this run is judged there is no verdict: an old one would pass for its own.
         (cell.run_directory / name).unlink(missing_ok=True)
-    if cell.workspace.exists():
-        shutil.rmtree(cell.workspace)
+    if cell.outputs.exists():
+        shutil.rmtree(cell.outputs)
     digests: Mapping[str, str] = {}
     if status == "finished":
         digests = _download(submission, cell, client, progress)
@@ -71,7 +71,7 @@ def _download(
             f"{submission.label} finished but left no {listed(missing)}",
             hint=cell.selection.command("reana logs"),
         )
-    arrivals = _Arrivals(client, submission.remote, there, cell.workspace)
+    arrivals = _Arrivals(client, submission.remote, there, cell.outputs)
     with progress.task("downloading", sum(there[name] for name in wanted)) as task:
         arrivals.read_digests(cell.plan.targets)
         for name in cell.plan.targets:
@@ -89,18 +89,18 @@ class _Arrivals:
     """Files as they arrive, compared with the sizes and digests that the cluster tells."""
 
     def __init__(
-        self, client: Client, remote: str, sizes: Mapping[str, int], workspace: Path
+        self, client: Client, remote: str, sizes: Mapping[str, int], directory: Path
     ) -> None:
         self._client = client
         self._remote = remote
         self._sizes = sizes
-        self._workspace = workspace
+        self._directory = directory
         self._expected: Mapping[str, str] = {}
         self.digests: dict[str, str] = {}
 
     def read_digests(self, needed: Sequence[str]) -> None:
         """Fetch the list of digests; raise IntegrityError if it names not all that is needed."""
-        place = self._workspace / DIGESTS
+        place = self._directory / DIGESTS
         self._client.download(self._remote, DIGESTS, place)
         self._expected = read_digests(place.read_text(encoding="utf-8", errors="replace"))
         if absent := [name for name in needed if name not in self._expected]:
@@ -111,7 +111,7 @@ class _Arrivals:
 
     def take(self, name: str) -> bool:
         """Fetch a file; remove it again and return False if it is not what the cluster has."""
-        target = self._workspace / name
+        target = self._directory / name
         got = self._client.download(self._remote, name, target)
         self.digests[name] = got.sha256
         if got.size == self._sizes[name] and got.sha256 == self._expected[name]:

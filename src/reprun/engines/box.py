@@ -1,0 +1,154 @@
+"""A sandbox for programs of our own that work on what others wrote.
+
+A Snakefile is a stranger's Python. The program that reads it runs here: in a container of runc
+that holds this Python environment read-only, no other file of this machine but the directories
+it is given, no network, no environment variable of the user's, no capability, and name spaces
+of its own for processes, mounts and users.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+from reprun.engines import cgroups, runtime_config
+from reprun.engines.base import MIB, ContainerResult, Limits, Mount, Output
+from reprun.engines.containers import Bundle, Containers
+from reprun.files import storage_errors
+from reprun.store.store import Store
+
+HOME = "/run/reprun"
+"""Where the box finds what it is given; a path at which no environment is installed."""
+
+LIMITS = Limits(cpus=2.0, memory_bytes=4096 * MIB, processes=512, tmp_bytes=256 * MIB)
+LONGEST_FILE = 1 << 30
+"""Bytes of a file that a program in the box may write."""
+
+_SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc/ld.so.cache")
+_PACKAGES = ("reprun", "snakemake", "snakemake_executor_plugin_reprun", "pydantic")
+_ENVIRONMENT: Mapping[str, str] = {
+    "PATH": "/usr/local/bin:/usr/bin:/bin",
+    "HOME": "/tmp",
+    "USER": "reprun",
+    "TZ": "UTC",
+    "LC_ALL": "C.UTF-8",
+    "PYTHONUNBUFFERED": "1",
+    "PYTHONDONTWRITEBYTECODE": "1",
+}
+_START = "import runpy, sys; sys.path[:0] = sys.argv.pop(1).split(':'); "
+
+
+class Box:
+    """Starts programs of this Python environment, confined."""
+
+    def __init__(self, store: Store) -> None:
+        self._containers = Containers(store)
+        self._place = store.root
+
+    def run(
+        self,
+        program: Sequence[str],
+        *,
+        mounts: Sequence[Mount],
+        working_directory: str,
+        output: Output,
+        cancel: threading.Event,
+        keeps: Sequence[int] = (),
+        limits: Limits = LIMITS,
+    ) -> ContainerResult:
+        """Run a module of this environment with its arguments, to its end.
+
+        Raises EngineError where no container can be started.
+        """
+        rootless = self._containers.rootless
+        bound = {"RLIMIT_FSIZE": LONGEST_FILE}
+        if rootless:  # without a control group of its own only each process can be held down
+            bound["RLIMIT_DATA"] = limits.memory_bytes
+        with self._containers.bundle({}) as bundle:
+            with storage_errors(self._place):
+                environment = list(_environment_mounts())
+                root = _root(bundle, [*environment, *mounts])
+            config = runtime_config.configuration(
+                root=root,
+                argv=_command(program),
+                environment=_ENVIRONMENT,
+                working_directory=working_directory,
+                mounts=[
+                    runtime_config.bind(one.source, one.target, read_only=one.read_only)
+                    for one in (*environment, *mounts)
+                ],
+                rootless=rootless,
+                own_users=True,
+                system_tree=False,
+                tmp_bytes=limits.tmp_bytes,
+                rlimits=bound,
+            )
+            if not rootless:
+                config["linux"]["resources"] |= cgroups.resources(
+                    cpus=limits.cpus, memory=limits.memory_bytes, processes=limits.processes
+                )
+                config["linux"]["cgroupsPath"] = bundle.cgroup
+            bundle.write(config)
+            return self._containers.run(
+                bundle,
+                stdout=output,
+                stderr=output,
+                cancel=cancel,
+                seconds=limits.seconds,
+                keeps=keeps,
+            )
+
+
+def _command(program: Sequence[str]) -> list[str]:
+    """Return what starts a module: isolated from the directory it works in and from the user's."""
+    module, *arguments = program
+    start = f"{_START}sys.argv[0] = {module!r}; runpy.run_module({module!r}, run_name='__main__')"
+    return [sys.executable, "-I", "-c", start, ":".join(map(str, _imported_from())), *arguments]
+
+
+def _imported_from() -> list[Path]:
+    """Return the directories that this program and its Snakemake are imported from."""
+    found: dict[Path, None] = {}
+    for name in _PACKAGES:
+        spec = find_spec(name)
+        if spec is not None and spec.origin is not None:
+            found[Path(spec.origin).resolve().parents[1]] = None
+    return list(found)
+
+
+def _environment_mounts() -> Iterator[Mount]:
+    """Yield what of this machine is this Python environment; nothing below another one twice."""
+    wanted = [Path(path) for path in _SYSTEM if not Path(path).is_symlink()]
+    wanted += [Path(sys.base_prefix), Path(sys.prefix), *_imported_from()]
+    bound: list[Path] = []
+    for path in sorted(dict.fromkeys(wanted)):
+        if path.exists() and not any(path.is_relative_to(other) for other in bound):
+            bound.append(path)
+            yield Mount(path, str(path))
+
+
+def _root(bundle: Bundle, mounts: Sequence[Mount]) -> Path:
+    """Make an empty root with a mount point for each mount."""
+    root = bundle.path / "root"
+    for name in ("proc", "dev", "tmp", "etc"):
+        (root / name).mkdir(parents=True)
+    for path in map(Path, _SYSTEM):
+        if path.is_symlink():
+            (root / path.relative_to("/")).symlink_to(path.readlink())
+    (root / "etc/passwd").write_text("reprun:x:0:0::/tmp:/usr/sbin/nologin\n")
+    (root / "etc/group").write_text("reprun:x:0:\n")
+    inside: list[str] = []
+    for one in sorted(mounts, key=lambda mount: mount.target):
+        if any(one.target.startswith(f"{outer}/") for outer in inside):
+            continue  # its mount point lies in what is mounted there
+        inside.append(one.target)
+        place = root / one.target.lstrip("/")
+        if one.source.is_dir():
+            place.mkdir(parents=True, exist_ok=True)
+        else:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.touch()
+    return root

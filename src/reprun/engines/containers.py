@@ -1,0 +1,235 @@
+"""Containers of runc, whoever wants one: started from a configuration, followed, ended, removed.
+
+Below the store:
+
+    runc/state/          runc's own state (`runc --root`)
+    runc/bundles/<id>/   config.json and the owner of a container while it lives
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import shutil
+import subprocess
+import threading
+import time
+import uuid
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Self
+
+from reprun.engines import cgroups, owner
+from reprun.engines.base import ContainerResult, Ending, Output
+from reprun.errors import EngineError
+from reprun.files import storage_errors
+from reprun.progress import announced
+from reprun.store.store import Store
+
+POLL_SECONDS = 0.1
+KILL_SECONDS = 10.0
+INSTALL_HINT = "apt-get install runc   # or the same command with --engine docker"
+
+
+class Containers:
+    """Runs containers with runc alone, as root or rootless."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.rootless = os.geteuid() != 0
+
+    def version(self) -> str:
+        """Return the version of runc; raise EngineError where it is not installed."""
+        program = shutil.which("runc") or shutil.which("runc", path="/usr/sbin:/sbin")
+        if program is None:
+            raise EngineError("runc is not installed", hint=INSTALL_HINT)
+        said = subprocess.run(
+            announced([program, "--version"]), capture_output=True, text=True, check=False
+        )
+        return said.stdout.split("\n", 1)[0].removeprefix("runc version ").strip()
+
+    def bundle(self, config: dict[str, Any]) -> Bundle:
+        """Return the directory of a new container; it is removed on leaving its block."""
+        name = f"reprun-{os.getpid()}-{uuid.uuid4().hex[:12]}"
+        bundle = Bundle(self, self._store.directory("runc/bundles") / name)
+        with storage_errors(self._store.root):
+            bundle.path.mkdir()
+            (bundle.path / "owner").write_text(owner.this_process())
+            bundle.write(config)
+        return bundle
+
+    def run(
+        self,
+        bundle: Bundle,
+        *,
+        stdout: Output,
+        stderr: Output,
+        cancel: threading.Event,
+        seconds: float | None = None,
+        keeps: Sequence[int] = (),
+    ) -> ContainerResult:
+        """Run the container of a bundle to its end; see `ContainerEngine.run`.
+
+        runc keeps the descriptors in `keeps` open as long as the container lives.
+        """
+        log = bundle.path / "runc.log"
+        started = time.monotonic()
+        process = subprocess.Popen(
+            announced(
+                self.command(
+                    "--log", str(log), "run", "--keep", "--bundle", str(bundle.path), bundle.name
+                )
+            ),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C reaches reprun, which then ends the container
+            pass_fds=keeps,
+        )
+        try:
+            stopped = self._follow(
+                process, bundle, seconds=seconds, outputs=(stdout, stderr), cancel=cancel
+            )
+            spent = _reap(process)
+        except BaseException:
+            self._kill(process, bundle)
+            raise
+        wall = time.monotonic() - started
+        usage = spent if self.rootless else cgroups.usage(bundle.cgroup)
+        code = process.returncode
+        if stopped is None and code != 0 and (fault := _fatal(log)):
+            raise EngineError(f"runc could not start the container: {fault}", hint="reprun doctor")
+        starved = usage.killed and code != 0
+        ending = stopped or (Ending.OUT_OF_MEMORY if starved else Ending.EXITED)
+        return ContainerResult(ending, code, wall, usage.cpu_seconds, usage.peak_memory_bytes)
+
+    def sweep(self) -> list[str]:
+        """Remove what processes that are gone have left."""
+        swept = []
+        for path in sorted(self._store.directory("runc/bundles").iterdir()):
+            with suppress(FileNotFoundError):
+                if owner.is_gone((path / "owner").read_text()):
+                    Bundle(self, path).remove()
+                    swept.append(path.name)
+        return swept
+
+    def command(self, *arguments: str) -> list[str]:
+        """Return a command of runc on the containers of this store."""
+        program = shutil.which("runc") or shutil.which("runc", path="/usr/sbin:/sbin") or "runc"
+        return [program, "--root", str(self._store.directory("runc/state")), *arguments]
+
+    def state_of(self, name: str) -> Path:
+        """Return where runc keeps the state of a container."""
+        return self._store.root / "runc" / "state" / name
+
+    def _follow(
+        self,
+        process: subprocess.Popen[bytes],
+        bundle: Bundle,
+        *,
+        seconds: float | None,
+        outputs: tuple[Output, Output],
+        cancel: threading.Event,
+    ) -> Ending | None:
+        """Pass on the streams until the process ends; return why it was stopped, if it was."""
+        stopped: Ending | None = None
+        deadline = None if seconds is None else time.monotonic() + seconds
+        with selectors.DefaultSelector() as selector:
+            streams = (process.stdout, process.stderr)
+            for stream, output in zip(streams, outputs, strict=True):
+                assert stream is not None
+                selector.register(stream, selectors.EVENT_READ, output)
+            while selector.get_map():
+                for key, _ in selector.select(POLL_SECONDS):
+                    source: IO[bytes] = key.fileobj  # type: ignore[assignment]
+                    if data := os.read(source.fileno(), 1 << 16):
+                        key.data(data)
+                    else:
+                        selector.unregister(source)
+                        source.close()
+                if stopped is None:
+                    if cancel.is_set():
+                        stopped = Ending.CANCELLED
+                    elif deadline is not None and time.monotonic() > deadline:
+                        stopped = Ending.TIMED_OUT
+                    if stopped:
+                        self._kill(process, bundle)
+        return stopped
+
+    def _kill(self, process: subprocess.Popen[bytes], bundle: Bundle) -> None:
+        """End a container that may not yet have begun."""
+        deadline = time.monotonic() + KILL_SECONDS
+        while process.poll() is None and time.monotonic() < deadline:
+            subprocess.run(
+                announced(self.command("kill", bundle.name, "KILL")),
+                capture_output=True,
+                check=False,
+            )
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(POLL_SECONDS)
+        process.kill()
+        process.wait()
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """The directory of one container; removed with the container on leaving the block."""
+
+    containers: Containers
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The name of the container."""
+        return self.path.name
+
+    @property
+    def cgroup(self) -> str:
+        """Its control group, where it has one."""
+        return f"/reprun/{self.name}"
+
+    def write(self, config: dict[str, Any]) -> None:
+        """Write its configuration."""
+        (self.path / "config.json").write_text(json.dumps(config))
+
+    def __enter__(self) -> Self:
+        """Return the bundle."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Remove it."""
+        self.remove()
+
+    def remove(self) -> None:
+        """Delete the container, whatever state it is in, and its directory."""
+        if self.containers.state_of(self.name).exists():
+            subprocess.run(
+                announced(self.containers.command("delete", "--force", self.name)),
+                capture_output=True,
+                check=False,
+            )
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+def _reap(process: subprocess.Popen[bytes]) -> cgroups.Usage:
+    """Wait for runc; return what it and all it waited for used, itself included.
+
+    The memory is that of the largest single process.
+    """
+    if process.returncode is not None:
+        return cgroups.Usage(None, None, killed=False)
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return cgroups.Usage(used.ru_utime + used.ru_stime, used.ru_maxrss * 1024, killed=False)
+
+
+def _fatal(log: Path) -> str | None:
+    """Return what runc itself complained of, as apart from the program in the container."""
+    with suppress(OSError):
+        for line in reversed(log.read_text(errors="replace").splitlines()):
+            if "level=error" in line and 'msg="' in line:
+                return line.partition('msg="')[2].rpartition('"')[0].replace('\\"', '"')
+    return None

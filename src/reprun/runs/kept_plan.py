@@ -1,0 +1,73 @@
+"""The plan of a workflow, kept beside its runs: what a later one is held to.
+
+Where steps have already written in a workspace, what Snakemake plans there is not evidence: a
+step may have left what changes it. So the plan is that of the last run of the same code, or is
+made in a workspace that holds the code alone.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import ValidationError
+
+from reprun.digests import canonical_json, sha256_bytes
+from reprun.documents.reading import Document
+from reprun.files import write_atomically
+from reprun.runs.cell import Cell
+from reprun.store.store import Store
+from reprun.workflow.driver import snakemake_version
+from reprun.workflow.planned import WorkflowPlan
+from reprun.workflow.planning import plan_steps
+
+FILE = "plan.json"
+
+
+class KeptPlan(Document):
+    """The whole of `plan.json`."""
+
+    schema_version: Literal[1] = 1
+    planned_from: str
+    """Digest of all that decides the plan."""
+    plan: WorkflowPlan
+
+
+def keep_plan(cell: Cell, cores: int, plan: WorkflowPlan) -> None:
+    """Keep the plan of a run that has finished."""
+    kept = KeptPlan(planned_from=_digest(cell, cores), plan=plan)
+    write_atomically(cell.run_directory / FILE, kept.model_dump_json().encode())
+
+
+def kept_plan(cell: Cell, cores: int, store: Store) -> WorkflowPlan:
+    """Return the plan of a cell whose inputs are staged: the kept one, or a new one.
+
+    Raises what `plan_steps` raises.
+    """
+    try:
+        kept = KeptPlan.model_validate_json((cell.run_directory / FILE).read_bytes())
+    except (OSError, ValidationError):
+        kept = None
+    if kept is not None and kept.planned_from == _digest(cell, cores):
+        return kept.plan
+    return plan_steps(
+        cell.inputs,
+        cell.selection.snakefile,
+        cell.lock.code,
+        cell.data_paths,
+        cell.plan.config,
+        cell.plan.targets,
+        store,
+        cores=cores,
+    )
+
+
+def _digest(cell: Cell, cores: int) -> str:
+    parts = [
+        dict(cell.lock.code),
+        dict(cell.plan.config),
+        list(cell.plan.targets),
+        list(cell.data_paths),
+        cores,
+        snakemake_version(),
+    ]
+    return sha256_bytes(canonical_json(parts))

@@ -1,0 +1,232 @@
+"""Snakemake in its sandbox, and the socket over which it asks for steps.
+
+The sandbox holds the workspace, with everything given lying over it read-only, and a directory
+with Snakemake's configuration and the socket. It has no network and nothing else of the user's.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import json
+import socket
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Protocol, assert_never
+
+from reprun.engines.base import ContainerResult, Ending, Mount
+from reprun.engines.box import HOME, Box
+from reprun.errors import BackendError, ReprunError, SpecificationError
+from reprun.wording import quoted
+from reprun.workflow.protocol import Answer, Line, Plan, Problem, Run
+from reprun.workflow.workspace import Workspace
+
+WORKSPACE = f"{HOME}/workspace"
+CONTROL = f"{HOME}/control"
+SOCKET = "socket"
+CONFIGURATION = "config.json"
+POLL_SECONDS = 0.05
+LAST_LINES = 12
+LOG_BYTES = 64 << 20
+"""Bytes of Snakemake's log that are kept."""
+
+
+class Overseer(Protocol):
+    """Who answers Snakemake."""
+
+    def take_plan(self, plan: Plan) -> bool:
+        """Take what it has planned; return whether it goes on. Raises what is wrong with it."""
+
+    def run(self, key: str) -> None:
+        """Run a step it has planned; raise why it failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Driven:
+    """How Snakemake ended: what its sandbox reports, and what it asked for that it may not."""
+
+    result: ContainerResult
+    fault: ReprunError | None
+
+    def error(self, log: Path, snakefile: str) -> ReprunError | None:
+        """Return why it did not end by itself, or did not plan; None where nothing is known."""
+        if self.fault is not None:
+            return self.fault
+        hint = "the same command again continues where it stopped"
+        match self.result.ending:
+            case Ending.OUT_OF_MEMORY:
+                return BackendError(
+                    "Snakemake needed more memory than its sandbox has", place=str(log), hint=hint
+                )
+            case Ending.TIMED_OUT | Ending.CANCELLED:
+                return None
+            case Ending.EXITED:
+                pass
+            case _:
+                assert_never(self.result.ending)
+        if self.result.exit_code == KILLED:
+            return BackendError(
+                "Snakemake was killed before it finished", place=str(log), hint=hint
+            )
+        return planning_error(log, snakefile) if self.result.exit_code else None
+
+
+KILLED = 128 + 9
+
+
+def snakemake_version() -> str:
+    """Return the version of Snakemake, without importing it."""
+    return metadata.version("snakemake")
+
+
+def drive(
+    box: Box,
+    workspace: Workspace,
+    arguments: Sequence[str],
+    config: Mapping[str, Any],
+    targets: Sequence[str],
+    log: Path,
+    overseer: Overseer,
+    *,
+    cancel: threading.Event,
+    workers: int,
+    keeps: Sequence[int] = (),
+) -> Driven:
+    """Run Snakemake in the sandbox to its end, answering it.
+
+    `arguments` are added to Snakemake's own; `cancel` ends the sandbox. Raises EngineError where
+    none can be made.
+    """
+    workspace.lay_out()
+    with tempfile.TemporaryDirectory(prefix="reprun-") as home:
+        control = Path(home)
+        # As a file: `--config` refuses names of one letter.
+        (control / CONFIGURATION).write_text(json.dumps(dict(config)), encoding="utf-8")
+        with _listening(control / SOCKET) as listener, log.open("wb") as stream:
+            command = [
+                *("snakemake", "--executor", "reprun", "--reprun-socket", f"{CONTROL}/{SOCKET}"),
+                *("--directory", WORKSPACE, "--configfile", f"{CONTROL}/{CONFIGURATION}"),
+                *("--cores", str(workers), "--rerun-incomplete", "--latency-wait", "0"),
+                # Run directories are locked by us, by a lock that a kill releases; and no
+                # profile that lies about changes what runs.
+                *("--nolock", "--profile", "none", "--workflow-profile", "none"),
+                # It takes all that follows up to the next option, so targets stand behind `--`.
+                *(*arguments, "--", *targets),
+            ]
+            mounts = [
+                Mount(workspace.root, WORKSPACE, read_only=False),
+                *workspace.given.mounts(WORKSPACE),
+                Mount(control, CONTROL),
+            ]
+            take = _Bounded(stream.write, LOG_BYTES)
+            with concurrent.futures.ThreadPoolExecutor(1) as runs:
+                ended = runs.submit(
+                    box.run,
+                    command,
+                    mounts=mounts,
+                    working_directory=WORKSPACE,
+                    output=take,
+                    cancel=cancel,
+                    keeps=keeps,
+                )
+                fault = _answer(listener, ended, overseer, workers, cancel)
+                return Driven(ended.result(), fault)
+
+
+def _answer(
+    listener: socket.socket,
+    ended: concurrent.futures.Future[ContainerResult],
+    overseer: Overseer,
+    workers: int,
+    cancel: threading.Event,
+) -> ReprunError | None:
+    """Answer until Snakemake hangs up; return what it asked for against the protocol."""
+    connection = _accepted(listener, ended)
+    if connection is None:
+        return None
+    line = Line(connection)
+    with concurrent.futures.ThreadPoolExecutor(workers + 1) as pool:
+        try:
+            for request in line.requests():
+                match request:
+                    case Plan():
+                        _reply(line, partial(overseer.take_plan, request), None)
+                    case Run():
+                        pool.submit(_reply, line, partial(overseer.run, request.key), request.key)
+                    case _:
+                        assert_never(request)
+        except ReprunError as error:
+            cancel.set()
+            return error
+        finally:
+            if not ended.done():
+                with suppress(concurrent.futures.TimeoutError):
+                    ended.result(1.0)
+            line.close()
+    return None
+
+
+def _reply(line: Line, act: Callable[[], bool | None], key: str | None) -> None:
+    """Do what was asked for and send what came of it; nobody may be there to hear it."""
+    try:
+        answer = Answer(key=key, go_on=act() is not False)
+    except ReprunError as error:
+        answer = Answer(key=key, problem=Problem.of(error))
+    with suppress(OSError):
+        line.send(answer)
+
+
+def _accepted(
+    listener: socket.socket, ended: concurrent.futures.Future[ContainerResult]
+) -> socket.socket | None:
+    """Wait until Snakemake calls; None where it ends without."""
+    listener.settimeout(POLL_SECONDS)
+    while True:
+        try:
+            connection, _ = listener.accept()
+        except TimeoutError:
+            if ended.done():
+                return None
+            continue
+        connection.settimeout(None)
+        return connection
+
+
+@contextmanager
+def _listening(path: Path) -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.bind(str(path))
+        listener.listen(1)
+        yield listener
+
+
+class _Bounded:
+    """Writes up to so many bytes, says so once, and drops the rest."""
+
+    def __init__(self, write: Callable[[bytes], object], most: int) -> None:
+        self._write = write
+        self._left = most
+
+    def __call__(self, data: bytes) -> None:
+        if self._left <= 0:
+            return
+        self._write(data[: self._left])
+        self._left -= len(data)
+        if self._left <= 0:
+            self._write(b"\n[the rest is not kept]\n")
+
+
+def planning_error(log: Path, snakefile: str) -> SpecificationError:
+    """Return what Snakemake could not make of the Snakefile, from the end of its log."""
+    noise = ("Assuming unrestricted", "Using shell", "Provided cores", "host:", "Building DAG")
+    text = log.read_text(errors="replace").replace(f"{WORKSPACE}/", "")
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith(noise)]
+    said = "".join(f"\n    {line}" for line in lines[-LAST_LINES:])
+    return SpecificationError(
+        f"Snakemake refuses {snakefile}:{said}", place=str(log), hint=f"less {quoted(log)}"
+    )

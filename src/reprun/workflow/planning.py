@@ -1,0 +1,93 @@
+"""The plan of a workflow, with nothing run and no data at hand.
+
+Snakemake plans in its sandbox, in a scratch workspace that holds the code and an empty file in
+the place of each input file.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import threading
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from reprun.engines.box import Box
+from reprun.errors import BackendError
+from reprun.store.store import Store
+from reprun.workflow.driver import drive, planning_error
+from reprun.workflow.planned import WorkflowPlan
+from reprun.workflow.protocol import Plan
+from reprun.workflow.workspace import Given, Workspace
+
+LOG = "snakemake.log"
+
+
+class _Taker:
+    """Takes the plan and lets nothing run."""
+
+    def __init__(self) -> None:
+        self.plan: WorkflowPlan | None = None
+
+    def take_plan(self, plan: Plan) -> bool:
+        self.plan = WorkflowPlan(steps=plan.steps)
+        return False
+
+    def run(self, key: str) -> None:
+        raise BackendError(f"Snakemake asks for a step of a plan that is not run: {key}")
+
+
+def plan_steps(
+    directory: Path,
+    snakefile: str,
+    code: Iterable[str],
+    data: Iterable[str],
+    config: Mapping[str, Any],
+    targets: Iterable[str],
+    store: Store,
+    *,
+    cores: int | None = None,
+) -> WorkflowPlan:
+    """Return the plan of what would run from nothing.
+
+    `code` are files below `directory`, `data` files that need not exist. No step has more
+    threads than `cores`, by default all there are. Raises SpecificationError with what Snakemake
+    says where it cannot plan, and EngineError where no sandbox can be made. What a checkpoint
+    adds to the plan is known only once it has run, and is not among the steps.
+    """
+    with tempfile.TemporaryDirectory(prefix="reprun-plan-") as home:
+        given = Path(home) / "inputs"
+        root = Path(home) / "workspace"
+        root.mkdir()
+        given.mkdir()
+        paths: dict[str, str] = {}
+        for name in code:
+            place = given / name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(directory / name, place)
+            paths[name] = ""
+        for name in data:
+            if name not in paths:
+                place = given / name
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.touch()
+                paths[name] = ""
+        taker = _Taker()
+        log = Path(home) / LOG
+        driven = drive(
+            Box(store),
+            Workspace(root, Given(given, paths)),
+            ("--snakefile", snakefile),
+            config,
+            tuple(targets),
+            log,
+            taker,
+            cancel=threading.Event(),
+            workers=cores or len(os.sched_getaffinity(0)),
+        )
+        if taker.plan is None:
+            where = str(directory / snakefile)
+            raise driven.error(log, where) or planning_error(log, where)
+        return taker.plan

@@ -1,0 +1,267 @@
+"""Outside of Snakemake's sandbox: what may run is decided here, is run here, and is recorded here.
+
+Snakemake names its jobs before any of them has run; from then on it can only ask for one of
+them by its key. Whatever else the program in the sandbox says is not believed: that a run has
+finished follows from the records that were written here (`reprun.workflow.evidence`).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from reprun.documents.record import StepRecord
+from reprun.engines.base import ContainerEngine, Ending, Mount
+from reprun.errors import (
+    BackendError,
+    IntegrityError,
+    OutputMissingError,
+    ReprunError,
+    SpecificationError,
+    StepFailedError,
+)
+from reprun.images.catalogue.catalogue import Catalogue
+from reprun.images.ensure import ensure
+from reprun.images.model import Image
+from reprun.progress import Silent
+from reprun.store.store import Store
+from reprun.wording import quoted
+from reprun.workflow.planned import PlannedStep, WorkflowPlan, refuse, unplanned
+from reprun.workflow.steps import (
+    DEFAULT_MEMORY_MB,
+    Step,
+    StepRunner,
+    failure_of,
+)
+from reprun.workflow.workspace import Workspace
+
+
+class Cores:
+    """The cores that the steps of several workflows share."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self._free = number
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def taken(self, wanted: int, cancelled: threading.Event) -> Iterator[None]:
+        """Wait for cores, at most all there are, and give them back with the block."""
+        number = min(wanted, self.number)
+        with self._changed:
+            while self._free < number and not cancelled.is_set():
+                self._changed.wait(0.1)
+            self._free -= number
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._free += number
+                self._changed.notify_all()
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the steps of one workflow run with."""
+
+    engine: ContainerEngine
+    store: Store
+    images: Sequence[Path]
+    """The directories of the catalogue in which every image of the workflow is locked."""
+    logs: Path
+    mounts: Sequence[Mount] = ()
+    network: bool = False
+    image_map: Mapping[str, str] = field(default_factory=dict)
+    """What runs in the place of images as the Snakefile names them; "" for rules that name none."""
+    keeps: Sequence[int] = ()
+    echo: Callable[[bytes], None] | None = None
+
+    def name_of(self, container: str | None) -> str:
+        """Return what a step runs in: as its rule says, unless something takes its place."""
+        named = container or ""
+        return self.image_map.get(named, named).removeprefix("docker://")
+
+
+class Supervisor:
+    """Runs the steps of one workflow as its plan has them; called from several threads."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        around: Surroundings,
+        *,
+        cores: Cores,
+        cancelled: threading.Event,
+        expected: WorkflowPlan | None = None,
+        ended: Callable[[StepRecord], None] = lambda _: None,
+    ) -> None:
+        """Take the plan that is expected, or the first that comes where `expected` is None.
+
+        The first one is believed only where no step has written in the workspace yet.
+        """
+        self.workspace = workspace
+        self.cancelled = cancelled
+        self.plan: WorkflowPlan | None = None
+        self.records: list[StepRecord] = []
+        self.error: ReprunError | None = None
+        """The first error that is not a step's."""
+        self._around = around
+        self._cores = cores
+        self._expected = expected
+        self._told_ended = ended
+        self._steps: dict[str, PlannedStep] = {}
+        self._numbers: dict[str, int] = {}
+        self._images: dict[str, Image] = {}
+        self._running: dict[str, PlannedStep] = {}
+        self._lock = threading.Lock()
+        self._idle = threading.Condition(self._lock)
+        self._runner = StepRunner(
+            around.engine,
+            workspace,
+            around.logs,
+            echo=around.echo,
+            mounts=around.mounts,
+            network=around.network,
+            cancelled=cancelled,
+            keeps=around.keeps,
+        )
+
+    def take_plan(self, steps: Sequence[PlannedStep]) -> None:
+        """Take what Snakemake has planned, at first or after a checkpoint, or raise what is wrong.
+
+        Nothing of it has run when it is refused.
+        """
+        try:
+            with self._lock:
+                self._take_plan(steps)
+        except ReprunError as error:
+            self.error = self.error or error
+            raise
+
+    def run(self, key: str) -> StepRecord:
+        """Run a planned step; return the record of one that succeeded.
+
+        Raises StepFailedError of one that did not, and the errors of engine and workspace.
+        """
+        try:
+            with self._lock:
+                step = self._steps.get(key)
+                if step is None or key in self._running:
+                    raise BackendError(f"Snakemake asks for a step that is not planned: {key}")
+                self._running[key] = step
+            try:
+                with self._cores.taken(step.threads, self.cancelled):
+                    record = self._run(step)
+            finally:
+                with self._lock:
+                    self._running.pop(key, None)
+                    self._idle.notify_all()
+        except StepFailedError:
+            raise
+        except ReprunError as error:
+            self.error = self.error or error
+            raise
+        return record
+
+    def wait(self) -> None:
+        """Wait until no step is running."""
+        with self._lock:
+            self._idle.wait_for(lambda: not self._running)
+
+    def clean_up(self) -> None:
+        """Remove what steps that were stopped had half-written."""
+        for record in self.records:
+            if record.ending == Ending.CANCELLED:
+                self.workspace.remove(list(record.outputs))
+
+    # -- the plan ------------------------------------------------------------------------------
+
+    def _take_plan(self, steps: Sequence[PlannedStep]) -> None:
+        offered = WorkflowPlan(steps=tuple(steps))
+        known = self.plan or self._expected
+        if known is not None and (odd := unplanned(known, steps)) is not None:
+            raise IntegrityError(
+                f"Snakemake now plans rule {odd.rule} otherwise than from the code as it is "
+                "locked: what earlier steps left in the workspace changes the plan",
+                hint="the same command with --again",
+            )
+        for step in steps:
+            refuse(step, self._around.name_of(step.container))
+            for path in step.written:
+                self.workspace.given.refuse_output(str(PurePosixPath(path)), step.rule)
+        for step in steps:
+            self._prepare_image(step)
+        self.plan = known or offered
+        self._steps |= self.plan.by_key() | offered.by_key()
+        self._numbers = {key: number for number, key in enumerate(self._steps, 1)}
+
+    def _prepare_image(self, step: PlannedStep) -> None:
+        reference = self._around.name_of(step.container)
+        if reference in self._images:
+            return
+        catalogue = Catalogue(*self._around.images)
+        try:
+            locked = catalogue.by_reference(reference)
+        except SpecificationError as error:
+            raise SpecificationError(
+                f"rule {step.rule}: the image '{reference}' is not locked: {error.message}",
+                hint=error.hint or "reprun images list",
+            ) from error
+        image = ensure(locked, catalogue, self._around.store, Silent())
+        self._around.engine.prepare(image)
+        self._images[reference] = image
+
+    # -- one step ------------------------------------------------------------------------------
+
+    def _run(self, planned: PlannedStep) -> StepRecord:
+        step = self._step(planned)
+        record = self._runner.run(step)
+        error: ReprunError | None = None
+        if record.succeeded:
+            record, error = self._with_outputs(planned, record)
+        self._note(record)
+        if error is not None:
+            raise error
+        if not record.succeeded:
+            raise failure_of(record)
+        return record
+
+    def _with_outputs(
+        self, planned: PlannedStep, record: StepRecord
+    ) -> tuple[StepRecord, OutputMissingError | None]:
+        """Return the record with digests of what the step wrote, or with what is wrong with it."""
+        made = [path for path in planned.outputs if path not in planned.touched]
+        try:
+            self.workspace.require(made)
+            wrote = {path: self.workspace.digest(path) for path in made}
+        except OutputMissingError as error:
+            faulty = record.model_copy(update={"fault": error.message})
+            said = f"step {planned.rule} ended well, but {error.message}"
+            hint = error.hint or f"less {quoted(record.log)}"
+            return faulty, OutputMissingError(said, place=record.log, hint=hint)
+        return record.model_copy(update={"outputs": {**record.outputs, **wrote}}), None
+
+    def _note(self, record: StepRecord) -> None:
+        with self._lock:
+            self.records.append(record)
+        self._told_ended(record)
+
+    def _step(self, planned: PlannedStep) -> Step:
+        return Step(
+            rule=planned.file_name,
+            job=self._numbers[planned.key],
+            command=planned.command,
+            image=self._images[self._around.name_of(planned.container)],
+            inputs=planned.inputs,
+            outputs=planned.outputs,
+            logs=planned.logs,
+            wildcards=planned.wildcards,
+            threads=planned.threads,
+            memory_mb=planned.memory_mb or DEFAULT_MEMORY_MB,
+            minutes=planned.minutes,
+            benchmark=planned.benchmark,
+            repetitions=planned.repetitions,
+        )
