@@ -29,7 +29,7 @@ from reprun.images.model import Image
 from reprun.wording import quoted
 from reprun.workflow.beneath import Beneath
 from reprun.workflow.planned import path_in_workspace
-from reprun.workflow.workspace import VIEWS, Given, Workspace
+from reprun.workflow.workspace import VIEW, Given, Workspace
 
 STRICT = "set -euo pipefail\n"
 """Prepended to every command: a failed write before a good command must not pass."""
@@ -164,7 +164,7 @@ class StepRunner:
         self._mounts = tuple(mounts)
         self._network = network
         self._keeps = tuple(keeps)
-        self._views = logs.parent / VIEWS
+        self._views = logs.parent
         self._count = itertools.count()
         self.cancelled = cancelled or threading.Event()
 
@@ -192,7 +192,7 @@ class StepRunner:
                         if self._echo:
                             self._echo(data)
 
-                home = self._views / str(next(self._count))
+                home = self._views / f"{VIEW}{next(self._count)}"
                 with self._workspace.views(step.inputs, written, home) as views:
                     job = container_of(
                         step,

@@ -22,7 +22,8 @@ from reprun.workflow.beneath import Beneath
 
 MOST_MOUNTS = 200
 """Given files above this number are mounted by directories."""
-VIEWS = ".views"
+VIEW = ".view-"
+"""Begins the name of a directory that holds second names while a step runs."""
 
 _Identity = tuple[int, int, int, int, int]
 
