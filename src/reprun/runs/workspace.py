@@ -43,7 +43,7 @@ from reprun.runs.lock import LOCK
 from reprun.runs.plan import Plan, what_to_run
 from reprun.store import collection
 from reprun.store.store import Store
-from reprun.wording import edit_command, listed, quoted
+from reprun.wording import listed, quoted
 from reprun.workflow.beneath import Beneath
 from reprun.workflow.driver import snakemake_version
 from reprun.workflow.evidence import inconsistencies, last_of_each, not_made, not_run

@@ -1,0 +1,494 @@
+"""A stranger's analysis attacks the host: what runs, reads, changes and deletes there is nothing.
+
+Each attack is a Snakefile of a few lines. A directory of the host stands for all that is the
+user's: after the attack it holds what it held, nothing of it is in the run directory, and the
+verdict is no false green.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from reprun.digests import sha256_file, sha256_tree
+from reprun.documents.record import RunRecord, read_record
+from reprun.images.model import Image
+from reprun.store.store import Store
+from tests.integration.shell import ROOT, Shell
+from tests.projects import mark_project
+
+TOKEN = "token-of-the-user-6d1f"
+PRECIOUS = "precious-bytes-of-the-host-91c7"
+OUTSIDE = "OUTSIDE"
+LOGIN = "login-of-the-user-77ab"
+
+ANALYSIS = """
+schema_version: 1
+name: tiny
+title: A table
+experiment: none
+dphep_level: "1"
+code: [Snakefile, make.py, attack.sh, sub/helper.py]
+variants:
+  columnar: {image: columnar}
+datasets:
+  numbers:
+    title: Numbers
+    files:
+      - {path: data/numbers.csv, size: 8, sha256: "DIGEST"}
+outputs:
+  tables: [out/yields.csv]
+compare:
+  - {match: "*", kind: count}
+"""
+
+HONEST = """
+rule all:
+    input: "out/yields.csv"
+
+rule first:
+    input: "attack.sh", "data/numbers.csv"
+    output: "out/first.txt"
+    container: config["image"]
+    shell: "sh attack.sh; cat data/numbers.csv > {output}"
+
+rule make:
+    input: "make.py", "sub/helper.py", "out/first.txt"
+    output: "out/yields.csv"
+    container: config["image"]
+    shell: "python3 make.py out/first.txt {output}"
+"""
+
+MAKE = """
+import sys
+number = open(sys.argv[1]).read().split(",")[1].strip()
+open(sys.argv[2], "w").write(f"cut,events\\nall,{number}\\n")
+"""
+
+
+class Host:
+    """A host with an analysis, a directory that is the user's, and a record of what it holds."""
+
+    def __init__(self, shell: Shell, outside: Path) -> None:
+        self.shell = shell
+        self.outside = outside
+        self.before = self._state()
+
+    @property
+    def analysis(self) -> Path:
+        return self.shell.directory / "project/examples/tiny"
+
+    @property
+    def run_directory(self) -> Path:
+        return self.shell.directory / "results/tiny/columnar.numbers"
+
+    def analysis_is(self, attack: str = "true", *, top: str = "", text: str = HONEST) -> None:
+        """Write a Snakefile whose first step attacks, or which attacks itself, and lock it."""
+        outside = str(self.outside)
+        self.shell.write("project/examples/tiny/Snakefile", (top + text).replace(OUTSIDE, outside))
+        self.shell.write("project/examples/tiny/attack.sh", attack.replace(OUTSIDE, outside))
+        self.shell.reprun("lock", "tiny")
+
+    def run(self, *options: str, code: int | None = None, **variables: str) -> str:
+        """Run the analysis; return all it said."""
+        done = self.shell.reprun("run", "tiny", *options, code=code, **variables)
+        assert "Traceback" not in done.stderr, done.stderr
+        return f"{done.stdout}{done.stderr}[{done.returncode}]"
+
+    @property
+    def record(self) -> RunRecord:
+        found = read_record(self.run_directory)
+        assert found is not None
+        return found
+
+    def is_whole(self) -> None:
+        """Fail if anything outside was changed, read into the results, or left behind."""
+        assert self._state() == self.before
+        for path in self.shell.directory.joinpath("results").rglob("*"):
+            if path.is_file() and not path.is_symlink():
+                data = path.read_bytes()
+                for secret in (TOKEN, LOGIN, PRECIOUS):
+                    assert secret.encode() not in data, path
+
+    def _state(self) -> tuple[object, ...]:
+        modes = {str(path): path.lstat().st_mode for path in self.outside.rglob("*")}
+        return (sha256_tree(self.outside), modes)
+
+
+@pytest.fixture(scope="module")
+def honest(tmp_path_factory: pytest.TempPathFactory, store: Store, columnar: Image) -> Path:
+    """A directory with an analysis that is honest so far, blessed."""
+    home = tmp_path_factory.mktemp("honest")
+    project = mark_project(home / "project")
+    shell = Shell(home, store, {"REPRUN_PROJECT": str(project)})
+    (project / ".git").mkdir()
+    (project / "images").symlink_to(ROOT / "images")
+    digest = store.add_file(shell.write("numbers.csv", "all,102\n"))
+    text = ANALYSIS.replace("DIGEST", digest.removeprefix("sha256:"))
+    shell.write("project/examples/tiny/analysis.yaml", text)
+    shell.write("project/examples/tiny/make.py", MAKE)
+    shell.write("project/examples/tiny/sub/helper.py", "answer = 42\n")
+    shell.write("outside/precious.txt", PRECIOUS)
+    shell.write("outside/project/work.txt", PRECIOUS)
+    host = Host(shell, home / "outside")
+    host.analysis_is()
+    host.run(code=5)
+    shell.reprun("bless", "tiny", "--reason", "counted by hand", "--author", "the tests")
+    assert "✓ reproduced" in host.run(code=0)
+    return home
+
+
+@pytest.fixture
+def host(tmp_path: Path, store: Store, honest: Path) -> Iterator[Host]:
+    """A host of its own for each test; afterwards it must be whole."""
+    home = tmp_path / "home"
+    shutil.copytree(honest, home, symlinks=True)
+    secrets = {"REANA_ACCESS_TOKEN": TOKEN, "REPRUN_REGISTRY_LOGIN": f"me:{LOGIN}"}
+    shell = Shell(home, store, {"REPRUN_PROJECT": str(home / "project"), **secrets})
+    host = Host(shell, home / "outside")
+    digest = sha256_file(home / "numbers.csv")
+    yield host
+    host.is_whole()
+    assert sha256_file(store.blob_path(digest)) == digest
+    assert store.blob_path(digest).stat().st_mode & 0o777 == 0o444
+
+
+OWN_MODULES = ("snakemake", "graphlib", "json", "reprun", "pulp", "yaml", "sitecustomize")
+EVIL = """
+import os
+open('OUTSIDE/owned-by-' + __name__, 'w').write(str(dict(os.environ)))
+raise SystemExit(0)
+"""
+LEAVE = """
+mkdir -p NAME
+cat > NAME.py <<'END'
+{EVIL}
+END
+cp NAME.py NAME/__init__.py
+test -e again || {{ touch again; exit CODE; }}
+"""
+
+
+@pytest.mark.parametrize("module", OWN_MODULES)
+@pytest.mark.parametrize("code", ["0", "1"])
+def test_a_module_left_in_the_workspace_runs_nowhere_and_excuses_nothing(
+    host: Host, module: str, code: str
+) -> None:
+    attack = LEAVE.format(EVIL=EVIL).replace("NAME", module).replace("CODE", code)
+    host.analysis_is(attack, text=HONEST.replace("sh attack.sh;", "sh attack.sh || exit 1;"))
+    first = host.run()
+    assert ("✓ reproduced" in first) == (code == "0")
+    second = host.run()
+    # What lies there may keep Snakemake from planning; it never makes a verdict.
+    if "✓ reproduced" in second:
+        assert [step.rule for step in host.record.steps if step.succeeded] == ["first", "make"]
+    host.analysis_is()
+    assert "✓ reproduced" in host.run("--again", code=0)
+
+
+PROFILES = (
+    """default-resources: ["foo=__import__('os').system('touch OUTSIDE/owned')"]""",
+    "dry-run: true",
+    "executor: dryrun",
+    "touch: true",
+    "until: [first]",
+)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_a_profile_left_in_the_workspace_changes_nothing(host: Host, profile: str) -> None:
+    host.analysis_is(
+        "mkdir -p profiles/default\n"
+        f"cat > profiles/default/config.yaml <<'END'\n{profile}\nEND\n"
+        "test -e again || { touch again; exit 1; }\n",
+        text=HONEST.replace("sh attack.sh;", "sh attack.sh || exit 1;"),
+    )
+    host.run(code=4)
+    assert "✓ reproduced" in host.run(code=0)
+    assert [step.rule for step in host.record.steps] == ["first", "make"]
+
+
+@pytest.mark.parametrize("text", ["dry-run: true", "touch: true", "executor: dryrun"])
+def test_a_profile_of_the_user_changes_nothing(host: Host, text: str) -> None:
+    profile = host.shell.write("profile/config.yaml", text).parent
+    assert "✓ reproduced" in host.run("--again", code=0, SNAKEMAKE_PROFILE=str(profile))
+    assert len(host.record.steps) == 2
+
+
+PARSED = {
+    "writes": "open('OUTSIDE/owned', 'w').write('x')",
+    "reads": "print(open('OUTSIDE/precious.txt').read())",
+    "runs": "import subprocess; subprocess.run(['touch', 'OUTSIDE/owned'], check=True)",
+    "environment": "import os; assert 'REANA_ACCESS_TOKEN' in os.environ, 'no token'",
+    "parent": "print(open('/proc/1/environ').read()); open('/proc/1/root/OUTSIDE/precious.txt')",
+    "home": "import os; assert os.path.exists(os.path.expanduser('~/.ssh')), 'no home'",
+    "store": "import glob; assert glob.glob('/*/**/blobs/sha256', recursive=True), 'no store'",
+    "root": "assert open('/etc/shadow').read()",
+    "mounts": "import os; os.mkdir('/tmp/m'); os.chroot('/tmp/m')",
+    "link": "import os; os.symlink('OUTSIDE', 'there'); print(os.listdir('there'))",
+}
+
+
+@pytest.mark.parametrize("name", sorted(PARSED))
+@pytest.mark.parametrize("command", ["run", "plan", "lint", "matrix"])
+def test_a_snakefile_reaches_nothing_while_it_is_read(host: Host, name: str, command: str) -> None:
+    host.analysis_is(top=PARSED[name].replace("OUTSIDE", str(host.outside)) + "\n")
+    done = host.shell.reprun(command, "tiny", code=None)
+    assert done.returncode in (2, 3)
+    assert "Traceback" not in done.stderr
+
+
+def test_a_snakefile_reaches_no_server_of_the_host(host: Host) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        host.analysis_is(top=f"import socket; socket.create_connection(('127.0.0.1', {port}), 2)\n")
+        assert "Connection refused" in host.run(code=2)
+
+
+LINKS = {
+    "an output": "rm -rf out; ln -s OUTSIDE out",
+    "an output itself": "ln -s OUTSIDE/precious.txt out/first.txt",
+    "an output of the next step": "ln -s OUTSIDE/precious.txt out/yields.csv",
+    "a directory above an output": "rm -rf out; ln -s OUTSIDE/project out",
+    "the code": "rm -rf sub; mv sub sub2; ln -s OUTSIDE sub",
+    "the data": "mv data elsewhere; ln -s OUTSIDE data",
+    "Snakemake's directory": "ln -sfn OUTSIDE .snakemake",
+    "a plain name": "ln -s OUTSIDE/precious.txt loot",
+    "the workspace's parent": "ln -s .. up; ln -s ../../../../outside/precious.txt far",
+    "the process": "ln -s /proc/1/root/OUTSIDE through",
+}
+
+
+@pytest.mark.parametrize("what", sorted(LINKS))
+def test_a_link_in_the_place_of_something_leads_nowhere(host: Host, what: str) -> None:
+    host.analysis_is(LINKS[what])
+    for options in ((), (), ("--again",)):
+        host.run(*options)
+        host.is_whole()
+
+
+RULES = """
+rule all:
+    input: "out/yields.csv"
+
+rule honest:
+    input: "data/numbers.csv"
+    output: "sub2/made.txt"
+    container: config["image"]
+    shell: "touch {output}"
+
+rule thief:
+    input: "sub2/made.txt", "attack.sh"
+    output: "sub2/precious.txt", directory("sub2/project"), "out/yields.csv"
+    container: config["image"]
+    shell: "sh attack.sh"
+"""
+
+
+MADE = "mkdir -p sub2/project; touch sub2/precious.txt; "
+INSTEAD = (
+    "rm -rf sub2; ln -s OUTSIDE sub2; printf 'cut,events\\nall,102\\n' > out/yields.csv",
+    MADE + "ln -s OUTSIDE/precious.txt out/yields.csv",
+    MADE + "ln -s ../../../../outside/precious.txt out/yields.csv",
+    MADE + "ln -s yields.csv out/yields.csv",
+    MADE + "echo x > out/real; ln -s real out/yields.csv",
+    MADE + "ln -s /proc/self/environ out/yields.csv",
+    MADE + "ln -s /work/sub2/precious.txt out/yields.csv",
+    MADE + "mkfifo out/yields.csv",
+    MADE + "mkdir out/yields.csv",
+    MADE + "truncate -s 2T out/yields.csv",
+    MADE + "rm -rf out; ln -s OUTSIDE out",
+    MADE + "mknod out/yields.csv c 1 5 || mkfifo out/yields.csv",
+    MADE + "python3 -c 'import socket as s; s.socket(s.AF_UNIX).bind(\"out/yields.csv\")'",
+)
+
+
+@pytest.mark.parametrize("attack", INSTEAD)
+def test_what_takes_the_place_of_an_output_is_not_read(host: Host, attack: str) -> None:
+    host.analysis_is(attack, text=RULES)
+    for _ in range(2):
+        said = host.run()
+        assert "reproduced" not in said
+        assert "[4]" in said, said
+        host.is_whole()
+    blessed = host.shell.reprun("bless", "tiny", "--reason", "x", "--author", "y", code=2)
+    assert "only a finished run" in blessed.stderr
+
+
+GIVEN = {
+    "code in place": "echo 'raise SystemExit(0)' > make.py",
+    "code moved away": "mv sub sub3; mkdir sub; echo 'answer = 43' > sub/helper.py",
+    "mode": "chmod 777 data/numbers.csv make.py",
+    "data in place": "chmod u+w data/numbers.csv; echo all,999 > data/numbers.csv",
+    "data moved away": "mv data data2; mkdir data; echo all,999 > data/numbers.csv",
+    "data behind": "mv data data2; chmod 777 data2/*; echo all,999 > data2/numbers.csv",
+    "times": "touch -d 2001-01-01 data/numbers.csv",
+    "removed": "rm -rf data make.py sub",
+    "unmounted": "umount data/numbers.csv",
+    "remounted": "mount -o remount,rw,bind data/numbers.csv",
+}
+
+
+@pytest.mark.parametrize("what", sorted(GIVEN))
+def test_what_is_given_stays_what_it_is_for_every_step(host: Host, what: str) -> None:
+    rules = HONEST.replace("cat data/numbers.csv > ", "echo all,102 > ")
+    rules = rules.replace(
+        "python3 make.py out/first.txt", "python3 sub/helper.py; python3 make.py data/numbers.csv"
+    )
+    host.analysis_is(GIVEN[what], text=rules)
+    assert "✓ reproduced" in host.run(code=0)
+    text = (host.run_directory / "outputs/out/yields.csv").read_text()
+    assert "all,102" in text
+
+
+def test_a_step_may_not_change_what_an_earlier_one_made(host: Host) -> None:
+    rules = HONEST.replace(
+        'shell: "python3 make.py out/first.txt {output}"',
+        'shell: "cp out/first.txt x; rm -f out/first.txt; echo all,1 > out/first.txt; '
+        'python3 make.py x {output}"',
+    )
+    host.analysis_is(text=rules)
+    said = host.run(code=6)
+    assert "out/first.txt was changed after step first had written it" in said
+
+
+def test_a_snakefile_without_steps_is_no_success(host: Host) -> None:
+    host.analysis_is(text='rule all:\n    input: "out/yields.csv"\n    output: "none"\n')
+    host.run()
+    host.analysis_is(text="onstart:\n    import os\n    os._exit(0)\n\n" + HONEST)
+    said = host.run()
+    assert "reproduced" not in said
+    assert "[3]" in said
+
+
+def test_a_snakefile_that_talks_to_the_supervisor_itself_gets_nothing(host: Host) -> None:
+    talk = """
+import json, os, socket, sys
+socket_path = sys.argv[sys.argv.index("--reprun-socket") + 1]
+line = socket.socket(socket.AF_UNIX)
+line.connect(socket_path)
+line.sendall(MESSAGE + b"\\n")
+line.settimeout(5)
+try:
+    line.recv(1000)
+except Exception:
+    pass
+os._exit(0)
+"""
+    bad = b'"rule": "../../x", "command": "id", "container": "columnar"'
+    out = b'"rule": "x", "command": "id", "container": "columnar", "outputs": ["/etc/x"]'
+    for message in (
+        b'{"say": "run", "key": "[\\"first\\",{}]"}',
+        b'{"say": "plan", "steps": [], "needed": []}',
+        b'{"say": "shell", "command": "id"}',
+        b"[" * 100_000,
+        b"\xff\xfe",
+        b'{"say": "plan", "steps": [{%s}], "needed": []}' % bad,
+        b'{"say": "plan", "steps": [{%s}], "needed": []}' % out,
+    ):
+        host.analysis_is(top=talk.replace("MESSAGE", repr(message)))
+        said = host.run()
+        assert "reproduced" not in said
+        assert "[0]" not in said
+
+
+def test_code_behind_a_link_is_locked_by_what_it_holds(host: Host) -> None:
+    helper = host.analysis / "sub/helper.py"
+    target = host.analysis / "sub/target.py"
+    helper.rename(target)
+    helper.symlink_to("target.py")
+    host.shell.reprun("lock", "tiny")
+    assert "✓ reproduced" in host.run(code=0)
+    target.write_text("answer = 44\n")
+    assert "[6]" in host.run()
+    helper.unlink()
+    helper.symlink_to(host.outside / "precious.txt")
+    said = host.shell.reprun("lock", "tiny", code=2).stderr
+    assert "leads out of the analysis" in said
+
+
+def test_an_old_container_never_writes_into_a_new_run(host: Host) -> None:
+    host.analysis_is("sleep 60; echo all,999 > late.txt")
+    started = subprocess.Popen(
+        [*("python", "-m", "reprun", "run", "tiny")],
+        cwd=host.shell.directory,
+        env=host.shell.environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    _wait(lambda: any(host.run_directory.glob("logs/first-*.log")))
+    time.sleep(1)
+    started.kill()
+    started.wait()
+    host.analysis_is()
+    assert "✓ reproduced" in host.run(code=0)
+    assert not (host.run_directory / "workspace/late.txt").exists()
+
+
+def _wait(true: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_swap_during_the_run_shows_no_file_of_the_host(host: Host) -> None:
+    swapper = """
+import ctypes, os, time
+libc = ctypes.CDLL(None, use_errno=True)
+os.makedirs("swap", exist_ok=True)
+open("swap/real", "w").write("real")
+if not os.path.lexists("swap/link"):
+    os.symlink("OUTSIDE/precious.txt", "swap/link")
+end = time.time() + 8
+while time.time() < end:
+    libc.syscall(316, -100, b"swap/real", -100, b"swap/link", 2)
+"""
+    host.shell.write("project/examples/tiny/make.py", swapper.replace("OUTSIDE", str(host.outside)))
+    rules = """
+rule all:
+    input: "out/yields.csv"
+
+rule ready:
+    output: "swap/real"
+    container: config["image"]
+    shell: "touch {output}"
+
+rule swap:
+    input: "make.py", "swap/real"
+    output: "out/swapped"
+    container: config["image"]
+    shell: "cp make.py /tmp/x.py; cat swap/real > /dev/null; python3 make.py; touch {output}"
+
+rule read:
+    input: "swap/real"
+    output: "out/read{n}"
+    container: config["image"]
+    shell: "cat {input} > {output}"
+
+rule last:
+    input: expand("out/read{n}", n=range(12)), "out/swapped"
+    output: "out/yields.csv"
+    container: config["image"]
+    shell: "cat {input} > {output}"
+"""
+    host.analysis_is(text=rules)
+    host.run()
+    host.is_whole()
+
+
+def test_no_file_of_the_store_has_a_name_that_a_step_may_write(host: Host) -> None:
+    blob = host.shell.store.blob_path(next(iter(host.record.inputs.datasets["numbers"].values())))
+    names = {
+        path
+        for path in (host.run_directory / "workspace").rglob("*")
+        if path.is_file() and os.path.samestat(path.stat(), blob.stat())
+    }
+    assert names == set()
