@@ -18,6 +18,7 @@ from pathlib import Path
 
 from reprun.documents.project import Project
 from reprun.engines.base import ContainerEngine, ContainerJob, Mount
+from reprun.engines.box import Box
 from reprun.engines.choose import ENGINES, make_engine
 from reprun.errors import EngineError
 from reprun.images.catalogue.catalogue import Catalogue
@@ -28,6 +29,7 @@ from reprun.store.store import Store
 
 STARTS = 15
 RUNS = 3
+SANDBOX_SECONDS = 0.1
 
 
 def seconds(action: Callable[[], object]) -> float:
@@ -73,6 +75,30 @@ def job_starts(store: Store, image: Image, starts: int) -> None:
             print(f"{name} {status.version}: a job costs {cost:.3f} s over the bare command")
 
 
+def sandboxed(box: Box) -> None:
+    """Start Python in Snakemake's sandbox."""
+    result = box.run(
+        ("this",), mounts=(), working_directory="/", output=_drop, cancel=threading.Event()
+    )
+    assert result.exit_code == 0
+
+
+def sandbox_starts(store: Store, starts: int) -> None:
+    """Print what the sandbox costs over the same Python on the host."""
+    box = Box(store)
+    sandboxed(box)
+    bare_python = [sys.executable, "-I", "-m", "this"]
+    pairs = [
+        (
+            seconds(lambda: sandboxed(box)),
+            seconds(lambda: subprocess.run(bare_python, check=True, stdout=subprocess.DEVNULL)),
+        )
+        for _ in range(starts)
+    ]
+    cost = statistics.median(inside - outside for inside, outside in pairs)
+    print(f"sandbox: costs {cost:.3f} s a run, {cost / SANDBOX_SECONDS:.2f} of the limit")
+
+
 def whole_runs(runs: int) -> None:
     """Print a warm run, a run with nothing to do, and both over the bare steps' time."""
     command = [sys.executable, "-m", "reprun", "run", "cms-h4l"]
@@ -109,6 +135,7 @@ def main() -> None:
     image = ensure("columnar", catalogue, store, Silent())
     print(f"{len(os.sched_getaffinity(0))} cores")
     job_starts(store, image, 1 if tiny else STARTS)
+    sandbox_starts(store, 1 if tiny else STARTS)
     whole_runs(1 if tiny else RUNS)
 
 

@@ -226,6 +226,7 @@ def _planned(job: Any) -> PlannedStep:
         container=job.container_img_url,
         inputs=tuple(map(str, job.input)),
         outputs=tuple(map(str, job.output)),
+        directories=tuple(str(path) for path in job.output if path.is_directory),
         touched=tuple(map(str, job.touch_output)),
         temporary=tuple(map(str, job.temp_output)),
         logs=tuple(map(str, job.log)),

@@ -113,9 +113,20 @@ def what_to_run(plan: Plan, last: RunRecord | None, outputs_now: Mapping[str, st
 
 
 def _after(changed: Sequence[str], last: RunRecord, reason: str) -> Steps:
-    """Return what a change runs again: Snakemake sees it only in files that steps declared."""
-    declared = {path for step in last.steps for path in step.inputs}
-    return Rules(reason) if declared.issuperset(changed) else Everything(reason)
+    """Return what a change runs again: only what steps declared tells which of them it concerns.
+
+    Snakemake goes by times, and takes a result for up to date whose intermediate files are gone:
+    the steps that read what changed, and those that failed, are named to it.
+    """
+    steps = {step.key: step for step in last.steps}.values()
+    if not {path for step in steps for path in step.inputs}.issuperset(changed):
+        return Everything(reason)
+    again = {
+        step.rule
+        for step in steps
+        if not step.succeeded or not set(changed).isdisjoint(step.inputs)
+    }
+    return Rules(reason, tuple(sorted(again)))
 
 
 def _changed(before: Inputs, now: Inputs) -> list[str]:

@@ -42,6 +42,8 @@ class PlannedStep(Document):
     """What the rule's `container:` says; null if it says nothing."""
     inputs: Paths = ()
     outputs: Paths = ()
+    directories: Paths = ()
+    """Outputs among them that are directories."""
     touched: Paths = ()
     """Outputs among them that Snakemake makes itself, once the command has ended."""
     temporary: Paths = ()

@@ -235,7 +235,7 @@ class Supervisor:
         """Return the record with digests of what the step wrote, or with what is wrong with it."""
         made = [path for path in planned.outputs if path not in planned.touched]
         try:
-            self.workspace.require(made)
+            self.workspace.require(made, planned.directories)
             wrote = {path: self.workspace.digest(path) for path in made}
         except OutputMissingError as error:
             faulty = record.model_copy(update={"fault": error.message})

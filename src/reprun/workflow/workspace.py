@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -18,7 +18,7 @@ from reprun.engines.base import Mount
 from reprun.errors import OutputMissingError, SpecificationError
 from reprun.files import storage_errors
 from reprun.wording import listed
-from reprun.workflow.beneath import Beneath
+from reprun.workflow.beneath import Beneath, kind_of
 
 MOST_MOUNTS = 200
 """Given files above this number are mounted by directories."""
@@ -128,17 +128,22 @@ class Workspace:
         self._known[path] = (identity, digest)
         return digest
 
-    def require(self, paths: Sequence[str]) -> None:
-        """Raise OutputMissingError for what is not there, or is neither a file nor a directory."""
+    def require(self, paths: Sequence[str], directories: Collection[str] = ()) -> None:
+        """Raise OutputMissingError for what is not there, or is not a file.
+
+        What is named in `directories` must be one instead.
+        """
         gone = []
         with Beneath(self.root) as workspace:
             for path in paths:
                 found = workspace.status(path)
                 if found is None:
                     gone.append(path)
-                elif not stat.S_ISDIR(found.st_mode):
+                elif path not in directories:
                     with workspace.open(path):
                         pass
+                elif not stat.S_ISDIR(found.st_mode):
+                    raise OutputMissingError(f"{path} is {kind_of(found.st_mode)}, not a directory")
         if gone:
             raise OutputMissingError(f"it left no {listed(gone)}")
 
