@@ -28,12 +28,14 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from jsonschema import Draft4Validator
 
 from reprun.documents.record import StepRecord
-from reprun.errors import InterruptedRunError
+from reprun.engines.base import ContainerEngine, ContainerJob, ContainerResult, EngineStatus, Output
 from reprun.images.catalogue.catalogue import Catalogue
+from reprun.images.model import Image
 from reprun.progress import Silent
 from reprun.runs.run import ready_engine
 from reprun.store.store import Store
 from reprun.workflow.snakemake import LOG, WorkflowRequest, run_workflow
+from reprun.workflow.workspace import Given
 from tests.loopback import serving
 
 TOKEN = "t0ken+with/odd=characters"
@@ -83,8 +85,8 @@ class Workflow:
         return f"{self.name}.{self.run}"
 
 
-class _Stops(Silent):
-    """Progress that tells the server what ended, and stops the run where that is asked for."""
+class _Tells(Silent):
+    """Progress that tells the server what ended."""
 
     def __init__(self, workflow: Workflow) -> None:
         self._workflow = workflow
@@ -97,13 +99,41 @@ class _Stops(Silent):
                     job["status"] = state
                     return
 
-    @contextmanager
-    def task(self, label: str, total: int | None, unit: str = "bytes") -> Iterator[_Stops]:
-        yield self
 
-    def advance(self, amount: int) -> None:
-        if self._workflow.stopping:
-            raise InterruptedRunError("stopped")
+class _Stoppable:
+    """An engine that ends the workflow where that is asked for."""
+
+    def __init__(self, engine: ContainerEngine, workflow: Workflow) -> None:
+        self._engine = engine
+        self._workflow = workflow
+        self.name = engine.name
+
+    def self_check(self) -> EngineStatus:
+        return self._engine.self_check()
+
+    def prepare(self, image: Image) -> None:
+        self._engine.prepare(image)
+
+    def run(
+        self, job: ContainerJob, *, stdout: Output, stderr: Output, cancel: threading.Event
+    ) -> ContainerResult:
+        ended = threading.Event()
+
+        def watch() -> None:
+            while not ended.wait(0.05):
+                if self._workflow.stopping:
+                    cancel.set()
+
+        watching = threading.Thread(target=watch)
+        watching.start()
+        try:
+            return self._engine.run(job, stdout=stdout, stderr=stderr, cancel=cancel)
+        finally:
+            ended.set()
+            watching.join()
+
+    def sweep(self) -> list[str]:
+        return self._engine.sweep()
 
 
 class ReanaServer(ThreadingHTTPServer):
@@ -202,7 +232,7 @@ class ReanaServer(ThreadingHTTPServer):
             if isinstance(value, str) and value.startswith("docker://"):
                 config[key] = here[value.removeprefix("docker://")]
         used = [value for value in config.values() if value in here.values()]
-        ready_engine(
+        engine, _ = ready_engine(
             "runc", [self.catalogue.by_reference(one) for one in used], self.store, Silent()
         )
         for step in document["workflow"]["specification"]["steps"]:
@@ -227,10 +257,12 @@ class ReanaServer(ThreadingHTTPServer):
                 images=self.catalogue.directories,
                 config=config,
                 targets=[],
-                engine="runc",
-                cores=2,
+                given=Given(workflow.workspace),
             ),
-            _Stops(workflow),
+            _Stoppable(engine, workflow),
+            2,
+            self.store,
+            _Tells(workflow),
         )
         workflow.log += (run / LOG).read_text(errors="replace")
         ran = {step.rule: step for step in outcome.steps}

@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
 import sys
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
+from reprun.engines import box
 from reprun.errors import BackendError, SpecificationError
 from reprun.progress import Silent
-from reprun.workflow import planned, snakemake
+from reprun.store.store import Store
+from reprun.workflow.planning import plan_steps
 from reprun.workflow.snakemake import WorkflowRequest, run_workflow, run_workflows
+from reprun.workflow.workspace import Given
+from tests.engines.fake import FakeEngine
 
-KILLED = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+WAITING = "import time; time.sleep(60)  # until somebody kills it"
 FAULTY = "raise SystemExit('NameError in line 2')"
-MESSAGE = "Snakemake was killed by SIGKILL before it finished"
+MESSAGE = "Snakemake was killed before it finished"
 
 
 @pytest.fixture
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Let a Python script take Snakemake's place."""
+    """Let a Python script take Snakemake's place in the sandbox."""
 
     def replace(script: str) -> None:
-        command = [sys.executable, "-c", script]
-        for module in (snakemake, planned):
-            monkeypatch.setattr(module, "snakemake_command", lambda *_: command)
+        monkeypatch.setattr(box, "_command", lambda _: [sys.executable, "-I", "-c", script])
 
     return replace
 
@@ -41,14 +49,35 @@ def request_of(tmp_path: Path) -> WorkflowRequest:
         images=(tmp_path / "images",),
         config={},
         targets=("out",),
-        engine="runc",
-        cores=1,
+        given=Given(workspace.parent / "inputs"),
     )
+
+
+@contextmanager
+def killing(store: Store) -> Iterator[None]:
+    """Kill whatever waits in a sandbox of this process, from outside, as the kernel does."""
+    ended = threading.Event()
+
+    def kill() -> None:
+        while not ended.wait(0.05):
+            for state in store.root.glob(f"runc/state/reprun-{os.getpid()}-*/state.json"):
+                with suppress(OSError, ValueError):
+                    pid = json.loads(state.read_text())["init_process_pid"]
+                    if b"until somebody kills it" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                        os.kill(pid, signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        killer.join()
 
 
 @pytest.mark.parametrize(
     ("script", "kind", "message"),
-    [(KILLED, BackendError, MESSAGE), (FAULTY, SpecificationError, "NameError in line 2")],
+    [(WAITING, BackendError, MESSAGE), (FAULTY, SpecificationError, "NameError in line 2")],
 )
 def test_who_is_at_fault(
     script: str,
@@ -56,13 +85,19 @@ def test_who_is_at_fault(
     message: str,
     stand_in: Callable[[str], None],
     request_of: WorkflowRequest,
+    store: Store,
     tmp_path: Path,
 ) -> None:
     stand_in(script)
-    alone = run_workflow(request_of, Silent()).error
-    together = run_workflows({"cell": request_of}, tmp_path, Silent())["cell"].error
-    for error in (alone, together):
-        assert type(error) is kind
-        assert message in str(error)
-    with pytest.raises(kind, match=message):
-        planned.plan_steps(tmp_path, "Snakefile", (), (), {}, ("out",))
+    engine = FakeEngine()
+    started = time.monotonic()
+    with killing(store):
+        alone = run_workflow(request_of, engine, 1, store, Silent()).error
+        together = run_workflows({"cell": request_of}, engine, 1, store, Silent())["cell"].error
+        for error in (alone, together):
+            assert type(error) is kind
+            assert message in str(error)
+        with pytest.raises(kind, match=message):
+            plan_steps(tmp_path, "Snakefile", (), (), {}, ("out",), store)
+    assert time.monotonic() - started < 60
+    assert engine.jobs == []

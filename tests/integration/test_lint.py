@@ -154,7 +154,7 @@ def test_a_snakefile_that_does_not_load_is_a_finding(project: Shell) -> None:
     assert any("nonsense" in one["sentence"] for one in found_in(project))
 
 
-def test_the_known_faults_of_a_public_workflow(tmp_path: Path) -> None:
+def test_the_known_faults_of_a_public_workflow(tmp_path: Path, store: Store) -> None:
     """Like the public H->4l workflow: no tag, and a work area that no rule declares."""
     (tmp_path / "Snakefile").write_text(
         'rule all:\n    input: "results/plot.pdf"\n'
@@ -175,6 +175,7 @@ def test_the_known_faults_of_a_public_workflow(tmp_path: Path) -> None:
         config={},
         targets=["results/plot.pdf"],
         catalogue=None,
+        store=store,
     )
     sentences = {one.line: one.sentence for one in findings if one.level == "error"}
     assert sorted(sentences) == [5, 10, 11]

@@ -46,7 +46,7 @@ from reprun.runs.lock import write_lock
 from reprun.runs.request import RunRequest
 from reprun.runs.run import RunOutcome
 from reprun.store.store import Store
-from reprun.workflow.planned import plan_steps
+from reprun.workflow.planning import plan_steps
 from tests.integration.shell import ROOT, Shell
 from tests.loopback import make_certificate
 from tests.projects import mark_project
@@ -512,9 +512,10 @@ def test_an_export_loads_in_snakemake_7_with_the_same_commands(
         [file.path for file in cell.selection.data.files] if cell.selection.data else [],
         cell.plan.config,
         cell.plan.targets,
+        site.store,
     )
     commands = sorted(step.command for step in exported.steps if DIGESTS not in step.outputs)
-    assert commands == sorted(step.command for step in alone)
+    assert commands == sorted(step.command for step in alone.steps)
     python = client_python(site.store, Silent())
     seven = subprocess.run(
         [

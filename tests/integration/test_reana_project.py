@@ -18,7 +18,7 @@ from reprun.images.catalogue.catalogue import Catalogue
 from reprun.images.ensure import ensure
 from reprun.progress import Silent
 from reprun.store.store import Store
-from reprun.workflow.planned import plan_steps
+from reprun.workflow.planning import plan_steps
 from tests.integration.shell import ROOT, Shell
 
 PROJECTS = ROOT / "tests" / "data" / "reana"
@@ -235,7 +235,7 @@ def test_files_that_would_not_be_uploaded_are_found(work: Shell) -> None:
     }
 
 
-def test_limits_that_rules_give_for_reana(tmp_path: Path) -> None:
+def test_limits_that_rules_give_for_reana(tmp_path: Path, store: Store) -> None:
     def rule(name: str, resources: str) -> str:
         return (
             f'rule {name}:\n    output: "{name}"\n    container: "columnar"\n'
@@ -249,8 +249,8 @@ def test_limits_that_rules_give_for_reana(tmp_path: Path) -> None:
         + rule("c", "threads=1")
         + rule("d", 'kubernetes_memory_limit="lots"')
     )
-    planned = plan_steps(tmp_path, "Snakefile", ["Snakefile"], [], {}, [])
-    steps = {step.rule: step for step in planned}
+    planned = plan_steps(tmp_path, "Snakefile", ["Snakefile"], [], {}, [], store)
+    steps = {step.rule: step for step in planned.steps}
     assert (steps["a"].memory_mb, steps["a"].minutes) == (1024, 1.5)
     assert (steps["b"].memory_mb, steps["b"].minutes) == (100, 5)
     assert (steps["c"].memory_mb, steps["c"].minutes) == (None, None)

@@ -20,6 +20,7 @@ from reprun.documents.selection import Selection, choose
 from reprun.images.model import Image, Layer
 from reprun.report.matrix import CellReport, MatrixReport, matrix_sentence
 from reprun.runs.lock import AnalysisLock
+from reprun.workflow.planned import PlannedStep
 
 SHA = "ab" * 32
 GOOD = f"""\
@@ -140,8 +141,8 @@ def step(**changes: Any) -> StepRecord:
         "command": "python3 code/x.py",
         "image": image().reference,
         "engine": "fake",
-        "inputs": ("code/x.py", "data/a.csv"),
-        "outputs": ("results/h.json",),
+        "inputs": {"code/x.py": digest("d"), "data/a.csv": digest("a")},
+        "outputs": {"results/h.json": digest("8")},
         "ending": "exited",
         "exit_code": 0,
         "started": NOON,
@@ -151,6 +152,18 @@ def step(**changes: Any) -> StepRecord:
         "log": "logs/make-1.log",
     }
     return StepRecord.model_validate(document | changes)
+
+
+def planned(of: StepRecord) -> PlannedStep:
+    """Return the step as it was planned, of a record."""
+    return PlannedStep(
+        rule=of.rule,
+        wildcards=of.wildcards,
+        command=of.command,
+        container=of.image,
+        inputs=tuple(of.inputs),
+        outputs=tuple(of.outputs),
+    )
 
 
 def inputs(**changes: Any) -> Inputs:
@@ -193,7 +206,12 @@ def record(**changes: Any) -> RunRecord:
         ),
         "steps": (
             step(),
-            step(rule="plot", job=2, inputs=("results/h.json",), outputs=("results/t.csv",)),
+            step(
+                rule="plot",
+                job=2,
+                inputs={"results/h.json": digest("8")},
+                outputs={"results/t.csv": digest("9")},
+            ),
         ),
         "outputs": {"results/h.json": digest("8"), "results/t.csv": digest("9")},
     }

@@ -34,9 +34,9 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (directory / "Snakefile").touch()
     (directory / "analysis.yaml").write_text(ANALYSIS)
     run_directory = tmp_path / "results" / "demo" / "columnar"
-    (run_directory / "workspace").mkdir(parents=True)
+    (run_directory / "outputs").mkdir(parents=True)
     for name in ("a.csv", "b.csv"):
-        (run_directory / "workspace" / name).write_text("row,value\nx,10\n")
+        (run_directory / "outputs" / name).write_text("row,value\nx,10\n")
     write_record(builders.record(), run_directory)
     monkeypatch.setenv("REPRUN_PROJECT", str(mark_project(tmp_path / "project")))
     monkeypatch.setattr("reprun.images.catalogue.catalogue.Catalogue.locked", locked)

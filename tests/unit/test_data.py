@@ -317,7 +317,7 @@ def test_stage_replaces_other_bytes_with_a_new_time(
     blob = own.blob_path(DIGEST)
     (workspace / "a").parent.mkdir()
     (workspace / "a").write_bytes(b"other")
-    made = workspace / "made"
+    made = workspace.with_name("made")
     made.touch()
     assert stage({"a": ResolvedFile("a", DIGEST, None)}, workspace, own) == ["a"]
     assert (workspace / "a").read_bytes() == blob.read_bytes()

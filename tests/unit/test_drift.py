@@ -16,7 +16,10 @@ from tests.unit import builders
 def step(rule: str, inputs: str, outputs: str, **changes: object) -> StepRecord:
     """Return a step that reads and writes the files named by words."""
     return builders.step(
-        rule=rule, inputs=tuple(inputs.split()), outputs=tuple(outputs.split()), **changes
+        rule=rule,
+        inputs=dict.fromkeys(inputs.split()),
+        outputs=dict.fromkeys(outputs.split()),
+        **changes,
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from reprun.documents.project import Project, read_project
+from reprun.digests import sha256_bytes
 from reprun.documents.selection import select
 from reprun.engines.base import EngineStatus
 from reprun.errors import (
@@ -31,6 +32,7 @@ from reprun.runs import workspace as workspace_module
 from reprun.runs.lock import compute_lock, write_lock
 from reprun.runs.matrix import MatrixRequest, exit_code, run_matrix
 from reprun.store.store import Store
+from reprun.workflow.planned import WorkflowPlan
 from reprun.workflow.snakemake import WorkflowOutcome, WorkflowRequest
 from tests.engines.fake import FakeEngine
 from tests.hostile_documents import YAML
@@ -99,7 +101,14 @@ class Host:
         for label, request in requests.items():
             if label not in self.ended:
                 (request.workspace / "a.csv").write_text(TABLE)
-        return {label: WorkflowOutcome((), (), self.ended.get(label)) for label in requests}
+        return {label: self.outcome(label) for label in requests}
+
+    def outcome(self, label: str) -> WorkflowOutcome:
+        """Return that of the one step of a cell."""
+        if label in self.ended:
+            return WorkflowOutcome((), None, self.ended[label])
+        step = builders.step(inputs={}, outputs={"a.csv": sha256_bytes(TABLE.encode())})
+        return WorkflowOutcome((step,), WorkflowPlan(steps=(builders.planned(step),)), None)
 
     def matrix(self, **asked: Any) -> MatrixReport:
         request = MatrixRequest(results=self.home / "results", **asked)

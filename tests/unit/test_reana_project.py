@@ -16,6 +16,7 @@ from reprun.reana.local.parameters import expanded, parameters_for
 from reprun.reana.local.specification import project_file, read_project
 from reprun.reana.local.staging import declared_files, stage
 from reprun.reana.local.workflows import prepare_serial, refuse_resources
+from reprun.store.store import Store
 from reprun.workflow.resources import cpus, memory_mb
 
 SERIAL = """\
@@ -279,16 +280,19 @@ def test_amounts_of_kubernetes() -> None:
 
 
 def test_what_a_serial_project_leaves_open_is_found(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
     text = SERIAL.replace("files: [code/a.py]", "files: []").replace("${name}", "${nam}")
     (tmp_path / "t.feature").write_text("Feature: f\n  Scenario: a\n    Then it is good\n")
-    found = lint_project(project(tmp_path, text + "tests: {files: [t.feature, u.feature]}\n"))
+    text += "tests: {files: [t.feature, u.feature]}\n"
+    found = lint_project(project(tmp_path, text), store)
     said = [(one.file.name, one.line, one.sentence) for one in found]
     assert len(said) == 4
     assert ("t.feature", 3) in [one[:2] for one in said]
     assert any(one[1] == 10 and "the tag `3.12`" in one[2] for one in said)
     assert any(one[1] == 11 and "${nam}" in one[2] for one in said)
     assert any(one[1] == 13 and "u.feature does not exist" in one[2] for one in said)
-    found = lint_project(project(tmp_path, SERIAL.replace("files: [code/a.py]", "files: []")))
+    text = SERIAL.replace("files: [code/a.py]", "files: []")
+    found = lint_project(project(tmp_path, text), store)
     assert any(
         one.line == 11 and "step hello needs code/a.py, which reana.yaml does not" in one.sentence
         for one in found

@@ -22,7 +22,7 @@ def test_a_record_survives_the_disk(tmp_path: Path) -> None:
     write_record(record, tmp_path)
     assert read_record(tmp_path) == record
     document = json.loads((tmp_path / "record.json").read_text())
-    assert document["schema_version"] == 1
+    assert document["schema_version"] == 2
     assert document["started"] == "2026-03-01T12:00:00Z"
 
 
@@ -31,7 +31,9 @@ def test_no_record(tmp_path: Path) -> None:
     assert read_record(tmp_path / "nowhere") is None
 
 
-@pytest.mark.parametrize("change", [{"schema_version": 2}, {"more": 1}, {"status": "good"}])
+@pytest.mark.parametrize(
+    "change", [{"schema_version": 1}, {"schema_version": 3}, {"more": 1}, {"status": "good"}]
+)
 def test_a_record_of_another_version_is_none(tmp_path: Path, change: dict[str, Any]) -> None:
     document = builders.record().model_dump(mode="json") | change
     (tmp_path / "record.json").write_text(json.dumps(document))

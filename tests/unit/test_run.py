@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from reprun.digests import sha256_file
 from reprun.documents.analysis import tier_of
 from reprun.documents.project import read_project
 from reprun.documents.record import StepRecord, read_record
@@ -35,6 +36,7 @@ from reprun.runs.blessing import bless_last_run
 from reprun.runs.request import RunRequest
 from reprun.runs.run import run
 from reprun.store.store import Store
+from reprun.workflow.planned import PlannedStep, WorkflowPlan
 from reprun.workflow.rerun import Everything, Nothing, Rules
 from reprun.workflow.snakemake import WorkflowOutcome, WorkflowRequest
 from tests.engines.fake import FakeEngine
@@ -51,23 +53,29 @@ class Backend:
         self.failing: Sequence[str] = ()
         self.silent: Sequence[str] = ()
 
-    def __call__(self, request: WorkflowRequest, _: object) -> WorkflowOutcome:
+    def __call__(self, request: WorkflowRequest, *_: object) -> WorkflowOutcome:
         self.requests.append(request)
         steps: list[StepRecord] = []
+        planned: list[PlannedStep] = []
         for number, rule in enumerate("ab"):
             output = request.workspace / f"{rule}.csv"
-            forced = request.rerun.names if isinstance(request.rerun, Rules) else "ab"
-            if output.exists() and rule not in forced:
-                continue
             log = request.run_directory / "logs" / rule
-            fields: dict[str, Any] = {"rule": rule, "job": number, "log": str(log), "inputs": ()}
-            code = 1 if rule in self.failing else 0
-            steps.append(builders.step(**fields, outputs=(output.name,), exit_code=code))
-            if code:
-                break
+            fields: dict[str, Any] = {"rule": rule, "job": number, "log": str(log), "inputs": {}}
+            step = builders.step(**fields, outputs={output.name: None})
+            planned.append(builders.planned(step))
+            forced = request.rerun.names if isinstance(request.rerun, Rules) else "ab"
+            if (output.exists() and rule not in forced) or not all(one.succeeded for one in steps):
+                continue
+            if rule in self.failing:
+                steps.append(step.model_copy(update={"exit_code": 1}))
+                continue
+            made: str | None = None
             if rule not in self.silent:
                 output.write_text(f"row,value\nx,{request.config['bins']}\n")
-        return WorkflowOutcome((), tuple(steps), None)
+                made = sha256_file(output)
+            steps.append(step.model_copy(update={"outputs": {output.name: made}}))
+        plan = request.plan or WorkflowPlan(steps=tuple(planned))
+        return WorkflowOutcome(tuple(steps), plan, None)
 
 
 @pytest.fixture
@@ -186,11 +194,13 @@ def test_leftovers_of_an_unknown_run_are_not_taken_over(
     assert start().report.reproduced
 
 
+@pytest.mark.parametrize("place", ["workspace", "outputs"])
 def test_an_edited_output_runs_its_rule_alone(
-    start: Start, backend: Backend, tmp_path: Path
+    start: Start, backend: Backend, tmp_path: Path, place: str
 ) -> None:
+    """Whether the file was edited that was compared, or the one that it was copied from."""
     start()
-    (workspace(tmp_path) / "b.csv").write_text("row,value\nx,99\n")
+    (workspace(tmp_path).parent / place / "b.csv").write_text("row,value\nx,99\n")
     outcome = start()
     reason = "the output b.csv is gone or was edited"
     assert backend.requests[-1].rerun == Rules(reason, ("b",))
@@ -199,7 +209,7 @@ def test_an_edited_output_runs_its_rule_alone(
 
 def test_an_output_that_is_missing(start: Start, backend: Backend, tmp_path: Path) -> None:
     backend.silent = ["b"]
-    with pytest.raises(OutputMissingError, match=r"the run left no b\.csv"):
+    with pytest.raises(OutputMissingError, match=r"the output b\.csv does not exist"):
         start()
     record = read_record(workspace(tmp_path).parent)
     assert record is not None

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given as drawn
 from hypothesis import strategies as st
 
+from reprun.digests import sha256_bytes
 from reprun.documents.record import StepRecord
 from reprun.engines.base import MIB, ContainerResult, Ending, Mount
-from reprun.errors import EngineError, SpecificationError, StorageError
+from reprun.errors import EngineError, OutputMissingError, SpecificationError, StorageError
+from reprun.workflow.planned import path_in_workspace
 from reprun.workflow.steps import (
     BENCHMARK_HEADER,
     LAST,
@@ -25,8 +27,8 @@ from reprun.workflow.steps import (
     _Tail,
     echo_to_stderr,
     failure_of,
-    path_in_workspace,
 )
+from reprun.workflow.workspace import Given, Workspace
 from tests.engines.fake import FakeContainer, FakeEngine
 from tests.unit import builders
 
@@ -35,11 +37,18 @@ COMMAND = "python3 code/x.py"
 
 @dataclass
 class Bench:
-    """A step runner over the fake engine."""
+    """A step runner over the fake engine, with one file that every step is given."""
 
     engine: FakeEngine
     workspace: Path
     logs: Path
+    given: Given
+
+    def runner(
+        self, engine: FakeEngine | None = None, echo: Callable[[bytes], None] | None = None
+    ) -> StepRunner:
+        workspace = Workspace(self.workspace, self.given)
+        return StepRunner(engine or self.engine, workspace, self.logs, echo=echo)
 
     def run(
         self,
@@ -52,7 +61,7 @@ class Bench:
         given: dict[str, Any] = {"rule": "make", "job": 3, "command": COMMAND, "image": IMAGE}
         step = Step(**(given | fields))
         self.engine.register(("bash", "-c", STRICT + step.command + LAST), program)
-        runner = StepRunner(self.engine, self.workspace, self.logs, echo=echo)
+        runner = self.runner(echo=echo)
         if cancelled:
             runner.cancelled.set()
         return runner.run(step)
@@ -63,21 +72,51 @@ IMAGE = builders.image()
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
-    workspace = tmp_path / "workspace"
-    (workspace / "data").mkdir(parents=True)
-    (workspace / "data" / "a.csv").write_text("as given")
-    return Bench(FakeEngine(), workspace, tmp_path / "logs")
+    home = tmp_path / "run"
+    (home / "inputs" / "data").mkdir(parents=True)
+    (home / "inputs" / "data" / "a.csv").write_text("as given")
+    (home / "workspace" / "made").mkdir(parents=True)
+    (home / "workspace" / "made" / "b.csv").write_text("as made")
+    given = Given(home / "inputs", {"data/a.csv": sha256_bytes(b"as given")})
+    return Bench(FakeEngine(), home / "workspace", home / "logs", given)
+
+
+def seen(bench: Bench, *paths: str) -> dict[str, bool]:
+    """Return which paths of the workspace the last step could write, of those it has at all."""
+    found = {}
+    for path in paths:
+        mounts = {mount.target: mount for mount in bench.engine.jobs[-1].mounts}
+        target = f"/work/{path}"
+        inner = max((one for one in mounts if f"{target}/".startswith(f"{one}/")), key=len)
+        found[path] = not mounts[inner].read_only
+    return found
 
 
 def test_the_container_gets_the_whole_contract(bench: Bench) -> None:
-    bench.run(inputs=("data/a.csv",), outputs=("out/h",), threads=2, memory_mb=100, minutes=1.5)
+    views: list[str] = []
+
+    def program(container: FakeContainer) -> int:
+        views.append(container.host_path("/work/made/b.csv", writing=False).read_text())
+        return 0
+
+    bench.run(
+        program,
+        inputs=("data/a.csv", "made/b.csv"),
+        outputs=("out/h",),
+        threads=2,
+        memory_mb=100,
+        minutes=1.5,
+    )
     (job,) = bench.engine.jobs
     assert job.argv == ("bash", "-c", "set -euo pipefail\n" + COMMAND + "\n\nexit $?\n")
     assert job.image == IMAGE
     assert list(job.mounts) == [
         Mount(bench.workspace, "/work", read_only=False),
-        Mount(bench.workspace / "data/a.csv", "/work/data/a.csv"),
+        Mount(bench.given.directory / "data/a.csv", "/work/data/a.csv"),
+        Mount(bench.workspace.parent / ".view-0" / "1", "/work/made/b.csv"),
     ]
+    assert views == ["as made"]
+    assert not (bench.workspace.parent / ".view-0").exists()
     assert job.hidden == ("/work/.snakemake",)
     assert job.working_directory == "/work"
     assert (job.limits.cpus, job.limits.memory_bytes, job.limits.seconds) == (2.0, 100 * MIB, 90.0)
@@ -88,13 +127,26 @@ def test_no_time_limit_unless_asked_for(bench: Bench) -> None:
     assert bench.engine.jobs[0].limits.seconds is None
 
 
-def test_an_input_cannot_be_written(bench: Bench) -> None:
+@pytest.mark.parametrize("inputs", [(), ("data/a.csv",), ("data",)])
+def test_what_is_given_cannot_be_written_declared_or_not(
+    bench: Bench, inputs: tuple[str, ...]
+) -> None:
     def program(container: FakeContainer) -> int:
         container.write("/work/data/a.csv", "spoiled")
         return 0
 
-    assert not bench.run(program, inputs=("data/a.csv",)).succeeded
-    assert (bench.workspace / "data" / "a.csv").read_text() == "as given"
+    assert not bench.run(program, inputs=inputs).succeeded
+    assert (bench.given.directory / "data" / "a.csv").read_text() == "as given"
+
+
+@pytest.mark.parametrize("inputs", [("made/b.csv",), ("made",)])
+def test_an_input_that_a_step_made_cannot_be_written(bench: Bench, inputs: tuple[str, ...]) -> None:
+    def program(container: FakeContainer) -> int:
+        container.write("/work/made/b.csv", "spoiled")
+        return 0
+
+    assert not bench.run(program, inputs=inputs).succeeded
+    assert (bench.workspace / "made" / "b.csv").read_text() == "as made"
 
 
 def test_snakemakes_own_directory_is_not_seen(bench: Bench) -> None:
@@ -114,38 +166,49 @@ def test_an_input_that_links_out_of_the_workspace_is_refused(bench: Bench, tmp_p
     """An earlier step could have written it, to read any file of the host through it."""
     secret = tmp_path / "secret"
     secret.write_text("of the host")
-    (bench.workspace / "data" / "link.csv").symlink_to(secret)
-    with pytest.raises(SpecificationError, match="is a link that leads out of the workspace"):
-        bench.run(inputs=("data/link.csv",))
+    (bench.workspace / "made" / "link.csv").symlink_to(secret)
+    with pytest.raises(OutputMissingError, match=r"made/link\.csv is a symbolic link"):
+        bench.run(inputs=("made/link.csv",))
+    (bench.workspace / "linked").symlink_to(tmp_path)
+    with pytest.raises(OutputMissingError, match="linked is a symbolic link, not a directory"):
+        bench.run(inputs=("linked/secret",))
     assert bench.engine.jobs == []
 
 
 def test_outputs_that_are_missing_or_lead_out(bench: Bench, tmp_path: Path) -> None:
-    (bench.workspace / "made").touch()
     (tmp_path / "elsewhere").touch()
     (bench.workspace / "link").symlink_to(tmp_path / "elsewhere")
-    (bench.workspace / "inner").symlink_to("made")
-    step = Step("make", 0, COMMAND, IMAGE, outputs=("made", "link", "gone", "inner"))
-    runner = StepRunner(bench.engine, bench.workspace, bench.logs)
-    assert runner.missing_outputs(step) == ["link", "gone"]
+    (bench.workspace / "inner").symlink_to("made/b.csv")
+    workspace = Workspace(bench.workspace, bench.given)
+    workspace.require(["made", "made/b.csv"])
+    with pytest.raises(OutputMissingError, match="it left no gone, made/c"):
+        workspace.require(["made/b.csv", "gone", "made/c"])
+    for link in ("link", "inner"):
+        with pytest.raises(OutputMissingError, match=f"{link} is a symbolic link"):
+            workspace.require([link])
 
 
-@pytest.mark.parametrize("outputs", [("data/b.csv",), ("data/deep/b.csv",), ("data",)])
+@pytest.mark.parametrize("outputs", [("made/c.csv",), ("made/deep/c.csv",), ("made",)])
 def test_a_directory_that_holds_an_output_stays_writable(
     bench: Bench, outputs: tuple[str, ...]
 ) -> None:
-    bench.run(inputs=("data",), outputs=outputs)
-    assert len(bench.engine.jobs[0].mounts) == 1
+    bench.run(inputs=("made",), outputs=outputs)
+    assert seen(bench, "made", "data/a.csv") == {"made": True, "data/a.csv": False}
 
 
 def test_a_directory_that_holds_a_log_stays_writable(bench: Bench) -> None:
-    bench.run(inputs=("data",), logs=("data/log",))
-    assert len(bench.engine.jobs[0].mounts) == 1
+    bench.run(inputs=("made",), logs=("made/log",))
+    assert seen(bench, "made", "data/a.csv") == {"made": True, "data/a.csv": False}
+
+
+def test_a_directory_that_holds_neither_is_read_only(bench: Bench) -> None:
+    bench.run(inputs=("made",), outputs=("out",), logs=("log",))
+    assert seen(bench, "made", "out") == {"made": False, "out": True}
 
 
 def test_an_input_named_twice_is_mounted_once(bench: Bench) -> None:
-    bench.run(inputs=("data/a.csv", "data/a.csv"))
-    assert len(bench.engine.jobs[0].mounts) == 2
+    bench.run(inputs=("data/a.csv", "data/a.csv", "made/b.csv", "made/b.csv"))
+    assert len(bench.engine.jobs[0].mounts) == 3
 
 
 @pytest.mark.parametrize("path", ["../a", "/etc/passwd", "data/../../a", ".."])
@@ -166,7 +229,7 @@ def test_a_benchmark_out_of_the_workspace_is_refused_before_anything_runs(
     assert bench.engine.jobs == []
 
 
-@given(st.text(alphabet="a./", min_size=1, max_size=12))
+@drawn(st.text(alphabet="a./", min_size=1, max_size=12))
 def test_what_is_accepted_stays_inside(path: str) -> None:
     root = Path("/w/s")
     try:
@@ -182,12 +245,21 @@ def test_what_is_accepted_stays_inside(path: str) -> None:
 
 def test_the_record_tells_what_ran(bench: Bench) -> None:
     record = bench.run(
-        inputs=("data/a.csv",), outputs=("h",), wildcards={"year": "2012"}, threads=2, memory_mb=7
+        inputs=("data/a.csv", "made/b.csv", "made"),
+        outputs=("h",),
+        wildcards={"year": "2012"},
+        threads=2,
+        memory_mb=7,
     )
     assert record.succeeded
     assert (record.rule, record.job, record.command) == ("make", 3, COMMAND)
     assert (record.image, record.engine) == (IMAGE.reference, "fake")
-    assert (record.inputs, record.outputs) == (("data/a.csv",), ("h",))
+    assert record.inputs == {
+        "data/a.csv": sha256_bytes(b"as given"),
+        "made/b.csv": sha256_bytes(b"as made"),
+        "made": None,
+    }
+    assert record.outputs == {"h": None}  # whoever checks that they are there has their digests
     assert record.wildcards == {"year": "2012"}
     assert (record.cpus, record.memory_limit_bytes) == (2.0, 7 * MIB)
     assert record.peak_memory_bytes == 1 << 20
@@ -244,7 +316,7 @@ def test_a_declared_log_that_links_elsewhere_is_not_read(bench: Bench, tmp_path:
 def test_an_engine_that_fails_is_an_error(bench: Bench) -> None:
     step = Step(rule="make", job=1, command="unregistered", image=IMAGE)
     with pytest.raises(EngineError):
-        StepRunner(bench.engine, bench.workspace, bench.logs).run(step)
+        bench.runner().run(step)
 
 
 def test_logs_that_cannot_be_written(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -278,7 +350,7 @@ def measured(bench: Bench, *results: ContainerResult, **fields: Any) -> StepReco
     engine = Measured()
     engine.results = list(results)
     step = Step("make", 1, COMMAND, IMAGE, benchmark="bench/make.tsv", **fields)
-    return StepRunner(engine, bench.workspace, bench.logs).run(step)
+    return bench.runner(engine).run(step)
 
 
 def table(bench: Bench) -> list[list[str]]:
@@ -324,7 +396,7 @@ def test_a_benchmark_does_not_write_through_a_link(bench: Bench, tmp_path: Path)
 def test_a_benchmark_does_not_write_below_a_link(bench: Bench, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (bench.workspace / "bench").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(SpecificationError, match="leads out of the workspace through a link"):
+    with pytest.raises(OutputMissingError, match="bench is a symbolic link, not a directory"):
         measured(bench, ContainerResult(Ending.EXITED, 0, 1.0, None, None))
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
@@ -373,7 +445,7 @@ def test_exit_code_and_last_lines(bench: Bench) -> None:
     assert error.exit_code == 4
 
 
-@given(st.lists(st.text(alphabet="ab\n ", max_size=9), max_size=30))
+@drawn(st.lists(st.text(alphabet="ab\n ", max_size=9), max_size=30))
 def test_the_tail_does_not_depend_on_how_the_output_is_cut(parts: list[str]) -> None:
     text = "".join(parts)
     pieces, whole = _Tail(), _Tail()

@@ -75,8 +75,6 @@ ENVIRONMENT = {
     "reprun.reana.remote.driver",
     "reprun.reana.remote.server",
     "reprun.store.store",
-    "reprun.workflow.planned",
-    "reprun.workflow.snakemake",
 }
 
 # Programs that run under an interpreter of their own.

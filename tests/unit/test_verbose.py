@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,10 +22,8 @@ from reprun.cli.console import commands_on_stderr
 from reprun.cli.environment import VARIABLES, page
 from reprun.cli.verbose import ShowsItsOptions, effective_options
 from reprun.errors import ReprunError
-from reprun.progress import Silent, announced, listening
+from reprun.progress import announced, listening
 from reprun.runs import run
-from reprun.workflow.events import EventReader, EventWriter
-from reprun.workflow.snakemake import _Follower
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
 SECRET = "do-not-print-me"
@@ -59,13 +58,12 @@ def test_nobody_hears_of_a_command_unless_asked(capsys: pytest.CaptureFixture[st
     assert capsys.readouterr() == ("", "")
 
 
-def test_commands_that_the_plugin_starts_are_heard_of_here(tmp_path: Path) -> None:
-    events = tmp_path / "events"
-    with listening(EventWriter(events).command):
-        announced(["runc", "run", "x"])
+def test_commands_that_the_threads_of_the_steps_start_are_heard_of_here() -> None:
     heard: list[str] = []
     with listening(heard.append):
-        _Follower(EventReader(events), Silent(), {}).look()
+        thread = threading.Thread(target=announced, args=(["runc", "run", "x"],))
+        thread.start()
+        thread.join()
     assert heard == ["runc run x"]
 
 
