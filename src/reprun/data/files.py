@@ -188,7 +188,7 @@ def stage(files: Mapping[str, ResolvedFile], directory: Path, store: Store) -> l
     changed: list[str] = []
     for path, file in files.items():
         target = directory / path
-        if target.is_file() and sha256_file(target) == file.digest:
+        if target.is_file() and not target.is_symlink() and sha256_file(target) == file.digest:
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
         if file.local is None:

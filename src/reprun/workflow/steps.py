@@ -100,8 +100,6 @@ def container_of(
     SpecificationError for a path that leads out of the workspace.
     """
     written_by(step)
-    for name in step.inputs:
-        path_in_workspace(name, step.rule)
     return ContainerJob(
         image=step.image,
         argv=_argv((STRICT if step.strict else "") + step.command + LAST, step.rule),
@@ -123,7 +121,9 @@ def container_of(
 
 
 def written_by(step: Step) -> list[PurePosixPath]:
-    """Return what a step declares to write; refuse what leads out of the workspace."""
+    """Return what a step declares to write; refuse what leads out, also of what it reads."""
+    for name in step.inputs:
+        path_in_workspace(name, step.rule)
     declared = [*step.outputs, *step.logs, *([step.benchmark] if step.benchmark else [])]
     return [path_in_workspace(path, step.rule) for path in declared]
 
