@@ -24,13 +24,8 @@ def announced(command: Sequence[str]) -> list[str]:
     name = program.rpartition("/")[2]
     # A path is shortened where typing the name would start the same program.
     typed = name if shutil.which(name) == program else program
-    report_command(shlex.join(map(without_login, [typed, *arguments])))
+    _commands.info("%s", shlex.join(map(without_login, [typed, *arguments])))
     return list(command)
-
-
-def report_command(typed: str) -> None:
-    """Report an outside command that another process starts for us."""
-    _commands.info("%s", typed)
 
 
 @contextmanager

@@ -243,8 +243,8 @@ def _collect(cell: Cell, digests: Mapping[str, str]) -> ReprunError | None:
                 if workspace.copy(path, target) != digests.get(path):
                     return IntegrityError(f"{path} changed after the run had ended")
             except OutputMissingError as error:
-                error.message = f"the output {error.message}"
-                return error
+                said = f"the output {error.message}"
+                return OutputMissingError(said, place=error.place, hint=error.hint)
     return None
 
 
