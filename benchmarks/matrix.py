@@ -1,4 +1,4 @@
-"""The whole matrix, warm: every step of every cell runs again in one Snakemake.
+"""The whole matrix, warm: every step of every cell runs again.
 
 python benchmarks/matrix.py [--tiny]  # REPRUN_MIRRORS must lead to the data of the examples
 
