@@ -113,7 +113,7 @@ def test_the_container_gets_the_whole_contract(bench: Bench) -> None:
     assert list(job.mounts) == [
         Mount(bench.workspace, "/work", read_only=False),
         Mount(bench.given.directory / "data/a.csv", "/work/data/a.csv"),
-        Mount(bench.workspace.parent / ".view-0" / "1", "/work/made/b.csv"),
+        Mount(bench.workspace.parent / ".view-0" / "0", "/work/made/b.csv"),
     ]
     assert views == ["as made"]
     assert not (bench.workspace.parent / ".view-0").exists()

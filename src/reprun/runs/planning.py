@@ -16,7 +16,7 @@ from reprun.runs.request import RunRequest
 from reprun.store.store import Store
 from reprun.workflow.planned import PlannedStep, refusal
 from reprun.workflow.planning import plan_steps
-from reprun.workflow.steps import DEFAULT_MEMORY_MB, Step, container_of
+from reprun.workflow.steps import DEFAULT_MEMORY_MB, Step, container_of, written_by
 from reprun.workflow.workspace import Given
 
 
@@ -73,22 +73,27 @@ def _step(cell: Cell, step: PlannedStep) -> StepPlan:
     if image is None or refusal(step) is not None:
         return StepPlan(step, image, None, refusal(step))
     conditions = mounts_of(cell.snapshots, cell.run_directory)
+    given = Given(cell.inputs, dict.fromkeys((*cell.lock.code, *cell.data_paths), ""))
+    planned = Step(
+        rule=step.rule,
+        job=0,
+        command=step.command,
+        image=image,
+        inputs=step.inputs,
+        outputs=step.outputs,
+        logs=step.logs,
+        threads=step.threads,
+        memory_mb=step.memory_mb or DEFAULT_MEMORY_MB,
+        minutes=step.minutes,
+        benchmark=step.benchmark,
+    )
+    made = given.viewed(step.inputs, written_by(planned))
     container = container_of(
-        Step(
-            rule=step.rule,
-            job=0,
-            command=step.command,
-            image=image,
-            inputs=step.inputs,
-            outputs=step.outputs,
-            logs=step.logs,
-            threads=step.threads,
-            memory_mb=step.memory_mb or DEFAULT_MEMORY_MB,
-            minutes=step.minutes,
-        ),
+        planned,
         cell.workspace,
-        Given(cell.inputs, dict.fromkeys((*cell.lock.code, *cell.data_paths), "")),
+        given,
         [Mount(one.source, one.target) for one in conditions],
+        [(cell.workspace / path, path) for path in made],
         network=cell.network,
     )
     return StepPlan(step, image, container, None)

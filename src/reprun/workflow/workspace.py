@@ -65,6 +65,22 @@ class Given:
         """Return the mounts over a workspace that is seen at a path."""
         return [Mount(self.directory / path, f"{workspace}/{path}") for path in self.places()]
 
+    def viewed(self, inputs: Sequence[str], written: Sequence[PurePosixPath]) -> Iterator[str]:
+        """Yield the inputs of a step that are mounted read-only although none of these files.
+
+        A directory that holds an output must stay writable as a whole, and what is given is
+        mounted anyway.
+        """
+        for name in dict.fromkeys(inputs):
+            path = PurePosixPath(name)
+            held = any(path == out or path in out.parents for out in written)
+            if not held and not self._holds(str(path)):
+                yield str(path)
+
+    def _holds(self, path: str) -> bool:
+        """Tell whether a file is given, or a directory holds one that is."""
+        return path in self.digests or any(name.startswith(f"{path}/") for name in self.digests)
+
     def refuse_output(self, path: str, rule: str) -> None:
         """Raise SpecificationError for an output where only given files lie, or in place of one."""
         if path in self.digests:
@@ -160,29 +176,19 @@ class Workspace:
     ) -> Iterator[list[tuple[Path, str]]]:
         """Yield (place, path) of each input that an earlier step made, to be mounted read-only.
 
-        Each has a second name below `home`, which no step can put anything in the place of. A
-        directory that holds an output must stay writable as a whole, and what is given is
-        mounted anyway.
+        Each has a second name below `home`, which no step can put anything in the place of.
         """
         found: list[tuple[Path, str]] = []
         try:
             with Beneath(self.root) as workspace:
-                for number, name in enumerate(dict.fromkeys(inputs)):
-                    path = PurePosixPath(name)
-                    held = any(path == out or path in out.parents for out in written)
-                    if held or self._is_given(str(path)) or not workspace.present(name):
+                for number, path in enumerate(self.given.viewed(inputs, written)):
+                    if not workspace.present(path):
                         continue
                     with storage_errors(home):
                         home.mkdir(parents=True, exist_ok=True)
-                        workspace.mirror(name, home / str(number))
-                    found.append((home / str(number), str(path)))
+                        workspace.mirror(path, home / str(number))
+                    found.append((home / str(number), path))
             yield found
         finally:
             if home.exists():
                 shutil.rmtree(home)
-
-    def _is_given(self, path: str) -> bool:
-        """Tell whether a file is given, or a directory holds one that is."""
-        return path in self.given.digests or any(
-            name.startswith(f"{path}/") for name in self.given.digests
-        )
