@@ -84,7 +84,7 @@ class Executor(RealExecutor):  # type: ignore[misc]
             if settings.socket
             else _own_steps(settings, Path(self.workflow.main_snakefile), self.cores or 1)
         )
-        self._planned: set[str] = set()
+        self._planned: dict[str, PlannedStep] = {}
         self._planning = threading.Lock()
         try:
             if not self._tell_plan():
@@ -132,17 +132,17 @@ class Executor(RealExecutor):  # type: ignore[misc]
             steps = [_planned(job) for job in jobs]
             needed = [_planned(job).key for job in self.dag.needrun_jobs() if not job.is_norun]
             going_on = self._steps.take_plan(Plan(steps=tuple(steps), needed=tuple(needed)))
-            self._planned = {step.key for step in steps}
+            self._planned = {step.key: step for step in steps}
             return going_on
 
     def _run(self, job: Any) -> None:
         self.workflow.async_run(job.prepare())
         if job.is_norun:
             return
-        key = _planned(job).key
-        if key not in self._planned:  # a checkpoint has added it since
+        step = _planned(job)
+        if self._planned.get(step.key) != step:  # a checkpoint has added or completed it since
             self._tell_plan()
-        self._steps.run(key)
+        self._steps.run(step.key)
 
     def _done(self, info: SubmittedJobInfo, future: concurrent.futures.Future[None]) -> None:
         error = future.exception()
@@ -236,6 +236,7 @@ def _planned(job: Any) -> PlannedStep:
         benchmark=str(job.benchmark) if job.benchmark else None,
         repetitions=job.benchmark_repeats or 1,
         checkpoint=job.is_checkpoint,
+        open=job.incomplete_input_expand,
         fault=fault,
     )
 

@@ -190,9 +190,10 @@ def _lack(
     """Return the error of a run of which not every step has run, or not on the same files."""
     log = cell.run_directory / "snakemake.log"
     again = cell.selection.command("run", "--again")
-    if outcome.plan is None:
+    plan = outcome.grown or outcome.plan
+    if plan is None:
         return BackendError("Snakemake ended without a plan", place=str(log), hint=again)
-    if waiting := list(dict.fromkeys(step.rule for step in not_run(outcome.plan, steps))):
+    if waiting := list(dict.fromkeys(step.rule for step in not_run(plan, steps))):
         return BackendError(
             f"Snakemake ended well without running {listed(waiting)}", place=str(log), hint=again
         )
@@ -204,7 +205,7 @@ def _lack(
             hint=f"less {quoted(log)}",
         )
     try:
-        odd = next(inconsistencies(outcome.plan, steps, workspace.digest), None)
+        odd = next(inconsistencies(plan, steps, workspace.digest), None)
     except OutputMissingError as error:
         return error
     if odd is not None:

@@ -56,6 +56,8 @@ class PlannedStep(Document):
     repetitions: Annotated[int, Field(ge=1, le=1000)] = 1
     checkpoint: bool = False
     """Whether further steps may become known once it has run."""
+    open: bool = False
+    """Whether a checkpoint has to run before it is known what it reads, and so what it runs."""
     fault: str | None = None
     """What of it cannot run in a container, here or on REANA."""
 
@@ -127,12 +129,19 @@ class WorkflowPlan(Document):
 def unplanned(plan: WorkflowPlan, steps: Sequence[PlannedStep]) -> PlannedStep | None:
     """Return the first step that is not in a plan as it is, None where all are.
 
-    Steps that a checkpoint adds are new; a step that the plan knows must be as it was planned.
+    Steps that a checkpoint adds are new; a step that the plan knows must be as it was planned,
+    but for what a checkpoint decides: the inputs of a step that was open, and its command.
     """
     known = plan.by_key()
     for step in steps:
-        if step.key in known and step != known[step.key]:
-            return step
-        if step.key not in known and not plan.grows:
+        planned = known.get(step.key)
+        if planned is None:
+            if not plan.grows:
+                return step
+        elif step != planned and not (
+            plan.grows
+            and (step.open or planned.open)
+            and (step.written, step.container) == (planned.written, planned.container)
+        ):
             return step
     return None

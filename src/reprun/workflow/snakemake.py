@@ -60,7 +60,10 @@ class WorkflowOutcome:
     steps: tuple[StepRecord, ...]
     """In the order in which they ended; a step that was tried again has several."""
     plan: WorkflowPlan | None
+    """What was planned before any step had run."""
     error: ReprunError | None
+    grown: WorkflowPlan | None = None
+    """The plan with what checkpoints have added; None where there is no other than `plan`."""
 
 
 def run_workflow(
@@ -204,7 +207,8 @@ class _Run:
                 "interrupted; containers are gone, finished steps are kept",
                 hint="type the same command again to go on",
             )
-        return WorkflowOutcome(tuple(self._supervisor.records), self._supervisor.plan, error)
+        supervisor = self._supervisor
+        return WorkflowOutcome(tuple(supervisor.records), supervisor.plan, error, supervisor.grown)
 
     def _arguments(self) -> list[str]:
         arguments = ["--snakefile", self._request.snakefile]

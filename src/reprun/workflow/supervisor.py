@@ -149,7 +149,7 @@ class Supervisor:
         try:
             with self._lock:
                 step = self._steps.get(key)
-                if step is None or key in self._running:
+                if step is None or step.open or key in self._running:
                     raise BackendError(f"Snakemake asks for a step that is not planned: {key}")
                 self._running[key] = step
             try:
@@ -165,6 +165,11 @@ class Supervisor:
             self.error = self.error or error
             raise
         return record
+
+    @property
+    def grown(self) -> WorkflowPlan | None:
+        """The plan with what checkpoints have added to it."""
+        return WorkflowPlan(steps=tuple(self._steps.values())) if self.plan else None
 
     def wait(self) -> None:
         """Wait until no step is running."""
@@ -195,7 +200,7 @@ class Supervisor:
         for step in steps:
             self._prepare_image(step)
         self.plan = known or offered
-        self._steps |= self.plan.by_key() | offered.by_key()
+        self._steps = self.plan.by_key() | self._steps | offered.by_key()
         self._numbers = {key: number for number, key in enumerate(self._steps, 1)}
 
     def _prepare_image(self, step: PlannedStep) -> None:
