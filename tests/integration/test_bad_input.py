@@ -334,7 +334,7 @@ def test_a_killed_run_is_cleaned_up(blessed: Shell) -> None:
 
 
 def test_compare_of_two_files(blessed: Shell) -> None:
-    out = "results/tiny/columnar/workspace/out/h.json"
+    out = "results/tiny/columnar/outputs/out/h.json"
     reference = directory(blessed) / "reference" / "histograms.json"
     done = blessed.reprun("compare", out, str(reference), "--html", "page.html")
     assert "the files agree: 1 object, identical" in done.stdout

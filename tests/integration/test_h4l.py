@@ -37,7 +37,7 @@ def run_directory(shell: Shell, name: str = "columnar.embedded") -> Path:
 
 
 def content_of(shell: Shell, name: str) -> str:
-    results = run_directory(shell, name) / "workspace" / "results"
+    results = run_directory(shell, name) / "outputs" / "results"
     return hash_of_objects(read_all([results / "histograms.root", results / "yields.csv"], results))
 
 
@@ -52,8 +52,8 @@ def test_it_reproduces_and_then_has_nothing_to_do(h4l: Shell) -> None:
     assert "reproduced: 36 objects, all identical" in done.stdout
     table = [line.split() for line in done.stdout.splitlines()]
     assert ["all", "102", "80.076", "9.73053", "0.069763", "3.8466", "93.7228"] in table
-    assert "plot: results/cms-h4l/columnar.embedded/workspace/results/mass4l.png" in done.stdout
-    assert (run_directory(h4l) / "workspace/results/mass4l.png").read_bytes()[:4] == b"\x89PNG"
+    assert "plot: results/cms-h4l/columnar.embedded/outputs/results/mass4l.png" in done.stdout
+    assert (run_directory(h4l) / "outputs/results/mass4l.png").read_bytes()[:4] == b"\x89PNG"
     page = (run_directory(h4l) / "report.html").read_text()
     assert "data:image/png;base64," in page
     record = json.loads((run_directory(h4l) / "record.json").read_text())
@@ -214,9 +214,10 @@ def test_only_what_depends_on_a_change_runs_again(h4l: Shell) -> None:
     assert kept == {"make_histograms": True, "combine": True, "plot": False}
 
 
-def test_an_edited_output_is_made_again(h4l: Shell) -> None:
+@pytest.mark.parametrize("place", ["workspace", "outputs"])
+def test_an_edited_output_is_made_again(h4l: Shell, place: str) -> None:
     h4l.reprun("run", NAME)
-    output = run_directory(h4l) / "workspace" / "results" / "yields.csv"
+    output = run_directory(h4l) / place / "results" / "yields.csv"
     good = output.read_text()
     output.write_text(good.replace("102", "103"))
     done = h4l.reprun("run", NAME)

@@ -35,7 +35,7 @@ def test_it_reproduces_until_wrong_files_are_taken(events: Shell) -> None:
     assert len(report["items"]) == 7 * 6 + 6
     assert {item["verdict"] for item in report["items"]} <= {"identical", "equal"}
     run = events.directory / "results" / NAME / "columnar.original"
-    assert (run / "workspace/results/m4l.png").read_bytes()[:4] == b"\x89PNG"
+    assert (run / "outputs/results/m4l.png").read_bytes()[:4] == b"\x89PNG"
     record = json.loads((run / "record.json").read_text())
     years = (2011, 2012)
     assert set(record["inputs"]["conditions"]) == {f"cms-validated-runs-{y}" for y in years}

@@ -54,13 +54,13 @@ def test_a_variant_reproduces_the_reference(
     run = h4l.directory / "results" / NAME / f"{variant}.embedded"
     record = json.loads((run / "record.json").read_text())
     assert {step["image"].partition("@")[0] for step in record["steps"]} == {variant}
-    assert (run / "workspace/results/mass4l.png").read_bytes()[:4] == b"\x89PNG"
+    assert (run / "outputs/results/mass4l.png").read_bytes()[:4] == b"\x89PNG"
     # ROOT itself reads the file (ZZ with flow, candidates, objects): where uproot 3 wrote it, our
     # own code made its directories.
     results = {
         "destination": "/work",
         "type": "bind",
-        "source": str(run / "workspace/results"),
+        "source": str(run / "outputs/results"),
         "options": ["rbind", "ro"],
     }
     root = catalogue.locked("root-6.40")

@@ -70,7 +70,7 @@ def test_the_same_seed_gives_the_same_numbers_on_every_event(chain: Shell) -> No
     assert "first drift" not in done.stdout
     table = [line.split() for line in done.stdout.splitlines()]
     assert ["m4l", "1160", "1663", "596", "1344", "2171", "933"] in table
-    results = workspace(chain, "") / "results"
+    results = workspace(chain, "").with_name("outputs") / "results"
     assert (results / "mass4l.png").read_bytes()[:4] == b"\x89PNG"
     record = json.loads((results.parents[1] / "record.json").read_text())
     images = {step["rule"]: step["image"].split("@")[0] for step in record["steps"]}

@@ -52,7 +52,7 @@ def test_all_three_kinds_run_as_they_are_written(project: Shell) -> None:
     assert {cell["state"] for cell in rows["cells"]} == {"reproduced"}
 
     def outputs(name: str) -> Path:
-        (found,) = (project.directory / "results" / name).glob("*/workspace/results")
+        (found,) = (project.directory / "results" / name).glob("*/outputs/results")
         assert (found / "plots.png").stat().st_size > 10_000
         return found
 

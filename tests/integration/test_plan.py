@@ -80,7 +80,7 @@ def test_it_tells_what_would_run_where(project: Shell) -> None:
     assert any(target.startswith("/") and "metadata" in target for target in mounts)
     shown = project.reprun("plan", "old").stdout
     assert "image cmssw-5.3.32 is external and has not been pulled" in shown
-    assert "workspace/data/a.root at /work/data/a.root, read-only" in shown
+    assert "inputs/data/a.root at /work/data/a.root, read-only" in shown
     assert "nothing was run" in shown
     assert not (project.directory / "results").exists()
 

@@ -304,7 +304,7 @@ def test_bytes_that_keep_changing_on_the_way_are_never_judged(site: Site) -> Non
     site.server.fail("download_file", "corrupt", 10)
     with pytest.raises(IntegrityError):
         finish(site.run, site.remote, site.store, Silent())
-    assert not (site.run_directory / "workspace" / "out" / "yields.csv").exists()
+    assert not (site.run_directory / "outputs" / "out" / "yields.csv").exists()
     assert not (site.run_directory / "report.json").exists()
     site.server.faults.clear()
     site.server.fail("download_file", "short", 2)
