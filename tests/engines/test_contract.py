@@ -25,6 +25,7 @@ from reprun.engines.base import (
     Limits,
     Mount,
 )
+from reprun.engines.box import Box
 from reprun.engines.choose import ENGINES, EngineName, make_engine
 from reprun.engines.docker import DockerEngine
 from reprun.engines.runc import RuncEngine
@@ -468,6 +469,15 @@ def test_missing_engines_say_what_to_do(
     with pytest.raises(EngineError, match="runc is not installed") as runc_error:
         RuncEngine(store).self_check()
     assert runc_error.value.hint
+    box = Box(store)
+    with pytest.raises(EngineError, match="runc is not installed"):
+        box.run(
+            ["this"],
+            mounts=(),
+            working_directory="/",
+            output=lambda _: None,
+            cancel=threading.Event(),
+        )
 
 
 @pytest.mark.parametrize("name", ENGINES)

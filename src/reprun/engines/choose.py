@@ -67,7 +67,7 @@ def choose_engine(wanted: EngineChoice, store: Store) -> tuple[ContainerEngine, 
             complaints.append(f"{name}: {error.message}")
     raise EngineError(
         "no container engine can be used (" + "; ".join(complaints) + ")",
-        hint="apt-get install runc   # or install Docker and start its daemon",
+        hint="apt-get install runc",
     )
 
 

@@ -31,7 +31,7 @@ from reprun.store.store import Store
 
 POLL_SECONDS = 0.1
 KILL_SECONDS = 10.0
-INSTALL_HINT = "apt-get install runc   # or the same command with --engine docker"
+INSTALL_HINT = "apt-get install runc   # also where Docker runs the steps"
 
 
 class Containers:
@@ -43,11 +43,8 @@ class Containers:
 
     def version(self) -> str:
         """Return the version of runc; raise EngineError where it is not installed."""
-        program = shutil.which("runc") or shutil.which("runc", path="/usr/sbin:/sbin")
-        if program is None:
-            raise EngineError("runc is not installed", hint=INSTALL_HINT)
         said = subprocess.run(
-            announced([program, "--version"]), capture_output=True, text=True, check=False
+            announced([_program(), "--version"]), capture_output=True, text=True, check=False
         )
         return said.stdout.split("\n", 1)[0].removeprefix("runc version ").strip()
 
@@ -117,9 +114,8 @@ class Containers:
         return swept
 
     def command(self, *arguments: str) -> list[str]:
-        """Return a command of runc on the containers of this store."""
-        program = shutil.which("runc") or shutil.which("runc", path="/usr/sbin:/sbin") or "runc"
-        return [program, "--root", str(self._store.directory("runc/state")), *arguments]
+        """Return a command of runc on the containers of this store; raise EngineError without."""
+        return [_program(), "--root", str(self._store.directory("runc/state")), *arguments]
 
     def state_of(self, name: str) -> Path:
         """Return where runc keeps the state of a container."""
@@ -212,6 +208,14 @@ class Bundle:
                 check=False,
             )
         shutil.rmtree(self.path, ignore_errors=True)
+
+
+def _program() -> str:
+    """Return where runc is; raise EngineError where it is not installed."""
+    program = shutil.which("runc") or shutil.which("runc", path="/usr/sbin:/sbin")
+    if program is None:
+        raise EngineError("runc is not installed", hint=INSTALL_HINT)
+    return program
 
 
 def _reap(process: subprocess.Popen[bytes]) -> cgroups.Usage:
