@@ -135,7 +135,7 @@ CHANGED: dict[str, tuple[dict[str, Any], bool, str]] = {
 def test_a_changed_file(kind: str) -> None:
     changes, everything, reason = CHANGED[kind]
     again = what_to_run(plan(**changes), builders.record(), OUTPUTS)
-    assert again == (Everything(reason) if everything else Rules(reason))
+    assert again == (Everything(reason) if everything else Rules(reason, ("make",)))
 
 
 @pytest.mark.parametrize(
@@ -162,6 +162,15 @@ def test_an_unfinished_run_goes_on(status: str) -> None:
     last = builders.record(status=status)
     again = what_to_run(plan(), last, OUTPUTS)
     assert again == Rules(f"the last run was {status}")
+
+
+def test_a_step_that_failed_runs_again_though_a_later_result_is_there() -> None:
+    done = builders.record()
+    failed = done.steps[0].model_copy(update={"exit_code": 1})
+    last = done.model_copy(update={"status": "failed", "steps": (failed,)})
+    assert what_to_run(plan(), last, OUTPUTS) == Rules("the last run was failed", (failed.rule,))
+    tried_again = last.model_copy(update={"steps": (failed, done.steps[0])})
+    assert what_to_run(plan(), tried_again, OUTPUTS) == Rules("the last run was failed")
 
 
 @pytest.mark.parametrize("status", ["failed", "interrupted"])
