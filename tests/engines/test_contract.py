@@ -416,6 +416,45 @@ def test_kernel_interfaces_are_closed(bench: Bench) -> None:
     assert answers.endswith("False b''\n")
 
 
+SET_ID_PROBE = """
+import ctypes, os, socket, stat
+def tried(action):
+    try:
+        return action() or "done"
+    except OSError as error:
+        return error.strerror
+open("plain", "w").close()
+print([
+    tried(lambda: os.chmod("plain", 0o4755)),
+    tried(lambda: os.chmod("plain", 0o2755)),
+    tried(lambda: os.chmod(os.open("plain", os.O_RDONLY), 0o6755)),
+    tried(lambda: os.close(os.open("new", os.O_CREAT | os.O_WRONLY, 0o4755))),
+    tried(lambda: os.mknod("node", 0o4755 | stat.S_IFREG)),
+    tried(lambda: os.chmod("plain", 0o755)),
+    tried(lambda: os.mkfifo("pipe")),
+    tried(lambda: os.chmod(".", 0o1777)),
+])
+libc = ctypes.CDLL(None, use_errno=True)
+numbers = {"open_by_handle_at": 304, "bpf": 321, "keyctl": 250, "io_uring_setup": 425, "x": 999}
+print([libc.syscall(number, 0, 0, 0, 0, 0) for number in numbers.values()])
+datagram = socket.SOCK_DGRAM
+print([tried(lambda: socket.socket(one, datagram).close()) for one in (1, 2, 40, 38)])
+"""
+
+
+def test_no_file_of_a_step_runs_as_its_owner(bench: Bench) -> None:
+    if bench.is_fake:
+        return  # there is no kernel behind the fake
+    (bench.workspace / "probe.py").write_text(SET_ID_PROBE)
+    bench.run("python3 probe.py", lambda _: 0)
+    modes, calls, families = bytes(bench.out).decode().splitlines()
+    refused = ["Operation not permitted"] * 5
+    assert modes == str([*refused, "done", "done", "done"])
+    assert calls == str([-1] * 5)
+    assert families == str(["done", "done", *["Operation not permitted"] * 2])
+    assert not any(path.stat().st_mode & 0o6000 for path in bench.workspace.iterdir())
+
+
 def test_usage_is_measured(bench: Bench) -> None:
     script = (
         'python3 -c "import time; x = bytearray(200 << 20); end = time.time() + 2.5\n'

@@ -112,7 +112,7 @@ class Host:
         """Fail if anything outside was changed, read into the results, or left behind."""
         assert self._state() == self.before
         for path in self.shell.directory.joinpath("results").rglob("*"):
-            if path.is_file() and not path.is_symlink():
+            if not path.is_symlink() and path.is_file():
                 data = path.read_bytes()
                 for secret in (TOKEN, LOGIN, PRECIOUS):
                     assert secret.encode() not in data, path

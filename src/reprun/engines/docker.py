@@ -5,6 +5,7 @@ A Podman service that speaks the same API on `DOCKER_HOST` is taken for a Docker
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import threading
@@ -33,6 +34,7 @@ from reprun.engines.base import (
     environment_of,
 )
 from reprun.engines.bytecode import bytecode_mounts
+from reprun.engines.seccomp import SECCOMP
 from reprun.errors import EngineError, IntegrityError
 from reprun.images.model import Image
 from reprun.images.oci.archive import docker_archive
@@ -203,7 +205,7 @@ class DockerEngine:
             network_mode="host" if job.network else "none",
             read_only=True,
             cap_drop=["ALL"],
-            security_opt=["no-new-privileges:true"],
+            security_opt=["no-new-privileges:true", f"seccomp={json.dumps(SECCOMP)}"],
             ipc_mode="private",
             shm_size=SHM_BYTES,
             pids_limit=limits.processes,

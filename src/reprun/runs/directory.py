@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
+from reprun.engines.containers import Containers
+from reprun.errors import StorageError
 from reprun.files import locked, make_directory, storage_errors
+from reprun.store.store import Store
+
+PATIENCE_SECONDS = 10.0
 
 # What a run directory holds. Steps write in the workspace alone.
 WORKSPACE = "workspace"
@@ -15,19 +21,39 @@ OUTPUTS = "outputs"
 
 
 @contextmanager
-def alone(run_directory: Path) -> Iterator[int]:
+def alone(run_directory: Path, store: Store) -> Iterator[int]:
     """Hold the run directory against a second run; yield the descriptor that holds it.
 
     Whatever writes there is started with the descriptor open, so that a kill of this process
-    releases the directory only once nothing of the run lives any more.
-
-    Raises StorageError, with who runs there, where one does.
+    releases the directory only once nothing of the run lives any more. What a killed one left is
+    ended first. Raises StorageError, with who runs there, where one does.
     """
-    with storage_errors(run_directory):
+    with storage_errors(run_directory), ExitStack() as stack:
         make_directory(run_directory)
-        with locked(
-            run_directory / ".lock",
-            busy="another reprun is running this analysis here",
-            hint="wait for it, or give --results another directory",
-        ) as held:
-            yield held
+        try:
+            held = stack.enter_context(_held(run_directory))
+        except StorageError:
+            if not Containers(store).sweep():
+                raise
+            held = _once_free(run_directory, stack)
+        yield held
+
+
+def _once_free(run_directory: Path, stack: ExitStack) -> int:
+    """Hold the directory as soon as what was ended has let go of it."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            return stack.enter_context(_held(run_directory))
+        except StorageError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+
+
+def _held(run_directory: Path) -> AbstractContextManager[int]:
+    return locked(
+        run_directory / ".lock",
+        busy="another reprun is running this analysis here",
+        hint="wait for it, or give --results another directory",
+    )

@@ -200,7 +200,7 @@ def _load(
     """Load a cell, hold its run directory, decide what runs, take over a result that stands."""
     assert slot.request is not None
     cell = load_cell(slot.request, store)
-    slot.held = held.enter_context(alone(cell.run_directory))
+    slot.held = held.enter_context(alone(cell.run_directory, store))
     slot.cell = with_images(cell, relock=request.relock_images, store=store, progress=progress)
     slot.last = read_record(cell.run_directory)
     slot.rerun = decide(slot.cell, slot.last, again=request.again)

@@ -49,7 +49,7 @@ def run(request: RunRequest, store: Store, progress: Progress) -> RunOutcome:
     is at fault. The run record is written even then, once a step has been asked for.
     """
     cell = load_cell(request, store)
-    with alone(cell.run_directory) as held:
+    with alone(cell.run_directory, store) as held:
         cell = with_images(cell, relock=request.relock_images, store=store, progress=progress)
         last = read_record(cell.run_directory)
         rerun = decide(cell, last, again=request.again)
