@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from reprun.documents.project import Project, read_project
 from reprun.digests import sha256_bytes
+from reprun.documents.project import Project, read_project
 from reprun.documents.selection import select
 from reprun.engines.base import EngineStatus
 from reprun.errors import (
