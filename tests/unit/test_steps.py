@@ -180,7 +180,11 @@ def test_outputs_that_are_missing_or_lead_out(bench: Bench, tmp_path: Path) -> N
     (bench.workspace / "link").symlink_to(tmp_path / "elsewhere")
     (bench.workspace / "inner").symlink_to("made/b.csv")
     workspace = Workspace(bench.workspace, bench.given)
-    workspace.require(["made", "made/b.csv"])
+    workspace.require(["made", "made/b.csv"], ["made"])
+    with pytest.raises(OutputMissingError, match="made is a directory, not a regular file"):
+        workspace.require(["made"])
+    with pytest.raises(OutputMissingError, match=r"made/b.csv is a file, not a directory"):
+        workspace.require(["made/b.csv"], ["made/b.csv"])
     with pytest.raises(OutputMissingError, match="it left no gone, made/c"):
         workspace.require(["made/b.csv", "gone", "made/c"])
     for link in ("link", "inner"):

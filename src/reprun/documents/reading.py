@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_args
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -44,7 +44,10 @@ class Document(BaseModel):
     def _refuse_true(cls, version: object) -> object:
         """Refuse `true`, which Python takes for 1."""
         if isinstance(version, bool):
-            raise PydanticCustomError("literal_error", "must be {expected}", {"expected": "1"})
+            (number,) = get_args(cls.model_fields["schema_version"].annotation)
+            raise PydanticCustomError(
+                "literal_error", "must be {expected}", {"expected": str(number)}
+            )
         return version
 
 

@@ -72,7 +72,7 @@ MODE_AT = {
     "mknod": 1,
     "mknodat": 2,
     "open": 2,
-    "openat": 2,
+    "openat": 3,
 }
 """Which argument of a call is the mode of a file."""
 
