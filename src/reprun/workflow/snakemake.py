@@ -112,8 +112,6 @@ def run_workflows(
                 for run in runs.values():
                     run.cancelled.set()
                 raise
-    for run in runs.values():
-        run.report(progress, bar)
     return {label: run.outcome(stopped=stopped) for label, run in runs.items()}
 
 
