@@ -17,6 +17,8 @@ from tests import hostile_files
 from tests.hostile_files import Case, cases
 from tests.real_data import shared_data
 
+pytestmark = pytest.mark.slow
+
 SECONDS = 10
 
 

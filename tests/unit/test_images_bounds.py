@@ -36,6 +36,8 @@ from reprun.wording import size_of
 from tests.foreign_images import Layout, as_tar, catalogue_with, config_of, packed
 from tests.images_support import layered, member, tar_bytes
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 MB = 1 << 20
 SECONDS = 30

@@ -45,6 +45,8 @@ from tests.foreign_images import (
 from tests.images_support import layered, member, tar_bytes
 from tests.real_data import shared_case
 
+pytestmark = pytest.mark.slow
+
 
 class Said(Silent):
     """Progress that keeps what was said."""

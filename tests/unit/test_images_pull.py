@@ -24,6 +24,8 @@ from reprun.store.store import Store
 from tests.foreign_images import APP, BASE, Layout, config_of, kaniko_layers
 from tests.images_support import external_toml, member, tar_bytes
 
+pytestmark = pytest.mark.slow
+
 
 @contextmanager
 def registry(made: Layout) -> Iterator[str]:
