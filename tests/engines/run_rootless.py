@@ -20,6 +20,8 @@ SCRIPTS = {
     "network": "exec 3<>/dev/tcp/127.0.0.1/$(cat port)",
     "memory": "python3 -c 'bytearray(400 << 20)'",
     "time": "sleep 600",
+    "system": 'awk \'$5 ~ "^/sys" && $6 !~ "^ro,|,ro,|,ro$" {print $5}\' /proc/self/mountinfo; '
+    "ls -d /sys/kernel",
     "byte code": "python3 -c 'import numpy, os; print(os.path.exists(numpy.__cached__))'",
 }
 

@@ -87,6 +87,8 @@ def test_an_ordinary_user_needs_no_daemon(home: Path, python: tuple[str, str]) -
     assert found["memory"][1] != 0
     assert "MemoryError" in found["memory"][2]
     assert found["time"][0] == "timed out"
+    # Every mount below /sys is read-only, not the topmost alone.
+    assert found["system"][:3] == ["exited", 0, "/sys/kernel\n"]
     assert found["byte code"][:3] == ["exited", 0, "True\n"]
     assert all(found[name][3] for name in ("exit code", "file"))
     assert found["left"] == []

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import platform
+import re
 import resource
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -106,7 +108,7 @@ def tmpfs(target: str, size: int, *more: str) -> Entry:
 
 def _system_mounts(*, rootless: bool, system_tree: bool) -> list[Entry]:
     terminal = ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"]
-    system = ("none", "/sys", ["rbind", "ro"]) if rootless else ("sysfs", "sysfs", ["ro"])
+    system = ("none", "/sys", ["rbind", _read_only()]) if rootless else ("sysfs", "sysfs", ["ro"])
     tree = [("/sys", system[0], system[1], [*QUIET, *system[2]])] if system_tree else []
     kinds = [
         ("/proc", "proc", "proc", QUIET),
@@ -119,3 +121,13 @@ def _system_mounts(*, rootless: bool, system_tree: bool) -> list[Entry]:
         {"destination": target, "type": kind, "source": source, "options": options}
         for target, kind, source, options in kinds
     ]
+
+
+def _read_only() -> str:
+    """Return what makes a mount read-only with all that is mounted below it, where that exists.
+
+    mount_setattr(2) came with Linux 5.12; runc takes the option from version 1.1 on.
+    """
+    release = re.match(r"(\d+)\.(\d+)", platform.release())
+    recursive = release is not None and (int(release[1]), int(release[2])) >= (5, 12)
+    return "rro" if recursive else "ro"
