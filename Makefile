@@ -18,6 +18,7 @@ help:
 	@echo "make tutorial   the answers in docs/tutorial.md, from its commands: look at the difference"
 	@echo "make schemas    the pages and schemas in docs that are made from the code"
 	@echo "make reana-campaign  50 submissions in a row and 1 GB up and down, on the test server (20 min)"
+	@echo "make hostile-workspaces  10,000 workspaces as a hostile step leaves them (some minutes)"
 	@echo "make benchmark  print speeds as ratios (docs: benchmarks/README.md)"
 	@echo "make benchmark-dimuon  event loops on 5 million events (some minutes)"
 	@echo "make fuzz       damaged and hostile files for every reader, an hour; ROUNDS='…' SEED='…'"
@@ -87,6 +88,10 @@ tutorial: setup-test
 .PHONY: reana-campaign
 reana-campaign: setup-test
 	@.venv/bin/python benchmarks/reana.py
+
+.PHONY: hostile-workspaces
+hostile-workspaces: setup-test
+	@.venv/bin/python -m tests.hostile_workspaces 10000
 
 .PHONY: benchmark
 benchmark: setup-test
