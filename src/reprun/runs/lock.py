@@ -94,9 +94,12 @@ def code_files(analysis: Analysis, directory: Path) -> dict[str, str]:
     found: dict[str, str] = {}
     for name in names:
         path = directory / name
+        _refuse_leading_out(path, directory)
         if path.is_dir():
-            inner = sha256_tree(path, skip=NOT_CODE)
-            found |= {f"{name}/{below}": digest for below, digest in inner.items()}
+            for below in sha256_tree(path, skip=NOT_CODE):
+                _refuse_leading_out(path / below, directory)
+                if (path / below).is_file():  # what is behind a link: that is what is staged
+                    found[f"{name}/{below}"] = sha256_file(path / below)
         elif path.is_file():
             found[name] = sha256_file(path)
         else:
@@ -104,6 +107,16 @@ def code_files(analysis: Analysis, directory: Path) -> dict[str, str]:
                 f"analysis.yaml names {name}, which does not exist", place=str(path)
             )
     return dict(sorted(found.items()))
+
+
+def _refuse_leading_out(path: Path, directory: Path) -> None:
+    """Raise SpecificationError for code that is a link out of the analysis."""
+    if not path.resolve().is_relative_to(directory.resolve()):
+        raise SpecificationError(
+            f"the code {path.relative_to(directory)} is a link that leads out of the analysis",
+            place=str(path),
+            hint=f"cp --remove-destination {quoted(path.resolve())} {quoted(path)}",
+        )
 
 
 def snapshots_of(selection: Selection, names: Iterable[str]) -> dict[Path, Snapshot]:
