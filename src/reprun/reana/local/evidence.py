@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -48,18 +49,20 @@ class Evidence:
 
     @cached_property
     def files(self) -> dict[str, int]:
-        """The size of each file of the workspace."""
+        """The size of each file of the workspace; a link is none, wherever it leads."""
         return {
-            path.relative_to(self.workspace).as_posix(): path.stat().st_size
+            path.relative_to(self.workspace).as_posix(): path.lstat().st_size
             for path in self._paths()
-            if path.is_file()
+            if stat.S_ISREG(path.lstat().st_mode)
         }
 
     @cached_property
     def directories(self) -> frozenset[str]:
         """The directories of the workspace."""
         return frozenset(
-            path.relative_to(self.workspace).as_posix() for path in self._paths() if path.is_dir()
+            path.relative_to(self.workspace).as_posix()
+            for path in self._paths()
+            if stat.S_ISDIR(path.lstat().st_mode)
         )
 
     @cached_property

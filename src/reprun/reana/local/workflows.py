@@ -5,7 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from reprun.reana.local.specification import ReanaProject, Resources, SerialStep
 from reprun.store.store import Store
 from reprun.wording import quoted
 from reprun.workflow.driver import snakemake_version
+from reprun.workflow.evidence import lack_of_steps, last_of_each
 from reprun.workflow.planned import PlannedStep
 from reprun.workflow.planning import plan_steps
 from reprun.workflow.resources import cpus, memory_mb
@@ -315,6 +316,12 @@ def run_snakemake(
     )
     outcome = run_workflow(request, where.engine, where.cores, where.store, progress)
     log = where.run_directory / LOG
+    if outcome.error is None and all(
+        step.succeeded for step in last_of_each(outcome.steps).values()
+    ):
+        again = f"less {quoted(log)}"
+        plan = outcome.grown or outcome.plan
+        outcome = replace(outcome, error=lack_of_steps(plan, outcome.steps, str(log), again))
     return Ended(
         outcome,
         tuple(step.rule for step in outcome.steps),
