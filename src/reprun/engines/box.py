@@ -36,6 +36,8 @@ _ENVIRONMENT: Mapping[str, str] = {
     "TZ": "UTC",
     "LC_ALL": "C.UTF-8",
     "PYTHONUNBUFFERED": "1",
+    # A plan must be the same each time, also one that goes through a set.
+    "PYTHONHASHSEED": "0",
     "PYTHONDONTWRITEBYTECODE": "1",
 }
 _START = "import runpy, sys; sys.path[:0] = sys.argv.pop(1).split(':'); "
@@ -106,7 +108,15 @@ def _command(program: Sequence[str]) -> list[str]:
     """Return what starts a module: isolated from the directory it works in and from the user's."""
     module, *arguments = program
     start = f"{_START}sys.argv[0] = {module!r}; runpy.run_module({module!r}, run_name='__main__')"
-    return [sys.executable, "-I", "-c", start, ":".join(map(str, _imported_from())), *arguments]
+    return [
+        sys.executable,
+        "-s",
+        "-P",
+        "-c",
+        start,
+        ":".join(map(str, _imported_from())),
+        *arguments,
+    ]
 
 
 def _imported_from() -> list[Path]:

@@ -14,19 +14,24 @@ import io
 import os
 import shutil
 import stat
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Self
 
-from reprun.digests import PREFIX
+from reprun.digests import CHUNK, PREFIX
 from reprun.errors import OutputMissingError, StorageError
+from reprun.images.rootfs.sealed import remove_tree
 
 MOST_HOLES = 100
 """How many times longer than what it holds on disk a file may say it is."""
 LARGE = 1 << 30
 """Files that say they are shorter are read whatever they hold."""
+DEEPEST = 200
+GONE = ".gone-"
+"""Begins the name of a directory that holds what is being removed."""
 MOST_ENTRIES = 100_000
 """Entries of a directory, with all below it, that are handed to a step as its input."""
 UNKNOWN = "an unknown kind of file"
@@ -95,14 +100,24 @@ class Beneath:
     def digest(self, path: str) -> str:
         """Return `sha256:<hex>` of a regular file."""
         with self.open(path) as stream:
-            return PREFIX + hashlib.file_digest(stream, "sha256").hexdigest()
+            return self._read(path, stream, lambda _: None)
 
     def copy(self, path: str, target: Path) -> str:
         """Copy a regular file to a place of ours; return `sha256:<hex>` of what was copied."""
         with self.open(path) as stream, target.open("wb") as copy:
-            shutil.copyfileobj(stream, copy, 1 << 20)
-        with target.open("rb") as stream:
-            return PREFIX + hashlib.file_digest(stream, "sha256").hexdigest()
+            return self._read(path, stream, copy.write)
+
+    def _read(self, path: str, stream: io.BufferedReader, take: Callable[[bytes], object]) -> str:
+        """Read a file once, no further than it was long when it was opened; return its digest."""
+        left = os.fstat(stream.fileno()).st_size
+        digest = hashlib.sha256()
+        while data := stream.read(CHUNK):
+            left -= len(data)
+            if left < 0:
+                raise OutputMissingError(f"{path} grows while it is read", place=self._place(path))
+            digest.update(data)
+            take(data)
+        return PREFIX + digest.hexdigest()
 
     def write(self, path: str, data: bytes, mode: int = 0o644) -> None:
         """Write a file whole or not at all; what lay in its place is replaced, not followed."""
@@ -141,7 +156,7 @@ class Beneath:
         """Remove a file, a link, or a directory with all below it; nothing where nothing is."""
         try:
             with self._parent(path) as (parent, name):
-                _remove(parent, name)
+                self._remove(parent, name)
         except FileNotFoundError:
             pass
 
@@ -196,6 +211,18 @@ class Beneath:
         finally:
             os.close(held)
 
+    def _remove(self, parent: int, name: str) -> None:
+        mode = os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode
+        if not stat.S_ISDIR(mode):
+            os.unlink(name, dir_fd=parent)
+            return
+        # Out of the reach of steps first: then it may be as deep, and of such modes, as it will.
+        gone = Path(tempfile.mkdtemp(prefix=GONE, dir=self.root.parent))
+        try:
+            os.rename(name, gone / "tree", src_dir_fd=parent)
+        finally:
+            remove_tree(gone)
+
     def _refuse_other_than_file(self, path: str, found: os.stat_result) -> None:
         if not stat.S_ISREG(found.st_mode):
             raise self._wrong_kind(path, kind_of(found.st_mode))
@@ -232,8 +259,13 @@ class _Mirror:
     def __init__(self) -> None:
         self._left = MOST_ENTRIES
 
-    def take(self, parent: int, name: str, target: Path, *, inner: bool = False) -> None:
+    def take(self, parent: int, name: str, target: Path, *, depth: int = 0) -> None:
         self._left -= 1
+        if depth > DEEPEST:
+            raise StorageError(
+                f"an input directory is more than {DEEPEST} directories deep",
+                hint="declare the files, or an archive of them, as input",
+            )
         if self._left < 0:
             raise StorageError(
                 f"an input directory has more than {MOST_ENTRIES} entries",
@@ -246,10 +278,10 @@ class _Mirror:
             target.mkdir()
             with _opened(parent, name) as below:
                 for entry in [each.name for each in os.scandir(below)]:
-                    self.take(below, entry, target / entry, inner=True)
-        elif inner and stat.S_ISLNK(mode):
+                    self.take(below, entry, target / entry, depth=depth + 1)
+        elif depth and stat.S_ISLNK(mode):
             target.symlink_to(os.readlink(name, dir_fd=parent))
-        elif not inner:
+        elif not depth:
             raise _OddKindError(mode)
 
 
@@ -273,18 +305,12 @@ def _second_name(parent: int, name: str, target: Path) -> None:
         try:
             # With a descriptor given Python calls linkat(2), which alone follows /proc/self/fd.
             os.link(here, target, src_dir_fd=parent, follow_symlinks=True)
-        except OSError:  # AFS links within one directory only; some file systems not at all
-            with open(here, "rb") as stream, target.open("wb") as copy:  # noqa: PTH123
+        except OSError as error:
+            # AFS links within one directory only; some file systems not at all.
+            if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP):
+                raise
+            with open(here, "rb") as stream, target.open("xb") as copy:  # noqa: PTH123
                 shutil.copyfileobj(stream, copy, 1 << 20)
             target.chmod(stat.S_IMODE(mode) & 0o777)
     finally:
         os.close(found)
-
-
-def _remove(parent: int, name: str) -> None:
-    """Remove a name and all below it. `shutil.rmtree` refuses a link, and goes by descriptors."""
-    mode = os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode
-    if stat.S_ISDIR(mode):
-        shutil.rmtree(name, dir_fd=parent)
-    else:
-        os.unlink(name, dir_fd=parent)

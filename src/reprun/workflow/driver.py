@@ -21,9 +21,10 @@ from typing import Any, Protocol, assert_never
 
 from reprun.engines.base import ContainerResult, Ending, Mount
 from reprun.engines.box import HOME, Box
-from reprun.errors import BackendError, ReprunError, SpecificationError
+from reprun.errors import BackendError, ReprunError, SpecificationError, unforeseen
 from reprun.wording import quoted
 from reprun.workflow.protocol import Answer, Line, Plan, Problem, Run
+from reprun.workflow.supervisor import UNFORESEEN_HINT
 from reprun.workflow.workspace import Workspace
 
 WORKSPACE = f"{HOME}/workspace"
@@ -31,6 +32,8 @@ CONTROL = f"{HOME}/control"
 SOCKET = "socket"
 CONFIGURATION = "config.json"
 POLL_SECONDS = 0.05
+MOST_WAITING = 5000
+"""Steps that Snakemake may have asked for and that have not ended."""
 LAST_LINES = 12
 LOG_BYTES = 64 << 20
 """Bytes of Snakemake's log that are kept."""
@@ -134,8 +137,12 @@ def drive(
                     cancel=cancel,
                     keeps=keeps,
                 )
-                fault = _answer(listener, ended, overseer, workers, cancel)
-                return Driven(ended.result(), fault)
+                try:
+                    fault = _answer(listener, ended, overseer, workers, cancel)
+                    return Driven(ended.result(), fault)
+                except BaseException:
+                    cancel.set()
+                    raise
 
 
 def _answer(
@@ -150,6 +157,14 @@ def _answer(
     if connection is None:
         return None
     line = Line(connection)
+    waiting = threading.BoundedSemaphore(MOST_WAITING)
+
+    def run(key: str) -> None:
+        try:
+            _reply(line, partial(overseer.run, key), key)
+        finally:
+            waiting.release()
+
     with concurrent.futures.ThreadPoolExecutor(workers + 1) as pool:
         try:
             for request in line.requests():
@@ -157,7 +172,10 @@ def _answer(
                     case Plan():
                         _reply(line, partial(overseer.take_plan, request), None)
                     case Run():
-                        pool.submit(_reply, line, partial(overseer.run, request.key), request.key)
+                        # Snakemake asks for as many as run at once, and a few more.
+                        if not waiting.acquire(blocking=False):
+                            raise BackendError("Snakemake asks for too many steps at once")
+                        pool.submit(run, request.key)
                     case _:
                         assert_never(request)
         except ReprunError as error:
@@ -177,6 +195,8 @@ def _reply(line: Line, act: Callable[[], bool | None], key: str | None) -> None:
         answer = Answer(key=key, go_on=act() is not False)
     except ReprunError as error:
         answer = Answer(key=key, problem=Problem.of(error))
+    except Exception as error:  # noqa: BLE001 - unanswered, Snakemake would wait for ever
+        answer = Answer(key=key, problem=Problem.of(unforeseen(error, hint=UNFORESEEN_HINT)))
     with suppress(OSError):
         line.send(answer)
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from reprun.documents.record import StepRecord
+from reprun.errors import BackendError
+from reprun.wording import listed
 from reprun.workflow.planned import PlannedStep, WorkflowPlan
 
 NowDigest = Callable[[str], str | None]
@@ -57,3 +59,16 @@ def inconsistencies(
             wrote = made_by.outputs[path] if made_by is not None else now(path)
             if read is not None and wrote is not None and read != wrote:
                 yield f"step {record.rule} read another {path} than there is now"
+
+
+def lack_of_steps(
+    plan: WorkflowPlan | None, records: Iterable[StepRecord], log: str, again: str
+) -> BackendError | None:
+    """Return the error of a workflow of which not every step has run, though nothing failed."""
+    if plan is None:
+        return BackendError("Snakemake ended without a plan", place=log, hint=again)
+    if waiting := list(dict.fromkeys(step.rule for step in not_run(plan, records))):
+        return BackendError(
+            f"Snakemake ended well without running {listed(waiting)}", place=log, hint=again
+        )
+    return None

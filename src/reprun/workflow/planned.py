@@ -36,7 +36,7 @@ class PlannedStep(Document):
     """One job: what it runs, in which image, on which files."""
 
     rule: Annotated[str, Field(max_length=200)]
-    wildcards: Mapping[str, str] = {}
+    wildcards: Annotated[Mapping[_Path, _Path], Field(max_length=1000)] = {}
     command: Annotated[str, Field(max_length=LONGEST_COMMAND)]
     container: Annotated[str, Field(max_length=4096)] | None
     """What the rule's `container:` says; null if it says nothing."""

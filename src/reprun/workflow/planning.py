@@ -16,6 +16,7 @@ from typing import Any
 
 from reprun.engines.box import Box
 from reprun.errors import BackendError
+from reprun.images.rootfs.sealed import remove_tree
 from reprun.store.store import Store
 from reprun.workflow.driver import drive, planning_error
 from reprun.workflow.planned import WorkflowPlan
@@ -57,10 +58,9 @@ def plan_steps(
     says where it cannot plan, and EngineError where no sandbox can be made. What a checkpoint
     adds to the plan is known only once it has run, and is not among the steps.
     """
-    with tempfile.TemporaryDirectory(prefix="reprun-plan-") as home:
-        given = Path(home) / "inputs"
-        root = Path(home) / "workspace"
-        root.mkdir()
+    home = Path(tempfile.mkdtemp(prefix="reprun-plan-"))
+    try:
+        given = home / "inputs"
         given.mkdir()
         paths: dict[str, str] = {}
         for name in code:
@@ -74,20 +74,58 @@ def plan_steps(
                 place.parent.mkdir(parents=True, exist_ok=True)
                 place.touch()
                 paths[name] = ""
-        taker = _Taker()
-        log = Path(home) / LOG
-        driven = drive(
-            Box(store),
-            Workspace(root, Given(given, paths)),
-            ("--snakefile", snakefile),
-            config,
-            tuple(targets),
-            log,
-            taker,
-            cancel=threading.Event(),
-            workers=cores or len(os.sched_getaffinity(0)),
-        )
-        if taker.plan is None:
-            where = str(directory / snakefile)
-            raise driven.error(log, where) or planning_error(log, where)
-        return taker.plan
+        where = str(directory / snakefile)
+        return _plan(home, Given(given, paths), snakefile, where, config, targets, store, cores)
+    finally:
+        remove_tree(home)
+
+
+def plan_given(
+    given: Given,
+    snakefile: str,
+    config: Mapping[str, Any],
+    targets: Iterable[str],
+    store: Store,
+    *,
+    cores: int,
+) -> WorkflowPlan:
+    """Return the plan of what would run from nothing on files that are staged.
+
+    Raises as `plan_steps` does.
+    """
+    home = Path(tempfile.mkdtemp(prefix="reprun-plan-"))
+    try:
+        return _plan(home, given, snakefile, snakefile, config, targets, store, cores)
+    finally:
+        remove_tree(home)
+
+
+def _plan(
+    home: Path,
+    given: Given,
+    snakefile: str,
+    where: str,
+    config: Mapping[str, Any],
+    targets: Iterable[str],
+    store: Store,
+    cores: int | None,
+) -> WorkflowPlan:
+    """Plan in an empty workspace below a directory of ours; errors name `where`."""
+    root = home / "workspace"
+    root.mkdir()
+    taker = _Taker()
+    log = home / LOG
+    driven = drive(
+        Box(store),
+        Workspace(root, given),
+        ("--snakefile", snakefile),
+        config,
+        tuple(targets),
+        log,
+        taker,
+        cancel=threading.Event(),
+        workers=cores or len(os.sched_getaffinity(0)),
+    )
+    if taker.plan is None:
+        raise driven.error(log, where) or planning_error(log, where)
+    return taker.plan

@@ -21,7 +21,7 @@ from reprun.workflow.planned import MOST_PATHS, PlannedStep
 
 LONGEST_MESSAGE = 256 << 20
 """Bytes of a line: a plan of many thousand jobs is one."""
-Key = Annotated[str, Field(max_length=1 << 20)]
+Key = Annotated[str, Field(max_length=64 << 10)]
 
 
 class Plan(Document):

@@ -13,14 +13,14 @@ from typing import Any, assert_never
 from reprun.documents.record import StepRecord
 from reprun.engines.base import ContainerEngine, Ending, Mount
 from reprun.engines.box import Box
-from reprun.errors import InterruptedRunError, ReprunError
+from reprun.errors import InterruptedRunError, ReprunError, unforeseen
 from reprun.progress import Progress, Task
 from reprun.store.store import Store
 from reprun.workflow.driver import POLL_SECONDS, drive
 from reprun.workflow.planned import WorkflowPlan
 from reprun.workflow.protocol import Plan
 from reprun.workflow.rerun import OUT_OF_DATE, Everything, Rules, Steps
-from reprun.workflow.supervisor import Cores, Supervisor, Surroundings
+from reprun.workflow.supervisor import UNFORESEEN_HINT, Cores, Supervisor, Surroundings
 from reprun.workflow.workspace import Given, Workspace
 
 LOG = "snakemake.log"
@@ -185,6 +185,9 @@ class _Run:
             )
         except ReprunError as error:
             self._error = error
+            return
+        except Exception as error:  # noqa: BLE001 - of one workflow; the others go on
+            self._error = unforeseen(error, hint=UNFORESEEN_HINT)
             return
         self._error = self._supervisor.error
         if self._error is None and all(one.succeeded for one in self._supervisor.records):

@@ -22,14 +22,14 @@ from reprun.errors import (
     ReprunError,
     SpecificationError,
     StepFailedError,
+    unforeseen,
 )
 from reprun.images.catalogue.catalogue import Catalogue
 from reprun.images.ensure import ensure
 from reprun.images.model import Image
 from reprun.progress import Silent
 from reprun.store.store import Store
-from reprun.wording import quoted
-from reprun.workflow.planned import PlannedStep, WorkflowPlan, refuse, unplanned
+from reprun.workflow.planned import MOST_PATHS, PlannedStep, WorkflowPlan, refuse, unplanned
 from reprun.workflow.steps import (
     DEFAULT_MEMORY_MB,
     Step,
@@ -37,6 +37,10 @@ from reprun.workflow.steps import (
     failure_of,
 )
 from reprun.workflow.workspace import Workspace
+
+UNFORESEEN_HINT = "reprun --verbose …   # the same command; and tell the authors of reprun"
+MOST_TRIES = 100
+"""How often a step may be run in one run; `retries:` asks for more than one."""
 
 
 class Cores:
@@ -147,11 +151,7 @@ class Supervisor:
         Raises StepFailedError of one that did not, and the errors of engine and workspace.
         """
         try:
-            with self._lock:
-                step = self._steps.get(key)
-                if step is None or step.open or key in self._running:
-                    raise BackendError(f"Snakemake asks for a step that is not planned: {key}")
-                self._running[key] = step
+            step = self._begin(key)
             try:
                 with self._cores.taken(step.threads, self.cancelled):
                     record = self._run(step)
@@ -164,7 +164,21 @@ class Supervisor:
         except ReprunError as error:
             self.error = self.error or error
             raise
+        except Exception as error:
+            self.error = self.error or unforeseen(error, hint=UNFORESEEN_HINT)
+            raise
         return record
+
+    def _begin(self, key: str) -> PlannedStep:
+        """Take a planned step into those that run. Raises BackendError where it may not."""
+        with self._lock:
+            step = self._steps.get(key)
+            if step is None or step.open or key in self._running:
+                raise BackendError(f"Snakemake asks for a step that is not planned: {key}")
+            if sum(record.key == key for record in self.records) >= MOST_TRIES:
+                raise BackendError(f"step {step.rule} was tried {MOST_TRIES} times")
+            self._running[key] = step
+        return step
 
     @property
     def grown(self) -> WorkflowPlan | None:
@@ -199,6 +213,8 @@ class Supervisor:
                 self.workspace.given.refuse_output(str(PurePosixPath(path)), step.rule)
         for step in steps:
             self._prepare_image(step)
+        if len(self._steps.keys() | offered.by_key().keys()) > MOST_PATHS:
+            raise SpecificationError(f"a workflow may have {MOST_PATHS:,} jobs at the most")
         self.plan = known or offered
         self._steps = self.plan.by_key() | self._steps | offered.by_key()
         self._numbers = {key: number for number, key in enumerate(self._steps, 1)}
@@ -224,30 +240,22 @@ class Supervisor:
     def _run(self, planned: PlannedStep) -> StepRecord:
         step = self._step(planned)
         record = self._runner.run(step)
-        error: ReprunError | None = None
         if record.succeeded:
-            record, error = self._with_outputs(planned, record)
+            record = self._with_outputs(planned, record)
         self._note(record)
-        if error is not None:
-            raise error
         if not record.succeeded:
             raise failure_of(record)
         return record
 
-    def _with_outputs(
-        self, planned: PlannedStep, record: StepRecord
-    ) -> tuple[StepRecord, OutputMissingError | None]:
+    def _with_outputs(self, planned: PlannedStep, record: StepRecord) -> StepRecord:
         """Return the record with digests of what the step wrote, or with what is wrong with it."""
         made = [path for path in planned.outputs if path not in planned.touched]
         try:
             self.workspace.require(made, planned.directories)
             wrote = {path: self.workspace.digest(path) for path in made}
         except OutputMissingError as error:
-            faulty = record.model_copy(update={"fault": error.message})
-            said = f"step {planned.rule} ended well, but {error.message}"
-            hint = error.hint or f"less {quoted(record.log)}"
-            return faulty, OutputMissingError(said, place=record.log, hint=hint)
-        return record.model_copy(update={"outputs": {**record.outputs, **wrote}}), None
+            return record.model_copy(update={"fault": error.message})
+        return record.model_copy(update={"outputs": {**record.outputs, **wrote}})
 
     def _note(self, record: StepRecord) -> None:
         with self._lock:

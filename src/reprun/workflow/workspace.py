@@ -7,7 +7,6 @@ them, and no writable name of a file of the store exists anywhere.
 
 from __future__ import annotations
 
-import shutil
 import stat
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from reprun.engines.base import Mount
 from reprun.errors import OutputMissingError, SpecificationError
 from reprun.files import storage_errors
+from reprun.images.rootfs.sealed import remove_tree
 from reprun.wording import listed
 from reprun.workflow.beneath import Beneath, kind_of
 
@@ -191,4 +191,4 @@ class Workspace:
             yield found
         finally:
             if home.exists():
-                shutil.rmtree(home)
+                remove_tree(home)
