@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from reprun.digests import sha256_file
 from reprun.documents.project import read_project
 from reprun.documents.record import write_record
 from reprun.documents.selection import select
@@ -35,9 +36,11 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (directory / "analysis.yaml").write_text(ANALYSIS)
     run_directory = tmp_path / "results" / "demo" / "columnar"
     (run_directory / "outputs").mkdir(parents=True)
+    outputs = {}
     for name in ("a.csv", "b.csv"):
         (run_directory / "outputs" / name).write_text("row,value\nx,10\n")
-    write_record(builders.record(), run_directory)
+        outputs[name] = sha256_file(run_directory / "outputs" / name)
+    write_record(builders.record(outputs=outputs), run_directory)
     monkeypatch.setenv("REPRUN_PROJECT", str(mark_project(tmp_path / "project")))
     monkeypatch.setattr("reprun.images.catalogue.catalogue.Catalogue.locked", locked)
     return directory
@@ -92,6 +95,14 @@ def test_no_reason(directory: Path, reason: str) -> None:
     with pytest.raises(SpecificationError, match="needs a reason"):
         bless(directory, reason=reason)
     assert not (directory / "reference").exists()
+
+
+def test_an_output_that_was_edited_is_not_blessed(directory: Path) -> None:
+    (directory.parents[2] / "results/demo/columnar/outputs/b.csv").write_text("row,value\nx,11\n")
+    with pytest.raises(
+        SpecificationError, match=r"the output b\.csv is not what the last run made"
+    ):
+        bless(directory)
 
 
 def test_the_author_is_gits_user_unless_one_is_given(

@@ -188,7 +188,7 @@ def stage(files: Mapping[str, ResolvedFile], directory: Path, store: Store) -> l
     changed: list[str] = []
     for path, file in files.items():
         target = directory / path
-        if target.is_file() and not target.is_symlink() and sha256_file(target) == file.digest:
+        if _is_staged(target, file):
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
         if file.local is None:
@@ -199,6 +199,13 @@ def stage(files: Mapping[str, ResolvedFile], directory: Path, store: Store) -> l
             _refuse_changed(target, file)
         changed.append(path)
     return changed
+
+
+def _is_staged(target: Path, file: ResolvedFile) -> bool:
+    """Tell whether a file lies there as it should, executable if it is."""
+    if target.is_symlink() or not target.is_file() or sha256_file(target) != file.digest:
+        return False
+    return file.local is None or file.local.stat().st_mode == target.stat().st_mode
 
 
 def _refuse_changed(staged: Path, file: ResolvedFile) -> None:

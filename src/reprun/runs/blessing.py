@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
 
 import numpy as np
 
+from reprun.digests import sha256_file
 from reprun.documents.record import RunRecord, read_record
 from reprun.documents.selection import Selection
 from reprun.errors import SpecificationError
@@ -44,12 +46,25 @@ def bless_last_run(selection: Selection, *, reason: str, author: str) -> list[st
         )
     outputs = analysis.outputs
     made = run_directory / OUTPUTS
+    _refuse_edited(selection, record, made)
     objects = read_all([made / path for path in (*outputs.histograms, *outputs.tables)], made)
     _refuse_numbers_that_are_not_finite(selection, objects)
     reference = selection.reference
     written = bless(reference, objects, record, reason=reason.strip(), author=who)
     write_lock(compute_lock(selection), selection.directory)
     return [str(reference / file) for file in written]
+
+
+def _refuse_edited(selection: Selection, record: RunRecord, made: Path) -> None:
+    """Refuse outputs that are not those of the record: edited, or of a run that was killed."""
+    for path in selection.analysis.outputs.all:
+        file = made / path
+        if not file.is_file() or sha256_file(file) != record.outputs.get(path):
+            raise SpecificationError(
+                f"the output {path} is not what the last run made",
+                place=str(file),
+                hint=selection.command("run", "--again"),
+            )
 
 
 def _refuse_other_parameters(selection: Selection, record: RunRecord) -> None:

@@ -10,7 +10,10 @@ from pathlib import Path
 from reprun.engines.containers import Containers
 from reprun.errors import StorageError
 from reprun.files import locked, make_directory, storage_errors
+from reprun.images.rootfs.sealed import remove_tree
 from reprun.store.store import Store
+from reprun.workflow.beneath import GONE
+from reprun.workflow.workspace import VIEW
 
 PATIENCE_SECONDS = 10.0
 
@@ -36,6 +39,8 @@ def alone(run_directory: Path, store: Store) -> Iterator[int]:
             if not Containers(store).sweep():
                 raise
             held = _once_free(run_directory, stack)
+        for left in (*run_directory.glob(f"{VIEW}*"), *run_directory.glob(f"{GONE}*")):
+            remove_tree(left)  # by a run that was killed
         yield held
 
 

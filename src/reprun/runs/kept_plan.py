@@ -18,7 +18,8 @@ from reprun.runs.cell import Cell
 from reprun.store.store import Store
 from reprun.workflow.driver import snakemake_version
 from reprun.workflow.planned import WorkflowPlan
-from reprun.workflow.planning import plan_steps
+from reprun.workflow.planning import plan_given
+from reprun.workflow.workspace import Given
 
 FILE = "plan.json"
 
@@ -38,10 +39,10 @@ def keep_plan(cell: Cell, cores: int, plan: WorkflowPlan) -> None:
     write_atomically(cell.run_directory / FILE, kept.model_dump_json().encode())
 
 
-def kept_plan(cell: Cell, cores: int, store: Store) -> WorkflowPlan:
+def kept_plan(cell: Cell, given: Given, cores: int, store: Store) -> WorkflowPlan:
     """Return the plan of a cell whose inputs are staged: the kept one, or a new one.
 
-    Raises what `plan_steps` raises.
+    Raises what `plan_given` raises.
     """
     try:
         kept = KeptPlan.model_validate_json((cell.run_directory / FILE).read_bytes())
@@ -49,15 +50,8 @@ def kept_plan(cell: Cell, cores: int, store: Store) -> WorkflowPlan:
         kept = None
     if kept is not None and kept.planned_from == _digest(cell, cores):
         return kept.plan
-    return plan_steps(
-        cell.inputs,
-        cell.selection.snakefile,
-        cell.lock.code,
-        cell.data_paths,
-        cell.plan.config,
-        cell.plan.targets,
-        store,
-        cores=cores,
+    return plan_given(
+        given, cell.selection.snakefile, cell.plan.config, cell.plan.targets, store, cores=cores
     )
 
 
@@ -66,7 +60,7 @@ def _digest(cell: Cell, cores: int) -> str:
         dict(cell.lock.code),
         dict(cell.plan.config),
         list(cell.plan.targets),
-        list(cell.data_paths),
+        {name: dict(files) for name, files in cell.plan.inputs.datasets.items()},
         cores,
         snakemake_version(),
     ]

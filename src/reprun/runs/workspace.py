@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-import shutil
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -27,7 +26,6 @@ from reprun.documents.record import (
 )
 from reprun.engines.base import EngineStatus
 from reprun.errors import (
-    BackendError,
     IntegrityError,
     InterruptedRunError,
     OutputMissingError,
@@ -36,6 +34,7 @@ from reprun.errors import (
 )
 from reprun.files import storage_errors
 from reprun.images.ensure import ensure
+from reprun.images.rootfs.sealed import remove_tree
 from reprun.progress import Progress
 from reprun.runs.cell import Cell
 from reprun.runs.kept_plan import keep_plan, kept_plan
@@ -46,8 +45,14 @@ from reprun.store.store import Store
 from reprun.wording import listed, quoted
 from reprun.workflow.beneath import Beneath
 from reprun.workflow.driver import snakemake_version
-from reprun.workflow.evidence import inconsistencies, last_of_each, not_made, not_run
-from reprun.workflow.rerun import Everything, Rerun, Steps
+from reprun.workflow.evidence import (
+    inconsistencies,
+    lack_of_steps,
+    last_of_each,
+    not_made,
+)
+from reprun.workflow.planned import WorkflowPlan
+from reprun.workflow.rerun import Everything, Rerun, Rules, Steps
 from reprun.workflow.snakemake import WorkflowOutcome, WorkflowRequest
 from reprun.workflow.workspace import Given, Workspace
 
@@ -120,11 +125,16 @@ def prepare_workspace(
     if isinstance(rerun, Everything):
         # What an earlier run left could be taken for this one's, if this one stops half-way.
         last = None
-        if cell.workspace.exists():
-            shutil.rmtree(cell.workspace)
+        for directory in (cell.workspace, cell.inputs):
+            if directory.exists():
+                remove_tree(directory)
     with storage_errors(cell.workspace):
         cell.workspace.mkdir(exist_ok=True)
         given = _stage(cell, files, store)
+    plan: WorkflowPlan | None = None
+    if isinstance(rerun, Rules):
+        plan = kept_plan(cell, given, cores, store)
+        rerun = _with_other_commands(rerun, plan, last)
     return Prepared(
         cell=cell,
         last=last,
@@ -138,13 +148,24 @@ def prepare_workspace(
             targets=cell.plan.targets,
             given=given,
             rerun=rerun,
-            plan=None if isinstance(rerun, Everything) else kept_plan(cell, cores, store),
+            plan=plan,
             mounts=[(mount.source, mount.target) for mount in mounts],
             network=cell.network,
             keeps=(held,),
         ),
         cores=cores,
     )
+
+
+def _with_other_commands(rerun: Rules, plan: WorkflowPlan, last: RunRecord | None) -> Rules:
+    """Add the rules whose commands are no longer those of the last run, as with other cores."""
+    ran = last_of_each(last.steps if last else ())
+    changed = {
+        step.rule
+        for step in plan.steps
+        if step.key in ran and ran[step.key].command != step.command
+    }
+    return replace(rerun, names=tuple(sorted({*rerun.names, *changed})))
 
 
 def finish(prepared: Prepared, status: EngineStatus, outcome: WorkflowOutcome) -> RunRecord:
@@ -191,12 +212,8 @@ def _lack(
     log = cell.run_directory / "snakemake.log"
     again = cell.selection.command("run", "--again")
     plan = outcome.grown or outcome.plan
-    if plan is None:
-        return BackendError("Snakemake ended without a plan", place=str(log), hint=again)
-    if waiting := list(dict.fromkeys(step.rule for step in not_run(plan, steps))):
-        return BackendError(
-            f"Snakemake ended well without running {listed(waiting)}", place=str(log), hint=again
-        )
+    if (lack := lack_of_steps(plan, steps, str(log), again)) is not None or plan is None:
+        return lack
     if missing := list(not_made(cell.plan.targets, steps)):
         return OutputMissingError(
             f"no step of the Snakefile makes {listed(missing)}, which analysis.yaml declares as "
@@ -236,7 +253,7 @@ def _collect(cell: Cell, digests: Mapping[str, str]) -> ReprunError | None:
     home = cell.outputs
     with storage_errors(home), Beneath(cell.workspace) as workspace:
         if home.exists():
-            shutil.rmtree(home)
+            remove_tree(home)
         for path in cell.plan.targets:
             target = home / path
             target.parent.mkdir(parents=True, exist_ok=True)
