@@ -1,0 +1,183 @@
+"""What Snakemake may ask for, and what comes of it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reprun.digests import sha256_bytes
+from reprun.errors import (
+    BackendError,
+    IntegrityError,
+    SpecificationError,
+    StepFailedError,
+    UnforeseenError,
+)
+from reprun.images.catalogue.catalogue import Catalogue
+from reprun.store.store import Store
+from reprun.workflow import supervisor as supervisor_module
+from reprun.workflow.planned import PlannedStep, WorkflowPlan
+from reprun.workflow.steps import LAST, STRICT
+from reprun.workflow.supervisor import MOST_TRIES, Cores, Supervisor, Surroundings
+from reprun.workflow.workspace import Given, Workspace
+from tests.engines.fake import FakeContainer, FakeEngine
+from tests.unit import builders
+
+IMAGE = builders.image()
+
+
+class Room:
+    """A supervisor over the fake engine."""
+
+    def __init__(self, home: Path) -> None:
+        self.engine = FakeEngine()
+        (home / "workspace").mkdir()
+        (home / "inputs").mkdir()
+        (home / "inputs" / "given.csv").write_text("given")
+        self.workspace = Workspace(
+            home / "workspace", Given(home / "inputs", {"given.csv": builders.digest("c")})
+        )
+        self.around = Surroundings(
+            engine=self.engine, store=Store(home / "store"), images=(), logs=home / "logs"
+        )
+
+    def supervisor(self, expected: WorkflowPlan | None = None) -> Supervisor:
+        return Supervisor(
+            self.workspace,
+            self.around,
+            cores=Cores(2),
+            cancelled=threading.Event(),
+            expected=expected,
+        )
+
+    def program(self, command: str, run: Callable[[FakeContainer], int]) -> None:
+        self.engine.register(("bash", "-c", STRICT + command + LAST), run)
+
+
+@pytest.fixture
+def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Room:
+    monkeypatch.setattr(Catalogue, "by_reference", lambda *_: IMAGE)
+    monkeypatch.setattr(supervisor_module, "ensure", lambda image, *_: image)
+    return Room(tmp_path)
+
+
+def step(**changes: Any) -> PlannedStep:
+    fields = {"rule": "make", "command": "make it", "container": "columnar", "outputs": ("made",)}
+    return PlannedStep.model_validate(fields | changes)
+
+
+def makes(container: FakeContainer) -> int:
+    container.write("/work/made", "text")
+    return 0
+
+
+def test_a_planned_step_runs_and_is_recorded(room: Room) -> None:
+    room.program("make it", makes)
+    supervisor = room.supervisor()
+    supervisor.take_plan([step()])
+    record = supervisor.run(step().key)
+    assert record.outputs == {"made": sha256_bytes(b"text")}
+    assert supervisor.records == [record]
+
+
+@pytest.mark.parametrize("key", ["", "[]", '["make",{"n":"1"}]', '["other",{}]'])
+def test_nothing_else_can_be_asked_for(room: Room, key: str) -> None:
+    supervisor = room.supervisor()
+    with pytest.raises(BackendError, match="not planned"):
+        supervisor.run(step().key)
+    supervisor.take_plan([step()])
+    with pytest.raises(BackendError, match="not planned"):
+        supervisor.run(key)
+    assert supervisor.records == []
+
+
+def test_a_plan_cannot_change_once_it_is_taken(room: Room) -> None:
+    supervisor = room.supervisor()
+    supervisor.take_plan([step()])
+    for other in (step(command="rm -rf /"), step(rule="more"), step(outputs=("else",))):
+        with pytest.raises(IntegrityError, match="now plans rule"):
+            supervisor.take_plan([other])
+    expected = room.supervisor(WorkflowPlan(steps=(step(),)))
+    with pytest.raises(IntegrityError, match="now plans rule"):
+        expected.take_plan([step(command="id")])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"outputs": ("../made",)},
+        {"outputs": ("/made",)},
+        {"logs": ("a/../../b",)},
+        {"benchmark": "/b"},
+        {"inputs": ("/etc/passwd",)},
+        {"outputs": ("given.csv",)},
+        {"container": None},
+        {"container": ""},
+        {"command": ""},
+        {"rule": "../x"},
+        {"rule": "a b"},
+        {"rule": ".hidden"},
+        {"fault": "uses run:"},
+    ],
+)
+def test_what_a_plan_may_not_hold(room: Room, changes: dict[str, Any]) -> None:
+    supervisor = room.supervisor()
+    with pytest.raises(SpecificationError):
+        supervisor.take_plan([step(**changes)])
+    assert supervisor.error is not None
+
+
+def test_a_step_that_leaves_nothing_fails_and_may_be_tried_again(room: Room) -> None:
+    tries: Iterator[Callable[[FakeContainer], int]] = iter((lambda _: 0, makes))
+
+    def program(container: FakeContainer) -> int:
+        return next(tries)(container)
+
+    room.program("make it", program)
+    supervisor = room.supervisor()
+    supervisor.take_plan([step()])
+    with pytest.raises(StepFailedError, match="it left no made"):
+        supervisor.run(step().key)
+    assert supervisor.run(step().key).succeeded
+    assert supervisor.error is None
+    assert [record.succeeded for record in supervisor.records] == [False, True]
+
+
+def test_tries_have_an_end(room: Room) -> None:
+    room.program("make it", lambda _: 1)
+    supervisor = room.supervisor()
+    supervisor.take_plan([step()])
+    for _ in range(MOST_TRIES):
+        with pytest.raises(StepFailedError):
+            supervisor.run(step().key)
+    with pytest.raises(BackendError, match="was tried"):
+        supervisor.run(step().key)
+
+
+def test_what_nobody_foresaw_is_the_error_of_the_run(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise RecursionError("too deep")
+
+    supervisor = room.supervisor()
+    supervisor.take_plan([step()])
+    monkeypatch.setattr(room.workspace, "lay_out", full)
+    with pytest.raises(RecursionError):
+        supervisor.run(step().key)
+    assert isinstance(supervisor.error, UnforeseenError)
+
+
+def test_cores_are_shared() -> None:
+    cores, cancelled = Cores(2), threading.Event()
+    with cores.taken(9, cancelled):
+        waiting = threading.Thread(target=lambda: cores.taken(1, cancelled).__enter__())
+        waiting.start()
+        waiting.join(0.3)
+        assert waiting.is_alive()
+    waiting.join(5)
+    assert not waiting.is_alive()
