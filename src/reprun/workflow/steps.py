@@ -282,7 +282,13 @@ def failure_of(step: StepRecord) -> StepFailedError:
         Ending.TIMED_OUT: f"it ran longer than its limit ({step.wall_seconds:.0f} s)",
         Ending.CANCELLED: "it was stopped",
     }
-    why = step.fault or reasons.get(Ending(step.ending), _meaning(step.exit_code))
+    if step.fault is not None:
+        return StepFailedError(
+            f"step {step.rule} ended well, but {step.fault}",
+            place=step.log,
+            hint=f"less {quoted(step.log)}",
+        )
+    why = reasons.get(Ending(step.ending), _meaning(step.exit_code))
     if step.ending == Ending.OUT_OF_MEMORY:
         hint = f"resources: mem_mb={2 * limit}   # in rule {step.rule} of the Snakefile"
     elif step.ending == Ending.TIMED_OUT:
