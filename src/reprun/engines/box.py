@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from reprun.engines import cgroups, runtime_config
+from reprun.engines import runtime_config
 from reprun.engines.base import MIB, ContainerResult, Limits, Mount, Output
 from reprun.engines.containers import Bundle, Containers
 from reprun.files import storage_errors
@@ -88,12 +88,7 @@ class Box:
                 tmp_bytes=limits.tmp_bytes,
                 rlimits=bound,
             )
-            if not rootless:
-                config["linux"]["resources"] |= cgroups.resources(
-                    cpus=limits.cpus, memory=limits.memory_bytes, processes=limits.processes
-                )
-                config["linux"]["cgroupsPath"] = bundle.cgroup
-            bundle.write(config)
+            bundle.write(self._containers.limited(config, bundle, limits))
             return self._containers.run(
                 bundle,
                 stdout=output,

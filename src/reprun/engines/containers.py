@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import IO, Any, Self
 
 from reprun.engines import cgroups, owner
-from reprun.engines.base import ContainerResult, Ending, Output
+from reprun.engines.base import ContainerResult, Ending, Limits, Output
 from reprun.errors import EngineError
 from reprun.files import storage_errors
 from reprun.progress import announced
@@ -57,6 +57,17 @@ class Containers:
             (bundle.path / "owner").write_text(owner.this_process())
             bundle.write(config)
         return bundle
+
+    def limited(self, config: dict[str, Any], bundle: Bundle, limits: Limits) -> dict[str, Any]:
+        """Return a configuration with the limits of a control group, where there may be one."""
+        if self.rootless:
+            return config
+        resources = cgroups.resources(
+            cpus=limits.cpus, memory=limits.memory_bytes, processes=limits.processes
+        )
+        linux = config["linux"]
+        linux = {**linux, "resources": linux["resources"] | resources}
+        return {**config, "linux": {**linux, "cgroupsPath": bundle.cgroup}}
 
     def run(
         self,

@@ -112,13 +112,7 @@ class RuncEngine:
         )
         with self._containers.bundle(config) as bundle:
             self._add_mount_points(bundle, config, job)
-            if not self._containers.rootless:
-                limits = job.limits
-                config["linux"]["resources"] |= cgroups.resources(
-                    cpus=limits.cpus, memory=limits.memory_bytes, processes=limits.processes
-                )
-                config["linux"]["cgroupsPath"] = bundle.cgroup
-                bundle.write(config)
+            bundle.write(self._containers.limited(config, bundle, job.limits))
             return self._containers.run(
                 bundle,
                 stdout=stdout,
