@@ -16,7 +16,7 @@ from reprun.runs.request import RunRequest
 from reprun.store.store import Store
 from reprun.workflow.planned import PlannedStep, refusal
 from reprun.workflow.planning import plan_steps
-from reprun.workflow.steps import DEFAULT_MEMORY_MB, Step, container_of, written_by
+from reprun.workflow.steps import container_of, step_of, written_by
 from reprun.workflow.workspace import Given
 
 
@@ -74,19 +74,7 @@ def _step(cell: Cell, step: PlannedStep) -> StepPlan:
         return StepPlan(step, image, None, refusal(step))
     conditions = mounts_of(cell.snapshots, cell.run_directory)
     given = Given(cell.inputs, dict.fromkeys((*cell.lock.code, *cell.data_paths), ""))
-    planned = Step(
-        rule=step.rule,
-        job=0,
-        command=step.command,
-        image=image,
-        inputs=step.inputs,
-        outputs=step.outputs,
-        logs=step.logs,
-        threads=step.threads,
-        memory_mb=step.memory_mb or DEFAULT_MEMORY_MB,
-        minutes=step.minutes,
-        benchmark=step.benchmark,
-    )
+    planned = step_of(step, image, 0)
     made = given.viewed(step.inputs, written_by(planned))
     container = container_of(
         planned,

@@ -28,7 +28,7 @@ from reprun.files import storage_errors
 from reprun.images.model import Image
 from reprun.wording import quoted
 from reprun.workflow.beneath import Beneath
-from reprun.workflow.planned import path_in_workspace
+from reprun.workflow.planned import PlannedStep, path_in_workspace
 from reprun.workflow.workspace import VIEW, Given, Workspace
 
 STRICT = "set -euo pipefail\n"
@@ -82,6 +82,28 @@ class Step:
         """Rule and wildcards, for people."""
         named = ", ".join(f"{key}={value}" for key, value in self.wildcards.items())
         return f"{self.rule} ({named})" if named else self.rule
+
+
+def step_of(planned: PlannedStep, image: Image, job: int) -> Step:
+    """Return a planned step as it runs, in an image and as the job of a number.
+
+    Raises SpecificationError where the rule's name cannot be part of a file's.
+    """
+    return Step(
+        rule=planned.file_name,
+        job=job,
+        command=planned.command,
+        image=image,
+        inputs=planned.inputs,
+        outputs=planned.outputs,
+        logs=planned.logs,
+        wildcards=planned.wildcards,
+        threads=planned.threads,
+        memory_mb=planned.memory_mb or DEFAULT_MEMORY_MB,
+        minutes=planned.minutes,
+        benchmark=planned.benchmark,
+        repetitions=planned.repetitions,
+    )
 
 
 def container_of(

@@ -30,12 +30,7 @@ from reprun.images.model import Image
 from reprun.progress import Silent
 from reprun.store.store import Store
 from reprun.workflow.planned import MOST_PATHS, PlannedStep, WorkflowPlan, refuse, unplanned
-from reprun.workflow.steps import (
-    DEFAULT_MEMORY_MB,
-    Step,
-    StepRunner,
-    failure_of,
-)
+from reprun.workflow.steps import StepRunner, failure_of, step_of
 from reprun.workflow.workspace import Workspace
 
 UNFORESEEN_HINT = "reprun --verbose …   # the same command; and tell the authors of reprun"
@@ -238,7 +233,8 @@ class Supervisor:
     # -- one step ------------------------------------------------------------------------------
 
     def _run(self, planned: PlannedStep) -> StepRecord:
-        step = self._step(planned)
+        image = self._images[self._around.name_of(planned.container)]
+        step = step_of(planned, image, self._numbers[planned.key])
         record = self._runner.run(step)
         if record.succeeded:
             record = self._with_outputs(planned, record)
@@ -261,20 +257,3 @@ class Supervisor:
         with self._lock:
             self.records.append(record)
         self._told_ended(record)
-
-    def _step(self, planned: PlannedStep) -> Step:
-        return Step(
-            rule=planned.file_name,
-            job=self._numbers[planned.key],
-            command=planned.command,
-            image=self._images[self._around.name_of(planned.container)],
-            inputs=planned.inputs,
-            outputs=planned.outputs,
-            logs=planned.logs,
-            wildcards=planned.wildcards,
-            threads=planned.threads,
-            memory_mb=planned.memory_mb or DEFAULT_MEMORY_MB,
-            minutes=planned.minutes,
-            benchmark=planned.benchmark,
-            repetitions=planned.repetitions,
-        )
