@@ -42,7 +42,7 @@ test: setup-test
 
 .PHONY: test-fast
 test-fast: setup-test
-	@.venv/bin/python -m pytest -n 2 --dist worksteal -m "not slow" tests/unit
+	@env -u PYTHONDONTWRITEBYTECODE .venv/bin/python -m pytest -n 2 --dist worksteal -m "not slow" tests/unit
 
 # The oldest Snakemake that pyproject.toml allows: its job class is not a published interface.
 .PHONY: test-oldest

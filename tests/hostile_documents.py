@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+import pytest
+from _pytest.mark import ParameterSet
+
 from reprun.bounded import limits
 
 DEEP = limits.NESTING.value + 1
@@ -82,3 +87,12 @@ BROKEN_YAML = {
     "a null byte": "a: \x00",
     "an anchor twice and around": "a: &a [&a x, *a]\nb: ]",
 }
+
+
+def names(*tables: Iterable[str]) -> list[ParameterSet]:
+    """Return the names of some documents as parameters of a test; a large one makes it slow."""
+    return [
+        pytest.param(name, marks=[pytest.mark.slow] if name == "values" else [])
+        for table in tables
+        for name in table
+    ]

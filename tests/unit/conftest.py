@@ -5,8 +5,19 @@ from __future__ import annotations
 import multiprocessing.util
 import sys
 from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
 
 import pytest
+import typer.main
+import typer.testing
+
+# The program's commands are made once for all tests that call it, not for each of their calls.
+_command = cache(typer.main.get_command)
+typer.main.get_command = _command
+typer.testing._get_command = _command  # type: ignore[attr-defined]
+
+SLOW_AS_A_WHOLE = "\npytestmark = pytest.mark.slow\n"
 
 STARTS = frozenset(
     {
@@ -39,6 +50,13 @@ class Guard:
 
 GUARD = Guard()
 """One for the session: an audit hook cannot be removed."""
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not even import a module none of whose tests would run: some take seconds."""
+    if config.option.markexpr != "not slow" or collection_path.suffix != ".py":
+        return None
+    return SLOW_AS_A_WHOLE in collection_path.read_text(encoding="utf-8") or None
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -219,6 +219,7 @@ def test_a_tree_of_numbers_lists_and_other_things(tmp_path: Path, kind: str) -> 
     assert [c.name for c in survey(path, columns=["flag"]).columns] == ["flag"]
 
 
+@pytest.mark.slow
 def test_branches_of_text_and_of_objects_are_left_out_by_type() -> None:
     path = shared_data() / "atlas-4lep"
     found = survey(next(path.glob("*.root")))

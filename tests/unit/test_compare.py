@@ -465,6 +465,7 @@ def test_a_histogram_agrees_with_itself(values: list[float], errors: bool, kind:
     st.sampled_from(["count", "float"]),
 )
 @settings(max_examples=200, deadline=None)
+@pytest.mark.slow
 def test_a_change_of_any_one_bin_is_seen(place: int, value: float, errors: bool, kind: str) -> None:
     reference = weighted()
     array = reference.sumw2 if errors else reference.values

@@ -228,6 +228,7 @@ class TestCalibration:
         assert one.shift is not None
         assert 0.1 < one.shift < 0.6
 
+    @pytest.mark.slow
     def test_weights(self) -> None:
         law = Histogram("h", self.LAW.axes, self.LAW.values * 0.5, self.LAW.values * 0.5)
         (one,) = calibrate(Objects({"h": law}), [rule()], TODAY, 60).objects
@@ -238,6 +239,7 @@ class TestCalibration:
         with pytest.raises(NothingToCompareError, match="nothing to calibrate"):
             calibrate(Objects({"h": self.LAW}), [], TODAY, 50)
 
+    @pytest.mark.slow
     def test_from_the_command_line(self, files: tuple[str, str]) -> None:
         options = ("--match", "*pt", "--kind", "sampled", "--calibrate", "20")
         done = call(*files, *options)

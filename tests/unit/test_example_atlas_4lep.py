@@ -41,6 +41,7 @@ def test_the_first_event_is_the_one_of_the_official_notebook(events: Path) -> No
     assert fourlep.read(events).mass[0] == pytest.approx(5.603, abs=5e-4)
 
 
+@pytest.mark.slow
 def test_the_selection_gives_its_known_numbers(events: Path) -> None:
     flow = fourlep.cutflow(fourlep.read(events))
     assert flow["four leptons"] == 3_424
@@ -48,6 +49,7 @@ def test_the_selection_gives_its_known_numbers(events: Path) -> None:
     assert sum(flow[f"no net charge {channel}"] for channel in fourlep.CHANNELS) == 861
 
 
+@pytest.mark.slow
 def test_the_counts_come_out_the_same_event_by_event(events: Path) -> None:
     """Without sums of types: an event is kept if it has two pairs of opposite charge."""
     columns = uproot.open(events)["analysis"].arrays(["lep_type", "lep_charge"]).to_list()

@@ -16,7 +16,7 @@ from reprun.documents.record import RECORD, REPORT_JSON, write_record
 from reprun.report.model import report_json
 from reprun.runs import history
 from reprun.runs.history import listed
-from tests.hostile_documents import BROKEN_YAML, YAML
+from tests.hostile_documents import BROKEN_YAML, YAML, names
 from tests.projects import mark_project
 from tests.sample_report import sample
 from tests.unit import builders
@@ -50,7 +50,7 @@ def test_what_ran_has_its_verdict(project: Project) -> None:
     assert verdicts(project) == dict.fromkeys(("bad", "good"), f"{status} ({CELL})")
 
 
-@pytest.mark.parametrize("name", [*YAML, *BROKEN_YAML])
+@pytest.mark.parametrize("name", names(YAML, BROKEN_YAML))
 def test_a_document_that_asks_for_too_much_hides_no_other(project: Project, name: str) -> None:
     (project.analyses / "bad" / "analysis.yaml").write_text({**YAML, **BROKEN_YAML}[name])
     bad, good = listed(project, project.root / "results")

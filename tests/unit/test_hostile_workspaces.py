@@ -14,6 +14,7 @@ SOME = 120
 
 
 @pytest.mark.parametrize("first", [1, 41, 81])
+@pytest.mark.slow
 def test_nothing_gets_out_and_nothing_gets_in(first: int) -> None:
     check_all(first, SOME // 3)
 

@@ -61,6 +61,7 @@ names = st.text("ab/é-.", min_size=1, max_size=12).map(
 
 
 @given(st.dictionaries(names.filter(bool), st.binary(max_size=2000), max_size=6), st.randoms())
+@pytest.mark.slow
 def test_a_layer_does_not_depend_on_the_order_of_its_files(
     tmp_path_factory: pytest.TempPathFactory, files: dict[str, bytes], random: object
 ) -> None:

@@ -153,6 +153,7 @@ def test_an_image_that_is_refused_is_in_no_other_ones_way(tmp_path: Path) -> Non
     assert not list((store.root / "unpacked").glob("partial-*"))
 
 
+@pytest.mark.slow
 def test_a_tree_of_any_depth_is_removed(tmp_path: Path) -> None:
     """What an older reprun left behind: deeper than any path can say."""
     good, store = layered(tmp_path, [member("f", b"good")])
@@ -232,6 +233,7 @@ def test_hard_links_mean_files_of_the_image(tmp_path: Path, links: Members, wher
     assert (root / "awk").stat().st_ino == (root / "usr/bin/gawk").stat().st_ino
 
 
+@pytest.mark.slow
 def test_a_long_chain_of_hard_links_is_followed(tmp_path: Path) -> None:
     chain = [link(f"l{n}", f"l{n - 1}") for n in range(1, 3000)]
     for number, members in enumerate(
@@ -468,6 +470,7 @@ def test_a_whiteout_of_nothing_is_refused(tmp_path: Path, name: str) -> None:
         unpacked_root(image, store)
 
 
+@pytest.mark.slow
 def test_many_whiteouts_take_no_time(tmp_path: Path) -> None:
     """Each looked at everything once: 6,000 of 6,000 would be a minute."""
     names = [f"d/{n}" for n in range(6000)]
@@ -568,6 +571,7 @@ def made(name: str, kind: str, target: str) -> tuple[tarfile.TarInfo, bytes]:
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.lists(MEMBERS, max_size=6), min_size=1, max_size=3))
+@pytest.mark.slow
 def test_any_layers_are_unpacked_as_listed_or_refused_and_reach_nothing_outside(
     layers: list[list[tuple[str, str, str]]],
 ) -> None:

@@ -30,6 +30,7 @@ names = st.from_regex(r"[a-z][a-z0-9]{1,8}", fullmatch=True)
 
 
 @given(st.lists(st.tuples(names, st.integers(0, 10**12)), unique_by=lambda pair: pair[0]))
+@pytest.mark.slow
 def test_locks_survive_writing_and_reading(
     tmp_path_factory: pytest.TempPathFactory, pairs: list[tuple[str, int]]
 ) -> None:

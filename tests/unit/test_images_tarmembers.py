@@ -87,6 +87,7 @@ KINDS = {
     ),
     st.sampled_from([tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]),
 )
+@pytest.mark.slow
 def test_what_tarfile_writes_is_read(
     written: list[tuple[str, str, bytes, bytes]], form: Literal[1, 2]
 ) -> None:
@@ -111,6 +112,7 @@ def test_what_tarfile_writes_is_read(
 
 @settings(max_examples=300, deadline=None)
 @given(st.data())
+@pytest.mark.slow
 def test_damage_is_refused_or_read_but_nothing_else(data: st.DataObject) -> None:
     good = bytearray(tar_bytes(HELLO, "w"))
     for _ in range(data.draw(st.integers(1, 6))):
@@ -139,6 +141,7 @@ def test_damage_is_refused_or_read_but_nothing_else(data: st.DataObject) -> None
         max_size=8,
     )
 )
+@pytest.mark.slow
 def test_anything_ends_soon(parts: list[bytes]) -> None:
     try:
         read(b"".join(parts))
@@ -310,6 +313,7 @@ def test_a_bad_map_of_a_sparse_file_is_refused(data: bytes, message: str) -> Non
         read(data)
 
 
+@pytest.mark.slow
 def test_a_great_many_members_take_little_memory(tmp_path: Path) -> None:
     path = tmp_path / "many.tar"
     path.write_bytes(block("f") * 20_000)

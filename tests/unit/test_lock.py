@@ -244,12 +244,14 @@ LOCKS = st.builds(
 
 
 @given(LOCKS, LOCKS)
+@pytest.mark.slow
 def test_no_difference_if_and_only_if_equal(one: AnalysisLock, other: AnalysisLock) -> None:
     assert (differences(one, other) == []) == (one == other)
     assert differences(one, one.model_copy(deep=True)) == []
 
 
 @given(LOCKS, LOCKS)
+@pytest.mark.slow
 def test_differences_are_the_same_seen_from_the_other_side(
     one: AnalysisLock, other: AnalysisLock
 ) -> None:
@@ -259,6 +261,7 @@ def test_differences_are_the_same_seen_from_the_other_side(
 
 
 @given(LOCKS)
+@pytest.mark.slow
 def test_a_lock_survives_the_disk(
     tmp_path_factory: pytest.TempPathFactory, one: AnalysisLock
 ) -> None:

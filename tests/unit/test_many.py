@@ -11,6 +11,7 @@ from reprun.report.model import AnalysisInfo
 from tests.compare_support import run_many, verdicts
 
 
+@pytest.mark.slow
 def test_of_very_many_only_the_worst_keep_their_details(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = run_many(h007=500.0, h290=600.0)
     monkeypatch.setattr(engine, "MOST_DETAILED", 10)

@@ -35,7 +35,7 @@ from reprun.store.store import Store
 from reprun.workflow.planned import WorkflowPlan
 from reprun.workflow.snakemake import WorkflowOutcome, WorkflowRequest
 from tests.engines.fake import FakeEngine
-from tests.hostile_documents import YAML
+from tests.hostile_documents import YAML, names
 from tests.projects import mark_project
 from tests.unit import builders
 
@@ -219,7 +219,7 @@ def test_what_nobody_foresaw_spoils_its_own_cells_alone(
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", YAML)
+@pytest.mark.parametrize("name", names(YAML))
 def test_an_analysis_that_asks_for_too_much_spoils_its_own_cells_alone(
     host: Host, name: str
 ) -> None:

@@ -38,6 +38,7 @@ def test_a_list_of_mirrors_is_split(text: str, expected: tuple[str, ...]) -> Non
 
 
 @given(st.lists(st.from_regex(r"(https?://[a-z]{1,5}(:[0-9]{2})?)?/[a-z]{1,5}", fullmatch=True)))
+@pytest.mark.slow
 def test_joined_mirrors_are_split_again(mirrors: list[str]) -> None:
     assert split_mirrors(":".join(mirrors)) == tuple(mirrors)
     assert split_mirrors(" ".join(mirrors)) == tuple(mirrors)

@@ -385,6 +385,7 @@ def test_the_keys_of_every_answer(
     assert tried == set(NESTED)
 
 
+@pytest.mark.slow
 def test_no_text_controls_a_terminal(
     project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

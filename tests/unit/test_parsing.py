@@ -18,7 +18,7 @@ from reprun.documents.analysis import Analysis, load_analysis
 from reprun.documents.project import read_project
 from reprun.documents.reading import read_document, validated
 from reprun.errors import ReprunError, SpecificationError
-from tests.hostile_documents import BROKEN_YAML, DEEP, LONG, YAML, bomb
+from tests.hostile_documents import BROKEN_YAML, DEEP, LONG, YAML, bomb, names
 
 SECONDS = 10.0
 JSON = {
@@ -80,7 +80,7 @@ def test_what_asks_for_too_much_is_refused(tmp_path: Path, suffix: str, name: st
     assert str(path) in (error.place or "")
 
 
-@pytest.mark.parametrize("name", YAML)
+@pytest.mark.parametrize("name", names(YAML))
 def test_an_analysis_that_asks_for_too_much_is_an_error_of_its_own(
     tmp_path: Path, name: str
 ) -> None:
@@ -161,6 +161,7 @@ def test_what_is_large_and_right_is_read(tmp_path: Path, suffix: str, text: str,
         assert document["c"] == says
 
 
+@pytest.mark.slow
 def test_a_manifest_of_many_files_is_within_the_limits() -> None:
     row = "- path: data/{}.root\n  size: 1\n  sha256: {}\n  uris: [https://example.org/{}]\n"
     text = "files:\n" + "".join(row.format(n, "a" * 64, n) for n in range(3_000))
@@ -168,6 +169,7 @@ def test_a_manifest_of_many_files_is_within_the_limits() -> None:
     assert len(construct_yaml(node)["files"]) == 3_000
 
 
+@pytest.mark.slow
 def test_many_errors_are_found_in_a_moment(tmp_path: Path) -> None:
     path = tmp_path / "analysis.yaml"
     rules = "".join("- {match: x, kind: count, tests: [], unknown: 1}\n" for _ in range(4_000))
@@ -180,6 +182,7 @@ def test_many_errors_are_found_in_a_moment(tmp_path: Path) -> None:
     assert len(error.value.message) < 2_000
 
 
+@pytest.mark.slow
 def test_many_tables_of_toml_are_read_in_a_moment(tmp_path: Path) -> None:
     (tmp_path / "reprun.toml").write_text("[[a]]\n" * 100_000)
     started = time.monotonic()
@@ -188,6 +191,7 @@ def test_many_tables_of_toml_are_read_in_a_moment(tmp_path: Path) -> None:
     assert time.monotonic() - started < SECONDS
 
 
+@pytest.mark.slow
 def test_a_field_that_is_duplicated_among_many_is_named(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_text("{" + ", ".join(f'"{n}": 0' for n in [*range(50_000), 49_999]) + "}")
@@ -203,6 +207,7 @@ VALUES = st.recursive(
 
 @settings(deadline=None)
 @given(VALUES)
+@pytest.mark.slow
 def test_what_json_writes_is_parsed_as_it_is(value: Any) -> None:
     assert parse_json(json.dumps(value)) == value
 

@@ -210,6 +210,7 @@ INPUTS = st.builds(
 
 
 @given(INPUTS, INPUTS)
+@pytest.mark.slow
 def test_nothing_runs_if_and_only_if_all_inputs_are_equal(before: Inputs, now: Inputs) -> None:
     made = plan()
     made = Plan(**{name: getattr(made, name) for name in made.__slots__} | {"inputs": now})

@@ -118,6 +118,7 @@ class TestRoot:
         assert found.axes[0].labels == ("all", "trigger")
 
     @pytest.mark.parametrize("position", range(300, 4000, 61))
+    @pytest.mark.slow
     def test_a_broken_byte_never_passes_silently(self, tmp_path: Path, position: int) -> None:
         data = bytearray(SAMPLE.read_bytes())
         data[position] ^= 0x5A

@@ -299,6 +299,7 @@ class TestHtml:
         report = sample().model_copy(update={"plots": (Plot(path="plots/m4l.png"), Plot(path="x"))})
         assert read_pictures(report, tmp_path) == {"plots/m4l.png": PIXEL}
 
+    @pytest.mark.slow
     def test_a_thousand_pairs_stay_small(self) -> None:
         (item,) = (item for item in every_verdict().items if item.name == "changed")
         many = Comparison((item,) * 1000)

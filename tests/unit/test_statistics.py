@@ -62,6 +62,7 @@ def weighted(seed: int) -> tuple[Sample, Sample]:
 
 
 @pytest.mark.parametrize("seed", range(PAIRS))
+@pytest.mark.slow
 def test_agreement_with_scipy(seed: int) -> None:
     one, two = pair(seed)
     filled = (one + two) > 0

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -112,8 +114,21 @@ def nodes(tree: ast.AST) -> Iterator[ast.AST]:
             yield from nodes(node)
 
 
-def imports(tree: ast.AST) -> Iterator[str]:
-    """Yield every module that a tree imports, also inside functions."""
+@cache
+def called(tree: ast.AST) -> tuple[tuple[str, ast.Call], ...]:
+    """Return every call of a tree with what it calls, as it is written."""
+    return tuple(
+        (ast.unparse(node.func), node) for node in ast.walk(tree) if isinstance(node, ast.Call)
+    )
+
+
+@cache
+def imports(tree: ast.AST) -> tuple[str, ...]:
+    """Return every module that a tree imports, also inside functions."""
+    return tuple(_imports(tree))
+
+
+def _imports(tree: ast.AST) -> Iterator[str]:
     for node in nodes(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -149,16 +164,13 @@ def outsiders(module: str, tree: ast.AST) -> list[str]:
 
 def talk(tree: ast.AST) -> list[int]:
     """Return the lines where a module prints or exits."""
-    lines = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and ast.unparse(node.func) in {
-            *("print", "exit", "quit", "sys.exit", "os._exit", "input"),
-            *("traceback.print_exc", "sys.stdout.write", "sys.stderr.write"),
-        }:
-            lines.append(node.lineno)
-        if isinstance(node, ast.Name) and node.id == "SystemExit":
-            lines.append(node.lineno)
-    return lines
+    ends = [
+        node.lineno
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Name) and node.id == "SystemExit"
+    ]
+    names = {"print", "exit", "quit", "sys.exit", "os._exit", "input", "traceback.print_exc"}
+    return sorted(calls(tree, names | {"sys.stdout.write", "sys.stderr.write"}) + ends)
 
 
 # Standard output has one door, standard error another.
@@ -167,13 +179,8 @@ DOORS = ("reprun.cli.output", "reprun.cli.console")
 
 def prints(tree: ast.AST) -> list[int]:
     """Return the lines where a module prints, in whichever way."""
-    return [
-        node.lineno
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call)
-        and ast.unparse(node.func)
-        in {"print", "typer.echo", "typer.secho", "Console", "sys.stdout.write", "sys.stderr.write"}
-    ]
+    doors = {"print", "typer.echo", "typer.secho", "Console"}
+    return calls(tree, doors | {"sys.stdout.write", "sys.stderr.write"})
 
 
 def unannounced(tree: ast.AST) -> list[int]:
@@ -182,9 +189,8 @@ def unannounced(tree: ast.AST) -> list[int]:
     starts |= {"subprocess.check_output", "os.system", "os.execv", "os.execve"}
     return [
         node.lineno
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call)
-        and ast.unparse(node.func) in starts
+        for name, node in called(tree)
+        if name in starts
         and not (
             node.args
             and isinstance(node.args[0], ast.Call)
@@ -254,16 +260,14 @@ def test_every_process_is_announced_before_it_starts(module: str) -> None:
 
 def calls(tree: ast.AST, names: set[str]) -> list[int]:
     """Return the lines that call any of some functions."""
-    return [
-        node.lineno
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call) and ast.unparse(node.func) in names
-    ]
+    return [node.lineno for name, node in called(tree) if name in names]
 
 
 def reads_environment(tree: ast.AST) -> bool:
     return any(
-        isinstance(node, ast.Attribute) and ast.unparse(node) in {"os.environ", "os.getenv"}
+        isinstance(node, ast.Attribute)
+        and node.attr in {"environ", "getenv"}
+        and ast.unparse(node) in {"os.environ", "os.getenv"}
         for node in ast.walk(tree)
     )
 
@@ -316,7 +320,10 @@ def test_no_test_module_imports_another() -> None:
     found = [
         (path.name, name)
         for path in sorted(tests.rglob("*.py"))
-        for name in imports(ast.parse(path.read_text()))
+        for text in [path.read_text()]
+        # Few do: parsing all of them would take as long as all the rest of this module.
+        if re.search(r"tests\.\S*test_|import\s[^#\n]*\btest_|import \([^)]*\btest_", text)
+        for name in imports(ast.parse(text))
         if name.startswith("tests.") and name.rpartition(".")[2].startswith("test_")
     ]
     assert found == []

@@ -104,6 +104,7 @@ def test_nothing_that_controls_a_terminal_is_left(text: str) -> None:
 
 
 @given(st.dictionaries(st.text(), st.text()))
+@pytest.mark.slow
 def test_json_says_the_same_in_other_letters(document: dict[str, str]) -> None:
     text = json_visible(json.dumps(document, ensure_ascii=False, indent=1))
     assert json.loads(text) == document
