@@ -22,6 +22,7 @@ class Server(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.asked: list[str] = []
+        self.logins: list[str | None] = []
         self.clients: set[tuple[str, int]] = set()
         self.pages: dict[str, bytes] = {}
         self.ranges: list[str] = []
@@ -40,6 +41,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:  # noqa: PLR0912 - one line for each misbehaviour
         self.server.asked.append(self.path)
+        self.server.logins.append(self.headers.get("Authorization"))
         self.server.clients.add(self.client_address)
         tries = self.server.asked.count(self.path)
         match self.path:
@@ -48,6 +50,11 @@ class Handler(BaseHTTPRequestHandler):
                 self._send(page, len(page))
             case _ if self.path.startswith(("/none/", "/portal/")):
                 self.send_error(404)
+            case "/moved":
+                self.send_response(302)
+                self.send_header("Location", self.server.url("moved-here"))
+                self.send_header("Content-Length", "0")
+                self.end_headers()
             case "/missing":
                 self.send_error(404)
             case "/busy-once" if tries == 1:

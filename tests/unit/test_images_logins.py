@@ -67,10 +67,20 @@ def test_the_next_file_is_asked_for_a_host_that_the_first_has_not(tmp_path: Path
 
 def test_the_variable_goes_before_the_files(tmp_path: Path) -> None:
     environment = logged_in(tmp_path, auths(**{"one.example": "ada:1"}))
-    assert login_for("one.example", {**environment, VARIABLE: "eve:p:w"}) == Login("eve", "p:w")
-    with pytest.raises(SpecificationError, match="has no colon") as caught:
-        login_for("one.example", {VARIABLE: "secret"})
-    assert "secret" not in str(caught.value)
+    given = {**environment, VARIABLE: "eve:p:w@1@one.example"}
+    assert login_for("one.example", given) == Login("eve", "p:w@1")
+
+
+@pytest.mark.parametrize("host", ["two.example", "one.example.evil", "one.example:444", "One"])
+def test_the_variable_is_for_its_own_host_alone(tmp_path: Path, host: str) -> None:
+    assert login_for(host, {VARIABLE: "eve:p@one.example", "HOME": str(tmp_path)}) is None
+
+
+@pytest.mark.parametrize("given", ["secret", "eve:secret", "secret@one.example", "eve:secret@"])
+def test_a_login_for_no_host_is_refused(given: str) -> None:
+    with pytest.raises(SpecificationError, match="is not USER:PASSWORD@HOST") as caught:
+        login_for("one.example", {VARIABLE: given})
+    assert "secret" not in f"{caught.value} {caught.value.hint}"
 
 
 @pytest.mark.parametrize("document", [{}, {"auths": {}}, {"psFormat": "x"}])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import http.server
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -20,7 +20,6 @@ from tests.strict_registry import basic
 
 CONFIG = b'{"a": "config"}'
 MANIFEST = b'{"schemaVersion": 2}'
-LOGIN = {VARIABLE: "ada:secret"}
 
 
 class Guarded(http.server.BaseHTTPRequestHandler):
@@ -74,6 +73,10 @@ def guarded(**facts: str) -> Iterator[tuple[str, list[tuple[str, str]]]]:
         yield f"127.0.0.1:{server.server_port}", seen
 
 
+def login(host: str) -> dict[str, str]:
+    return {VARIABLE: f"ada:secret@{host}"}
+
+
 def client(host: str, environment: dict[str, str] | None = None) -> Registry:
     return Registry(parse_reference(f"{host}/a/b"), environment or {})
 
@@ -92,10 +95,10 @@ def test_a_token_is_fetched_once_and_never_sent_on_to_where_blobs_lie() -> None:
 
 def test_a_login_goes_to_the_token_service_or_to_the_registry_itself() -> None:
     with guarded() as (host, seen):
-        client(host, LOGIN).resolve("v1")
+        client(host, login(host)).resolve("v1")
     assert seen[1] == ("/token", basic("ada:secret"))
     with guarded(challenge="Basic") as (host, seen):
-        client(host, LOGIN).resolve("v1")
+        client(host, login(host)).resolve("v1")
     assert seen[-1][1] == basic("ada:secret")
     with (
         guarded(challenge="Basic") as (host, _),
@@ -103,6 +106,13 @@ def test_a_login_goes_to_the_token_service_or_to_the_registry_itself() -> None:
     ):
         client(host).resolve("v1")
     assert VARIABLE in (e.value.hint or "")
+
+
+def test_a_login_for_another_registry_is_not_sent() -> None:
+    for challenge in ("Bearer", "Basic"):
+        with guarded(challenge=challenge) as (host, seen), suppress(RegistryError):
+            client(host, login("registry.example")).resolve("v1")
+        assert not any("Basic" in sent for _, sent in seen)
 
 
 def test_other_bytes_than_the_digest_are_refused() -> None:

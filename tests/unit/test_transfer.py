@@ -151,6 +151,20 @@ def test_wrong_bytes_in_pieces_come_to_an_end(own: Store, server: Server) -> Non
     assert len(server.asked) < 20
 
 
+@pytest.mark.parametrize("page", ["file", "moved"])
+def test_no_login_of_the_user_is_sent_to_a_source(
+    own: Store, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: str
+) -> None:
+    """A stranger's manifest names the sources, over http as well."""
+    logins = tmp_path / "netrc"
+    logins.write_text("machine 127.0.0.1 login ada password secret\n")
+    monkeypatch.setenv("NETRC", str(logins))
+    server.pages["/file"] = server.pages["/moved-here"] = DATA
+    fetch([file(server.url(page))], own, Silent())
+    assert server.logins
+    assert set(server.logins) == {None}
+
+
 def test_connections_are_kept(own: Store, server: Server) -> None:
     files = [
         file(server.url(f"number/{n}"), path=str(n), sha256=sha256_bytes(f"{n}".encode()), size=1)

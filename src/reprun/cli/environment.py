@@ -72,7 +72,7 @@ VARIABLES = (
     Variable(
         "REPRUN_REGISTRY_LOGIN",
         "where things are",
-        "`USER:PASSWORD` for a container registry that requires a login.",
+        "`USER:PASSWORD@HOST` for a container registry that requires a login, sent to it alone.",
         option="registry-login",
         secret=True,
     ),

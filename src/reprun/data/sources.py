@@ -84,10 +84,29 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+class _WithoutLogin(requests.Session):
+    """Sends no login of the user's: requests would look one up in `~/.netrc`.
+
+    Sources are named by whoever wrote an analysis, over http as well.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.auth = _unchanged  # where there is any, ~/.netrc is not asked
+
+    def rebuild_auth(self, request: requests.PreparedRequest, _: requests.Response) -> None:
+        """Take a login that a URL holds no further than to its own host."""
+        request.headers.pop("Authorization", None)
+
+
+def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
+
+
 @contextmanager
 def connections(parallel: int) -> Iterator[requests.Session]:
     """Keep http connections open from file to file, as many as are used at a time."""
-    with requests.Session() as session:
+    with _WithoutLogin() as session:
         session.headers["Accept-Encoding"] = "identity"
         for scheme in ("http://", "https://"):
             session.mount(scheme, requests.adapters.HTTPAdapter(pool_maxsize=parallel))

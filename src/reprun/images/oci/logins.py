@@ -20,6 +20,7 @@ from docker.auth import AuthConfig, errors  # type: ignore[attr-defined] # no er
 from reprun.errors import RegistryError, SpecificationError
 
 VARIABLE = "REPRUN_REGISTRY_LOGIN"
+FORM = "USER:PASSWORD@HOST"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +45,16 @@ def login_for(host: str, environment: Mapping[str, str]) -> Login | None:
     fails.
     """
     if given := environment.get(VARIABLE):
-        user, colon, password = given.partition(":")
-        if not colon:  # not repeated: it may be a secret
+        # An image of somebody else's names its registry: a login belongs to one host alone.
+        identity, at, its_host = given.rpartition("@")
+        user, colon, password = identity.partition(":")
+        if not (at and colon and its_host):  # not repeated: it may be a secret
             raise SpecificationError(
-                f"{VARIABLE} has no colon between user and password",
-                hint=f"export {VARIABLE}=USER:PASSWORD",
+                f"{VARIABLE} is not {FORM}: a login is sent to the registry it names alone",
+                hint=f"export {VARIABLE}=USER:PASSWORD@{host}",
             )
-        return Login(user, password)
+        if its_host == host:
+            return Login(user, password)
     for path in _files(environment):
         if path.is_file() and (login := _login_in(path, host)):
             return login
@@ -85,7 +89,7 @@ def _login_in(path: Path, host: str) -> Login | None:
         raise SpecificationError(
             f"the registry logins cannot be read: {error}",
             place=str(path),
-            hint=f"docker login {host}   # or: export {VARIABLE}=USER:PASSWORD",
+            hint=f"docker login {host}   # or: export {VARIABLE}=USER:PASSWORD@{host}",
         ) from error
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of a helper that is missing: it is an error below
@@ -95,7 +99,7 @@ def _login_in(path: Path, host: str) -> Login | None:
             raise RegistryError(
                 f"the credential helper for {host} failed: {error}",
                 place=str(path),
-                hint=f"export {VARIABLE}=USER:PASSWORD   # or fix the helper in this file",
+                hint=f"export {VARIABLE}=USER:PASSWORD@{host}   # or fix the helper in this file",
             ) from error
     return _login_of(found or {})
 

@@ -328,7 +328,7 @@ class Registry:
                 f"registry {self.reference.host} does not allow this for "
                 f"{self.reference.repository} (HTTP {code})",
                 hint=f"docker login {self.reference.host}   # or podman login; "
-                f"or: export {VARIABLE}=USER:PASSWORD",
+                f"or: export {VARIABLE}=USER:PASSWORD@{self.reference.host}",
             )
         if code in (404, 410):
             return InputsGoneError(
