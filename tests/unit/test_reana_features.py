@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from reprun.errors import SpecificationError
+from reprun.digests import CHUNK
+from reprun.errors import OutputMissingError, SpecificationError
 from reprun.reana.local.acceptance import by_us, judge_features
 from reprun.reana.local.gherkin import read_feature
 from reprun.reana.local.sentences import SENTENCES, check_of
@@ -154,3 +155,25 @@ def test_a_link_out_of_the_workspace_is_no_file(tmp_path: Path) -> None:
     assert check is not None
     with pytest.raises(Exception, match="has no file link"):
         check(run)
+
+
+def test_a_link_on_the_way_to_a_file_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "secret").write_text("words")
+    run = evidence(tmp_path / "workspace")
+    (run.workspace / "link").symlink_to(tmp_path / "elsewhere")
+    assert "link/secret" not in run.files
+    with pytest.raises(OutputMissingError, match="link"), run.open("link/secret"):
+        pass
+
+
+def test_words_are_found_across_the_pieces_of_a_large_file(tmp_path: Path) -> None:
+    run = evidence(tmp_path / "workspace")
+    (run.workspace / "large").write_bytes(bytes(CHUNK - 3) + b"words" + bytes(10))
+    found = check_of("outcome", 'the file "large" should contain "words"')
+    absent = check_of("outcome", 'the file "large" should contain "wordy"')
+    assert found is not None
+    assert absent is not None
+    found(run)
+    with pytest.raises(Exception, match='large does not contain "wordy"'):
+        absent(run)

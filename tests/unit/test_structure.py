@@ -199,6 +199,42 @@ def unannounced(tree: ast.AST) -> list[int]:
     ]
 
 
+# What steps wrote is reached through `workflow/beneath.py`. Of those that name a path there
+# themselves, none opens it.
+NAMES_PATHS = {
+    "reprun.reana.local.bridge": "a program of another environment: files it is given by name",
+    "reprun.reana.local.evidence": "looks at the names and sizes of what is there",
+    "reprun.reana.local.staging": "makes the workspace, before any step",
+    "reprun.runs.planning": "a mount that is shown",
+}
+
+
+def into_workspaces(tree: ast.AST) -> list[int]:
+    """Return the lines that name a path below a workspace, or look what lies there."""
+    return sorted(
+        node.lineno
+        for node in ast.walk(tree)
+        if (
+            isinstance(node, ast.BinOp)
+            and isinstance(node.op, ast.Div)
+            and _is_workspace(node.left)
+        )
+        or (
+            isinstance(node, ast.Attribute)
+            and node.attr in {"glob", "rglob", "iterdir", "walk", "joinpath"}
+            and _is_workspace(node.value)
+        )
+    )
+
+
+def _is_workspace(node: ast.AST) -> bool:
+    if isinstance(node, ast.Call):  # Path(self._run["workspace"])
+        return any(map(_is_workspace, node.args))
+    if isinstance(node, ast.Subscript):
+        return isinstance(node.slice, ast.Constant) and node.slice.value == "workspace"
+    return getattr(node, "attr", getattr(node, "id", "")) == "workspace"
+
+
 def is_package(module: str) -> bool:
     return (SOURCE / Path(*module.split(".")) / "__init__.py").is_file()
 
@@ -256,6 +292,15 @@ def test_the_command_line_prints_in_one_place(module: str) -> None:
 @pytest.mark.parametrize("module", TREES)
 def test_every_process_is_announced_before_it_starts(module: str) -> None:
     assert unannounced(TREES[module]) == []
+
+
+@pytest.mark.parametrize("module", [name for name in TREES if name not in NAMES_PATHS])
+def test_what_steps_wrote_is_reached_in_one_way(module: str) -> None:
+    assert into_workspaces(TREES[module]) == []
+
+
+def test_each_exception_is_one() -> None:
+    assert all(into_workspaces(TREES[module]) for module in NAMES_PATHS)
 
 
 def calls(tree: ast.AST, names: set[str]) -> list[int]:
@@ -342,6 +387,11 @@ def test_the_rules_can_be_broken() -> None:
         "subprocess.run(['x'])\nsubprocess.Popen(announced(['x']))\nsubprocess.run(args=['x'])\n"
     )
     assert unannounced(started) == [1, 3]
+    reached = ast.parse(
+        "cell.workspace / 'x'\nsorted(workspace.rglob('*'))\nworkspace.open('x')\n"
+        "Path(run['workspace']) / 'x'\n"
+    )
+    assert into_workspaces(reached) == [1, 2, 4]
     inner = ast.parse("from reprun.engines import docker\nfrom reprun import conditions\n")
     assert backward("reprun.images.oci.layout", inner) == [
         "reprun.engines.docker",

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
 import stat
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from reprun.documents.record import StepRecord
 from reprun.reana.local.specification import Files
+from reprun.workflow.beneath import Beneath
 from reprun.workflow.steps import SNAKEMAKE_DIRECTORY
 
 BLOCK = 512
@@ -69,6 +72,17 @@ class Evidence:
     def workspace_bytes(self) -> int:
         """The room the workspace takes on disk, directories too: REANA asks `du -s`."""
         return sum(path.lstat().st_blocks * BLOCK for path in (self.workspace, *self._paths()))
+
+    @contextmanager
+    def open(self, name: str) -> Iterator[io.BufferedReader]:
+        """Open a file of the workspace. Raises OutputMissingError for what is no file."""
+        with Beneath(self.workspace) as workspace, workspace.open(name) as stream:
+            yield stream
+
+    def digest(self, name: str) -> str:
+        """Return `sha256:<hex>` of a file of the workspace."""
+        with Beneath(self.workspace) as workspace:
+            return workspace.digest(name)
 
     def jobs_of(self, name: str) -> list[Job]:
         """Return the jobs of a step."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
-from pathlib import Path
 
+from reprun.reana.local.evidence import Evidence
 from reprun.reana.local.report import ProjectReport
 from reprun.report.html import picture_type
 from reprun.report.page import own, template
@@ -14,18 +14,19 @@ MOST_BYTES = 4_000_000
 """A picture above this is not put into the page."""
 
 
-def render_page(report: ProjectReport, workspace: Path) -> str:
+def render_page(report: ProjectReport, run: Evidence) -> str:
     """Return the page, with the pictures among the outputs in it."""
     return template("page.html.j2", package="reprun.reana.local").render(
         report=report,
         style=own("report.css"),
-        pictures=dict(_pictures(report, workspace)),
+        pictures=dict(_pictures(report, run)),
     )
 
 
-def _pictures(report: ProjectReport, workspace: Path) -> Iterator[tuple[str, str]]:
+def _pictures(report: ProjectReport, run: Evidence) -> Iterator[tuple[str, str]]:
     for output in report.outputs:
         media = picture_type(output.path)
         if output.kind == "file" and media and 0 < (output.size or 0) <= MOST_BYTES:
-            content = base64.b64encode((workspace / output.path).read_bytes()).decode()
+            with run.open(output.path) as stream:
+                content = base64.b64encode(stream.read(MOST_BYTES)).decode()
             yield output.path, f"data:{media};base64,{content}"

@@ -150,7 +150,7 @@ def run_project(
         )
         place = run_directory / REPORT_JSON
         write_atomically(place, (report.model_dump_json(indent=1) + "\n").encode())
-        page = render_page(report, workspace)
+        page = render_page(report, evidence)
         write_atomically(run_directory / REPORT_HTML, page.encode())
     _raise_what_failed(report, record, run_directory)
     return ProjectOutcome(report, record, run_directory)
@@ -238,7 +238,7 @@ def _record(
         host=this_host(),
         deviations=tuple(deviations),
         steps=ended.outcome.steps,
-        outputs={name: sha256_file(where.workspace / name) for name in made},
+        outputs={name: run.digest(name) for name in made},
     )
 
 

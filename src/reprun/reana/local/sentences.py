@@ -15,10 +15,10 @@ from __future__ import annotations
 import hashlib
 import re
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
+from reprun.digests import CHUNK
 from reprun.reana.local.evidence import Evidence, Job
 from reprun.reana.local.gherkin import Kind
 from reprun.wording import listed
@@ -111,12 +111,19 @@ def _number(text: str) -> float:
         raise WrongError(f"'{text}' is not a number") from None
 
 
-def _file(run: Evidence, name: str) -> Path:
+def _file(run: Evidence, name: str) -> str:
+    """Return the name of a file of the workspace."""
     bare = _name(name)
-    path = run.workspace / bare
-    if bare not in run.files or not path.resolve().is_relative_to(run.workspace.resolve()):
+    if bare not in run.files:
         raise WrongError(f"the workspace has no file {bare}")
-    return path
+    return bare
+
+
+def _chunks(run: Evidence, name: str) -> Iterator[bytes]:
+    """Yield the bytes of a file of the workspace, a piece at a time."""
+    with run.open(_file(run, name)) as stream:
+        while data := stream.read(CHUNK):
+            yield data
 
 
 def _jobs(run: Evidence, step: str) -> list[Job]:
@@ -223,7 +230,13 @@ def _step_logs(run: Evidence, step: str, content: str) -> None:
     'the file {name} should contain "{content}"',
 )
 def _content(run: Evidence, name: str, content: str) -> None:
-    if content.encode() not in _file(run, name).read_bytes():
+    wanted, end = content.encode(), b""
+    for data in _chunks(run, name):
+        seen = end + data
+        if wanted in seen:
+            return
+        end = seen[max(len(seen) - len(wanted) + 1, 0) :]  # it may go across two pieces
+    if wanted:
         raise WrongError(f'{_name(name)} does not contain "{content}"')
 
 
@@ -232,13 +245,18 @@ def _checksum(run: Evidence, algorithm: str, name: str, checksum: str) -> None:
     method = _bare(algorithm).lower()
     if method not in CHECKSUMS:
         raise WrongError(f"'{method}' is not a checksum; there are: {', '.join(CHECKSUMS)}")
-    data = _file(run, name).read_bytes()
     wanted = _bare(checksum)
     if method == "adler32":
         wanted = wanted.lower().removeprefix("0x")
-        found = f"{zlib.adler32(data):x}"
+        running = 1
+        for data in _chunks(run, name):
+            running = zlib.adler32(data, running)
+        found = f"{running:x}"
     else:
-        found = hashlib.new(method, data).hexdigest()
+        digest = hashlib.new(method)
+        for data in _chunks(run, name):
+            digest.update(data)
+        found = digest.hexdigest()
     if found != wanted:
         raise WrongError(f"the {method} of {_name(name)} is {found}")
 
@@ -259,17 +277,17 @@ def _step_duration(run: Evidence, step: str, minutes: str) -> None:
 
 @_sentence("outcome", "the size of the file {name} should be exactly {size}")
 def _exact_size(run: Evidence, name: str, size: str) -> None:
-    _file(run, name)
-    if run.files[_name(name)] != _bytes(size):
-        raise WrongError(f"{_name(name)} has {run.files[_name(name)]} bytes")
+    file = _file(run, name)
+    if run.files[file] != _bytes(size):
+        raise WrongError(f"{file} has {run.files[file]} bytes")
 
 
 @_sentence("outcome", "the size of the file {name} should be between {one} and {other}")
 def _size_between(run: Evidence, name: str, one: str, other: str) -> None:
     low, high = sorted((_bytes(one), _bytes(other)))
-    _file(run, name)
-    if not low <= run.files[_name(name)] <= high:
-        raise WrongError(f"{_name(name)} has {run.files[_name(name)]} bytes")
+    file = _file(run, name)
+    if not low <= run.files[file] <= high:
+        raise WrongError(f"{file} has {run.files[file]} bytes")
 
 
 @_sentence("outcome", "the workspace size should be less than {size}")
