@@ -248,6 +248,9 @@ def test_docker_builds_the_same_files_from_the_dockerfile(
     image = image_of(name, catalogue, store)
     assert dockerfile(definition, image) == (definition.directory / "Dockerfile").read_text()
     write_context(definition, image, store, tmp_path / "context")
+    layers = [path for path in (tmp_path / "context").iterdir() if path.name != "Dockerfile"]
+    blobs = [store.blob_path(layer.digest) for layer in image.layers]
+    assert not any(path.samefile(blob) for path in layers for blob in blobs)
     client = docker.DockerClient(base_url=docker_url)
     try:
         built, _ = client.images.build(path=str(tmp_path / "context"), rm=True)

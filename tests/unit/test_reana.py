@@ -144,7 +144,7 @@ def test_reanas_memory_limit_is_added_where_it_is_missing(tmp_path: Path) -> Non
     assert add_memory_limits(snakefile) == ["rule a: kubernetes_memory_limit added, from mem_mb"]
     expected = SNAKEFILE.replace("mem_mb=1500", 'mem_mb=1500, kubernetes_memory_limit="1500Mi"')
     assert snakefile.read_text() == expected
-    assert twin.read_text() == SNAKEFILE, "what is linked to from the store stays"
+    assert twin.read_text() == SNAKEFILE, "another name of the file stays as it was"
     assert add_memory_limits(snakefile) == []
 
 

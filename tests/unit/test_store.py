@@ -215,6 +215,17 @@ def test_where_no_link_can_be_made_it_is_copied(
     assert target.stat().st_mode & 0o777 == 0o444
 
 
+def test_what_people_may_edit_is_no_name_of_the_blob(own: Store, tmp_path: Path) -> None:
+    own.add_bytes(DATA)
+    target = tmp_path / "exported"
+    own.place(DIGEST, target, linked=False)
+    assert target.read_bytes() == DATA
+    target.chmod(0o644)
+    target.write_bytes(b"edited")
+    assert own.verified(DIGEST).read_bytes() == DATA
+    assert own.blob_path(DIGEST).stat().st_nlink == 1
+
+
 def test_where_blocks_can_be_shared_they_are(
     own: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -174,12 +174,15 @@ def _check_committed(file: DataFile, local: Path) -> None:
         )
 
 
-def stage(files: Mapping[str, ResolvedFile], directory: Path, store: Store) -> list[str]:
+def stage(
+    files: Mapping[str, ResolvedFile], directory: Path, store: Store, *, linked: bool = True
+) -> list[str]:
     """Bring a directory of ours to hold these files and no other; return the paths that changed.
 
-    Files of the store arrive as read-only hard links, reflinks or copies, committed ones as
-    copies; all are mounted read-only wherever a step sees them. A file that already has the
-    right bytes keeps its time stamp, so nothing runs again because of it.
+    Files of the store arrive as read-only hard links (if `linked`: see `Store.place`), reflinks
+    or copies, committed ones as copies; all are mounted read-only wherever a step sees them. A
+    file that already has the right bytes keeps its time stamp, so nothing runs again because of
+    it.
     """
     for old in directory.rglob("*"):
         known = old.relative_to(directory).as_posix() in files
@@ -192,7 +195,7 @@ def stage(files: Mapping[str, ResolvedFile], directory: Path, store: Store) -> l
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
         if file.local is None:
-            store.place(file.digest, target)
+            store.place(file.digest, target, linked=linked)
         else:
             target.unlink(missing_ok=True)
             shutil.copy(file.local, target)  # with its mode: a script may be executable

@@ -154,11 +154,12 @@ class Store:
                 incoming.write(chunk)
             return self.commit(incoming, expected=expected)
 
-    def place(self, digest: str, target: Path) -> None:
+    def place(self, digest: str, target: Path, *, linked: bool = True) -> None:
         """Put a verified blob at `target`, read-only: a hard link, a reflink or a copy.
 
         The first that works: hard links end at a file system, a mount and a Btrfs subvolume,
-        reflinks at a file system, and only some have them; a copy can always be made.
+        reflinks at a file system, and only some have them; a copy can always be made. Where people
+        may edit what lies there it is not `linked`: nothing that they do there reaches the store.
 
         The file gets the time of now, as a copy would: who goes by time stamps must see that
         something new arrived. The blob shares the time of its links, so it is stamped again.
@@ -167,13 +168,10 @@ class Store:
         with storage_errors(target.parent):
             target.parent.mkdir(parents=True, exist_ok=True)
             target.unlink(missing_ok=True)
-            try:
-                os.link(source, target)
+            if linked and _hard_linked(source, target):
                 os.utime(target)
                 self._write_stamp(digest, source)
-            except OSError as error:
-                if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK):
-                    raise
+            else:
                 if not _reflinked(source, target):
                     shutil.copyfile(source, target)
                 target.chmod(0o444)
@@ -227,6 +225,17 @@ class Store:
         with storage_errors(self.root):
             stamp.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(stamp, json.dumps(self._stamp_of(path)).encode())
+
+
+def _hard_linked(source: Path, target: Path) -> bool:
+    """Let `target` be another name of `source`; tell whether the file system can."""
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK):
+            raise
+        return False
+    return True
 
 
 def _reflinked(source: Path, target: Path) -> bool:

@@ -51,5 +51,5 @@ def write_context(definition: Definition, image: Image, store: Store, directory:
     """Fill a directory for `docker build`: the Dockerfile and the layers it adds."""
     check_context(directory)
     for number, layer in enumerate(image.layers, start=1):
-        store.place(layer.digest, directory / layer_file(number, layer.comment))
+        store.place(layer.digest, directory / layer_file(number, layer.comment), linked=False)
     write_atomically(directory / "Dockerfile", dockerfile(definition, image).encode())

@@ -90,7 +90,7 @@ def export(
         if directory.exists():
             shutil.rmtree(directory)
         directory.mkdir(parents=True)
-        data.stage(wanted, directory, store)
+        data.stage(wanted, directory, store, linked=False)
         changes = add_memory_limits(directory / cell.selection.snakefile)
         config = dict(cell.plan.config)
         for entry, image in cell.images.items():
@@ -169,7 +169,7 @@ def add_memory_limits(snakefile: Path) -> list[str]:
                 place=f"{rule.file}:{resources.line}",
                 hint='resources: …, kubernetes_memory_limit="1000Mi"   # beside mem_mb',
             )
-        rule.file.unlink()  # it may be a hard link into the store
+        rule.file.unlink()  # read-only, if it comes from the store
         rule.file.write_text("".join(lines), encoding="utf-8")
         changes.append(f"rule {rule.name}: kubernetes_memory_limit added, from mem_mb")
     return changes
