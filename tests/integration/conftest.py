@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -9,11 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from reprun.digests import sha256_file
 from reprun.images.model import Image
 from reprun.store.store import Store
 from tests.images_support import wheel_bytes
-from tests.integration.shell import Shell
+from tests.integration.host import ANALYSIS, LOGIN, MAKE, PRECIOUS, TOKEN, Host
+from tests.integration.shell import ROOT, Shell
 from tests.loopback import serving
+from tests.projects import mark_project
 
 WHEELS = {
     "answers": ("1.0", "packaging>=20"),
@@ -26,6 +30,44 @@ WHEELS = {
 def shell(tmp_path: Path, store: Store, columnar: Image) -> Shell:
     """A shell in an empty directory; the image columnar is in its store."""
     return Shell(tmp_path, store, {})
+
+
+@pytest.fixture(scope="module")
+def honest(tmp_path_factory: pytest.TempPathFactory, store: Store, columnar: Image) -> Path:
+    """A directory with an analysis that is honest so far, blessed."""
+    home = tmp_path_factory.mktemp("honest")
+    project = mark_project(home / "project")
+    shell = Shell(home, store, {"REPRUN_PROJECT": str(project)})
+    (project / ".git").mkdir()
+    (project / "images").symlink_to(ROOT / "images")
+    digest = store.add_file(shell.write("numbers.csv", "all,102\n"))
+    text = ANALYSIS.replace("DIGEST", digest.removeprefix("sha256:"))
+    shell.write("project/examples/tiny/analysis.yaml", text)
+    shell.write("project/examples/tiny/make.py", MAKE)
+    shell.write("project/examples/tiny/sub/helper.py", "answer = 42\n")
+    shell.write("outside/precious.txt", PRECIOUS)
+    shell.write("outside/project/work.txt", PRECIOUS)
+    host = Host(shell, home / "outside")
+    host.analysis_is()
+    host.run(code=5)
+    shell.reprun("bless", "tiny", "--reason", "counted by hand", "--author", "the tests")
+    assert "✓ reproduced" in host.run(code=0)
+    return home
+
+
+@pytest.fixture
+def host(tmp_path: Path, store: Store, honest: Path) -> Iterator[Host]:
+    """A host of its own for each test; afterwards it must be whole."""
+    home = tmp_path / "home"
+    shutil.copytree(honest, home, symlinks=True)
+    secrets = {"REANA_ACCESS_TOKEN": TOKEN, "REPRUN_REGISTRY_LOGIN": f"me:{LOGIN}"}
+    shell = Shell(home, store, {"REPRUN_PROJECT": str(home / "project"), **secrets})
+    host = Host(shell, home / "outside")
+    digest = sha256_file(home / "numbers.csv")
+    yield host
+    host.is_whole()
+    assert sha256_file(store.blob_path(digest)) == digest
+    assert store.blob_path(digest).stat().st_mode & 0o777 == 0o444
 
 
 class Quiet(SimpleHTTPRequestHandler):

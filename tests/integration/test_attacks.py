@@ -8,157 +8,15 @@ verdict is no false green.
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from reprun.digests import sha256_file, sha256_tree
-from reprun.documents.record import RunRecord, read_record
-from reprun.images.model import Image
-from reprun.store.store import Store
-from tests.integration.shell import ROOT, Shell
-from tests.projects import mark_project
-
-TOKEN = "token-of-the-user-6d1f"
-PRECIOUS = "precious-bytes-of-the-host-91c7"
-OUTSIDE = "OUTSIDE"
-LOGIN = "login-of-the-user-77ab"
-
-ANALYSIS = """
-schema_version: 1
-name: tiny
-title: A table
-experiment: none
-dphep_level: "1"
-code: [Snakefile, make.py, attack.sh, sub/helper.py]
-variants:
-  columnar: {image: columnar}
-datasets:
-  numbers:
-    title: Numbers
-    files:
-      - {path: data/numbers.csv, size: 8, sha256: "DIGEST"}
-outputs:
-  tables: [out/yields.csv]
-compare:
-  - {match: "*", kind: count}
-"""
-
-HONEST = """
-rule all:
-    input: "out/yields.csv"
-
-rule first:
-    input: "attack.sh", "data/numbers.csv"
-    output: "out/first.txt"
-    container: config["image"]
-    shell: "sh attack.sh || exit 1; cat data/numbers.csv > {output}"
-
-rule make:
-    input: "make.py", "sub/helper.py", "out/first.txt"
-    output: "out/yields.csv"
-    container: config["image"]
-    shell: "python3 make.py out/first.txt {output}"
-"""
-
-MAKE = """
-import sys
-number = open(sys.argv[1]).read().split(",")[1].strip()
-open(sys.argv[2], "w").write(f"cut,events\\nall,{number}\\n")
-"""
-
-
-class Host:
-    """A host with an analysis, a directory that is the user's, and a record of what it holds."""
-
-    def __init__(self, shell: Shell, outside: Path) -> None:
-        self.shell = shell
-        self.outside = outside
-        self.before = self._state()
-
-    @property
-    def analysis(self) -> Path:
-        return self.shell.directory / "project/examples/tiny"
-
-    @property
-    def run_directory(self) -> Path:
-        return self.shell.directory / "results/tiny/columnar.numbers"
-
-    def analysis_is(self, attack: str = "true", *, top: str = "", text: str = HONEST) -> None:
-        """Write a Snakefile whose first step attacks, or which attacks itself, and lock it."""
-        outside = str(self.outside)
-        self.shell.write("project/examples/tiny/Snakefile", (top + text).replace(OUTSIDE, outside))
-        self.shell.write("project/examples/tiny/attack.sh", attack.replace(OUTSIDE, outside))
-        self.shell.reprun("lock", "tiny")
-
-    def run(self, *options: str, code: int | None = None, **variables: str) -> str:
-        """Run the analysis; return all it said."""
-        done = self.shell.reprun("run", "tiny", *options, code=code, **variables)
-        assert "Traceback" not in done.stderr, done.stderr
-        return f"{done.stdout}{done.stderr}[{done.returncode}]"
-
-    @property
-    def record(self) -> RunRecord:
-        found = read_record(self.run_directory)
-        assert found is not None
-        return found
-
-    def is_whole(self) -> None:
-        """Fail if anything outside was changed, read into the results, or left behind."""
-        assert self._state() == self.before
-        for path in self.shell.directory.joinpath("results").rglob("*"):
-            if not path.is_symlink() and path.is_file():
-                data = path.read_bytes()
-                for secret in (TOKEN, LOGIN, PRECIOUS):
-                    assert secret.encode() not in data, path
-
-    def _state(self) -> tuple[object, ...]:
-        modes = {str(path): path.lstat().st_mode for path in self.outside.rglob("*")}
-        return (sha256_tree(self.outside), modes)
-
-
-@pytest.fixture(scope="module")
-def honest(tmp_path_factory: pytest.TempPathFactory, store: Store, columnar: Image) -> Path:
-    """A directory with an analysis that is honest so far, blessed."""
-    home = tmp_path_factory.mktemp("honest")
-    project = mark_project(home / "project")
-    shell = Shell(home, store, {"REPRUN_PROJECT": str(project)})
-    (project / ".git").mkdir()
-    (project / "images").symlink_to(ROOT / "images")
-    digest = store.add_file(shell.write("numbers.csv", "all,102\n"))
-    text = ANALYSIS.replace("DIGEST", digest.removeprefix("sha256:"))
-    shell.write("project/examples/tiny/analysis.yaml", text)
-    shell.write("project/examples/tiny/make.py", MAKE)
-    shell.write("project/examples/tiny/sub/helper.py", "answer = 42\n")
-    shell.write("outside/precious.txt", PRECIOUS)
-    shell.write("outside/project/work.txt", PRECIOUS)
-    host = Host(shell, home / "outside")
-    host.analysis_is()
-    host.run(code=5)
-    shell.reprun("bless", "tiny", "--reason", "counted by hand", "--author", "the tests")
-    assert "✓ reproduced" in host.run(code=0)
-    return home
-
-
-@pytest.fixture
-def host(tmp_path: Path, store: Store, honest: Path) -> Iterator[Host]:
-    """A host of its own for each test; afterwards it must be whole."""
-    home = tmp_path / "home"
-    shutil.copytree(honest, home, symlinks=True)
-    secrets = {"REANA_ACCESS_TOKEN": TOKEN, "REPRUN_REGISTRY_LOGIN": f"me:{LOGIN}@registry.example"}
-    shell = Shell(home, store, {"REPRUN_PROJECT": str(home / "project"), **secrets})
-    host = Host(shell, home / "outside")
-    digest = sha256_file(home / "numbers.csv")
-    yield host
-    host.is_whole()
-    assert sha256_file(store.blob_path(digest)) == digest
-    assert store.blob_path(digest).stat().st_mode & 0o777 == 0o444
-
+from tests.integration.host import HONEST, Host
 
 OWN_MODULES = ("snakemake", "graphlib", "json", "reprun", "pulp", "yaml", "sitecustomize")
 EVIL = """
