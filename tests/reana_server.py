@@ -29,6 +29,7 @@ from jsonschema import Draft4Validator
 
 from reprun.documents.record import StepRecord
 from reprun.engines.base import ContainerEngine, ContainerJob, ContainerResult, EngineStatus, Output
+from reprun.engines.box import Box
 from reprun.images.catalogue.catalogue import Catalogue
 from reprun.images.model import Image
 from reprun.progress import Silent
@@ -258,6 +259,7 @@ class ReanaServer(ThreadingHTTPServer):
                 config=config,
                 targets=[],
                 given=Given(workflow.workspace),
+                confined=Box(self.store),
             ),
             _Stoppable(engine, workflow),
             2,

@@ -73,6 +73,10 @@ class EngineError(ReprunError):
     exit_code = ExitCode.HOST
 
 
+class NoSandboxError(EngineError):
+    """No sandbox can be made here, so that nothing a stranger wrote is executed."""
+
+
 class BackendError(ReprunError):
     """Snakemake, which schedules the steps, was killed before it could finish."""
 

@@ -60,7 +60,7 @@ def host(tmp_path: Path, store: Store, honest: Path) -> Iterator[Host]:
     """A host of its own for each test; afterwards it must be whole."""
     home = tmp_path / "home"
     shutil.copytree(honest, home, symlinks=True)
-    secrets = {"REANA_ACCESS_TOKEN": TOKEN, "REPRUN_REGISTRY_LOGIN": f"me:{LOGIN}"}
+    secrets = {"REANA_ACCESS_TOKEN": TOKEN, "REPRUN_REGISTRY_LOGIN": f"me:{LOGIN}@registry.example"}
     shell = Shell(home, store, {"REPRUN_PROJECT": str(home / "project"), **secrets})
     host = Host(shell, home / "outside")
     digest = sha256_file(home / "numbers.csv")

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from reprun.engines import box
+from reprun.engines.box import Box
 from reprun.errors import BackendError, SpecificationError
 from reprun.progress import Silent
 from reprun.store.store import Store
@@ -33,13 +34,13 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """Let a Python script take Snakemake's place in the sandbox."""
 
     def replace(script: str) -> None:
-        monkeypatch.setattr(box, "_command", lambda _: [sys.executable, "-I", "-c", script])
+        monkeypatch.setattr(box, "command_of", lambda _: [sys.executable, "-I", "-c", script])
 
     return replace
 
 
 @pytest.fixture
-def request_of(tmp_path: Path) -> WorkflowRequest:
+def request_of(tmp_path: Path, store: Store) -> WorkflowRequest:
     workspace = tmp_path / "cell" / "workspace"
     workspace.mkdir(parents=True)
     return WorkflowRequest(
@@ -50,6 +51,7 @@ def request_of(tmp_path: Path) -> WorkflowRequest:
         config={},
         targets=("out",),
         given=Given(workspace.parent / "inputs"),
+        confined=Box(store),
     )
 
 
@@ -98,6 +100,6 @@ def test_who_is_at_fault(
             assert type(error) is kind
             assert message in str(error)
         with pytest.raises(kind, match=message):
-            plan_steps(tmp_path, "Snakefile", (), (), {}, ("out",), store)
+            plan_steps(tmp_path, "Snakefile", (), (), {}, ("out",), Box(store))
     assert time.monotonic() - started < 60
     assert engine.jobs == []

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from reprun.authoring.lint import lint_snakefile
+from reprun.engines.box import Box
 from reprun.store.store import Store
 from tests.integration.shell import ROOT, Shell
 from tests.projects import mark_project
@@ -175,7 +176,7 @@ def test_the_known_faults_of_a_public_workflow(tmp_path: Path, store: Store) -> 
         config={},
         targets=["results/plot.pdf"],
         catalogue=None,
-        store=store,
+        confined=Box(store),
     )
     sentences = {one.line: one.sentence for one in findings if one.level == "error"}
     assert sorted(sentences) == [5, 10, 11]

@@ -22,6 +22,7 @@ from reprun.documents.analysis import load_analysis
 from reprun.documents.project import read_project
 from reprun.documents.record import read_record
 from reprun.documents.selection import select
+from reprun.engines.box import Box
 from reprun.errors import (
     IntegrityError,
     InterruptedRunError,
@@ -497,7 +498,7 @@ def test_an_export_loads_in_snakemake_7_with_the_same_commands(
     cell = cell_of(run, site.store)
     directory = site.home / "exported"
     exported, specification = prepare_export(
-        cell, directory, None, {"columnar": WHERE}, site.store, Silent()
+        cell, directory, None, {"columnar": WHERE}, Box(site.store), site.store, Silent()
     )
     assert specification["workflow"]["type"] == "snakemake"
     steps = specification["workflow"]["specification"]["steps"]
@@ -512,7 +513,7 @@ def test_an_export_loads_in_snakemake_7_with_the_same_commands(
         [file.path for file in cell.selection.data.files] if cell.selection.data else [],
         cell.plan.config,
         cell.plan.targets,
-        site.store,
+        Box(site.store),
     )
     commands = sorted(step.command for step in exported.steps if DIGESTS not in step.outputs)
     assert commands == sorted(step.command for step in alone.steps)
@@ -549,7 +550,8 @@ def test_every_example_is_valid_to_reana_or_refused_with_its_reason(
                 selection = select(project, name, variant=variant, results=tmp_path)
                 cell = cell_of(RunRequest(selection), store)
                 images = {one.name: f"{WHERE}-{one.name}" for one in cell.images.values()}
-                prepare_export(cell, tmp_path / cell_name, None, images, store, Silent())
+                place = tmp_path / cell_name
+                prepare_export(cell, place, None, images, Box(store), store, Silent())
             except SpecificationError as error:
                 refused[cell_name] = error.message
             else:
@@ -577,10 +579,11 @@ def test_what_cannot_travel_is_refused(site: Site) -> None:
     snakefile = cell.selection.directory / "Snakefile"
     snakefile.write_text(snakefile.read_text().replace("shell:", 'benchmark: "x"\n    shell:'))
     cell = cell_of(replace(site.run, update_lock=True), site.store)
+    at, store = {"columnar": WHERE}, site.store
     with pytest.raises(SpecificationError, match="would not run on REANA") as refused:
-        prepare_export(cell, site.home / "e", None, {"columnar": WHERE}, site.store, Silent())
+        prepare_export(cell, site.home / "e", None, at, Box(store), store, Silent())
     assert re.search(r"Snakefile:\d+: .*benchmark", refused.value.message)
     snakefile.write_text(SNAKEFILE.replace("code=", "other=lambda w: [], code="))
     cell = cell_of(replace(site.run, update_lock=True), site.store)
     with pytest.raises(SpecificationError, match="rule add: `other` among its inputs is a functi"):
-        prepare_export(cell, site.home / "f", None, {"columnar": WHERE}, site.store, Silent())
+        prepare_export(cell, site.home / "f", None, at, Box(store), store, Silent())

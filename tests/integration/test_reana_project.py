@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from reprun.engines.box import Box
 from reprun.images.catalogue.catalogue import Catalogue
 from reprun.images.ensure import ensure
 from reprun.progress import Silent
@@ -249,7 +250,7 @@ def test_limits_that_rules_give_for_reana(tmp_path: Path, store: Store) -> None:
         + rule("c", "threads=1")
         + rule("d", 'kubernetes_memory_limit="lots"')
     )
-    planned = plan_steps(tmp_path, "Snakefile", ["Snakefile"], [], {}, [], store)
+    planned = plan_steps(tmp_path, "Snakefile", ["Snakefile"], [], {}, [], Box(store))
     steps = {step.rule: step for step in planned.steps}
     assert (steps["a"].memory_mb, steps["a"].minutes) == (1024, 1.5)
     assert (steps["b"].memory_mb, steps["b"].minutes) == (100, 5)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from reprun.engines.box import Box
 from reprun.errors import ImageNotHereError, SpecificationError
 from reprun.images.catalogue.catalogue import Catalogue
 from reprun.reana.local.images import choose, normalised, parse_image_map
@@ -284,7 +285,7 @@ def test_what_a_serial_project_leaves_open_is_found(tmp_path: Path) -> None:
     text = SERIAL.replace("files: [code/a.py]", "files: []").replace("${name}", "${nam}")
     (tmp_path / "t.feature").write_text("Feature: f\n  Scenario: a\n    Then it is good\n")
     text += "tests: {files: [t.feature, u.feature]}\n"
-    found = lint_project(project(tmp_path, text), store)
+    found = lint_project(project(tmp_path, text), Box(store))
     said = [(one.file.name, one.line, one.sentence) for one in found]
     assert len(said) == 4
     assert ("t.feature", 3) in [one[:2] for one in said]
@@ -292,7 +293,7 @@ def test_what_a_serial_project_leaves_open_is_found(tmp_path: Path) -> None:
     assert any(one[1] == 11 and "${nam}" in one[2] for one in said)
     assert any(one[1] == 13 and "u.feature does not exist" in one[2] for one in said)
     text = SERIAL.replace("files: [code/a.py]", "files: []")
-    found = lint_project(project(tmp_path, text), store)
+    found = lint_project(project(tmp_path, text), Box(store))
     assert any(
         one.line == 11 and "step hello needs code/a.py, which reana.yaml does not" in one.sentence
         for one in found

@@ -491,3 +491,20 @@ def test_two_steps_at_once_keep_their_logs_apart(bench: Bench) -> None:
 def test_echo_is_standard_error(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     echo_to_stderr(b"raw \xff\n")
     assert capfdbinary.readouterr() == (b"", b"raw \xff\n")
+
+
+def test_copies_of_what_is_given_lie_where_steps_left_something_else(bench: Bench) -> None:
+    (bench.workspace / "data").symlink_to(bench.logs.parent)
+    staged = bench.given.directory / "data/a.csv"
+    workspace = Workspace(bench.workspace, bench.given)
+    with workspace.copies():
+        copy = bench.workspace / "data/a.csv"
+        assert copy.read_text() == "as given"
+        assert not (bench.workspace / "data").is_symlink()
+        assert copy.stat().st_mtime_ns == staged.stat().st_mtime_ns
+        assert not copy.samefile(staged)
+        copy.unlink()
+        (bench.workspace / "data").rmdir()
+        (bench.workspace / "data").symlink_to(staged.parent)
+    assert (bench.workspace / "data/a.csv").read_bytes() == b""
+    assert staged.read_text() == "as given"

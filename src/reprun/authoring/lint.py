@@ -18,11 +18,11 @@ from typing import Any, Literal
 from reprun.documents.analysis import DOCUMENT
 from reprun.documents.reading import edit_command, read_document
 from reprun.documents.selection import Selection
+from reprun.engines.trusted import Confinement
 from reprun.errors import SpecificationError
 from reprun.images.catalogue.catalogue import Catalogue
 from reprun.runs.cell import Cell, load_planned_cell
 from reprun.runs.request import RunRequest
-from reprun.store.store import Store
 from reprun.workflow.planned import PlannedStep, refusal
 from reprun.workflow.planning import plan_steps
 from reprun.workflow.snakefiles import RuleText, SnakefileText, read_snakefile
@@ -68,7 +68,7 @@ class Finding:
         return f"{self.file}:{self.line}"
 
 
-def lint_analysis(selection: Selection, store: Store) -> list[Finding]:
+def lint_analysis(selection: Selection, confined: Confinement) -> list[Finding]:
     """Return what is wrong with an analysis in one of its variants, errors first, by line."""
     cell = load_planned_cell(RunRequest(selection))
     snakefile = cell.selection.directory / cell.selection.snakefile
@@ -80,7 +80,7 @@ def lint_analysis(selection: Selection, store: Store) -> list[Finding]:
         config=cell.plan.config,
         targets=cell.plan.targets,
         catalogue=cell.catalogue,
-        store=store,
+        confined=confined,
     )
     return in_order(found)
 
@@ -111,7 +111,7 @@ def lint_snakefile(
     config: Mapping[str, Any],
     targets: Iterable[str],
     catalogue: Catalogue | None,
-    store: Store,
+    confined: Confinement,
     directory: Path | None = None,
 ) -> list[Finding]:
     """Return what is wrong with a Snakefile and all it includes.
@@ -125,7 +125,7 @@ def lint_snakefile(
     try:
         base = directory or snakefile.parent
         name = snakefile.relative_to(base).as_posix()
-        steps = plan_steps(base, name, known, data, config, targets, store).steps
+        steps = plan_steps(base, name, known, data, config, targets, confined).steps
     except SpecificationError as error:
         wrong = Finding("error", snakefile, 1, error.message, edit_command(snakefile))
         return [*found, wrong]

@@ -12,18 +12,21 @@ from reprun.cli.options import (
     Asked,
     FormatOption,
     ParameterOption,
+    TrustOption,
     choosing,
     parameters_of,
 )
 
 if TYPE_CHECKING:
     from reprun.authoring.lint import Finding
+    from reprun.engines.trusted import Confinement
 
 
 @choosing
 def plan(
     asked: Asked,
     parameter: ParameterOption = None,
+    trust_snakefile: TrustOption = False,
     output_format: FormatOption = "text",
 ) -> None:
     """Print every container, mount and command; run nothing."""
@@ -31,13 +34,12 @@ def plan(
     from reprun.cli.output import answer
     from reprun.runs.planning import plan_analysis, plan_document
     from reprun.runs.request import RunRequest
-    from reprun.store.store import Store
 
     request = RunRequest(
         asked.select(),
         parameters=parameters_of(parameter or []),
     )
-    planned = plan_analysis(request, Store.default())
+    planned = plan_analysis(request, _confinement(trust_snakefile))
     answer("plan", output_format, plan_document(planned), plan_text(planned))
     faulty = any(step.fault for step in planned.steps)
     raise typer.Exit(2 if faulty else 0)
@@ -128,6 +130,7 @@ def cite(
 @choosing
 def lint(
     asked: Asked,
+    trust_snakefile: TrustOption = False,
     output_format: FormatOption = "text",
 ) -> None:
     """Find what would not work on REANA or in Snakemake 7.32."""
@@ -135,7 +138,6 @@ def lint(
     from reprun.cli.author_output import findings_text
     from reprun.cli.output import answer
     from reprun.reana.local.specification import project_file
-    from reprun.store.store import Store
 
     found: list[Finding]
     if (project := project_file(asked.analysis)) is not None:
@@ -143,24 +145,32 @@ def lint(
         from reprun.reana.local.lint import lint_project
 
         refuse_options(asked.options())
-        found = lint_project(project, Store.default())
+        found = lint_project(project, _confinement(trust_snakefile))
     else:
-        found = _findings_of_variants(asked)
+        found = _findings_of_variants(asked, _confinement(trust_snakefile))
     facts = {"analysis": asked.analysis, "findings": [finding_document(one) for one in found]}
     answer("finding-list", output_format, facts, findings_text(found))
     raise typer.Exit(2 if any(one.level == "error" for one in found) else 0)
 
 
-def _findings_of_variants(asked: Asked) -> list[Finding]:
-    """Return what lint finds in the variant asked for, or in every variant."""
-    from reprun.authoring.lint import in_order, lint_analysis
+def _confinement(trusted: bool) -> Confinement:
+    """Return what the Snakefile is read in."""
+    from reprun.cli.console import progress_on_stderr
+    from reprun.engines.trusted import confinement
     from reprun.store.store import Store
 
-    selection, store = asked.select(), Store.default()
+    return confinement(Store.default(), trusted=trusted, progress=progress_on_stderr())
+
+
+def _findings_of_variants(asked: Asked, confined: Confinement) -> list[Finding]:
+    """Return what lint finds in the variant asked for, or in every variant."""
+    from reprun.authoring.lint import in_order, lint_analysis
+
+    selection = asked.select()
     variants = [selection.variant] if asked.variant else list(selection.analysis.variants)
     found = []
     for name in variants:
-        found += lint_analysis(replace(selection, variant=name), store)
+        found += lint_analysis(replace(selection, variant=name), confined)
     return in_order(found)
 
 

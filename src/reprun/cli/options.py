@@ -57,6 +57,13 @@ ParameterOption = Annotated[
     typer.Option("--parameter", "-p", metavar="NAME=VALUE", help="Override a parameter."),
 ]
 
+TrustOption = Annotated[
+    bool,
+    typer.Option(
+        "--trust-snakefile",
+        help="Where no sandbox can be made: execute the Snakefile as you, unconfined.",
+    ),
+]
 ImageMapOption = Annotated[
     list[str] | None,
     typer.Option(

@@ -13,6 +13,7 @@ from reprun.cli.options import (
     Asked,
     FormatOption,
     ParameterOption,
+    TrustOption,
     choosing,
     parameters_of,
 )
@@ -59,6 +60,7 @@ def submit(
     image: ImageOption = None,
     server: ServerOption = None,
     plain_http: PlainOption = False,
+    trust_snakefile: TrustOption = False,
     again: Annotated[
         bool, typer.Option("--again", help="Submit again, whatever the state of the last one.")
     ] = False,
@@ -75,7 +77,7 @@ def submit(
     from reprun.reana.remote.submit import submit as submit_analysis
     from reprun.store.store import Store
 
-    run = _request(asked, parameter)
+    run = _request(asked, parameter, trust_snakefile=trust_snakefile)
     request = SubmitRequest(run, registry, _images(image), again, follow)
     remote = _remote(server, plain_http)
     outcome = submit_analysis(request, remote, Store.default(), progress_on_stderr())
@@ -100,11 +102,13 @@ def export(
     parameter: ParameterOption = None,
     registry: RegistryOption = None,
     image: ImageOption = None,
+    trust_snakefile: TrustOption = False,
     output_format: FormatOption = "text",
 ) -> None:
     """Write a complete REANA project, images by digest."""
     from reprun.cli.console import progress_on_stderr
     from reprun.cli.output import answer
+    from reprun.engines.trusted import confinement
     from reprun.reana.remote.submission import PROJECT
     from reprun.reana.remote.submit import prepare_export, remote_cell
     from reprun.store.store import Store
@@ -115,11 +119,11 @@ def export(
             place=str(directory),
             hint="name a directory that is, or that is not there yet",
         )
-    cell = remote_cell(_request(asked, parameter), Store.default())
+    store, progress = Store.default(), progress_on_stderr()
+    cell = remote_cell(_request(asked, parameter), store)
     place = directory or cell.run_directory / PROJECT
-    exported, _ = prepare_export(
-        cell, place, registry, _images(image), Store.default(), progress_on_stderr()
-    )
+    confined = confinement(store, trusted=trust_snakefile, progress=progress)
+    exported, _ = prepare_export(cell, place, registry, _images(image), confined, store, progress)
     facts = {
         "directory": str(exported.directory),
         "files": list(exported.files),
@@ -274,11 +278,13 @@ def add_commands(program: typer.Typer) -> None:
     program.add_typer(app, name="reana", help="REANA: export, status, logs, stop, fetch, list.")
 
 
-def _request(asked: Asked, parameter: list[str] | None) -> RunRequest:
+def _request(
+    asked: Asked, parameter: list[str] | None, *, trust_snakefile: bool = False
+) -> RunRequest:
     from reprun.runs.request import RunRequest
 
     parameters = parameters_of(parameter or [])
-    return RunRequest(asked.select(), parameters=parameters)
+    return RunRequest(asked.select(), parameters=parameters, trust_snakefile=trust_snakefile)
 
 
 @contextmanager

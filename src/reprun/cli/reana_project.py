@@ -30,6 +30,7 @@ def run_project(
     engine: Engine,
     cores: int | None,
     results: Path,
+    trust_snakefile: bool,
     output_format: str,
 ) -> None:
     """Run a REANA project, print its verdict and exit with what it says."""
@@ -51,6 +52,7 @@ def run_project(
         engine=engine,
         cores=cores,
         results=results,
+        trust_snakefile=trust_snakefile,
     )
     outcome = run(request, catalogue_here(), Store.default(), progress_on_stderr())
     text = render_text(outcome.report, outcome.directory / REPORT_HTML).splitlines()

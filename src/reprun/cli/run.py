@@ -15,6 +15,7 @@ from reprun.cli.options import (
     ParameterOption,
     ResultsOption,
     SkipScenarioOption,
+    TrustOption,
     choosing,
     parameters_of,
 )
@@ -40,6 +41,7 @@ def run(
     allow_network: Annotated[
         bool, typer.Option("--allow-network", help="Let conditions come from a server: not locked.")
     ] = False,
+    trust_snakefile: TrustOption = False,
     again: Annotated[bool, typer.Option("--again", help="Run every step, changed or not.")] = False,
     relock_images: Annotated[
         bool,
@@ -78,6 +80,7 @@ def run(
             engine=engine,
             cores=cores,
             results=asked.results,
+            trust_snakefile=trust_snakefile,
             output_format=output_format,
         )
     for option, given in (("--image-map", image_map), ("--skip-scenario", skip_scenario)):
@@ -100,6 +103,7 @@ def run(
         cores=cores,
         update_lock=update_lock,
         allow_network=allow_network,
+        trust_snakefile=trust_snakefile,
         again=again,
         relock_images=relock_images,
     )
@@ -122,6 +126,7 @@ def matrix(
         int | None, typer.Option(min=1, help="Cores to use. Default: all there are.")
     ] = None,
     results: ResultsOption = Path("results"),
+    trust_snakefile: TrustOption = False,
     again: Annotated[bool, typer.Option("--again", help="Run every step, changed or not.")] = False,
     relock_images: Annotated[
         bool,
@@ -146,6 +151,7 @@ def matrix(
         engine=engine,
         cores=cores,
         results=results,
+        trust_snakefile=trust_snakefile,
         again=again,
         relock_images=relock_images,
     )

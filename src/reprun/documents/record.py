@@ -30,6 +30,11 @@ REPORT_HTML = "report.html"
 EVALUATED_BY = "evaluated by"
 """Where a report's provenance holds the digest of what decided its verdict."""
 
+Sandbox = Literal["runc", "none, trusted by --trust-snakefile"]
+"""What confined the program that executed a Snakefile."""
+TRUSTED: Sandbox = "none, trusted by --trust-snakefile"
+"""Nothing did, as the user wanted."""
+
 
 class StepRecord(Document):
     """One job of the workflow, as its container ran it."""
@@ -140,6 +145,9 @@ class RunRecord(Document):
     host: HostRecord
     deviations: tuple[str, ...] = ()
     """What was not as locked, each a sentence."""
+    sandbox: Sandbox | None = None
+    """What confined Snakemake, in this run or in an earlier one whose steps were taken over; null
+    where it ran elsewhere, or not at all."""
     hermetic: bool = True
     """Whether all that the steps saw is locked: False where conditions come over a network."""
     steps: tuple[StepRecord, ...]

@@ -14,9 +14,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
+from reprun.documents.record import Sandbox
 from reprun.engines import runtime_config
-from reprun.engines.base import MIB, ContainerResult, Limits, Mount, Output
+from reprun.engines.base import MIB, ContainerResult, Ending, Limits, Mount, Output
 from reprun.engines.containers import Bundle, Containers
+from reprun.errors import EngineError, NoSandboxError
 from reprun.files import storage_errors
 from reprun.store.store import Store
 
@@ -29,7 +31,7 @@ LONGEST_FILE = 1 << 30
 
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc/ld.so.cache")
 _PACKAGES = ("reprun", "snakemake", "snakemake_executor_plugin_reprun", "pydantic")
-_ENVIRONMENT: Mapping[str, str] = {
+ENVIRONMENT: Mapping[str, str] = {
     "PATH": "/usr/local/bin:/usr/bin:/bin",
     "HOME": "/tmp",
     "USER": "reprun",
@@ -45,6 +47,10 @@ _START = "import runpy, sys; sys.path[:0] = sys.argv.pop(1).split(':'); "
 
 class Box:
     """Starts programs of this Python environment, confined."""
+
+    sandbox: Sandbox = "runc"
+    mounts = True
+    """Whether a program finds what it is given mounted, and not where it is on this machine."""
 
     def __init__(self, store: Store) -> None:
         self._containers = Containers(store)
@@ -63,8 +69,48 @@ class Box:
     ) -> ContainerResult:
         """Run a module of this environment with its arguments, to its end.
 
-        Raises EngineError where no container can be started.
+        Raises NoSandboxError where no container can be started.
         """
+        try:
+            return self._run(
+                program, mounts, working_directory, output, cancel, keeps=keeps, limits=limits
+            )
+        except EngineError as error:
+            raise NoSandboxError(
+                f"no sandbox can be made: {error.message}", hint=error.hint
+            ) from error
+
+    def seen(self, mount: Mount) -> str:
+        """Return where a program finds what is mounted."""
+        return mount.target
+
+    def check(self) -> None:
+        """Raise NoSandboxError unless a program of ours can start in a sandbox."""
+        said = bytearray()
+        ended = self.run(
+            ("reprun", "--version"),
+            mounts=(),
+            working_directory="/",
+            output=said.extend,
+            cancel=threading.Event(),
+        )
+        if ended.ending is not Ending.EXITED or ended.exit_code:
+            last = (said.decode(errors="replace").strip() or "no message").splitlines()[-1]
+            raise NoSandboxError(
+                f"no sandbox can be made: reprun does not start in it: {last}", hint="reprun doctor"
+            )
+
+    def _run(
+        self,
+        program: Sequence[str],
+        mounts: Sequence[Mount],
+        working_directory: str,
+        output: Output,
+        cancel: threading.Event,
+        *,
+        keeps: Sequence[int],
+        limits: Limits,
+    ) -> ContainerResult:
         rootless = self._containers.rootless
         bound = {"RLIMIT_FSIZE": LONGEST_FILE}
         if rootless:  # without a control group of its own only each process can be held down
@@ -75,8 +121,8 @@ class Box:
                 root = _root(bundle, [*environment, *mounts])
             config = runtime_config.configuration(
                 root=root,
-                argv=_command(program),
-                environment=_ENVIRONMENT,
+                argv=command_of(program),
+                environment=ENVIRONMENT,
                 working_directory=working_directory,
                 mounts=[
                     runtime_config.bind(one.source, one.target, read_only=one.read_only)
@@ -99,7 +145,7 @@ class Box:
             )
 
 
-def _command(program: Sequence[str]) -> list[str]:
+def command_of(program: Sequence[str]) -> list[str]:
     """Return what starts a module: isolated from the directory it works in and from the user's."""
     module, *arguments = program
     start = f"{_START}sys.argv[0] = {module!r}; runpy.run_module({module!r}, run_name='__main__')"

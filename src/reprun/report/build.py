@@ -40,12 +40,14 @@ def build_report(
     provenance: Mapping[str, JsonValue] | None = None,
     citations: Sequence[Citation] = (),
     notes: Sequence[str] = (),
+    remark: str | None = None,
     draw: bool = True,
 ) -> Report:
     """Return the report of one comparison with what the caller knows of the run around it.
 
-    Without `draw` it holds no numbers of plots. With it, the first objects are drawn, the
-    worst first, up to bounds that a note names when they are reached.
+    `remark` is what nobody should read the verdict without. Without `draw` it holds no numbers of
+    plots. With it, the first objects are drawn, the worst first, up to bounds that a note names
+    when they are reached.
     """
     ranked = comparison.ranked
     drawings, left_out = drawn(comparison, ranked) if draw else ({}, [])
@@ -53,9 +55,7 @@ def build_report(
         generator=f"reprun {__version__}",
         analysis=analysis,
         status="reproduced" if comparison.reproduced else "not reproduced",
-        sentence=f"on {analysis.tier}: {comparison.sentence}"
-        if analysis.tier
-        else comparison.sentence,
+        sentence=_sentence(comparison, analysis, remark),
         counts={str(verdict): number for verdict, number in comparison.counts.items()},
         causes=tuple(causes),
         sides=comparison.words.headings,
@@ -72,6 +72,11 @@ def build_report(
         provenance=provenance or {},
         citations=tuple(citations),
     )
+
+
+def _sentence(comparison: Comparison, analysis: AnalysisInfo, remark: str | None) -> str:
+    events = f"on {analysis.tier}: " if analysis.tier else ""
+    return f"{events}{comparison.sentence}" + (f" ({remark})" if remark else "")
 
 
 def _item(item: Item, drawing: Drawing) -> ReportItem:

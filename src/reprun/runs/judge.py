@@ -12,7 +12,13 @@ from reprun.compare.drift import FirstDrift, first_drift
 from reprun.conditions.changes import changes
 from reprun.conditions.snapshot import Snapshot
 from reprun.documents.analysis import Analysis
-from reprun.documents.record import EVALUATED_BY, REPORT_HTML, REPORT_JSON, RunRecord
+from reprun.documents.record import (
+    EVALUATED_BY,
+    REPORT_HTML,
+    REPORT_JSON,
+    TRUSTED,
+    RunRecord,
+)
 from reprun.documents.selection import Selection
 from reprun.errors import NothingToCompareError
 from reprun.files import restoring, write_atomically
@@ -102,6 +108,7 @@ def judge(outputs: Outputs, record: RunRecord) -> Report:
         ],
         provenance=_provenance(record, outputs.evaluated_by),
         citations=outputs.selection.analysis.citations,
+        remark=_unconfined(record),
         notes=_deviations(record) + (changed if comparison.reproduced else []),
     )
     html = render_html(report, read_pictures(report, outputs.run_directory))
@@ -160,6 +167,7 @@ def _provenance(record: RunRecord, evaluated_by: str) -> dict[str, str | int | f
         "image ID": record.image.image_id,
         "image manifest": record.image.manifest,
         "engine": f"{record.engine.name} {record.engine.version}",
+        **({"sandbox": record.sandbox} if record.sandbox else {}),
         "reprun": record.reprun_version,
         "snakemake": record.snakemake_version,
         "inputs": record.inputs.digest,
@@ -173,6 +181,13 @@ def _provenance(record: RunRecord, evaluated_by: str) -> dict[str, str | int | f
         "processor": f"{record.host.cpu}, {record.host.cores} cores",
         EVALUATED_BY: evaluated_by,
     }
+
+
+def _unconfined(record: RunRecord) -> str | None:
+    """Return what the verdict says of a run whose Snakefile was not confined."""
+    if record.sandbox != TRUSTED:
+        return None
+    return "the Snakefile ran outside of a sandbox, trusted by --trust-snakefile"
 
 
 def _deviations(record: RunRecord) -> list[str]:

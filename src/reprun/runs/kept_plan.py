@@ -13,9 +13,9 @@ from pydantic import ValidationError
 
 from reprun.digests import canonical_json, sha256_bytes
 from reprun.documents.reading import Document
+from reprun.engines.trusted import Confinement
 from reprun.files import write_atomically
 from reprun.runs.cell import Cell
-from reprun.store.store import Store
 from reprun.workflow.driver import snakemake_version
 from reprun.workflow.planned import WorkflowPlan
 from reprun.workflow.planning import plan_given
@@ -39,7 +39,7 @@ def keep_plan(cell: Cell, cores: int, plan: WorkflowPlan) -> None:
     write_atomically(cell.run_directory / FILE, kept.model_dump_json().encode())
 
 
-def kept_plan(cell: Cell, given: Given, cores: int, store: Store) -> WorkflowPlan:
+def kept_plan(cell: Cell, given: Given, cores: int, confined: Confinement) -> WorkflowPlan:
     """Return the plan of a cell whose inputs are staged: the kept one, or a new one.
 
     Raises what `plan_given` raises.
@@ -51,7 +51,7 @@ def kept_plan(cell: Cell, given: Given, cores: int, store: Store) -> WorkflowPla
     if kept is not None and kept.planned_from == _digest(cell, cores):
         return kept.plan
     return plan_given(
-        given, cell.selection.snakefile, cell.plan.config, cell.plan.targets, store, cores=cores
+        given, cell.selection.snakefile, cell.plan.config, cell.plan.targets, confined, cores=cores
     )
 
 

@@ -16,6 +16,7 @@ from reprun.documents.record import REPORT_HTML, RunRecord, read_record
 from reprun.documents.selection import RESULTS, select
 from reprun.engines.base import EngineStatus
 from reprun.engines.choose import EngineChoice
+from reprun.engines.trusted import confinement
 from reprun.errors import (
     ExitCode,
     ImageNotHereError,
@@ -64,6 +65,7 @@ class MatrixRequest:
     engine: EngineChoice = "auto"
     cores: int | None = None
     results: Path = RESULTS
+    trust_snakefile: bool = False
     again: bool = False
     relock_images: bool = False
 
@@ -220,6 +222,7 @@ def _run(
     images = [image for slot in waiting if slot.cell for image in slot.cell.images.values()]
     engine, status = swept_engine(request.engine, images, store, progress)
     cores = request.cores or len(os.sched_getaffinity(0))
+    confined = confinement(store, trusted=request.trust_snakefile, progress=progress)
     unpacked: set[str] = set()
     for slot in waiting:
         with _errors_stay_in(slot):
@@ -232,7 +235,7 @@ def _run(
                     unpacked.add(image.image_id)
             held.enter_context(collection.hold(store, slot.cell.data_digests()))
             slot.prepared = prepare_workspace(
-                slot.cell, slot.last, slot.rerun, cores, slot.held, store, progress
+                slot.cell, slot.last, slot.rerun, cores, slot.held, confined, store, progress
             )
     ready = {slot.name: slot.prepared for slot in waiting if slot.prepared}
     if not ready:

@@ -9,11 +9,11 @@ from typing import Any
 from reprun.conditions.mounts import mounts_of
 from reprun.documents.reading import edit_command
 from reprun.engines.base import MIB, ContainerJob, Mount, environment_of
+from reprun.engines.trusted import Confinement
 from reprun.errors import SpecificationError
 from reprun.images.model import Image
 from reprun.runs.cell import Cell, load_planned_cell
 from reprun.runs.request import RunRequest
-from reprun.store.store import Store
 from reprun.workflow.planned import PlannedStep, refusal
 from reprun.workflow.planning import plan_steps
 from reprun.workflow.steps import container_of, step_of, written_by
@@ -39,7 +39,7 @@ class AnalysisPlan:
     steps: tuple[StepPlan, ...]
 
 
-def plan_analysis(request: RunRequest, store: Store) -> AnalysisPlan:
+def plan_analysis(request: RunRequest, confined: Confinement) -> AnalysisPlan:
     """Return what `reprun run` would do from nothing.
 
     Neither data nor images need be here, and the analysis need not agree with its lock. Raises
@@ -54,7 +54,7 @@ def plan_analysis(request: RunRequest, store: Store) -> AnalysisPlan:
             cell.data_paths,
             cell.plan.config,
             cell.plan.targets,
-            store,
+            confined,
         )
     except SpecificationError as error:
         error.hint = edit_command(cell.selection.directory / cell.selection.snakefile)

@@ -21,6 +21,8 @@ class RunRequest:
     update_lock: bool = False
     allow_network: bool = False
     """Let conditions come over a network: what is not locked, and so not hermetic."""
+    trust_snakefile: bool = False
+    """Execute the Snakefile as the user where no sandbox can be made."""
     again: bool = False
     """Run every step, changed or not."""
     relock_images: bool = False

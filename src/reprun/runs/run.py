@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, assert_never
 from reprun.documents.record import EVALUATED_BY, REPORT_JSON, RunRecord, read_record
 from reprun.engines.base import ContainerEngine, EngineStatus
 from reprun.engines.choose import EngineChoice, choose_engine
+from reprun.engines.trusted import confinement
 from reprun.errors import OutputMissingError, ReprunError
 from reprun.images.model import Image
 from reprun.progress import Progress
@@ -80,7 +81,8 @@ def _run_steps(
     with collection.hold(store, cell.data_digests()):
         engine, status = ready_engine(request.engine, cell.images.values(), store, progress)
         cores = request.cores or len(os.sched_getaffinity(0))
-        prepared = prepare_workspace(cell, last, rerun, cores, held, store, progress)
+        confined = confinement(store, trusted=request.trust_snakefile, progress=progress)
+        prepared = prepare_workspace(cell, last, rerun, cores, held, confined, store, progress)
         outcome = run_workflow(prepared.workflow, engine, cores, store, progress)
         return finish(prepared, status, outcome)
 

@@ -17,14 +17,17 @@ from reprun.documents.reading import edit_command
 from reprun.documents.record import (
     REPORT_HTML,
     REPORT_JSON,
+    TRUSTED,
     EngineRecord,
     ImageRecord,
     RunRecord,
+    Sandbox,
     StepRecord,
     this_host,
     write_record,
 )
 from reprun.engines.base import EngineStatus
+from reprun.engines.trusted import Confinement
 from reprun.errors import (
     IntegrityError,
     InterruptedRunError,
@@ -101,6 +104,7 @@ def prepare_workspace(
     rerun: Steps,
     cores: int,
     held: int,
+    confined: Confinement,
     store: Store,
     progress: Progress,
 ) -> Prepared:
@@ -133,7 +137,7 @@ def prepare_workspace(
         given = _stage(cell, files, store)
     plan: WorkflowPlan | None = None
     if isinstance(rerun, Rules):
-        plan = kept_plan(cell, given, cores, store)
+        plan = kept_plan(cell, given, cores, confined)
         rerun = _with_other_commands(rerun, plan, last)
     return Prepared(
         cell=cell,
@@ -147,6 +151,7 @@ def prepare_workspace(
             config=cell.plan.config,
             targets=cell.plan.targets,
             given=given,
+            confined=confined,
             rerun=rerun,
             plan=plan,
             mounts=[(mount.source, mount.target) for mount in mounts],
@@ -309,7 +314,19 @@ def _make_record(
         steps=tuple(_as_recorded(step, cell.run_directory) for step in steps),
         outputs=outputs,
         hermetic=not cell.network,
+        sandbox=_sandbox(prepared, steps),
     )
+
+
+def _sandbox(prepared: Prepared, steps: Sequence[StepRecord]) -> Sandbox | None:
+    """Return what confined Snakemake, and the one that asked for the steps that were taken over.
+
+    A Snakefile that was trusted once could write whatever is taken over from that run.
+    """
+    last = prepared.last
+    if last is not None and last.sandbox == TRUSTED and any(step.kept for step in steps):
+        return last.sandbox
+    return prepared.workflow.confined.sandbox
 
 
 def _as_recorded(step: StepRecord, run_directory: Path) -> StepRecord:

@@ -2,6 +2,10 @@
 
 The sandbox holds the workspace, with everything given lying over it read-only, and a directory
 with Snakemake's configuration and the socket. It has no network and nothing else of the user's.
+
+Where none can be made and the user trusts the Snakefile, Snakemake is an ordinary process that
+asks for steps in the same way. It reads the Snakefile from where no step can write, and finds
+copies of everything given in the workspace.
 """
 
 from __future__ import annotations
@@ -12,7 +16,7 @@ import socket
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib import metadata
@@ -20,15 +24,26 @@ from pathlib import Path
 from typing import Any, Protocol, assert_never
 
 from reprun.engines.base import ContainerResult, Ending, Mount
-from reprun.engines.box import HOME, Box
-from reprun.errors import BackendError, ReprunError, SpecificationError, unforeseen
+from reprun.engines.box import HOME
+from reprun.engines.trusted import Confinement
+from reprun.errors import (
+    BackendError,
+    NoSandboxError,
+    ReprunError,
+    SpecificationError,
+    unforeseen,
+)
 from reprun.wording import quoted
 from reprun.workflow.protocol import Answer, Line, Plan, Problem, Run
 from reprun.workflow.supervisor import UNFORESEEN_HINT
-from reprun.workflow.workspace import Workspace
+from reprun.workflow.workspace import Given, Workspace
 
 WORKSPACE = f"{HOME}/workspace"
 CONTROL = f"{HOME}/control"
+TRUST_HINT = (
+    "reprun … --trust-snakefile   # the same command, for a Snakefile that may do what you may; "
+    "or: apt-get install runc"
+)
 SOCKET = "socket"
 CONFIGURATION = "config.json"
 POLL_SECONDS = 0.05
@@ -55,6 +70,8 @@ class Driven:
 
     result: ContainerResult
     fault: ReprunError | None
+    places: tuple[str, ...]
+    """Where Snakemake saw what the user knows by a path of the analysis."""
 
     def error(self, log: Path, snakefile: str) -> ReprunError | None:
         """Return why it did not end by itself, or did not plan; None where nothing is known."""
@@ -76,7 +93,19 @@ class Driven:
             return BackendError(
                 "Snakemake was killed before it finished", place=str(log), hint=hint
             )
-        return planning_error(log, snakefile) if self.result.exit_code else None
+        return self.planning_error(log, snakefile) if self.result.exit_code else None
+
+    def planning_error(self, log: Path, snakefile: str) -> SpecificationError:
+        """Return what Snakemake could not make of the Snakefile, from the end of its log."""
+        text = log.read_text(errors="replace")
+        for place in self.places:
+            text = text.replace(f"{place}/", "")
+        noise = ("Assuming unrestricted", "Using shell", "Provided cores", "host:", "Building DAG")
+        lines = [line for line in text.splitlines() if line.strip() and not line.startswith(noise)]
+        said = "".join(f"\n    {line}" for line in lines[-LAST_LINES:])
+        return SpecificationError(
+            f"Snakemake refuses {snakefile}:{said}", place=str(log), hint=f"less {quoted(log)}"
+        )
 
 
 KILLED = 128 + 9
@@ -88,8 +117,9 @@ def snakemake_version() -> str:
 
 
 def drive(
-    box: Box,
+    confined: Confinement,
     workspace: Workspace,
+    snakefile: str,
     arguments: Sequence[str],
     config: Mapping[str, Any],
     targets: Sequence[str],
@@ -102,18 +132,25 @@ def drive(
 ) -> Driven:
     """Run Snakemake in the sandbox to its end, answering it.
 
-    `arguments` are added to Snakemake's own; `cancel` ends the sandbox. Raises EngineError where
-    none can be made.
+    `arguments` are added to Snakemake's own; `cancel` ends the sandbox. Raises NoSandboxError
+    where none can be made.
     """
     workspace.lay_out()
-    with tempfile.TemporaryDirectory(prefix="reprun-") as home:
+    with tempfile.TemporaryDirectory(prefix="reprun-") as home, _given(confined, workspace):
         control = Path(home)
+        mounts = [
+            Mount(workspace.root, WORKSPACE, read_only=False),
+            *workspace.given.mounts(WORKSPACE),
+            Mount(control, CONTROL),
+        ]
+        work, own = confined.seen(mounts[0]), confined.seen(mounts[-1])
         # As a file: `--config` refuses names of one letter.
         (control / CONFIGURATION).write_text(json.dumps(dict(config)), encoding="utf-8")
         with _listening(control / SOCKET) as listener, log.open("wb") as stream:
             command = [
-                *("snakemake", "--executor", "reprun", "--reprun-socket", f"{CONTROL}/{SOCKET}"),
-                *("--directory", WORKSPACE, "--configfile", f"{CONTROL}/{CONFIGURATION}"),
+                *("snakemake", "--executor", "reprun", "--reprun-socket", f"{own}/{SOCKET}"),
+                *("--directory", work, "--configfile", f"{own}/{CONFIGURATION}"),
+                *("--snakefile", _read_from(confined, workspace.given, snakefile)),
                 *("--cores", str(workers), "--rerun-incomplete", "--latency-wait", "0"),
                 # Run directories are locked by us, by a lock that a kill releases; and no
                 # profile that lies about changes what runs.
@@ -121,15 +158,10 @@ def drive(
                 # It takes all that follows up to the next option, so targets stand behind `--`.
                 *(*arguments, "--", *targets),
             ]
-            mounts = [
-                Mount(workspace.root, WORKSPACE, read_only=False),
-                *workspace.given.mounts(WORKSPACE),
-                Mount(control, CONTROL),
-            ]
             take = _Bounded(stream.write, LOG_BYTES)
             with concurrent.futures.ThreadPoolExecutor(1) as runs:
                 ended = runs.submit(
-                    box.run,
+                    confined.run,
                     command,
                     mounts=mounts,
                     working_directory=WORKSPACE,
@@ -139,10 +171,32 @@ def drive(
                 )
                 try:
                     fault = _answer(listener, ended, overseer, workers, cancel)
-                    return Driven(ended.result(), fault)
+                    places = (work, str(workspace.given.directory))
+                    return Driven(ended.result(), fault, places)
+                except NoSandboxError as error:
+                    error.hint = TRUST_HINT
+                    raise
                 except BaseException:
                     cancel.set()
                     raise
+
+
+@contextmanager
+def _given(confined: Confinement, workspace: Workspace) -> Iterator[None]:
+    """Let Snakemake find everything given in the workspace: mounted there, or copied."""
+    with nullcontext() if confined.mounts else workspace.copies():
+        yield
+
+
+def _read_from(confined: Confinement, given: Given, snakefile: str) -> str:
+    """Return where Snakemake reads the Snakefile.
+
+    Its directory is where Snakemake looks for modules first: on the host that may not be one
+    in which a step can leave some.
+    """
+    if confined.mounts or snakefile not in given.digests:
+        return snakefile
+    return str(given.directory / snakefile)
 
 
 def _answer(
@@ -239,14 +293,3 @@ class _Bounded:
         self._left -= len(data)
         if self._left <= 0:
             self._write(b"\n[the rest is not kept]\n")
-
-
-def planning_error(log: Path, snakefile: str) -> SpecificationError:
-    """Return what Snakemake could not make of the Snakefile, from the end of its log."""
-    noise = ("Assuming unrestricted", "Using shell", "Provided cores", "host:", "Building DAG")
-    text = log.read_text(errors="replace").replace(f"{WORKSPACE}/", "")
-    lines = [line for line in text.splitlines() if line.strip() and not line.startswith(noise)]
-    said = "".join(f"\n    {line}" for line in lines[-LAST_LINES:])
-    return SpecificationError(
-        f"Snakemake refuses {snakefile}:{said}", place=str(log), hint=f"less {quoted(log)}"
-    )

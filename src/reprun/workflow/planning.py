@@ -14,11 +14,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from reprun.engines.box import Box
+from reprun.engines.trusted import Confinement
 from reprun.errors import BackendError
 from reprun.images.rootfs.sealed import remove_tree
-from reprun.store.store import Store
-from reprun.workflow.driver import drive, planning_error
+from reprun.workflow.driver import drive
 from reprun.workflow.planned import WorkflowPlan
 from reprun.workflow.protocol import Plan
 from reprun.workflow.workspace import Given, Workspace
@@ -47,7 +46,7 @@ def plan_steps(
     data: Iterable[str],
     config: Mapping[str, Any],
     targets: Iterable[str],
-    store: Store,
+    confined: Confinement,
     *,
     cores: int | None = None,
 ) -> WorkflowPlan:
@@ -55,7 +54,7 @@ def plan_steps(
 
     `code` are files below `directory`, `data` files that need not exist. No step has more
     threads than `cores`, by default all there are. Raises SpecificationError with what Snakemake
-    says where it cannot plan, and EngineError where no sandbox can be made. What a checkpoint
+    says where it cannot plan, and NoSandboxError where none can be made. What a checkpoint
     adds to the plan is known only once it has run, and is not among the steps.
     """
     home = Path(tempfile.mkdtemp(prefix="reprun-plan-"))
@@ -75,7 +74,7 @@ def plan_steps(
                 place.touch()
                 paths[name] = ""
         where = str(directory / snakefile)
-        return _plan(home, Given(given, paths), snakefile, where, config, targets, store, cores)
+        return _plan(home, Given(given, paths), snakefile, where, config, targets, confined, cores)
     finally:
         remove_tree(home)
 
@@ -85,7 +84,7 @@ def plan_given(
     snakefile: str,
     config: Mapping[str, Any],
     targets: Iterable[str],
-    store: Store,
+    confined: Confinement,
     *,
     cores: int,
 ) -> WorkflowPlan:
@@ -95,7 +94,7 @@ def plan_given(
     """
     home = Path(tempfile.mkdtemp(prefix="reprun-plan-"))
     try:
-        return _plan(home, given, snakefile, snakefile, config, targets, store, cores)
+        return _plan(home, given, snakefile, snakefile, config, targets, confined, cores)
     finally:
         remove_tree(home)
 
@@ -107,7 +106,7 @@ def _plan(
     where: str,
     config: Mapping[str, Any],
     targets: Iterable[str],
-    store: Store,
+    confined: Confinement,
     cores: int | None,
 ) -> WorkflowPlan:
     """Plan in an empty workspace below a directory of ours; errors name `where`."""
@@ -116,9 +115,10 @@ def _plan(
     taker = _Taker()
     log = home / LOG
     driven = drive(
-        Box(store),
+        confined,
         Workspace(root, given),
-        ("--snakefile", snakefile),
+        snakefile,
+        (),
         config,
         tuple(targets),
         log,
@@ -127,5 +127,5 @@ def _plan(
         workers=cores or len(os.sched_getaffinity(0)),
     )
     if taker.plan is None:
-        raise driven.error(log, where) or planning_error(log, where)
+        raise driven.error(log, where) or driven.planning_error(log, where)
     return taker.plan

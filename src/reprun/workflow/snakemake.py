@@ -12,7 +12,7 @@ from typing import Any, assert_never
 
 from reprun.documents.record import StepRecord
 from reprun.engines.base import ContainerEngine, Ending, Mount
-from reprun.engines.box import Box
+from reprun.engines.trusted import Confinement
 from reprun.errors import InterruptedRunError, ReprunError, unforeseen
 from reprun.progress import Progress, Task
 from reprun.store.store import Store
@@ -41,6 +41,8 @@ class WorkflowRequest:
     targets: Sequence[str]
     given: Given
     """Code and data, which every step has read-only."""
+    confined: Confinement
+    """What Snakemake runs in."""
     rerun: Steps = OUT_OF_DATE
     plan: WorkflowPlan | None = None
     """The plan that is expected. Without one the first is taken, as no step has run here yet."""
@@ -87,10 +89,9 @@ def run_workflows(
     InterruptedRunError) kill all containers, and what they had half-written is removed before
     this returns, with an InterruptedRunError in every outcome.
     """
-    box, shared = Box(store), Cores(cores)
+    shared = Cores(cores)
     runs = {
-        label: _Run(label, request, engine, box, shared, store)
-        for label, request in requests.items()
+        label: _Run(label, request, engine, shared, store) for label, request in requests.items()
     }
     stopped = False
     most = min(len(runs), cores + MORE_THAN_CORES)
@@ -123,14 +124,12 @@ class _Run:
         label: str,
         request: WorkflowRequest,
         engine: ContainerEngine,
-        box: Box,
         cores: Cores,
         store: Store,
     ) -> None:
         self.cancelled = threading.Event()
         self._label = label
         self._request = request
-        self._box = box
         self._cores = cores
         self._steps = 0
         self._done = 0
@@ -172,8 +171,9 @@ class _Run:
         log = request.run_directory / LOG
         try:
             driven = drive(
-                self._box,
+                request.confined,
                 self._supervisor.workspace,
+                request.snakefile,
                 self._arguments(),
                 request.config,
                 request.targets,
@@ -212,8 +212,7 @@ class _Run:
         return WorkflowOutcome(tuple(supervisor.records), supervisor.plan, error, supervisor.grown)
 
     def _arguments(self) -> list[str]:
-        arguments = ["--snakefile", self._request.snakefile]
-        arguments += ["--rerun-triggers", "mtime", "input", "params", "code"]
+        arguments = ["--rerun-triggers", "mtime", "input", "params", "code"]
         match self._request.rerun:
             case Everything():
                 arguments.append("--forceall")

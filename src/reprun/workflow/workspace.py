@@ -118,6 +118,26 @@ class Workspace:
                     workspace.remove(path)
                     workspace.write(path, b"", 0o444)
 
+    @contextmanager
+    def copies(self) -> Iterator[None]:
+        """Let a copy of everything given lie in its place, for who sees no mounts.
+
+        What steps do to the copies matters to nobody: they have the files themselves mounted.
+        """
+        with storage_errors(self.root), Beneath(self.root) as workspace:
+            for path in self.given.digests:
+                workspace.clear_way(path)
+                workspace.remove(path)
+                workspace.put(path, self.given.directory / path, 0o444)
+        try:
+            yield
+        finally:
+            with Beneath(self.root) as workspace:
+                for path in self.given.places():
+                    workspace.clear_way(path)
+                    workspace.remove(path)
+            self.lay_out()
+
     def digest(self, path: str) -> str | None:
         """Return the digest of a file; None for a directory or where nothing lies.
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from reprun.authoring.lint import Finding, image_findings, in_order, lint_snakefile
+from reprun.engines.trusted import Confinement
 from reprun.errors import SpecificationError
 from reprun.reana.local.gherkin import read_feature
 from reprun.reana.local.parameters import INPUT, expanded, parameters_for
@@ -17,7 +18,6 @@ from reprun.reana.local.sentences import check_of
 from reprun.reana.local.specification import ReanaProject, read_project
 from reprun.reana.local.staging import declared_files
 from reprun.reana.local.workflows import PLANNED_BYTES, plan_project
-from reprun.store.store import Store
 from reprun.workflow.snakefiles import read_snakefile
 
 _CONFIGFILE = re.compile(r"""^\s*configfile\s*:\s*["'](?P<path>[^"']+)["']""")
@@ -25,7 +25,7 @@ MOST_FILES = 5000
 _WORD = re.compile(r"[\w@%+:./-]+")
 
 
-def lint_project(path: Path, store: Store) -> list[Finding]:
+def lint_project(path: Path, confined: Confinement) -> list[Finding]:
     """Return what is wrong with a project, errors first.
 
     Raises SpecificationError where reana.yaml itself cannot be read.
@@ -46,7 +46,7 @@ def lint_project(path: Path, store: Store) -> list[Finding]:
     found += (
         _of_serial(project, declared)
         if project.type == "serial"
-        else _of_snakemake(project, declared, store)
+        else _of_snakemake(project, declared, confined)
     )
     return in_order(found)
 
@@ -118,7 +118,7 @@ def _of_serial(project: ReanaProject, declared: Sequence[str]) -> Iterator[Findi
 
 
 def _of_snakemake(
-    project: ReanaProject, declared: Sequence[str], store: Store
+    project: ReanaProject, declared: Sequence[str], confined: Confinement
 ) -> Iterator[Finding]:
     snakefile = project.directory / project.workflow_file
     text = read_snakefile(snakefile)
@@ -131,7 +131,7 @@ def _of_snakemake(
         config=parameters,
         targets=(),
         catalogue=None,
-        store=store,
+        confined=confined,
         directory=project.directory,
     )
     for file in text.files:
@@ -147,7 +147,7 @@ def _of_snakemake(
     if isinstance(named_input, str) and named_input not in declared:
         line = project.line("inputs", "parameters", INPUT)
         yield _undeclared(project.path, line, "the workflow", named_input)
-    yield from _of_the_jobs(project, declared, there, parameters, store)
+    yield from _of_the_jobs(project, declared, there, parameters, confined)
 
 
 def _of_the_jobs(
@@ -155,12 +155,12 @@ def _of_the_jobs(
     declared: Sequence[str],
     there: Sequence[str],
     parameters: Any,
-    store: Store,
+    confined: Confinement,
 ) -> Iterator[Finding]:
     snakefile = project.directory / project.workflow_file
     text = read_snakefile(snakefile)
     try:
-        steps = plan_project(project, project.directory, there, parameters, store)
+        steps = plan_project(project, project.directory, there, parameters, confined)
     except SpecificationError:
         return  # a finding of lint_snakefile already
     made = {output for step in steps for output in step.outputs}

@@ -17,6 +17,7 @@ from reprun.documents.record import (
     RECORD,
     REPORT_HTML,
     REPORT_JSON,
+    TRUSTED,
     EngineRecord,
     ImageRecord,
     Inputs,
@@ -26,6 +27,7 @@ from reprun.documents.record import (
 )
 from reprun.engines.base import EngineStatus
 from reprun.engines.choose import EngineChoice
+from reprun.engines.trusted import confinement
 from reprun.errors import (
     InterruptedRunError,
     NothingToCompareError,
@@ -75,6 +77,7 @@ class ProjectRequest:
     engine: EngineChoice = "auto"
     cores: int | None = None
     results: Path = Path("results")
+    trust_snakefile: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +114,12 @@ def run_project(
             (run_directory / stale).unlink(missing_ok=True)
         workspace = run_directory / "workspace"
         staged = stage(project, workspace)
+        confined = confinement(store, trusted=request.trust_snakefile, progress=progress)
         prepared = (
             prepare_serial(project, images, catalogue)
             if project.type == "serial"
             else prepare_snakemake(
-                project, images, catalogue, staged.files, workspace, parameters, store
+                project, images, catalogue, staged.files, workspace, parameters, confined
             )
         )
         for chosen in prepared.images:
@@ -125,7 +129,7 @@ def run_project(
         used = [chosen.image for chosen in prepared.images]
         engine, status = ready_engine(request.engine, used, store, progress)
         cores = request.cores or len(os.sched_getaffinity(0))
-        where = Place(run_directory, held, engine, store, cores, parameters)
+        where = Place(run_directory, held, engine, confined, store, cores, parameters)
         started = dt.datetime.now(dt.UTC)
         ended = (
             run_serial(project, prepared, where, progress)
@@ -146,7 +150,7 @@ def run_project(
             evidence,
             judged,
             tests_read_by=tests_read_by,
-            notes=_notes(prepared, staged, status, judged),
+            notes=_notes(prepared, staged, record, judged),
         )
         place = run_directory / REPORT_JSON
         write_atomically(place, (report.model_dump_json(indent=1) + "\n").encode())
@@ -239,14 +243,18 @@ def _record(
         deviations=tuple(deviations),
         steps=ended.outcome.steps,
         outputs={name: run.digest(name) for name in made},
+        sandbox=where.confined.sandbox if project.type == "snakemake" else None,
     )
 
 
 def _notes(
-    prepared: Prepared, staged: Staged, status: EngineStatus, judged: Sequence[Judged]
+    prepared: Prepared, staged: Staged, record: RunRecord, judged: Sequence[Judged]
 ) -> list[str]:
     notes = [*staged.notes, *prepared.notes, ALWAYS]
-    notes += [f"{status.name} cannot set a {what} on this host" for what in status.unenforced]
+    engine = record.engine
+    notes += [f"{engine.name} cannot set a {what} on this host" for what in engine.unenforced]
+    if record.sandbox == TRUSTED:
+        notes.append("the Snakefile ran outside of a sandbox, trusted by --trust-snakefile")
     if any(one.status == "not understood" for one in judged):
         notes.append("--skip-scenario GLOB leaves out what cannot be evaluated here, and says so")
     return notes

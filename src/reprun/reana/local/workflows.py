@@ -11,6 +11,7 @@ from typing import Any
 
 from reprun.documents.record import StepRecord
 from reprun.engines.base import ContainerEngine
+from reprun.engines.trusted import Confinement
 from reprun.errors import InterruptedRunError, ReprunError, SpecificationError
 from reprun.images.catalogue.catalogue import Catalogue
 from reprun.progress import Progress
@@ -70,6 +71,7 @@ class Place:
     held: int
     """The descriptor that holds the run directory."""
     engine: ContainerEngine
+    confined: Confinement
     store: Store
     cores: int
     parameters: Mapping[str, Any]
@@ -239,12 +241,12 @@ def plan_project(
     directory: Path,
     files: Sequence[str],
     parameters: Mapping[str, Any],
-    store: Store,
+    confined: Confinement,
 ) -> tuple[PlannedStep, ...]:
     """Return the jobs of a Snakemake project that has these files; nothing runs."""
     small = [name for name in files if (directory / name).stat().st_size <= PLANNED_BYTES]
     large = sorted(set(files) - set(small))
-    plan = plan_steps(directory, project.workflow_file, small, large, parameters, (), store)
+    plan = plan_steps(directory, project.workflow_file, small, large, parameters, (), confined)
     return plan.steps
 
 
@@ -255,13 +257,13 @@ def prepare_snakemake(
     staged: Sequence[str],
     workspace: Path,
     parameters: Mapping[str, Any],
-    store: Store,
+    confined: Confinement,
 ) -> Prepared:
     """Return the images of the rules and what is ignored here."""
     snakefile = project.directory / project.workflow_file
     text = read_snakefile(snakefile)
     chosen: dict[str | None, Chosen] = {}
-    for step in plan_project(project, workspace, staged, parameters, store):
+    for step in plan_project(project, workspace, staged, parameters, confined):
         rule = text.rule(step.rule)
         place = f"{rule.file}:{rule.line_of('container')}" if rule else str(snakefile)
         if step.container not in chosen:
@@ -311,6 +313,7 @@ def run_snakemake(
         config=where.parameters,
         targets=(),
         given=Given(where.workspace),
+        confined=where.confined,
         keeps=(where.held,),
         image_map={one.named: one.image.reference for one in prepared.images},
     )

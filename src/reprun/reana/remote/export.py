@@ -20,6 +20,7 @@ from reprun import data
 from reprun.authoring.lint import Finding, lint_snakefile
 from reprun.conditions.snapshot import Snapshot
 from reprun.documents.selection import Selection
+from reprun.engines.trusted import Confinement
 from reprun.errors import InputsGoneError, IntegrityError, SpecificationError
 from reprun.files import storage_errors
 from reprun.images.catalogue.catalogue import Catalogue
@@ -62,6 +63,7 @@ def export(
     cell: Cell,
     directory: Path,
     references: Mapping[str, str],
+    confined: Confinement,
     store: Store,
     progress: Progress,
 ) -> Exported:
@@ -70,7 +72,7 @@ def export(
     Raises SpecificationError for what would not work on REANA, with the first place of each
     finding, and what `data.resolve` raises.
     """
-    _refuse_what_cannot_travel(cell, store)
+    _refuse_what_cannot_travel(cell, confined)
     files: tuple[data.ResolvedFile, ...] = ()
     if cell.selection.data is not None:
         files = data.resolve(cell.selection.data, cell.selection.directory, store, progress)
@@ -110,7 +112,7 @@ def export(
         (directory / SPECIFICATION).write_text(text, encoding="utf-8")
     code = [name for name in listed if name not in {file.path for file in files}]
     given = [file.path for file in files]
-    steps = plan_steps(directory, WORKFLOW, code, given, config, [DIGESTS], store).steps
+    steps = plan_steps(directory, WORKFLOW, code, given, config, [DIGESTS], confined).steps
     _refuse_images_by_name(steps, cell)
     return Exported(directory, tuple(listed), dict(references), steps, tuple(changes))
 
@@ -237,7 +239,7 @@ def _ask_for(digest: str, registry: Registry, name: str, where: str) -> None:
         raise
 
 
-def _refuse_what_cannot_travel(cell: Cell, store: Store) -> None:
+def _refuse_what_cannot_travel(cell: Cell, confined: Confinement) -> None:
     for snapshot in cell.snapshots.values():
         if snapshot.kind == "cvmfs":
             raise SpecificationError(
@@ -258,7 +260,7 @@ def _refuse_what_cannot_travel(cell: Cell, store: Store) -> None:
         config=cell.plan.config,
         targets=cell.plan.targets,
         catalogue=cell.catalogue,
-        store=store,
+        confined=confined,
     )
     refuse(found, cell.selection)
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from reprun.documents.record import read_record
 from reprun.documents.selection import Selection
+from reprun.engines.trusted import Confinement, confinement
 from reprun.errors import IntegrityError, InterruptedRunError, ReanaError, SpecificationError
 from reprun.progress import Progress
 from reprun.reana.remote.client import Client, RemoteError
@@ -64,6 +65,7 @@ def prepare_export(
     directory: Path,
     registry: str | None,
     images: Mapping[str, str] | None,
+    confined: Confinement,
     store: Store,
     progress: Progress,
 ) -> tuple[Exported, Any]:
@@ -75,7 +77,7 @@ def prepare_export(
             hint=cell.selection.about("show"),
         )
     references = image_references(cell.images.values(), cell.catalogue, images or {}, registry)
-    exported = export(cell, directory, references, store, progress)
+    exported = export(cell, directory, references, confined, store, progress)
     with Client(client_python(store, progress)) as validator:
         return exported, validator.validate(exported.directory)
 
@@ -106,10 +108,7 @@ def submit(
             exported: Exported | None = None
             specification: Any = None
             if submission is None or not submission.reached("uploaded"):
-                directory = cell.run_directory / PROJECT
-                exported, specification = prepare_export(
-                    cell, directory, request.registry, request.images, store, progress
-                )
+                exported, specification = _exported(request, cell, store, progress)
                 if submission is not None and submission.images != exported.images:
                     progress.say(f"{submission.label} was made for other images; submitting again")
                     submission = None
@@ -130,6 +129,16 @@ def submit(
                     hint=f"{_submit(cell)}   # continues to follow",
                 ) from error
             return fetch_and_judge(keeper, cell, client, progress)
+
+
+def _exported(
+    request: SubmitRequest, cell: Cell, store: Store, progress: Progress
+) -> tuple[Exported, Any]:
+    confined = confinement(store, trusted=request.run.trust_snakefile, progress=progress)
+    directory = cell.run_directory / PROJECT
+    return prepare_export(
+        cell, directory, request.registry, request.images, confined, store, progress
+    )
 
 
 def finish(request: RunRequest, remote: Remote, store: Store, progress: Progress) -> RunOutcome:
