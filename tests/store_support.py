@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from reprun.digests import sha256_bytes
+from reprun.files import mark
 from reprun.store.store import Store
 
 DATA = b"some bytes"
@@ -18,3 +19,9 @@ def with_two_files(root: Path) -> Store:
     for data in (b"one", b"two"):
         store.note_origin(store.add_bytes(data), "https://portal.example/a")
     return store
+
+
+def of_a_killed_process(prefix: str = "") -> str:
+    """Return a name as a process of this machine gave it that is gone."""
+    place, _, _ = mark().split("-")
+    return f"{prefix}{place}-1-1.abcd"

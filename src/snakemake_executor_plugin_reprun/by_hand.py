@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from reprun.documents.project import Project
-from reprun.engines.choose import choose_engine, engine_choice
+from reprun.engines.choose import choose_engine, engine_choice, sweep
 from reprun.images.catalogue.catalogue import Catalogue
 from reprun.store.store import Store
 from reprun.workflow.protocol import Plan
@@ -25,7 +25,7 @@ class OwnSteps:
     def __init__(self, engine: str, images: Sequence[str], snakefile: Path, cores: int) -> None:
         store, here = Store.default(), Path.cwd()
         chosen, _ = choose_engine(engine_choice(engine), store)
-        chosen.sweep()
+        sweep(store)
         directories = [Path(directory) for directory in images]
         own = here / SNAKEMAKE_DIRECTORY / "reprun"
         self._supervisor = Supervisor(

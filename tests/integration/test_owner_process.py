@@ -6,18 +6,16 @@ import os
 import subprocess
 import sys
 
-from reprun.engines.owner import is_gone
+from reprun.files import is_gone
 
 
 def test_a_child_is_here_until_it_ends() -> None:
-    script = (
-        "from reprun.engines.owner import this_process; print(this_process(), flush=True); input()"
-    )
+    script = "from reprun.files import mark; print(mark(), flush=True); input()"
     child = subprocess.Popen(
         [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     assert child.stdout is not None
-    named = child.stdout.readline()
+    named = child.stdout.readline().strip()
     assert not is_gone(named)
     child.kill()
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)

@@ -19,11 +19,16 @@ from reprun.engines.choose import (
     choose_engine,
     engine_choice,
     make_engine,
+    sweep,
 )
+from reprun.engines.containers import Containers
+from reprun.engines.docker import DockerEngine
+from reprun.engines.notes import NOTES, noted
 from reprun.engines.runc import RuncEngine
 from reprun.errors import EngineError, IntegrityError, SpecificationError
 from reprun.store.store import Store
 from tests.engines.fake import FakeEngine
+from tests.store_support import of_a_killed_process
 
 
 @dataclass
@@ -114,3 +119,52 @@ def test_the_list_names_what_make_engine_makes(own: Store) -> None:
 def test_runc_is_made_without_docker(own: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "docker", None)
     assert isinstance(make_engine("runc", own), RuncEngine)
+
+
+@pytest.mark.parametrize("place", ["runc/bundles", "runc/state"])
+def test_a_container_of_a_killed_process_is_removed_whatever_there_is_of_it(
+    own: Store, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of one there is an empty bundle; another came up only when its bundle was gone."""
+    commands: list[list[str]] = []
+
+    def runc(command: list[str], **_: object) -> None:
+        commands.append(command[-3:])
+
+    monkeypatch.setattr("reprun.engines.containers.subprocess.run", runc)
+    monkeypatch.setattr("reprun.engines.containers._program", lambda: "runc")
+    name = of_a_killed_process("reprun-")
+    (own.directory(place) / name).mkdir()
+    with Containers(own).bundle({}) as alive:
+        assert sweep(own) == [name]
+        assert alive.path.is_dir()
+    assert commands == ([["delete", "--force", name]] if place == "runc/state" else [])
+
+
+def test_a_daemon_is_asked_where_a_note_is_left(
+    own: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    answers = True
+
+    def swept(engine: DockerEngine) -> list[str]:
+        asked.append(engine._address)
+        if not answers:
+            raise EngineError("no Docker daemon answers")
+        return ["left"]
+
+    monkeypatch.setattr(DockerEngine, "sweep", swept)
+    with noted(own, "tcp://alive"):
+        assert sweep(own) == []
+    assert asked == []
+    notes = own.directory(NOTES)
+    for number in range(2):
+        (notes / of_a_killed_process(f"{number}-")).write_text("tcp://there")
+    (notes / of_a_killed_process("gone-")).write_text(f"unix://{own.root / 'no.sock'}")
+    answers = False
+    assert sweep(own) == []
+    assert len(list(notes.iterdir())) == 3
+    answers = True
+    assert sweep(own) == ["left"]
+    assert sweep(own) == []
+    assert asked == ["tcp://there"] * 2

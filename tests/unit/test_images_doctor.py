@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from reprun.files import remove_tree
 from reprun.images.catalogue.catalogue import Catalogue
 from reprun.images.doctor import Finding, Host, Level, examine
-from reprun.images.rootfs.sealed import remove_tree
 from reprun.images.rootfs.unpack import unpacked_root
 from reprun.images.transfer import export_file, import_file
 from reprun.progress import Silent

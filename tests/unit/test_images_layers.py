@@ -16,11 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reprun.errors import IntegrityError, StorageError
+from reprun.files import remove_tree
 from reprun.images.model import Layer
 from reprun.images.rootfs import extract as extraction
-from reprun.images.rootfs.sealed import check, remove_tree, walk
+from reprun.images.rootfs.sealed import check, walk
 from reprun.images.rootfs.unpack import notes_of, unpacked_root
 from tests.images_support import layered, member, tar_bytes
+from tests.store_support import of_a_killed_process
 
 Members = list[tuple[tarfile.TarInfo, bytes]]
 
@@ -157,7 +159,7 @@ def test_an_image_that_is_refused_is_in_no_other_ones_way(tmp_path: Path) -> Non
 def test_a_tree_of_any_depth_is_removed(tmp_path: Path) -> None:
     """What an older reprun left behind: deeper than any path can say."""
     good, store = layered(tmp_path, [member("f", b"good")])
-    top = store.directory("unpacked") / "partial-old"
+    top = store.directory("unpacked") / of_a_killed_process("partial-")
     top.mkdir()
     here = os.open(top, os.O_RDONLY)
     for _ in range(2500):
@@ -175,13 +177,13 @@ def test_what_cannot_be_removed_is_in_nobodys_way(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     good, store = layered(tmp_path, [member("f", b"good")])
-    (store.directory("unpacked") / "partial-old").mkdir()
+    (store.directory("unpacked") / of_a_killed_process("partial-")).mkdir()
 
     def refuse(path: Path) -> None:
         raise PermissionError(1, "Operation not permitted", str(path))
 
     with monkeypatch.context() as patched:
-        patched.setattr("reprun.images.rootfs.sealed.remove_tree", refuse)
+        patched.setattr("reprun.files.remove_tree", refuse)
         assert (unpacked_root(good, store) / "f").read_text() == "good"
 
 

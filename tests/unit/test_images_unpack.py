@@ -10,14 +10,16 @@ from pathlib import Path
 import pytest
 
 from reprun.errors import IntegrityError, ReprunError, StorageError
+from reprun.files import remove_tree
 from reprun.images.builder.build import build
 from reprun.images.lock import verify
 from reprun.images.model import Image, Layer
-from reprun.images.rootfs.sealed import check, read_listing, remove_tree, seal_fits
+from reprun.images.rootfs.sealed import check, read_listing, seal_fits
 from reprun.images.rootfs.unpack import unpacked_root
 from reprun.progress import Silent
 from reprun.store.store import Store
 from tests.images_support import layered, member, tiny
+from tests.store_support import of_a_killed_process
 
 
 def built(tmp_path: Path) -> tuple[Image, Store]:
@@ -110,7 +112,7 @@ def test_a_layer_that_changed_on_disk_does_not_reach_a_second_image(tmp_path: Pa
 
 def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
     image, store = built(tmp_path)
-    leftover = store.directory("unpacked") / "partial-abc" / "root" / "proc"
+    leftover = store.directory("unpacked") / of_a_killed_process("partial-") / "root" / "proc"
     leftover.mkdir(parents=True)
     leftover.chmod(0o555)
     root = unpacked_root(image, store)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from reprun import files
 from reprun.errors import (
     NothingToCompareError,
     SpecificationError,
@@ -181,3 +183,38 @@ def test_an_edited_and_a_removed_reference_file_are_causes(directory: Path) -> N
         "reference: histograms.json was edited after it was blessed on 2026-03-01",
         "reference: yields.csv was removed after it was blessed on 2026-03-01",
     ]
+
+
+@pytest.mark.parametrize("number", [None, errno.EINVAL, errno.ENOSYS])
+def test_old_and_new_exchange_their_names(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, number: int | None
+) -> None:
+    """In two steps only where the file system, as NFS, knows no other way."""
+    renamed: list[str] = []
+    rename = Path.rename
+
+    def noted(path: Path, target: Path) -> Path:
+        renamed.append(target.name)
+        return rename(path, target)
+
+    class Refusing:
+        def __getattr__(self, name: str) -> Callable[..., int]:
+            return lambda *_: -1 if name == "renameat2" else 0
+
+    if number is not None:
+        refused = number
+        monkeypatch.setattr(files, "_libc", Refusing)
+        monkeypatch.setattr("ctypes.get_errno", lambda: refused)
+    monkeypatch.setattr(Path, "rename", noted)
+    blessed(directory, Objects({"m4l": HISTOGRAM}))
+    assert set(load_reference(directory)) == {"m4l"}
+    assert [path.name for path in directory.parent.iterdir()] == ["reference"]
+    assert renamed == ([] if number is None else ["reference.old", "reference", "reference"])
+
+
+def test_what_a_kill_left_aside_is_named(directory: Path) -> None:
+    directory.rename(directory.with_name("reference.old"))
+    with pytest.raises(NothingToCompareError) as error:
+        load_reference(directory)
+    aside = directory.with_name("reference.old")
+    assert error.value.hint == f"mv {aside} {directory}   # left there by a bless that was killed"

@@ -16,6 +16,7 @@ from reprun.digests import sha256_bytes
 from reprun.documents.record import StepRecord
 from reprun.engines.base import MIB, ContainerResult, Ending, Mount
 from reprun.errors import EngineError, OutputMissingError, SpecificationError, StorageError
+from reprun.files import mark
 from reprun.workflow.planned import path_in_workspace
 from reprun.workflow.steps import (
     BENCHMARK_HEADER,
@@ -113,7 +114,7 @@ def test_the_container_gets_the_whole_contract(bench: Bench) -> None:
     assert list(job.mounts) == [
         Mount(bench.workspace, "/work", read_only=False),
         Mount(bench.given.directory / "data/a.csv", "/work/data/a.csv"),
-        Mount(bench.workspace.parent / ".view-0" / "0", "/work/made/b.csv"),
+        Mount(bench.workspace.parent / f".view-{mark()}.0" / "0", "/work/made/b.csv"),
     ]
     assert views == ["as made"]
     assert not (bench.workspace.parent / ".view-0").exists()

@@ -13,7 +13,7 @@ from reprun.errors import StorageError
 from reprun.progress import Silent
 from reprun.store.collection import collect, hold, register, stored, sweep, verify
 from reprun.store.store import Store
-from tests.store_support import ONE, TWO, with_two_files
+from tests.store_support import ONE, TWO, of_a_killed_process, with_two_files
 
 
 @pytest.fixture
@@ -96,13 +96,15 @@ def test_what_a_running_process_holds_is_kept(own: Store) -> None:
     assert list((own.root / "holds").iterdir()) == []
 
 
-def test_leftovers_are_swept_when_they_are_old(own: Store) -> None:
+def test_what_was_left_half_way_is_swept_and_no_part_that_is_waited_for(own: Store) -> None:
     incoming = own.directory("incoming")
-    (incoming / "new").touch()
-    for name in ("old", "sha256-held.part"):
+    (incoming / "new.part").touch()
+    (incoming / of_a_killed_process()).touch()
+    for name in ("old.part", "sha256-held.part"):
         (incoming / name).touch()
         long_ago = time.time() - 3 * 24 * 3600
         os.utime(incoming / name, (long_ago, long_ago))
-    with own.partial("sha256:held", waiting=pytest.fail):
-        assert sweep(own) == 1
-        assert {path.name for path in incoming.iterdir()} == {"new", "sha256-held.part"}
+    with own.partial("sha256:held", waiting=pytest.fail), own.incoming() as here:
+        assert sweep(own) == 2
+        left = {path.name for path in incoming.iterdir()}
+        assert left == {"new.part", "sha256-held.part", here.path.name}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,14 @@ from reprun.authoring.new import Request, lock_analysis, new_analysis
 from reprun.authoring.rendering import TEMPLATES, render
 from reprun.documents.project import PROJECT_FILE, Project, read_project
 from reprun.errors import SpecificationError
-from reprun.files import make_directory, storage_errors
+from reprun.files import (
+    LONGEST_PREFIX,
+    make_directory,
+    remove_tree,
+    settle,
+    storage_errors,
+    temporary_directory,
+)
 from reprun.wording import listed
 
 CiSystem = Literal["github", "gitlab", "none"]
@@ -46,13 +52,13 @@ def init_project(directory: Path, ci: CiSystem = "github") -> Initialised:
     parent = target if target.exists() else target.parent
     with storage_errors(parent):
         make_directory(parent)
-        made = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=parent))
+        made = temporary_directory(parent, f".{target.name[:LONGEST_PREFIX]}.")
         try:
             _write(made, target.name, ci)
             files = sorted(str(f.relative_to(made)) for f in made.rglob("*") if f.is_file())
             _put_in_place(made, target)
         except BaseException:
-            shutil.rmtree(made, ignore_errors=True)
+            remove_tree(made)
             raise
     return Initialised(target, tuple(files), EXAMPLE)
 
@@ -123,8 +129,8 @@ def _put_in_place(made: Path, target: Path) -> None:
     """
     if not target.exists():
         made.chmod(0o755)
-        made.rename(target)
+        settle(made, target)
         return
     for path in sorted(made.iterdir(), key=lambda one: one.name == PROJECT_FILE):
-        path.rename(target / path.name)
+        settle(path, target / path.name)
     made.rmdir()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,13 @@ from reprun.documents.project import Project
 from reprun.documents.reading import Name
 from reprun.documents.selection import choose
 from reprun.errors import SpecificationError, did_you_mean
-from reprun.files import make_directory, storage_errors
+from reprun.files import (
+    make_directory,
+    remove_tree,
+    settle,
+    storage_errors,
+    temporary_directory,
+)
 from reprun.histograms.survey import Column, Survey, survey
 from reprun.runs.lock import compute_lock, write_lock
 from reprun.wording import quoted
@@ -75,14 +80,14 @@ def new_analysis(request: Request, project: Project) -> Created:
     target = request.name if parent == project.analyses else os.path.relpath(directory)
     with storage_errors(parent):
         make_directory(parent)
-        made = Path(tempfile.mkdtemp(prefix=f".{request.name}.", dir=parent))
+        made = temporary_directory(parent, f".{request.name}.")
         try:
             copied = _write(made, request, found, target)
             lock_analysis(made, project)
             made.chmod(0o755)
-            made.rename(directory)
+            settle(made, directory)
         except BaseException:
-            shutil.rmtree(made, ignore_errors=True)
+            remove_tree(made)
             raise
     files = sorted(str(f.relative_to(directory)) for f in directory.rglob("*") if f.is_file())
     return Created(directory, target, tuple(files), found, copied)

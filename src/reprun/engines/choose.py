@@ -7,9 +7,12 @@ the type checker asks for; options, doctor and the contract suite follow from th
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, assert_never, get_args
 
+from reprun.engines.containers import Containers
+from reprun.engines.notes import left
 from reprun.errors import EngineError, SpecificationError, did_you_mean
 
 if TYPE_CHECKING:  # the command line names engines before it needs one
@@ -48,6 +51,23 @@ def make_engine(name: EngineName, store: Store) -> ContainerEngine:
             return DockerEngine(store)
         case _:
             assert_never(name)
+
+
+def sweep(store: Store) -> list[str]:
+    """Remove the containers, of every engine, whose process is gone; return their names.
+
+    A daemon that does not answer is asked again by the next run.
+    """
+    swept = Containers(store).sweep()
+    for address, notes in left(store).items():
+        # Only where something is left: the SDK takes its time.
+        from reprun.engines.docker import DockerEngine  # noqa: PLC0415
+
+        with suppress(EngineError):
+            swept += DockerEngine.at(address, store).sweep()
+            for note in notes:
+                note.unlink(missing_ok=True)
+    return swept
 
 
 def choose_engine(wanted: EngineChoice, store: Store) -> tuple[ContainerEngine, EngineStatus]:

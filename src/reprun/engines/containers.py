@@ -3,7 +3,7 @@
 Below the store:
 
     runc/state/          runc's own state (`runc --root`)
-    runc/bundles/<id>/   config.json and the owner of a container while it lives
+    runc/bundles/<id>/   config.json of a container while it lives; its id has its owner's mark
 """
 
 from __future__ import annotations
@@ -15,17 +15,16 @@ import shutil
 import subprocess
 import threading
 import time
-import uuid
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Self
 
-from reprun.engines import cgroups, owner
+from reprun.engines import cgroups
 from reprun.engines.base import ContainerResult, Ending, Limits, Output
 from reprun.errors import EngineError
-from reprun.files import storage_errors
+from reprun.files import leftovers, storage_errors, temporary_directory
 from reprun.progress import announced
 from reprun.store.store import Store
 
@@ -50,11 +49,9 @@ class Containers:
 
     def bundle(self, config: dict[str, Any]) -> Bundle:
         """Return the directory of a new container; it is removed on leaving its block."""
-        name = f"reprun-{os.getpid()}-{uuid.uuid4().hex[:12]}"
-        bundle = Bundle(self, self._store.directory("runc/bundles") / name)
+        home = self._store.directory("runc/bundles")
         with storage_errors(self._store.root):
-            bundle.path.mkdir()
-            (bundle.path / "owner").write_text(owner.this_process())
+            bundle = Bundle(self, temporary_directory(home))
             bundle.write(config)
         return bundle
 
@@ -116,13 +113,13 @@ class Containers:
 
     def sweep(self) -> list[str]:
         """Remove what processes that are gone have left."""
-        swept = []
-        for path in sorted(self._store.directory("runc/bundles").iterdir()):
-            with suppress(FileNotFoundError):
-                if owner.is_gone((path / "owner").read_text()):
-                    Bundle(self, path).remove()
-                    swept.append(path.name)
-        return swept
+        bundles = self._store.root / "runc" / "bundles"
+        # A runc that was only starting may make its container after the bundle was removed.
+        found = [*leftovers(bundles), *leftovers(self._store.root / "runc" / "state")]
+        names = sorted({path.name for path in found})
+        for name in names:
+            Bundle(self, bundles / name).remove()
+        return names
 
     def command(self, *arguments: str) -> list[str]:
         """Return a command of runc on the containers of this store; raise EngineError without."""

@@ -19,7 +19,6 @@ import docker.errors
 import docker.types
 import requests.exceptions
 
-from reprun.engines import owner
 from reprun.engines.base import (
     HOSTNAME,
     OWNER_LABEL,
@@ -34,8 +33,10 @@ from reprun.engines.base import (
     environment_of,
 )
 from reprun.engines.bytecode import bytecode_mounts
+from reprun.engines.notes import noted
 from reprun.engines.seccomp import SECCOMP
 from reprun.errors import EngineError, IntegrityError
+from reprun.files import is_gone, mark
 from reprun.images.model import Image
 from reprun.images.oci.archive import docker_archive
 from reprun.images.stored import verify_stored
@@ -64,6 +65,15 @@ class DockerEngine:
         self._bytecode: dict[str, tuple[Mount, ...]] = {}
         self._preparing = threading.Lock()
 
+    @classmethod
+    def at(cls, address: str, store: Store) -> DockerEngine:
+        """Return the engine of a daemon by its address; the environment's with all it says."""
+        return cls(store, base_url=None if address == cls(store)._address else address)  # noqa: SLF001
+
+    @property
+    def _address(self) -> str:
+        return self._base_url or os.environ.get("DOCKER_HOST") or DEFAULT_URL
+
     @property
     def _client(self) -> docker.DockerClient:
         if self._connected is None:
@@ -80,8 +90,7 @@ class DockerEngine:
             self._connected = None
 
     def _connect(self, seconds: int) -> docker.DockerClient:
-        url = self._base_url or os.environ.get("DOCKER_HOST") or DEFAULT_URL
-        _check_socket(url)
+        _check_socket(self._address)
         if self._base_url is not None:
             return docker.DockerClient(base_url=self._base_url, timeout=seconds)
         return docker.from_env(timeout=seconds)
@@ -174,7 +183,10 @@ class DockerEngine:
         """Run a job; see `ContainerEngine.run`."""
         if job.image.image_id not in self._loaded:
             self.prepare(job.image)
-        with _engine_errors("the Docker daemon failed to run the container"):
+        with (
+            _engine_errors("the Docker daemon failed to run the container"),
+            noted(self._store, self._address),
+        ):
             container = self._create(job)
             try:
                 return self._follow(container, job, stdout, stderr, cancel)
@@ -216,7 +228,7 @@ class DockerEngine:
                 docker.types.Ulimit(name="core", soft=0, hard=0),
                 docker.types.Ulimit(name="nofile", soft=ULIMIT_FILES, hard=ULIMIT_FILES),
             ],
-            labels={OWNER_LABEL: owner.this_process()},
+            labels={OWNER_LABEL: mark()},
             detach=True,
         )
 
@@ -262,7 +274,7 @@ class DockerEngine:
                 all=True, filters={"label": OWNER_LABEL}, ignore_removed=True
             )
             for container in found:
-                if owner.is_gone(container.labels[OWNER_LABEL]):
+                if is_gone(container.labels[OWNER_LABEL]):
                     with suppress(docker.errors.NotFound):
                         container.remove(force=True, v=True)
                     swept.append(str(container.name))

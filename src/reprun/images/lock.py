@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from reprun.errors import IntegrityError, SpecificationError
+from reprun.files import scratch
 from reprun.images.archives.tree import tree_digest
 from reprun.images.builder.build import Built, build
 from reprun.images.builder.derive import resolve_added
@@ -60,9 +60,9 @@ def lock(
         definition = catalogue.to_lock(name)
         refuse_packaged(definition.directory)
         debs, wheels = _resolved(definition, catalogue, store, progress, sources)
-        with tempfile.TemporaryDirectory() as directory:
+        with scratch() as directory:
             trial = write_inputs(
-                definition, Path(directory, name), debs, wheels, store, progress, sources
+                definition, directory / name, debs, wheels, store, progress, sources
             )
             built = build(trial, store, progress)
         write_lock(definition.debs_lock, debs_text(trial.debs))
@@ -153,8 +153,8 @@ def check_twice(name: str, catalogue: Catalogue, store: Store, progress: Progres
     """Build an image into a second, empty store and raise IntegrityError unless it is the same."""
     definition = catalogue.definition(name)
     first = build(definition, store, progress)
-    with tempfile.TemporaryDirectory(dir=store.directory("incoming")) as directory:
-        other = Store(Path(directory))
+    with scratch(store.directory("incoming")) as directory:
+        other = Store(directory)
         inputs: tuple[DebEntry | WheelEntry, ...] = (*definition.debs, *definition.wheels)
         for entry in inputs:
             store.place(entry.digest, other.blob_path(entry.digest))

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from reprun.digests import PREFIX
 from reprun.errors import ReprunError
-from reprun.files import storage_errors
+from reprun.files import remove_tree, storage_errors
 from reprun.images.catalogue.catalogue import Catalogue
-from reprun.images.rootfs.sealed import locked, remove_tree
+from reprun.images.rootfs.sealed import locked
 from reprun.store.store import Store
 
 

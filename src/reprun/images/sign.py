@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import tempfile
 from pathlib import Path
 
 from reprun.errors import IntegrityError, SpecificationError, ToolError
-from reprun.files import write_atomically
+from reprun.files import scratch, write_atomically
 from reprun.images.model import Image
 from reprun.images.stored import verify_stored
 from reprun.progress import announced
@@ -34,8 +33,8 @@ def sign(image: Image, store: Store, key: Path, signature: Path) -> None:
         raise SpecificationError(
             "there is no such key", place=str(key), hint=f"ssh-keygen -t ed25519 -f {quoted(key)}"
         )
-    with tempfile.TemporaryDirectory() as directory:
-        message = Path(directory, "manifest")
+    with scratch() as directory:
+        message = directory / "manifest"
         message.write_bytes(store.verified(image.manifest).read_bytes())
         done = _ssh_keygen("-Y", "sign", "-f", str(key), "-n", NAMESPACE, str(message))
         if done.returncode != 0:
@@ -58,8 +57,8 @@ def verify_signature(image: Image, store: Store, key: Path, signature: Path) -> 
     words = key.read_text(encoding="utf-8", errors="replace").split()
     if len(words) < 2 or not words[0].startswith(("ssh-", "ecdsa-", "sk-")):
         raise SpecificationError("this is not a public SSH key", place=str(key))
-    with tempfile.TemporaryDirectory() as directory:
-        allowed = Path(directory, "allowed_signers")
+    with scratch() as directory:
+        allowed = directory / "allowed_signers"
         allowed.write_text(f"{WHO} {words[0]} {words[1]}\n", encoding="utf-8")
         done = _ssh_keygen(
             *("-Y", "verify", "-f", str(allowed), "-I", WHO, "-n", NAMESPACE),

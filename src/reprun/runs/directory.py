@@ -7,15 +7,14 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
-from reprun.engines.containers import Containers
+from reprun.engines import choose
 from reprun.errors import StorageError
-from reprun.files import locked, make_directory, storage_errors
-from reprun.images.rootfs.sealed import remove_tree
+from reprun.files import locked, make_directory, storage_errors, sweep
+from reprun.progress import Progress
 from reprun.store.store import Store
-from reprun.workflow.beneath import GONE
-from reprun.workflow.workspace import VIEW
 
 PATIENCE_SECONDS = 10.0
+SHORT_PATIENCE_SECONDS = 0.5
 
 # What a run directory holds. Steps write in the workspace alone.
 WORKSPACE = "workspace"
@@ -24,7 +23,7 @@ OUTPUTS = "outputs"
 
 
 @contextmanager
-def alone(run_directory: Path, store: Store) -> Iterator[int]:
+def alone(run_directory: Path, store: Store, progress: Progress) -> Iterator[int]:
     """Hold the run directory against a second run; yield the descriptor that holds it.
 
     Whatever writes there is started with the descriptor open, so that a kill of this process
@@ -33,21 +32,21 @@ def alone(run_directory: Path, store: Store) -> Iterator[int]:
     """
     with storage_errors(run_directory), ExitStack() as stack:
         make_directory(run_directory)
-        try:
-            held = stack.enter_context(_held(run_directory))
-        except StorageError:
-            if not Containers(store).sweep():
-                raise
-            held = _once_free(run_directory, stack)
-        for left in (*run_directory.glob(f"{VIEW}*"), *run_directory.glob(f"{GONE}*")):
-            remove_tree(left)  # by a run that was killed
+        held = _once_free(run_directory, store, progress, stack)
+        sweep(run_directory)
         yield held
 
 
-def _once_free(run_directory: Path, stack: ExitStack) -> int:
-    """Hold the directory as soon as what was ended has let go of it."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+def _once_free(run_directory: Path, store: Store, progress: Progress, stack: ExitStack) -> int:
+    """Hold the directory as soon as what a kill left, which is ended, has let go of it.
+
+    A container that was only starting when it was looked for may show a moment later.
+    """
+    deadline = time.monotonic() + SHORT_PATIENCE_SECONDS
     while True:
+        for container in choose.sweep(store):
+            progress.say(f"removed container {container}, left by a run that was killed")
+            deadline = time.monotonic() + PATIENCE_SECONDS
         try:
             return stack.enter_context(_held(run_directory))
         except StorageError:

@@ -71,7 +71,7 @@ def judge(outputs: Outputs, record: RunRecord) -> Report:
             f"the run succeeded and its outputs are in {outputs.directory}, "
             "but there is no reference yet to compare them with",
             place=error.place,
-            hint=trusted,
+            hint=error.hint or trusted,
         ) from error
     today = dt.datetime.now(dt.UTC).date()
     blessing = read_blessing(directory, hint=restoring(directory / BLESSED, otherwise=trusted))

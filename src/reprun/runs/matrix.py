@@ -42,7 +42,7 @@ from reprun.runs.cell import Cell, load_cell
 from reprun.runs.cell_images import with_images
 from reprun.runs.directory import alone
 from reprun.runs.request import RunRequest
-from reprun.runs.run import judge_cell, stored_report, swept_engine
+from reprun.runs.run import checked_engine, judge_cell, stored_report
 from reprun.runs.workspace import Prepared, decide, finish, prepare_workspace
 from reprun.store import collection
 from reprun.store.store import Store
@@ -202,7 +202,7 @@ def _load(
     """Load a cell, hold its run directory, decide what runs, take over a result that stands."""
     assert slot.request is not None
     cell = load_cell(slot.request, store)
-    slot.held = held.enter_context(alone(cell.run_directory, store))
+    slot.held = held.enter_context(alone(cell.run_directory, store, progress))
     slot.cell = with_images(cell, relock=request.relock_images, store=store, progress=progress)
     slot.last = read_record(cell.run_directory)
     slot.rerun = decide(slot.cell, slot.last, again=request.again)
@@ -220,7 +220,7 @@ def _run(
 ) -> None:
     """Prepare the cells, run them on the cores they share and record what came of each."""
     images = [image for slot in waiting if slot.cell for image in slot.cell.images.values()]
-    engine, status = swept_engine(request.engine, images, store, progress)
+    engine, status = checked_engine(request.engine, images, store, progress)
     cores = request.cores or len(os.sched_getaffinity(0))
     confined = confinement(store, trusted=request.trust_snakefile, progress=progress)
     unpacked: set[str] = set()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import datetime as dt
 import json
 import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +18,15 @@ from reprun.digests import sha256_file, short
 from reprun.documents.reading import Document, read_written
 from reprun.documents.record import Inputs, RunRecord
 from reprun.errors import NothingToCompareError
-from reprun.files import storage_errors, write_atomically
+from reprun.files import (
+    aside_of,
+    exchange,
+    make_directory,
+    scratch,
+    settle,
+    storage_errors,
+    write_atomically,
+)
 from reprun.histograms import (
     Histogram,
     Objects,
@@ -29,6 +36,7 @@ from reprun.histograms import (
     write_histograms,
     write_table,
 )
+from reprun.wording import quoted
 
 BLESSED = "blessed.json"
 HISTOGRAMS = "histograms.json"
@@ -55,7 +63,14 @@ def load_reference(directory: Path) -> Objects:
     """
     files = sorted(path for path in directory.glob("*") if path.name != BLESSED and readable(path))
     if not files:
-        raise NothingToCompareError("there is no reference to compare with", place=str(directory))
+        aside = aside_of(directory)
+        raise NothingToCompareError(
+            "there is no reference to compare with",
+            place=str(directory),
+            hint=f"mv {quoted(aside)} {quoted(directory)}   # left there by a bless that was killed"
+            if aside.is_dir()
+            else None,
+        )
     return read_all(files, directory)
 
 
@@ -74,35 +89,30 @@ def bless(
 ) -> list[str]:
     """Make the objects of a finished run the reference; return the file names written.
 
-    The old reference stays until the new one is complete.
+    The old reference stays until the new one is complete, and then they exchange names: a kill
+    at any moment leaves one of them whole in its place.
     """
-    with storage_errors(directory):
-        directory.parent.mkdir(parents=True, exist_ok=True)
-        fresh = Path(tempfile.mkdtemp(dir=directory.parent, prefix=".reference-"))
-        try:
-            written = _write_objects(fresh, objects)
-            blessing = Blessing(
-                reason=reason,
-                author=author,
-                date=record.finished.date(),
-                variant=record.variant,
-                dataset=record.dataset,
-                inputs=record.inputs,
-                files={name: sha256_file(fresh / name) for name in written},
-            )
-            text = json.dumps(blessing.model_dump(mode="json"), indent=1) + "\n"
-            write_atomically(fresh / BLESSED, text.encode())
-            fresh.chmod(0o755)
-            if directory.exists():
-                _keep_what_is_no_reference(directory, fresh)
-                aside = fresh.with_name(f"{fresh.name}-old")
-                directory.rename(aside)
-                fresh.rename(directory)
-                shutil.rmtree(aside)
-            else:
-                fresh.rename(directory)
-        finally:
-            shutil.rmtree(fresh, ignore_errors=True)
+    make_directory(directory.parent)
+    with storage_errors(directory), scratch(directory.parent, ".reference-") as home:
+        fresh = home / directory.name
+        fresh.mkdir(mode=0o755)
+        written = _write_objects(fresh, objects)
+        blessing = Blessing(
+            reason=reason,
+            author=author,
+            date=record.finished.date(),
+            variant=record.variant,
+            dataset=record.dataset,
+            inputs=record.inputs,
+            files={name: sha256_file(fresh / name) for name in written},
+        )
+        text = json.dumps(blessing.model_dump(mode="json"), indent=1) + "\n"
+        write_atomically(fresh / BLESSED, text.encode())
+        if directory.exists():
+            _keep_what_is_no_reference(directory, fresh)
+            exchange(fresh, directory)
+        else:
+            settle(fresh, directory)
     return [*written, BLESSED]
 
 

@@ -50,7 +50,7 @@ def run(request: RunRequest, store: Store, progress: Progress) -> RunOutcome:
     is at fault. The run record is written even then, once a step has been asked for.
     """
     cell = load_cell(request, store)
-    with alone(cell.run_directory, store) as held:
+    with alone(cell.run_directory, store, progress) as held:
         cell = with_images(cell, relock=request.relock_images, store=store, progress=progress)
         last = read_record(cell.run_directory)
         rerun = decide(cell, last, again=request.again)
@@ -98,25 +98,20 @@ def ready_engine(
     Raises EngineError where none works, and IntegrityError for an image whose bytes changed.
     """
     unique = {image.image_id: image for image in images}.values()
-    engine, status = swept_engine(name, unique, store, progress)
+    engine, status = checked_engine(name, unique, store, progress)
     for image in unique:
         engine.prepare(image)
     return engine, status
 
 
-def swept_engine(
+def checked_engine(
     name: EngineChoice,
     images: Iterable[Image],
     store: Store,
     progress: Progress,
 ) -> tuple[ContainerEngine, EngineStatus]:
-    """Return the engine that will run the steps, swept of what a kill left.
-
-    Raises EngineError where none works.
-    """
+    """Return the engine that will run the steps, as was said of it; EngineError if none works."""
     engine, status = choose_engine(name, store)
-    for container in engine.sweep():
-        progress.say(f"removed container {container}, left by a run that was killed")
     names = ", ".join(dict.fromkeys(image.name for image in images))
     progress.say(f"engine: {status.name} {status.version}, image: {names}")
     for what in status.unenforced:

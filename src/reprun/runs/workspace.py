@@ -35,9 +35,8 @@ from reprun.errors import (
     ReprunError,
     SpecificationError,
 )
-from reprun.files import storage_errors
+from reprun.files import make_directory, remove_tree, storage_errors, sync
 from reprun.images.ensure import ensure
-from reprun.images.rootfs.sealed import remove_tree
 from reprun.progress import Progress
 from reprun.runs.cell import Cell
 from reprun.runs.kept_plan import keep_plan, kept_plan
@@ -261,13 +260,14 @@ def _collect(cell: Cell, digests: Mapping[str, str]) -> ReprunError | None:
             remove_tree(home)
         for path in cell.plan.targets:
             target = home / path
-            target.parent.mkdir(parents=True, exist_ok=True)
+            make_directory(target.parent)
             try:
                 if workspace.copy(path, target) != digests.get(path):
                     return IntegrityError(f"{path} changed after the run had ended")
             except OutputMissingError as error:
                 said = f"the output {error.message}"
                 return OutputMissingError(said, place=error.place, hint=error.hint)
+            sync(target.parent)
     return None
 
 

@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import re
-import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,15 +13,16 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from reprun import files
 from reprun.digests import PREFIX
 from reprun.errors import IntegrityError, StorageError
-from reprun.files import locked, storage_errors, take_lock, write_atomically
+from reprun.files import locked, storage_errors, take_lock, temporary_file, write_atomically
 from reprun.progress import Progress
 from reprun.store.store import Store
 from reprun.wording import count_of
 
 LEFTOVER_SECONDS = 2 * 24 * 3600
-"""A file on its way in that nobody has touched for so long belongs to a process that is gone."""
+"""A part of a file that nobody has gone on with for so long is not waited for."""
 
 HEXADECIMAL = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 
@@ -97,27 +97,23 @@ def hold(store: Store, digests: Iterable[str]) -> Iterator[None]:
     """Hold files while the block runs: no collection takes them; a kill lets go."""
     directory = store.directory("holds")
     with _collecting(store, shared=True), storage_errors(store.root):
-        descriptor, name = tempfile.mkstemp(dir=directory)
-        stream = os.fdopen(descriptor, "w")
-        take_lock(stream)
-        json.dump(sorted(digests), stream)
-        stream.flush()
+        stream, path = temporary_file(directory)
+        with stream:
+            stream.write(json.dumps(sorted(digests)).encode())
     try:
         yield
     finally:
-        stream.close()
-        Path(name).unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
 
 
 def _held(store: Store) -> set[str]:
     """Return what running processes hold; remove what dead ones have left."""
+    directory = store.directory("holds")
+    files.sweep(directory)
     held: set[str] = set()
-    for path in store.directory("holds").iterdir():
-        with suppress(FileNotFoundError), path.open() as stream:
-            if take_lock(stream, wait=False):
-                path.unlink()
-            else:
-                held.update(json.load(stream))
+    for path in directory.iterdir():
+        with suppress(FileNotFoundError):
+            held.update(json.loads(path.read_text()))
     return held
 
 
@@ -190,10 +186,10 @@ def _named_in(document: Path) -> set[str]:
 
 
 def sweep(store: Store) -> int:
-    """Remove what killed processes left half-way; return how many files."""
-    swept = 0
+    """Remove what killed processes left half-way, and parts of files that nobody waits for."""
+    swept = len(store.sweep())
     before = time.time() - LEFTOVER_SECONDS
-    for path in store.directory("incoming").iterdir():
+    for path in store.directory("incoming").glob("*.part"):
         with suppress(FileNotFoundError):
             if path.stat().st_mtime < before:
                 with path.open() as stream:

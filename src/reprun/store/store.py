@@ -31,11 +31,24 @@ from typing import IO
 
 from reprun.digests import CHUNK, PREFIX, sha256_file, short
 from reprun.errors import IntegrityError, StorageError
-from reprun.files import make_directory, storage_errors, take_lock, write_atomically
+from reprun.files import (
+    make_directory,
+    settle,
+    storage_errors,
+    sweep,
+    take_lock,
+    temporary_file,
+    write_atomically,
+)
 from reprun.store.incoming import IncomingFile, PartialFile
 from reprun.wording import quoted
 
 LOCKED_SECONDS = 0.1
+HALF_MADE = (
+    *("incoming", "holds", "roots", "projects", "stamps", "origins", "quarantine"),
+    *("unpacked", "unpacked/bytecode", "runc/self-check"),
+)
+"""Directories in which files and directories are made before they get their name."""
 FICLONE = 0x40049409
 """The request that makes one file share another's blocks (linux/fs.h), on XFS and Btrfs."""
 
@@ -48,12 +61,22 @@ class Store:
 
     @classmethod
     def default(cls) -> Store:
-        """Return the store that the environment names."""
+        """Return the store that the environment names, swept of what killed processes left."""
+        found = cls._named()
+        found.sweep()
+        return found
+
+    @classmethod
+    def _named(cls) -> Store:
         if named := os.environ.get("REPRUN_STORE"):
             return cls(Path(named).expanduser().resolve())
         cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
         # A home or a cache that is a link elsewhere is the rule on clusters; runc refuses one.
         return cls((Path(cache).expanduser() / "reprun").resolve())
+
+    def sweep(self) -> list[Path]:
+        """Remove what processes that are gone left half-made, here and among temporary files."""
+        return sweep(*(self.root / name for name in HALF_MADE), Path(tempfile.gettempdir()))
 
     def directory(self, name: str) -> Path:
         """Return (and make) a sub-directory that another module keeps its things in."""
@@ -102,10 +125,9 @@ class Store:
         """Open a file to write; pass it to `commit`, or it is removed on leaving the block."""
         with storage_errors(self.root):
             directory = self.directory("incoming")
-            descriptor, name = tempfile.mkstemp(dir=directory)
-            path = Path(name)
+            stream, path = temporary_file(directory)
             try:
-                with os.fdopen(descriptor, "wb") as stream:
+                with stream:
                     yield IncomingFile(stream, path)
             finally:
                 path.unlink(missing_ok=True)
@@ -180,8 +202,9 @@ class Store:
         """Put a blob whose bytes are wrong where nothing uses it; return where that is."""
         target = self.directory("quarantine") / self.blob_path(digest).name
         with storage_errors(self.root):
-            self.blob_path(digest).replace(target)
+            # Without its stamp first: if the move is lost, what lies there is hashed again.
             self._stamp_path(digest).unlink(missing_ok=True)
+            settle(self.blob_path(digest), target)
         return target
 
     def remove(self, digest: str) -> None:
@@ -201,9 +224,9 @@ class Store:
 
     def _settle(self, path: Path, digest: str) -> None:
         target = self.blob_path(digest)
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_directory(target.parent)
         path.chmod(0o444)
-        path.replace(target)
+        settle(path, target)
         self._write_stamp(digest, target)
 
     def _stamp_path(self, digest: str) -> Path:
@@ -223,8 +246,9 @@ class Store:
     def _write_stamp(self, digest: str, path: Path) -> None:
         stamp = self._stamp_path(digest)
         with storage_errors(self.root):
-            stamp.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(stamp, json.dumps(self._stamp_of(path)).encode())
+            # One that is lost is made again, by hashing: no reason to wait for the disk.
+            text = json.dumps(self._stamp_of(path)).encode()
+            write_atomically(stamp, text, lasting=False)
 
 
 def _hard_linked(source: Path, target: Path) -> bool:

@@ -14,7 +14,6 @@ import io
 import os
 import shutil
 import stat
-import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -23,7 +22,7 @@ from typing import Self
 
 from reprun.digests import CHUNK, PREFIX
 from reprun.errors import OutputMissingError, StorageError
-from reprun.images.rootfs.sealed import remove_tree
+from reprun.files import remove_tree, sync, temporary_directory
 
 MOST_HOLES = 100
 """How many times longer than what it holds on disk a file may say it is."""
@@ -105,7 +104,9 @@ class Beneath:
     def copy(self, path: str, target: Path) -> str:
         """Copy a regular file to a place of ours; return `sha256:<hex>` of what was copied."""
         with self.open(path) as stream, target.open("wb") as copy:
-            return self._read(path, stream, copy.write)
+            digest = self._read(path, stream, copy.write)
+        sync(target)
+        return digest
 
     def _read(self, path: str, stream: io.BufferedReader, take: Callable[[bytes], object]) -> str:
         """Read a file once, no further than it was long when it was opened; return its digest."""
@@ -232,7 +233,7 @@ class Beneath:
             os.unlink(name, dir_fd=parent)
             return
         # Out of the reach of steps first: then it may be as deep, and of such modes, as it will.
-        gone = Path(tempfile.mkdtemp(prefix=GONE, dir=self.root.parent))
+        gone = temporary_directory(self.root.parent, GONE)
         try:
             os.rename(name, gone / "tree", src_dir_fd=parent)
         finally:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import concurrent.futures
 import json
 import socket
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
@@ -33,6 +32,7 @@ from reprun.errors import (
     SpecificationError,
     unforeseen,
 )
+from reprun.files import scratch
 from reprun.wording import quoted
 from reprun.workflow.protocol import Answer, Line, Plan, Problem, Run
 from reprun.workflow.supervisor import UNFORESEEN_HINT
@@ -136,8 +136,7 @@ def drive(
     where none can be made.
     """
     workspace.lay_out()
-    with tempfile.TemporaryDirectory(prefix="reprun-") as home, _given(confined, workspace):
-        control = Path(home)
+    with scratch() as control, _given(confined, workspace):
         mounts = [
             Mount(workspace.root, WORKSPACE, read_only=False),
             *workspace.given.mounts(WORKSPACE),

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any
 
 from reprun.engines.trusted import Confinement
 from reprun.errors import BackendError
-from reprun.images.rootfs.sealed import remove_tree
+from reprun.files import scratch
 from reprun.workflow.driver import drive
 from reprun.workflow.planned import WorkflowPlan
 from reprun.workflow.protocol import Plan
@@ -57,8 +56,7 @@ def plan_steps(
     says where it cannot plan, and NoSandboxError where none can be made. What a checkpoint
     adds to the plan is known only once it has run, and is not among the steps.
     """
-    home = Path(tempfile.mkdtemp(prefix="reprun-plan-"))
-    try:
+    with scratch() as home:
         given = home / "inputs"
         given.mkdir()
         paths: dict[str, str] = {}
@@ -75,8 +73,6 @@ def plan_steps(
                 paths[name] = ""
         where = str(directory / snakefile)
         return _plan(home, Given(given, paths), snakefile, where, config, targets, confined, cores)
-    finally:
-        remove_tree(home)
 
 
 def plan_given(
@@ -92,11 +88,8 @@ def plan_given(
 
     Raises as `plan_steps` does.
     """
-    home = Path(tempfile.mkdtemp(prefix="reprun-plan-"))
-    try:
+    with scratch() as home:
         return _plan(home, given, snakefile, snakefile, config, targets, confined, cores)
-    finally:
-        remove_tree(home)
 
 
 def _plan(

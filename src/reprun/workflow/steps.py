@@ -24,7 +24,7 @@ from reprun.engines.base import (
     Mount,
 )
 from reprun.errors import OutputMissingError, SpecificationError, StepFailedError
-from reprun.files import storage_errors
+from reprun.files import mark, storage_errors
 from reprun.images.model import Image
 from reprun.wording import quoted
 from reprun.workflow.beneath import Beneath
@@ -214,7 +214,7 @@ class StepRunner:
                         if self._echo:
                             self._echo(data)
 
-                home = self._views / f"{VIEW}{next(self._count)}"
+                home = self._views / f"{VIEW}{mark()}.{next(self._count)}"
                 with self._workspace.views(step.inputs, written, home) as views:
                     job = container_of(
                         step,

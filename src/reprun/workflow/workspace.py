@@ -15,8 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from reprun.engines.base import Mount
 from reprun.errors import OutputMissingError, SpecificationError
-from reprun.files import storage_errors
-from reprun.images.rootfs.sealed import remove_tree
+from reprun.files import remove_tree, storage_errors
 from reprun.wording import listed
 from reprun.workflow.beneath import Beneath, kind_of
 

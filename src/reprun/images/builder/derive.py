@@ -8,14 +8,13 @@ cannot be derived, and the error names both sides.
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from reprun.errors import SpecificationError
+from reprun.files import scratch
 from reprun.images.builder.debian import database
 from reprun.images.builder.fetch import Sources, fetch
 from reprun.images.builder.resolve import (
@@ -112,14 +111,13 @@ def _check_pin(
 
 
 def _pins_beside(definition: Definition, parent: Definition, store: Store) -> str:
-    with tempfile.TemporaryDirectory() as directory:
-        scratch = Path(directory)
-        constraints = scratch / "constraints.txt"
+    with scratch() as home:
+        constraints = home / "constraints.txt"
         constraints.write_text("".join(f"{each.name}=={each.version}\n" for each in parent.wheels))
         # The parent's own files: an index may have dropped them, or never had them.
         for wheel in parent.wheels:
-            (scratch / wheel.filename).symlink_to(store.blob_path(wheel.digest))
-        options = ("--constraint", str(constraints), "--find-links", str(scratch))
+            (home / wheel.filename).symlink_to(store.blob_path(wheel.digest))
+        options = ("--constraint", str(constraints), "--find-links", str(home))
         done = compile_pins(definition, definition.added_requirements, *options)
         if done.returncode == 0:
             return done.stdout

@@ -14,7 +14,6 @@ import os
 import re
 import subprocess
 import sys
-import tempfile
 import urllib.parse
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +25,7 @@ from packaging.utils import parse_wheel_filename
 from reprun.data.mirrors import locations, named_mirrors
 from reprun.data.transfer import Wanted, download
 from reprun.errors import InputsGoneError, IntegrityError, ToolError
+from reprun.files import scratch
 from reprun.images.catalogue.definition import Definition
 from reprun.images.catalogue.lockfiles import DebEntry, WheelEntry
 from reprun.progress import Progress, Task, announced
@@ -185,8 +185,7 @@ class _Fetcher:
 
     def _from_index(self, wheels: Sequence[WheelEntry]) -> None:
         """Ask the user's package index for wheels: all at once, then one by one if need be."""
-        with tempfile.TemporaryDirectory() as scratch:
-            directory = Path(scratch)
+        with scratch() as directory:
             if not pip_download(wheels, self._definition, directory) and len(wheels) > 1:
                 for wheel in wheels:
                     if not (directory / wheel.filename).is_file():

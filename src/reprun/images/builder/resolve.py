@@ -13,7 +13,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 import urllib.parse
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ from packaging.utils import parse_wheel_filename
 
 from reprun.digests import PREFIX
 from reprun.errors import InputsGoneError, SpecificationError, ToolError
+from reprun.files import scratch
 from reprun.images.builder.fetch import Sources, run_pip
 from reprun.images.catalogue.definition import Definition
 from reprun.images.catalogue.lockfiles import BASE, DebEntry, WheelEntry
@@ -87,8 +87,8 @@ def archive(
             "no Debian mirror is known: this system's apt names none",
             hint="export REPRUN_DEBIAN_MIRROR=URL   # of a Debian archive: what precedes pool/",
         )
-    with tempfile.TemporaryDirectory() as directory:
-        apt = Apt(Path(directory), definition, sources.debian[0], keyring, installed)
+    with scratch() as home:
+        apt = Apt(home, definition, sources.debian[0], keyring, installed)
         progress.say(f"reading the package lists of {definition.suite}")
         apt.update()
         yield apt
@@ -206,21 +206,18 @@ def download(
 
     Raises SpecificationError when one of them has no wheel that runs in the image.
     """
-    with tempfile.TemporaryDirectory() as directory:
-        scratch = Path(directory)
-        wanted = scratch / "requirements.txt"
+    with scratch() as home:
+        wanted = home / "requirements.txt"
         wanted.write_text(pins, encoding="utf-8")
         progress.say("downloading wheels")
-        done = run_pip(["download", "-r", str(wanted), "-d", str(scratch / "wheels")], definition)
+        done = run_pip(["download", "-r", str(wanted), "-d", str(home / "wheels")], definition)
         if done.returncode != 0:
             raise SpecificationError(
                 f"{_field(definition, 'python', 'requirements')} cannot be downloaded: "
                 + first_error(done.stderr),
                 place=str(definition.place),
             )
-        return tuple(
-            _wheel_entry(path, store) for path in sorted((scratch / "wheels").glob("*.whl"))
-        )
+        return tuple(_wheel_entry(path, store) for path in sorted((home / "wheels").glob("*.whl")))
 
 
 def compile_pins(

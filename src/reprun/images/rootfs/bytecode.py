@@ -11,12 +11,11 @@ right here, because an image's files never change.
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from reprun.digests import PREFIX, sha256_file
-from reprun.files import storage_errors
+from reprun.files import scratch, storage_errors
 from reprun.images.archives.tree import Kind, Listed
 from reprun.images.model import Image
 from reprun.images.rootfs.sealed import PARTIAL, arriving, check, locked, seal, seal_fits
@@ -91,12 +90,12 @@ def compiled(
 
 
 def _compile(place: Path, home: Path, compile_into: Callable[[Path], bool]) -> bool:
-    with tempfile.TemporaryDirectory(prefix=PARTIAL, dir=home) as scratch:
-        if not compile_into(Path(scratch)):
+    with scratch(home, PARTIAL) as made:
+        if not compile_into(made):
             return False
         with arriving(place, home) as partial:
             (partial / "root").rmdir()
-            Path(scratch, "out").rename(partial / "root")
+            (made / "out").rename(partial / "root")
             seal(partial, _listed(partial / "root"))
     return True
 

@@ -13,10 +13,9 @@ import hashlib
 import json
 import os
 import stat
-import tempfile
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -28,8 +27,6 @@ from reprun.images.archives.tree import Kind, Listed
 from reprun.wording import listed, quoted
 
 PARTIAL = "partial-"
-LONGEST_WALKED = 2048
-"""Bytes of a path above which a directory is moved up before it is removed."""
 EPOCH_NS = (EPOCH * 1_000_000_000, EPOCH * 1_000_000_000)
 
 
@@ -48,27 +45,6 @@ class Changes:
 
 
 NO_CHANGES = Changes()
-
-
-def remove_tree(path: Path) -> None:
-    """Remove a directory whatever the modes of the directories in it, and however deep it is."""
-    found = [str(path)]
-    for directory in found:  # grows while it is walked
-        Path(directory).chmod(0o700)
-        with os.scandir(directory) as listed_there:
-            entries = list(listed_there)
-        for entry in entries:
-            if not entry.is_dir(follow_symlinks=False):
-                Path(entry.path).unlink()
-                continue
-            inner = entry.path
-            if len(os.fsencode(inner)) > LONGEST_WALKED:  # soon no call would take its path
-                Path(inner).chmod(0o700)
-                higher = tempfile.mkdtemp(dir=path)
-                inner = str(Path(inner).rename(higher))
-            found.append(inner)
-    for directory in reversed(found):
-        Path(directory).rmdir()
 
 
 def walk(root: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
@@ -92,23 +68,21 @@ def walk(root: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
 def locked(home: Path) -> Iterator[None]:
     """Work below `home` alone; what a killed process left unfinished there is removed."""
     with files.locked(home / "lock"):
-        for leftover in home.glob(f"{PARTIAL}*"):
-            with suppress(OSError):  # it is in nobody's way, and every image needs this lock
-                remove_tree(leftover)
+        files.sweep(home)
         yield
 
 
 @contextmanager
 def arriving(place: Path, home: Path) -> Iterator[Path]:
     """Give a directory to fill, which is then `place` as a whole, or gone."""
-    partial = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=home))
+    partial = files.temporary_directory(home, PARTIAL)
     try:
         (partial / "root").mkdir()
         yield partial
-        place.parent.mkdir(parents=True, exist_ok=True)
-        partial.rename(place)
+        files.make_directory(place.parent)
+        files.settle(partial, place)
     except BaseException:
-        remove_tree(partial)
+        files.remove_tree(partial)
         raise
 
 
@@ -129,9 +103,7 @@ def seal(partial: Path, entries: Mapping[str, Listed], changes: Changes = NO_CHA
 
 def _write_seal(place: Path, paths: list[str]) -> None:
     text = "\n".join([_stat_digest(place / "root", paths), *paths])
-    temporary = place / "seal.new"
-    temporary.write_text(text, encoding="utf-8", errors="surrogateescape")
-    temporary.replace(place / "seal")
+    files.write_atomically(place / "seal", text.encode(errors="surrogateescape"))
 
 
 def seal_fits(place: Path) -> bool:

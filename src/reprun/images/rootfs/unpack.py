@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from reprun.digests import PREFIX, short
 from reprun.errors import IntegrityError, StorageError
-from reprun.files import storage_errors
+from reprun.files import remove_tree, storage_errors
 from reprun.images.archives.tree import Kind, Listed
 from reprun.images.bounds import FLATTEN_HINT, MOST_ENTRIES, PLAIN_HINT, shown
 from reprun.images.model import Image, Layer
@@ -34,7 +34,6 @@ from reprun.images.rootfs.sealed import (
     check,
     locked,
     read_listing,
-    remove_tree,
     seal,
     seal_fits,
 )

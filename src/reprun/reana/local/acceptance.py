@@ -11,13 +11,13 @@ import fnmatch
 import json
 import os
 import subprocess
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from reprun.errors import SpecificationError
+from reprun.files import scratch
 from reprun.progress import announced
 from reprun.reana.local.evidence import Evidence
 from reprun.reana.local.gherkin import Feature, Scenario
@@ -162,8 +162,8 @@ def evidence_document(run: Evidence) -> Mapping[str, Any]:
 
 
 def _by_reana(feature: Feature, run: Evidence, interpreter: str) -> Iterator[Judged]:
-    with tempfile.TemporaryDirectory(prefix="reprun-reana-") as home:
-        asked, answered = Path(home) / "asked.json", Path(home) / "answer.json"
+    with scratch() as home:
+        asked, answered = home / "asked.json", home / "answer.json"
         asked.write_text(json.dumps(evidence_document(run)), encoding="utf-8")
         done = subprocess.run(
             # Isolated: no module beside the bridge may pass for one of the parser's.

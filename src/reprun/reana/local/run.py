@@ -109,7 +109,7 @@ def run_project(
     run_directory = run_directory_of(project, request.results)
     parameters = parameters_for(project, request.parameters)
     images = parse_image_map(request.image_map)
-    with alone(run_directory, store) as held:
+    with alone(run_directory, store, progress) as held:
         for stale in (RECORD, REPORT_JSON, REPORT_HTML):
             (run_directory / stale).unlink(missing_ok=True)
         workspace = run_directory / "workspace"

@@ -98,7 +98,7 @@ def submit(
     Raises what `reprun run` raises; StepFailedError with the end of the failing step's log.
     """
     cell = remote_cell(request.run, store)
-    with alone(cell.run_directory, store), collection.hold(store, cell.data_digests()):
+    with alone(cell.run_directory, store, progress), collection.hold(store, cell.data_digests()):
         last = read_submission(cell.run_directory)
         if (outcome := _done_before(request, cell, last)) is not None:
             return outcome
@@ -144,7 +144,7 @@ def _exported(
 def finish(request: RunRequest, remote: Remote, store: Store, progress: Progress) -> RunOutcome:
     """Fetch what a workflow that has ended left, and judge it."""
     cell = remote_cell(request, store)
-    with alone(cell.run_directory, store), connected(remote, store, progress) as client:
+    with alone(cell.run_directory, store, progress), connected(remote, store, progress) as client:
         submission = submission_of(request.selection, remote)
         if submission.inputs != cell.plan.inputs.digest:
             # The record would name inputs that the cluster never saw.
