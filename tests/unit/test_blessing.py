@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,16 @@ from reprun.digests import sha256_file
 from reprun.documents.project import read_project
 from reprun.documents.record import write_record
 from reprun.documents.selection import select
-from reprun.errors import SpecificationError
+from reprun.errors import SpecificationError, StorageError
+from reprun.files import locked
 from reprun.images.model import Image
+from reprun.progress import Silent
 from reprun.runs.blessing import bless_last_run
 from reprun.runs.lock import read_lock
 from reprun.runs.reference import read_blessing
+from reprun.store.store import Store
 from tests.projects import mark_project
+from tests.store_support import of_a_killed_process
 from tests.unit import builders
 from tests.unit.builders import ANALYSIS
 
@@ -50,7 +55,10 @@ def bless(directory: Path, **fields: Any) -> list[str]:
     given = {"reason": "it is right", "author": "A. Nobody"} | fields
     results = directory.parents[2] / "results"
     return bless_last_run(
-        select(read_project(directory.parents[1]), "demo", results=results), **given
+        select(read_project(directory.parents[1]), "demo", results=results),
+        Store(directory.parents[2] / "store"),
+        Silent(),
+        **given,
     )
 
 
@@ -129,3 +137,32 @@ def test_no_git_and_no_author(directory: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("subprocess.run", missing)
     with pytest.raises(SpecificationError, match="needs an author"):
         bless(directory, author="")
+
+
+def test_two_at_once_are_one_after_the_other(directory: Path) -> None:
+    """Else the lock of the first could be written over that of the second's reference."""
+    reasons = [f"reason {number}" for number in range(6)]
+    with ThreadPoolExecutor(len(reasons)) as pool:
+        list(pool.map(lambda reason: bless(directory, reason=reason), reasons))
+    lock = read_lock(directory)
+    assert lock is not None
+    reference = directory / "reference"
+    assert lock.reference == {path.name: sha256_file(path) for path in reference.iterdir()}
+    assert {path.name for path in directory.iterdir()} == {
+        *("Snakefile", "analysis.yaml", "analysis.lock", "code", "reference")
+    }
+
+
+def test_a_run_that_is_on_its_way_is_not_blessed(directory: Path) -> None:
+    run_directory = directory.parents[2] / "results" / "demo" / "columnar"
+    with locked(run_directory / ".lock"), pytest.raises(StorageError, match="another reprun"):
+        bless(directory)
+    assert not (directory / "reference").exists()
+
+
+def test_what_a_killed_bless_left_is_swept(directory: Path) -> None:
+    left = directory / of_a_killed_process(".reference-")
+    (left / "reference").mkdir(parents=True)
+    (directory / of_a_killed_process(".analysis.lock.")).touch()
+    bless(directory)
+    assert not [path for path in directory.iterdir() if "abcd" in path.name]

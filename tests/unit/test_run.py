@@ -276,7 +276,9 @@ def test_a_tier_runs_apart_and_is_held_against_its_own_reference(
     selection = select(
         read_project(tmp_path / "project"), "demo", tier=tier, results=tmp_path / "results"
     )
-    bless_last_run(selection, reason="its first", author="A. Nobody")
+    bless_last_run(
+        selection, Store(tmp_path / "store"), Silent(), reason="its first", author="A. Nobody"
+    )
     whole = document.parent / "reference"
     assert (whole / "max-events-100" / "a.csv").is_file()
     outcome = start(tier=tier)
@@ -286,7 +288,9 @@ def test_a_tier_runs_apart_and_is_held_against_its_own_reference(
     # All events still have a reference of their own, and blessing them again keeps the tier's.
     assert start().report.analysis.tier == ""
     selection = select(read_project(tmp_path / "project"), "demo", results=tmp_path / "results")
-    bless_last_run(selection, reason="again", author="A. Nobody")
+    bless_last_run(
+        selection, Store(tmp_path / "store"), Silent(), reason="again", author="A. Nobody"
+    )
     assert (whole / "max-events-100" / "a.csv").is_file()
     assert start(tier=tier).report.reproduced
 
@@ -316,6 +320,6 @@ def test_another_seed_gives_other_events_and_the_same_seed_the_same(
     document.write_text(text.replace("kind: count", sampled))
     start()
     selection = select(read_project(tmp_path / "project"), "demo", results=tmp_path / "results")
-    bless_last_run(selection, reason="x", author="A. Nobody")
+    bless_last_run(selection, Store(tmp_path / "store"), Silent(), reason="x", author="A. Nobody")
     assert start(parameters={"bins": 11}).report.counts == {"changed": 2}
     assert start(parameters={"bins": 11, "seed": 2}).report.counts == {"compatible": 2}

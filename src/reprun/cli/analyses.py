@@ -75,11 +75,15 @@ def bless(
     output_format: FormatOption = "text",
 ) -> None:
     """Make the last run's outputs the reference, and lock it."""
+    from reprun.cli.console import progress_on_stderr
     from reprun.cli.output import answer
     from reprun.runs.blessing import bless_last_run
+    from reprun.store.store import Store
 
     selection = asked.select()
-    names = bless_last_run(selection, reason=reason, author=author)
+    names = bless_last_run(
+        selection, Store.default(), progress_on_stderr(), reason=reason, author=author
+    )
     following = selection.command("run")
     facts = {"analysis": selection.analysis.name, "reference": list(names), "next": following}
     answer("blessing", output_format, facts, [*names, f"blessed and locked; now: {following}"])

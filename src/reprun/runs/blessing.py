@@ -12,27 +12,41 @@ from reprun.documents.record import RunRecord, read_record
 from reprun.documents.selection import Selection
 from reprun.errors import SpecificationError
 from reprun.histograms import Objects, read_all
-from reprun.progress import announced
-from reprun.runs.directory import OUTPUTS
+from reprun.progress import Progress, announced
+from reprun.runs.directory import OUTPUTS, alone, written_alone
 from reprun.runs.lock import compute_lock, write_lock
 from reprun.runs.reference import bless
+from reprun.store.store import Store
 
 
-def bless_last_run(selection: Selection, *, reason: str, author: str) -> list[str]:
+def bless_last_run(
+    selection: Selection, store: Store, progress: Progress, *, reason: str, author: str
+) -> list[str]:
     """Write the last run's objects as reference and lock them; return the paths written.
 
-    Raises SpecificationError when there is no finished run, or none with the parameters of
-    analysis.yaml, or no reason or author.
+    Two at once are one after the other. Raises SpecificationError when there is no finished run,
+    or none with the parameters of analysis.yaml, or no reason or author, and StorageError while
+    the analysis is running.
     """
-    analysis, run_directory = selection.analysis, selection.run_directory
-    record = read_record(run_directory)
+    _finished_run(selection)  # before anything is made where nothing ran
+    with written_alone(selection), alone(selection.run_directory, store, progress):
+        return _bless(selection, _finished_run(selection), reason=reason, author=author)
+
+
+def _finished_run(selection: Selection) -> RunRecord:
+    """Return the record of the last run; raise SpecificationError if it did not finish."""
+    record = read_record(selection.run_directory)
     if record is None or record.status != "finished":
         state = "has not run here" if record is None else f"{record.status} in its last run"
         raise SpecificationError(
-            f"{analysis.name} {state}; only a finished run can be blessed",
-            place=str(run_directory),
+            f"{selection.analysis.name} {state}; only a finished run can be blessed",
+            place=str(selection.run_directory),
             hint=selection.command("run"),
         )
+    return record
+
+
+def _bless(selection: Selection, record: RunRecord, *, reason: str, author: str) -> list[str]:
     _refuse_other_parameters(selection, record)
     if not reason.strip():
         raise SpecificationError(
@@ -44,8 +58,8 @@ def bless_last_run(selection: Selection, *, reason: str, author: str) -> list[st
             "a reference needs an author",
             hint=selection.command("bless", '--author "…"', '--reason "…"'),
         )
-    outputs = analysis.outputs
-    made = run_directory / OUTPUTS
+    outputs = selection.analysis.outputs
+    made = selection.run_directory / OUTPUTS
     _refuse_edited(selection, record, made)
     objects = read_all([made / path for path in (*outputs.histograms, *outputs.tables)], made)
     _refuse_numbers_that_are_not_finite(selection, objects)

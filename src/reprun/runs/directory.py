@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
+from reprun.documents.analysis import DOCUMENT
+from reprun.documents.selection import Selection
 from reprun.engines import choose
 from reprun.errors import StorageError
-from reprun.files import locked, make_directory, storage_errors, sweep
+from reprun.files import locked, make_directory, storage_errors, sweep, take_lock
 from reprun.progress import Progress
 from reprun.store.store import Store
 
@@ -20,6 +22,18 @@ SHORT_PATIENCE_SECONDS = 0.5
 WORKSPACE = "workspace"
 INPUTS = "inputs"
 OUTPUTS = "outputs"
+
+
+@contextmanager
+def written_alone(selection: Selection) -> Iterator[None]:
+    """Hold reference and lock of an analysis; waits while another process writes them.
+
+    What is locked is analysis.yaml: it is there, so no other file comes up among the user's own.
+    """
+    with storage_errors(selection.directory), (selection.directory / DOCUMENT).open("r+b") as own:
+        take_lock(own)
+        sweep(selection.directory, selection.reference.parent)
+        yield
 
 
 @contextmanager
