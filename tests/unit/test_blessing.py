@@ -166,3 +166,15 @@ def test_what_a_killed_bless_left_is_swept(directory: Path) -> None:
     (directory / of_a_killed_process(".analysis.lock.")).touch()
     bless(directory)
     assert not [path for path in directory.iterdir() if "abcd" in path.name]
+
+
+@pytest.mark.parametrize("name", ["report.json", "report.html"])
+def test_a_report_that_was_changed_after_the_run_is_not_blessed(directory: Path, name: str) -> None:
+    """It is what somebody looked at before saying that the numbers are right."""
+    run_directory = directory.parents[2] / "results" / "demo" / "columnar"
+    (run_directory / name).write_text("another verdict")
+    with pytest.raises(SpecificationError, match=f"{name} was changed after the run") as error:
+        bless(directory)
+    hint = f"reprun run demo --results {run_directory.parents[1]}   # writes it again"
+    assert error.value.hint == hint
+    assert not (directory / "reference").exists()

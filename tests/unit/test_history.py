@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+from reprun.digests import sha256_bytes
 from reprun.documents.analysis import load_analysis
 from reprun.documents.project import Project, read_project
 from reprun.documents.record import RECORD, REPORT_JSON, write_record
 from reprun.report.model import report_json
 from reprun.runs import history
-from reprun.runs.history import listed
+from reprun.runs.history import analysis_document, listed
 from tests.hostile_documents import BROKEN_YAML, YAML, names
 from tests.projects import mark_project
 from tests.sample_report import sample
@@ -36,8 +37,10 @@ def project(tmp_path: Path) -> Project:
         (directory / "analysis.yaml").write_text(text)
         cell = tmp_path / "results" / name / CELL
         cell.mkdir(parents=True)
-        write_record(builders.record(analysis=name), cell)
-        (cell / REPORT_JSON).write_text(report_json(sample()))
+        text = report_json(sample())
+        sealed = {REPORT_JSON: sha256_bytes(text.encode())}
+        write_record(builders.record(analysis=name, reports=sealed), cell)
+        (cell / REPORT_JSON).write_text(text)
     return read_project(tmp_path)
 
 
@@ -99,7 +102,8 @@ def test_a_damaged_result_is_named_with_the_next_command(
         text = json.dumps(json.loads(text), separators=(",", ":")).encode()
     path.write_bytes(DAMAGES[damage](text))
     found = verdicts(project)
-    assert found["bad"] == f"{document} is damaged: rm {path} and run again ({CELL})"
+    fault = "is damaged" if document == RECORD else "was changed after the run"
+    assert found["bad"] == f"{document} {fault}: rm {path} and run again ({CELL})"
     assert found["good"] == f"{sample().status} ({CELL})"
     path.unlink()
     assert "damaged" not in verdicts(project)["bad"]
@@ -132,3 +136,19 @@ def test_what_nobody_foresaw_hides_no_other(
     assert bad["verdict"] == "cannot be read"
     assert type(error).__name__ in bad["title"] or bad["title"] == "not enough memory"
     assert good["verdict"].startswith(sample().status)
+
+
+def test_a_report_that_says_something_else_is_not_believed(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A valid one, of the right schema: only the record knows."""
+    monkeypatch.chdir(project.root)
+    path = Path("results/bad") / CELL / REPORT_JSON
+    other = "reproduced" if sample().status != "reproduced" else "not reproduced"
+    path.write_text(report_json(sample().model_copy(update={"status": other})))
+    said = f"{REPORT_JSON} was changed after the run: rm {path} and run again"
+    assert verdicts(project)["bad"] == f"{said} ({CELL})"
+    document = analysis_document(
+        load_analysis(project.analyses / "bad"), path.parent, Path("results")
+    )
+    assert document["verdicts"]["columnar"] == said

@@ -13,7 +13,7 @@ import pytest
 from reprun.digests import sha256_file
 from reprun.documents.analysis import tier_of
 from reprun.documents.project import read_project
-from reprun.documents.record import StepRecord, read_record
+from reprun.documents.record import StepRecord, changed_reports, read_record
 from reprun.documents.selection import select
 from reprun.engines.base import EngineStatus
 from reprun.errors import (
@@ -323,3 +323,44 @@ def test_another_seed_gives_other_events_and_the_same_seed_the_same(
     bless_last_run(selection, Store(tmp_path / "store"), Silent(), reason="x", author="A. Nobody")
     assert start(parameters={"bins": 11}).report.counts == {"changed": 2}
     assert start(parameters={"bins": 11, "seed": 2}).report.counts == {"compatible": 2}
+
+
+@pytest.mark.parametrize("name", ["report.json", "report.html"])
+def test_a_report_that_was_changed_is_written_again_and_nothing_runs(
+    start: Start, backend: Backend, tmp_path: Path, name: str
+) -> None:
+    first = start()
+    path = first.directory / name
+    right = path.read_bytes()
+    record = read_record(first.directory)
+    assert record is not None
+    assert record.reports[name] == sha256_file(path)
+    wrong = right.replace(b"reproduced", b"not reproduced")
+    path.write_bytes(wrong)
+    assert changed_reports(record, first.directory) == [name]
+    assert start().report.status == first.report.status
+    assert len(backend.requests) == 1
+    assert path.read_bytes() != wrong
+    again = read_record(first.directory)
+    assert again is not None
+    assert changed_reports(again, first.directory) == []
+
+
+def test_no_kill_leaves_a_report_that_the_record_does_not_name(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = start().directory
+    (directory / "report.json").write_text("changed")
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    for module, name in (("judge", "write_record"), ("judge", "write_atomically")):
+        with monkeypatch.context() as patched:
+            patched.setattr(f"reprun.runs.{module}.{name}", killed)
+            with pytest.raises(KeyboardInterrupt):
+                start()
+        record = read_record(directory)
+        assert record is not None
+        assert changed_reports(record, directory) == []
+        assert not (directory / "report.json").exists()

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from reprun.bounded import limits
 from reprun.bounded.limits import LimitError
 from reprun.bounded.parsing import read_text
-from reprun.digests import canonical_json, sha256_bytes
+from reprun.digests import canonical_json, sha256_bytes, sha256_file
 from reprun.documents.reading import Document
 from reprun.files import write_atomically
 
@@ -153,6 +153,8 @@ class RunRecord(Document):
     steps: tuple[StepRecord, ...]
     outputs: Mapping[str, str]
     """Every file a step declared and left behind, by path in the workspace: its sha256."""
+    reports: Mapping[str, str] = {}
+    """What the comparison wrote beside this record, by name: its sha256. Empty before it."""
 
     @property
     def wall_seconds(self) -> float:
@@ -173,6 +175,16 @@ def read_record(run_directory: Path) -> RunRecord | None:
         )
     except (OSError, UnicodeDecodeError, LimitError, ValidationError):
         return None
+
+
+def changed_reports(record: RunRecord, run_directory: Path) -> list[str]:
+    """Return the names of reports that are there, but not as the comparison wrote them."""
+    return [
+        name
+        for name in (REPORT_JSON, REPORT_HTML)
+        if (path := run_directory / name).is_file()
+        and sha256_file(path) != record.reports.get(name)
+    ]
 
 
 def this_host() -> HostRecord:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from reprun.digests import sha256_file
-from reprun.documents.record import RunRecord, read_record
+from reprun.documents.record import RunRecord, changed_reports, read_record
 from reprun.documents.selection import Selection
 from reprun.errors import SpecificationError
 from reprun.histograms import Objects, read_all
@@ -58,6 +58,7 @@ def _bless(selection: Selection, record: RunRecord, *, reason: str, author: str)
             "a reference needs an author",
             hint=selection.command("bless", '--author "…"', '--reason "…"'),
         )
+    _refuse_changed_reports(selection, record)
     outputs = selection.analysis.outputs
     made = selection.run_directory / OUTPUTS
     _refuse_edited(selection, record, made)
@@ -67,6 +68,16 @@ def _bless(selection: Selection, record: RunRecord, *, reason: str, author: str)
     written = bless(reference, objects, record, reason=reason.strip(), author=who)
     write_lock(compute_lock(selection), selection.directory)
     return [str(reference / file) for file in written]
+
+
+def _refuse_changed_reports(selection: Selection, record: RunRecord) -> None:
+    """Refuse where what was looked at before blessing is not what the comparison wrote."""
+    for name in changed_reports(record, selection.run_directory):
+        raise SpecificationError(
+            f"{name} was changed after the run",
+            place=str(selection.run_directory / name),
+            hint=f"{selection.command('run')}   # writes it again",
+        )
 
 
 def _refuse_edited(selection: Selection, record: RunRecord, made: Path) -> None:

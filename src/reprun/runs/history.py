@@ -11,7 +11,7 @@ from typing import Any
 
 from reprun.documents.analysis import Analysis, load_analysis
 from reprun.documents.project import Project
-from reprun.documents.record import RECORD, REPORT_JSON, read_record
+from reprun.documents.record import RECORD, REPORT_JSON, RunRecord, changed_reports, read_record
 from reprun.errors import OutputMissingError, ReprunError, unforeseen
 from reprun.report.model import read_report
 
@@ -55,12 +55,14 @@ def _last_run(analysis: Analysis, path: Path) -> tuple[str, LastRun]:
         when = dt.datetime.fromtimestamp(path.lstat().st_mtime, dt.UTC)
         verdict = _damaged(RECORD, path)
         return max(named, key=len, default=""), LastRun(verdict, cell, finished=when)
-    verdict = _verdict(path.parent) if record.status == "finished" else record.status
+    verdict = _verdict(record, path.parent) if record.status == "finished" else record.status
     return record.variant, LastRun(verdict, cell, record.tier, record.finished)
 
 
-def _verdict(run_directory: Path) -> str:
+def _verdict(record: RunRecord, run_directory: Path) -> str:
     path = run_directory / REPORT_JSON
+    if REPORT_JSON in changed_reports(record, run_directory):
+        return _remedied(f"{REPORT_JSON} was changed after the run", path)
     try:
         return read_report(path).status
     except OutputMissingError:
@@ -69,7 +71,11 @@ def _verdict(run_directory: Path) -> str:
 
 
 def _damaged(name: str, path: Path) -> str:
-    return f"{name} is damaged: rm {shlex.quote(os.path.relpath(path))} and run again"
+    return _remedied(f"{name} is damaged", path)
+
+
+def _remedied(fault: str, path: Path) -> str:
+    return f"{fault}: rm {shlex.quote(os.path.relpath(path))} and run again"
 
 
 def listed(project: Project, results: Path) -> list[dict[str, Any]]:

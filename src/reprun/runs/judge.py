@@ -11,6 +11,7 @@ from reprun.compare import Comparison, compare
 from reprun.compare.drift import FirstDrift, first_drift
 from reprun.conditions.changes import changes
 from reprun.conditions.snapshot import Snapshot
+from reprun.digests import sha256_bytes
 from reprun.documents.analysis import Analysis
 from reprun.documents.record import (
     EVALUATED_BY,
@@ -18,6 +19,7 @@ from reprun.documents.record import (
     REPORT_JSON,
     TRUSTED,
     RunRecord,
+    write_record,
 )
 from reprun.documents.selection import Selection
 from reprun.errors import NothingToCompareError
@@ -112,9 +114,22 @@ def judge(outputs: Outputs, record: RunRecord) -> Report:
         notes=_deviations(record) + (changed if comparison.reproduced else []),
     )
     html = render_html(report, read_pictures(report, outputs.run_directory))
-    write_atomically(outputs.run_directory / REPORT_HTML, html.encode())
-    write_atomically(outputs.run_directory / REPORT_JSON, report_json(report).encode())
+    written = {REPORT_HTML: html.encode(), REPORT_JSON: report_json(report).encode()}
+    _write_sealed(written, record, outputs.run_directory)
     return report
+
+
+def _write_sealed(reports: Mapping[str, bytes], record: RunRecord, run_directory: Path) -> None:
+    """Write reports, and their digests into the record of the run.
+
+    In an order in which a kill leaves no report, and never one that the record does not name.
+    """
+    for name in reports:
+        (run_directory / name).unlink(missing_ok=True)
+    digests = {name: sha256_bytes(data) for name, data in reports.items()}
+    write_record(record.model_copy(update={"reports": digests}), run_directory)
+    for name, data in reports.items():
+        write_atomically(run_directory / name, data)
 
 
 def _first_drift(outputs: Outputs, record: RunRecord, comparison: Comparison) -> FirstDrift | None:

@@ -207,8 +207,9 @@ def _load(
     slot.last = read_record(cell.run_directory)
     slot.rerun = decide(slot.cell, slot.last, again=request.again)
     if isinstance(slot.rerun, Nothing):
+        assert slot.last is not None
         slot.record = slot.last
-        slot.report = stored_report(slot.cell)
+        slot.report = stored_report(slot.cell, slot.last, progress)
 
 
 def _run(

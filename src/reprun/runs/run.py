@@ -8,7 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
-from reprun.documents.record import EVALUATED_BY, REPORT_JSON, RunRecord, read_record
+from reprun.documents.record import (
+    EVALUATED_BY,
+    REPORT_JSON,
+    RunRecord,
+    changed_reports,
+    read_record,
+)
 from reprun.engines.base import ContainerEngine, EngineStatus
 from reprun.engines.choose import EngineChoice, choose_engine
 from reprun.engines.trusted import confinement
@@ -58,7 +64,7 @@ def run(request: RunRequest, store: Store, progress: Progress) -> RunOutcome:
         match rerun:
             case Nothing():
                 assert last is not None
-                record, stored = last, stored_report(cell)
+                record, stored = last, stored_report(cell, last, progress)
             case Rules() | Everything():
                 record = _run_steps(cell, last, rerun, request, held, store, progress)
             case _:
@@ -119,10 +125,13 @@ def checked_engine(
     return engine, status
 
 
-def stored_report(cell: Cell) -> Report | None:
-    """Return the last verdict if what decided it still stands."""
+def stored_report(cell: Cell, record: RunRecord, progress: Progress) -> Report | None:
+    """Return the last verdict if what decided it still stands, and nobody changed its reports."""
     from reprun.report.model import read_report  # noqa: PLC0415
 
+    if changed := changed_reports(record, cell.run_directory):
+        progress.say(f"note: {changed[0]} was changed after the run; comparing again")
+        return None
     try:
         report = read_report(cell.run_directory / REPORT_JSON)
     except OutputMissingError:

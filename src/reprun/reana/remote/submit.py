@@ -100,7 +100,7 @@ def submit(
     cell = remote_cell(request.run, store)
     with alone(cell.run_directory, store, progress), collection.hold(store, cell.data_digests()):
         last = read_submission(cell.run_directory)
-        if (outcome := _done_before(request, cell, last)) is not None:
+        if (outcome := _done_before(request, cell, last, progress)) is not None:
             return outcome
         with connected(remote, store, progress) as client:
             version = client.check_version()
@@ -187,11 +187,14 @@ def _submit(cell: Cell) -> str:
     return cell.selection.command("submit", "--follow")
 
 
-def _done_before(request: SubmitRequest, cell: Cell, last: Submission | None) -> RunOutcome | None:
+def _done_before(
+    request: SubmitRequest, cell: Cell, last: Submission | None, progress: Progress
+) -> RunOutcome | None:
     """Return the verdict of the last submission if it still stands and nobody wants another."""
     if request.again or last is None or last.phase != "fetched":
         return None
-    record, report = read_record(cell.run_directory), stored_report(cell)
+    record = read_record(cell.run_directory)
+    report = stored_report(cell, record, progress) if record else None
     if record is None or report is None or last.inputs != cell.plan.inputs.digest:
         return None
     rerun = Nothing(f"{last.label} has ended and nothing changed")
