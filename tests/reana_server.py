@@ -32,6 +32,7 @@ from reprun.engines.base import ContainerEngine, ContainerJob, ContainerResult, 
 from reprun.engines.box import Box
 from reprun.images.catalogue.catalogue import Catalogue
 from reprun.images.model import Image
+from reprun.images.rootfs.sealed import Verified
 from reprun.progress import Silent
 from reprun.runs.run import ready_engine
 from reprun.store.store import Store
@@ -112,8 +113,8 @@ class _Stoppable:
     def self_check(self) -> EngineStatus:
         return self._engine.self_check()
 
-    def prepare(self, image: Image) -> None:
-        self._engine.prepare(image)
+    def prepare(self, image: Image) -> Verified | None:
+        return self._engine.prepare(image)
 
     def run(
         self, job: ContainerJob, *, stdout: Output, stderr: Output, cancel: threading.Event
@@ -233,7 +234,7 @@ class ReanaServer(ThreadingHTTPServer):
             if isinstance(value, str) and value.startswith("docker://"):
                 config[key] = here[value.removeprefix("docker://")]
         used = [value for value in config.values() if value in here.values()]
-        engine, _ = ready_engine(
+        engine, _, _ = ready_engine(
             "runc", [self.catalogue.by_reference(one) for one in used], self.store, Silent()
         )
         for step in document["workflow"]["specification"]["steps"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from reprun.images.model import Image
+from reprun.images.rootfs.sealed import FULL_EVERY, SAMPLE_BYTES, SAMPLE_FILES
 from reprun.store.store import Store
 from tests.integration.shell import ROOT, Shell
 from tests.projects import mark_project
@@ -124,6 +126,28 @@ def test_malformed_analysis_names_line_and_field(tiny: Shell) -> None:
     error = tiny.reprun("run", "tiny", code=2).stderr
     assert "compare.0.kind" in error
     assert "analysis.yaml:13" in error
+
+
+def test_the_record_says_what_was_verified_of_the_image_and_seals_the_report(
+    blessed: Shell,
+) -> None:
+    home = blessed.directory / "results/tiny/columnar"
+    record = json.loads((home / "record.json").read_text())
+    verified = record["verified"]["columnar"]
+    age = dt.datetime.now(dt.UTC) - dt.datetime.fromisoformat(verified["full"])
+    assert dt.timedelta() < age < FULL_EVERY
+    assert 0 < verified["sampled_files"] <= SAMPLE_FILES
+    assert 0 < verified["sampled_bytes"] <= SAMPLE_BYTES
+    report = home / "report.json"
+    text = report.read_text()
+    report.write_text(text.replace('"status":"reproduced"', '"status":"not reproduced"'))
+    assert "report.json was changed after the run" in blessed.reprun("list").stdout
+    again = ("bless", "tiny", "--reason", "x", "--author", "y")
+    in_order(blessed.reprun(*again, code=2).stderr, "report.json was changed", "reprun run tiny")
+    done = blessed.reprun("run", "tiny")
+    assert "note: report.json was changed after the run; comparing again" in done.stderr
+    assert report.read_text().count('"status":"reproduced"') == 1
+    blessed.reprun(*again)
 
 
 def test_missing_output(blessed: Shell) -> None:

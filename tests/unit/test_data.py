@@ -17,6 +17,7 @@ from reprun.store import store as store_module
 from reprun.store.store import Store
 from tests.data_support import dataset
 from tests.http_server import DATA, DIGEST, Server
+from tests.store_support import rot
 
 pytestmark = pytest.mark.usefixtures("no_mirrors", "no_waiting")
 
@@ -307,6 +308,21 @@ def test_stage_leaves_right_files_and_their_times_alone(own: Store, workspace: P
     before = (workspace / "a").stat().st_mtime_ns
     assert stage(files, workspace, own) == []
     assert (workspace / "a").stat().st_mtime_ns == before
+
+
+def test_data_are_hashed_whenever_they_are_staged(own: Store, workspace: Path) -> None:
+    """Rot that keeps size and times shows in no stamp; it must not reach a step."""
+    own.add_bytes(DATA)
+    files = {"a": ResolvedFile("a", DIGEST, None)}
+    rot(own.blob_path(DIGEST))
+    with pytest.raises(IntegrityError, match="in the store is corrupt"):
+        stage(files, workspace, own)
+    own.quarantine(DIGEST)
+    own.add_bytes(DATA)
+    stage(files, workspace, own)
+    rot(workspace / "a")  # and the blob, of which it is another name
+    with pytest.raises(IntegrityError, match="in the store is corrupt"):
+        stage(files, workspace, own)
 
 
 def test_stage_replaces_other_bytes_with_a_new_time(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import datetime as dt
 import tarfile
 from dataclasses import replace
 from pathlib import Path
@@ -14,12 +14,20 @@ from reprun.files import remove_tree
 from reprun.images.builder.build import build
 from reprun.images.lock import verify
 from reprun.images.model import Image, Layer
-from reprun.images.rootfs.sealed import check, read_listing, seal_fits
-from reprun.images.rootfs.unpack import unpacked_root
+from reprun.images.rootfs import sealed
+from reprun.images.rootfs.sealed import (
+    Verified,
+    check,
+    date_back,
+    last_full,
+    read_listing,
+    seal_fits,
+)
+from reprun.images.rootfs.unpack import unpacked_root, verified_root
 from reprun.progress import Silent
 from reprun.store.store import Store
 from tests.images_support import layered, member, tiny
-from tests.store_support import of_a_killed_process
+from tests.store_support import of_a_killed_process, rot
 
 
 def built(tmp_path: Path) -> tuple[Image, Store]:
@@ -222,18 +230,6 @@ def test_a_truncated_layer_is_refused(tmp_path: Path) -> None:
         unpacked_root(image, store)
 
 
-def rot(path: Path) -> None:
-    """Flip a bit as a failing disk does: size and time stay."""
-    status = path.stat()
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
-    mode = status.st_mode
-    path.chmod(0o644)
-    path.write_bytes(data)
-    path.chmod(mode)
-    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
-
-
 def test_a_rotten_layer_is_never_unpacked_and_repair_helps(tmp_path: Path) -> None:
     image, store = built(tmp_path)
     layer = store.blob_path(image.layers[-1].digest)
@@ -283,3 +279,89 @@ def test_hard_links_come_after_the_contents_of_all_batches(tmp_path: Path) -> No
     entries, _ = read_listing(root.parent)
     assert len({entries[name].what for name in ("one", "two", "f/199")}) == 1
     assert all(len(e.what) == 64 for e in entries.values() if e.kind == "file")
+
+
+# -- rot -----------------------------------------------------------------------------------------
+
+
+def age(place: Path, days: float) -> None:
+    """Let the last full verification of a sealed directory be so long ago."""
+    date_back(place, dt.datetime.now(dt.UTC) - dt.timedelta(days=days))
+
+
+@pytest.mark.parametrize(("days", "found"), [(0, False), (29, False), (31, True), (-1, True)])
+def test_rot_is_found_when_the_last_full_verification_is_old(
+    tmp_path: Path, days: float, *, found: bool
+) -> None:
+    image, store = built(tmp_path)
+    root = unpacked_root(image, store)
+    rot(root / "usr/lib/hello/data.txt")
+    age(root.parent, days)
+    if not found:
+        assert unpacked_root(image, store) == root
+        return
+    with pytest.raises(IntegrityError, match=r"data\.txt has changed") as error:
+        unpacked_root(image, store)
+    assert str(error.value.hint).startswith(f"rm -r {store.root / 'unpacked'}   # it is made again")
+
+
+def test_an_old_seal_is_renewed_where_all_is_right(tmp_path: Path) -> None:
+    image, store = built(tmp_path)
+    place = unpacked_root(image, store).parent
+    age(place, 31)
+    before = last_full(place)
+    unpacked_root(image, store)
+    assert last_full(place) - before > dt.timedelta(days=30)
+
+
+def test_an_image_was_verified_no_later_than_its_layers(tmp_path: Path) -> None:
+    """Its files are theirs, by other names: to link them reads none."""
+    image, store = built(tmp_path)
+    place = unpacked_root(image, store).parent
+    layer = store.root / "unpacked/layers" / image.layers[0].digest.removeprefix("sha256:")
+    age(layer, 10)
+    remove_tree(place)
+    assert last_full(unpacked_root(image, store).parent) == last_full(layer)
+    age(layer, 31)
+    rot(next(path for path in (layer / "root").rglob("*") if path.is_file()))
+    remove_tree(place)
+    with pytest.raises(IntegrityError, match="has changed on disk"):
+        unpacked_root(image, store)
+
+
+def test_each_run_hashes_some_files_at_random(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image, store = built(tmp_path)
+    root = unpacked_root(image, store)
+    files = [path for path in root.rglob("*") if path.is_file() and not path.is_symlink()]
+    monkeypatch.setattr(sealed, "SAMPLE_FILES", 1000)
+    _, verified = verified_root(image, store)
+    size = sum(path.stat().st_size for path in files)
+    assert verified == Verified(last_full(root.parent), len(files), size)
+    monkeypatch.setattr(sealed, "SAMPLE_BYTES", 100)
+    _, verified = verified_root(image, store)
+    assert 0 < verified.sampled_files < len(files)
+    assert verified.sampled_bytes <= 100
+    monkeypatch.setattr(sealed, "SAMPLE_FILES", 1)
+    assert verified_root(image, store)[1].sampled_files <= 1
+
+
+def test_a_sampled_file_that_has_rotted_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image, store = built(tmp_path)
+    monkeypatch.setattr(sealed, "SAMPLE_FILES", 1000)
+    root = unpacked_root(image, store)
+    rot(root / "usr/bin/hello")
+    assert unpacked_root(image, store) == root  # the seal says nothing
+    with pytest.raises(IntegrityError, match="image 'tiny' has changed on disk: usr/bin/hello"):
+        verified_root(image, store)
+
+
+@pytest.mark.parametrize("name", ['quo"te', "back\\slash", "ümlaut", "\udcff", "a,b:[c]", "x"])
+def test_a_file_of_any_name_is_found_in_the_listing(tmp_path: Path, name: str) -> None:
+    image, store = layered(
+        tmp_path, [member(name, b"1"), member("y", b"2"), member(f"{name}x", b"3")]
+    )
+    assert verified_root(image, store)[1].sampled_files == 3

@@ -13,7 +13,7 @@ from reprun.errors import StorageError
 from reprun.progress import Silent
 from reprun.store.collection import collect, hold, register, stored, sweep, verify
 from reprun.store.store import Store
-from tests.store_support import ONE, TWO, of_a_killed_process, with_two_files
+from tests.store_support import ONE, TWO, of_a_killed_process, rot, with_two_files
 
 
 @pytest.fixture
@@ -22,30 +22,20 @@ def own(tmp_path: Path) -> Store:
     return with_two_files(tmp_path / "store")
 
 
-def rot(store: Store, digest: str) -> None:
-    """Change a byte and keep size, time and mode: no stamp tells."""
-    path = store.blob_path(digest)
-    status = path.stat()
-    path.chmod(0o644)
-    path.write_bytes(b"0ne")
-    path.chmod(0o444)
-    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
-
-
 def test_everything_is_right(own: Store) -> None:
     found = verify(own, stored(own), Silent(), jobs=2)
     assert (found.checked, found.size, found.corrupt, found.absent) == (2, 6, (), ())
 
 
 def test_rot_goes_into_quarantine(own: Store) -> None:
-    rot(own, ONE)
+    rot(own.blob_path(ONE))
     absent = sha256_bytes(b"absent")
     found = verify(own, [*stored(own), absent], Silent())
     assert found.corrupt == (ONE,)
     assert found.absent == (absent,)
     assert not own.has(ONE)
     assert own.has(TWO)
-    assert (own.root / "quarantine" / ONE.removeprefix("sha256:")).read_bytes() == b"0ne"
+    assert (own.root / "quarantine" / ONE.removeprefix("sha256:")).read_bytes() == b"ooe"
     assert own.add_bytes(b"one") == ONE  # it comes again
     assert verify(own, stored(own), Silent()).corrupt == ()
 

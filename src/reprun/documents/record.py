@@ -86,6 +86,16 @@ class EngineRecord(Document):
     unenforced: tuple[str, ...] = ()
 
 
+class ImageVerification(Document):
+    """What was hashed of an image's unpacked files."""
+
+    full: dt.datetime
+    """When every file was, the last time."""
+    sampled_files: int
+    sampled_bytes: int
+    """At random, when the run began."""
+
+
 class ImageRecord(Document):
     """The image the steps ran in."""
 
@@ -142,6 +152,9 @@ class RunRecord(Document):
     inputs: Inputs
     engine: EngineRecord
     image: ImageRecord
+    verified: Mapping[str, ImageVerification] = {}
+    """What was verified of each image before the run, beside its layers; none is named where a
+    daemon keeps the files."""
     host: HostRecord
     deviations: tuple[str, ...] = ()
     """What was not as locked, each a sentence."""

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Protocol
 
 from reprun.images.model import Image
+from reprun.images.rootfs.sealed import Verified
 
 WORKSPACE = "/work"
 """Where every job finds its workspace, whatever the host calls it."""
@@ -130,8 +131,11 @@ class ContainerEngine(Protocol):
     def self_check(self) -> EngineStatus:
         """Return what answered, or raise EngineError saying what is missing and the remedy."""
 
-    def prepare(self, image: Image) -> None:
-        """Make the image ready to start (unpack, load); raise IntegrityError on changed bytes."""
+    def prepare(self, image: Image) -> Verified | None:
+        """Make the image ready to start (unpack, load); raise IntegrityError on changed bytes.
+
+        Returns what was verified of its unpacked files; None where a daemon keeps them.
+        """
 
     def run(
         self, job: ContainerJob, *, stdout: Output, stderr: Output, cancel: threading.Event

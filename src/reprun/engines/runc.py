@@ -26,7 +26,8 @@ from reprun.engines.mountpoints import root_with
 from reprun.errors import EngineError
 from reprun.files import storage_errors
 from reprun.images.model import Image
-from reprun.images.rootfs.unpack import unpacked_root
+from reprun.images.rootfs.sealed import Verified
+from reprun.images.rootfs.unpack import unpacked_root, verified_root
 from reprun.progress import announced
 from reprun.store.store import Store
 
@@ -40,6 +41,7 @@ class RuncEngine:
         self._store = store
         self._containers = Containers(store)
         self._roots: dict[str, Path] = {}
+        self._verified: dict[str, Verified] = {}
         self._bytecode: dict[str, tuple[Mount, ...]] = {}
         self._preparing = threading.Lock()
 
@@ -78,13 +80,20 @@ class RuncEngine:
             )
         return EngineStatus(self.name, version, self._unenforced())
 
-    def prepare(self, image: Image) -> None:
-        """Unpack the image once; later only look whether it is still as it was unpacked."""
+    def prepare(self, image: Image) -> Verified:
+        """Unpack the image once; later look whether it is still as it was unpacked."""
         with self._preparing:
+            verified = self._verified.get(image.image_id)
+            if verified is None:
+                root, verified = verified_root(image, self._store)
+            else:  # some of its files were read in this run
+                root = unpacked_root(image, self._store)
+            self._verified[image.image_id] = verified
             # runc refuses a root below a link, and caches are often links to a larger disk.
-            self._roots[image.image_id] = unpacked_root(image, self._store).resolve()
+            self._roots[image.image_id] = root.resolve()
             self._bytecode.setdefault(image.image_id, ())
             self._bytecode[image.image_id] = bytecode_mounts(image, self._store, self)
+            return verified
 
     def run(
         self, job: ContainerJob, *, stdout: Output, stderr: Output, cancel: threading.Event

@@ -29,6 +29,7 @@ from reprun.errors import (
     unforeseen,
 )
 from reprun.files import make_directory, write_atomically
+from reprun.images.rootfs.sealed import Verified
 from reprun.progress import Progress
 from reprun.report.matrix import (
     CellReport,
@@ -43,7 +44,13 @@ from reprun.runs.cell_images import with_images
 from reprun.runs.directory import alone
 from reprun.runs.request import RunRequest
 from reprun.runs.run import checked_engine, judge_cell, stored_report
-from reprun.runs.workspace import Prepared, decide, finish, prepare_workspace
+from reprun.runs.workspace import (
+    Prepared,
+    VerifiedImages,
+    decide,
+    finish,
+    prepare_workspace,
+)
 from reprun.store import collection
 from reprun.store.store import Store
 from reprun.workflow.rerun import Nothing, Rerun, Steps
@@ -224,16 +231,15 @@ def _run(
     engine, status = checked_engine(request.engine, images, store, progress)
     cores = request.cores or len(os.sched_getaffinity(0))
     confined = confinement(store, trusted=request.trust_snakefile, progress=progress)
-    unpacked: set[str] = set()
+    verified: dict[str, Verified | None] = {}
     for slot in waiting:
         with _errors_stay_in(slot):
             assert slot.cell is not None
             assert isinstance(slot.rerun, Steps)
             assert slot.held is not None
             for image in slot.cell.images.values():
-                if image.image_id not in unpacked:
-                    engine.prepare(image)
-                    unpacked.add(image.image_id)
+                if image.name not in verified:
+                    verified[image.name] = engine.prepare(image)
             held.enter_context(collection.hold(store, slot.cell.data_digests()))
             slot.prepared = prepare_workspace(
                 slot.cell, slot.last, slot.rerun, cores, slot.held, confined, store, progress
@@ -243,18 +249,21 @@ def _run(
         return
     workflows = {name: prepared.workflow for name, prepared in ready.items()}
     outcomes = run_workflows(workflows, engine, cores, store, progress)
-    _finish([slot for slot in waiting if slot.name in ready], outcomes, status)
+    _finish([slot for slot in waiting if slot.name in ready], outcomes, status, verified)
 
 
 def _finish(
-    slots: Sequence[_Slot], outcomes: Mapping[str, WorkflowOutcome], status: EngineStatus
+    slots: Sequence[_Slot],
+    outcomes: Mapping[str, WorkflowOutcome],
+    status: EngineStatus,
+    verified: VerifiedImages,
 ) -> None:
     interrupted: InterruptedRunError | None = None
     for slot in slots:
         assert slot.prepared is not None
         try:
             with _errors_stay_in(slot):
-                slot.record = finish(slot.prepared, status, outcomes[slot.name])
+                slot.record = finish(slot.prepared, status, verified, outcomes[slot.name])
         except InterruptedRunError as error:
             interrupted = error
     if interrupted is not None:

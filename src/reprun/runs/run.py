@@ -26,7 +26,7 @@ from reprun.runs.cell_images import with_images
 from reprun.runs.directory import alone
 from reprun.runs.lock import Difference, write_lock
 from reprun.runs.request import RunRequest
-from reprun.runs.workspace import decide, finish, prepare_workspace
+from reprun.runs.workspace import VerifiedImages, decide, finish, prepare_workspace
 from reprun.store import collection
 from reprun.store.store import Store
 from reprun.workflow.rerun import Everything, Nothing, Rerun, Rules, Steps
@@ -85,12 +85,13 @@ def _run_steps(
     progress: Progress,
 ) -> RunRecord:
     with collection.hold(store, cell.data_digests()):
-        engine, status = ready_engine(request.engine, cell.images.values(), store, progress)
+        images = cell.images.values()
+        engine, status, verified = ready_engine(request.engine, images, store, progress)
         cores = request.cores or len(os.sched_getaffinity(0))
         confined = confinement(store, trusted=request.trust_snakefile, progress=progress)
         prepared = prepare_workspace(cell, last, rerun, cores, held, confined, store, progress)
         outcome = run_workflow(prepared.workflow, engine, cores, store, progress)
-        return finish(prepared, status, outcome)
+        return finish(prepared, status, verified, outcome)
 
 
 def ready_engine(
@@ -98,16 +99,14 @@ def ready_engine(
     images: Iterable[Image],
     store: Store,
     progress: Progress,
-) -> tuple[ContainerEngine, EngineStatus]:
-    """Return the engine that will run the steps, with the images unpacked.
+) -> tuple[ContainerEngine, EngineStatus, VerifiedImages]:
+    """Return the engine that will run the steps, and what was verified of the images, unpacked.
 
     Raises EngineError where none works, and IntegrityError for an image whose bytes changed.
     """
     unique = {image.image_id: image for image in images}.values()
     engine, status = checked_engine(name, unique, store, progress)
-    for image in unique:
-        engine.prepare(image)
-    return engine, status
+    return engine, status, {image.name: engine.prepare(image) for image in unique}
 
 
 def checked_engine(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import os
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -20,6 +20,7 @@ from reprun.documents.record import (
     TRUSTED,
     EngineRecord,
     ImageRecord,
+    ImageVerification,
     RunRecord,
     Sandbox,
     StepRecord,
@@ -37,6 +38,8 @@ from reprun.errors import (
 )
 from reprun.files import make_directory, remove_tree, storage_errors, sync
 from reprun.images.ensure import ensure
+from reprun.images.model import Image
+from reprun.images.rootfs.sealed import Verified
 from reprun.progress import Progress
 from reprun.runs.cell import Cell
 from reprun.runs.kept_plan import keep_plan, kept_plan
@@ -57,6 +60,9 @@ from reprun.workflow.planned import WorkflowPlan
 from reprun.workflow.rerun import Everything, Rerun, Rules, Steps
 from reprun.workflow.snakemake import WorkflowOutcome, WorkflowRequest
 from reprun.workflow.workspace import Given, Workspace
+
+VerifiedImages = Mapping[str, Verified | None]
+"""What an engine verified of images, by their names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +178,9 @@ def _with_other_commands(rerun: Rules, plan: WorkflowPlan, last: RunRecord | Non
     return replace(rerun, names=tuple(sorted({*rerun.names, *changed})))
 
 
-def finish(prepared: Prepared, status: EngineStatus, outcome: WorkflowOutcome) -> RunRecord:
+def finish(
+    prepared: Prepared, status: EngineStatus, verified: VerifiedImages, outcome: WorkflowOutcome
+) -> RunRecord:
     """Write the record of what ran; raise the error of a run that did not leave its outputs.
 
     That it has finished follows from the records of its steps and the digests of its files.
@@ -190,7 +198,7 @@ def finish(prepared: Prepared, status: EngineStatus, outcome: WorkflowOutcome) -
     outputs = _outputs(cell, steps, workspace)
     if error is None:
         error = _collect(cell, outputs)
-    record = _make_record(prepared, status, (*kept, *outcome.steps), outputs, error)
+    record = _make_record(prepared, status, verified, (*kept, *outcome.steps), outputs, error)
     write_record(record, cell.run_directory)
     if outcome.plan is not None:
         keep_plan(cell, prepared.cores, outcome.plan)
@@ -286,6 +294,7 @@ def _stage(cell: Cell, files: Sequence[data.ResolvedFile], store: Store) -> Give
 def _make_record(
     prepared: Prepared,
     status: EngineStatus,
+    verified: VerifiedImages,
     steps: Sequence[StepRecord],
     outputs: Mapping[str, str],
     error: ReprunError | None,
@@ -309,6 +318,7 @@ def _make_record(
         inputs=cell.plan.inputs,
         engine=EngineRecord(name=status.name, version=status.version, unenforced=status.unenforced),
         image=ImageRecord(name=image.name, image_id=image.image_id, manifest=image.manifest),
+        verified=as_recorded(verified, cell.images.values()),
         host=this_host(),
         deviations=cell.deviations,
         steps=tuple(_as_recorded(step, cell.run_directory) for step in steps),
@@ -327,6 +337,14 @@ def _sandbox(prepared: Prepared, steps: Sequence[StepRecord]) -> Sandbox | None:
     if last is not None and last.sandbox == TRUSTED and any(step.kept for step in steps):
         return last.sandbox
     return prepared.workflow.confined.sandbox
+
+
+def as_recorded(verified: VerifiedImages, images: Iterable[Image]) -> dict[str, ImageVerification]:
+    """Return what was verified of the images of a run, for its record."""
+    found = {image.name: verified.get(image.name) for image in images}
+    return {
+        name: ImageVerification(**asdict(each)) for name, each in found.items() if each is not None
+    }
 
 
 def _as_recorded(step: StepRecord, run_directory: Path) -> StepRecord:

@@ -98,16 +98,14 @@ class Store:
 
         Raises IntegrityError when they are not and StorageError when the blob is absent.
         """
-        path = self.blob_path(digest)
-        if not path.is_file():
-            raise StorageError(f"{digest} is not in the store", place=str(path))
+        path = self._present(digest)
         if self._stamp_of(path) != self._read_stamp(digest):
             self.verify(digest)
         return path
 
     def verify(self, digest: str) -> Path:
-        """Hash a blob from its first byte to its last and stamp it."""
-        path = self.blob_path(digest)
+        """Hash a blob from its first byte to its last and stamp it; raises as `verified` does."""
+        path = self._present(digest)
         found = sha256_file(path)
         if found != digest:
             raise IntegrityError(
@@ -118,6 +116,12 @@ class Store:
             )
         with suppress(StorageError):  # a store that takes no stamp is still good to read
             self._write_stamp(digest, path)
+        return path
+
+    def _present(self, digest: str) -> Path:
+        path = self.blob_path(digest)
+        if not path.is_file():
+            raise StorageError(f"{digest} is not in the store", place=str(path))
         return path
 
     @contextmanager
@@ -177,7 +181,7 @@ class Store:
             return self.commit(incoming, expected=expected)
 
     def place(self, digest: str, target: Path, *, linked: bool = True) -> None:
-        """Put a verified blob at `target`, read-only: a hard link, a reflink or a copy.
+        """Put a blob, hashed now, at `target`, read-only: a hard link, a reflink or a copy.
 
         The first that works: hard links end at a file system, a mount and a Btrfs subvolume,
         reflinks at a file system, and only some have them; a copy can always be made. Where people
@@ -186,7 +190,7 @@ class Store:
         The file gets the time of now, as a copy would: who goes by time stamps must see that
         something new arrived. The blob shares the time of its links, so it is stamped again.
         """
-        source = self.verified(digest)
+        source = self.verify(digest)  # a stamp would not show rot that kept the times
         with storage_errors(target.parent):
             target.parent.mkdir(parents=True, exist_ok=True)
             target.unlink(missing_ok=True)

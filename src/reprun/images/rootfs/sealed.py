@@ -1,17 +1,20 @@
 """Directories derived from the store and sealed: whole or absent, and noticed when changed.
 
 A sealed directory is `root` (the files), `listing` (kind, mode and sha256 of every path) and
-`seal`, a digest over mode, size, mtime and inode of every path. While the seal fits, no file
-is read; when it does not, every file is hashed against the listing and what changed is named.
+`seal`, a digest over mode, size, mtime and inode of every path. While the seal fits and is not
+old, a run reads a few files at random and no other; when it does not, every file is hashed against
+the listing and what changed is named.
 A directory gets its name by one rename when it is whole, under a lock that a killed process
 loses: two processes do the work once, and a kill leaves nothing half-done behind.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import json
 import os
+import random
 import stat
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -27,6 +30,11 @@ from reprun.images.archives.tree import Kind, Listed
 from reprun.wording import listed, quoted
 
 PARTIAL = "partial-"
+FULL_EVERY = dt.timedelta(days=30)
+"""How long a seal stands: rot that keeps size and times is found by hashing every file again."""
+SAMPLE_FILES = 64
+SAMPLE_BYTES = 16 << 20
+"""Hashed of a tree at each run, at random; larger files are hashed with all the others alone."""
 EPOCH_NS = (EPOCH * 1_000_000_000, EPOCH * 1_000_000_000)
 
 
@@ -62,6 +70,17 @@ def walk(root: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
             yield path, entry
             if entry.is_dir(follow_symlinks=False):
                 left.append(path)
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What was hashed of a sealed tree."""
+
+    full: dt.datetime
+    """When every file was, the last time."""
+    sampled_files: int
+    sampled_bytes: int
+    """At random, just now."""
 
 
 @contextmanager
@@ -101,19 +120,64 @@ def seal(partial: Path, entries: Mapping[str, Listed], changes: Changes = NO_CHA
     _write_seal(partial, sorted(entries))
 
 
+def date_back(place: Path, full: dt.datetime) -> None:
+    """Let a seal say when every file was hashed, where that was before it was written."""
+    os.utime(place / "seal", (full.timestamp(), full.timestamp()))
+
+
+def last_full(place: Path) -> dt.datetime:
+    """Return when every file of a sealed directory was hashed: a seal is written then alone."""
+    return dt.datetime.fromtimestamp((place / "seal").stat().st_mtime, dt.UTC)
+
+
 def _write_seal(place: Path, paths: list[str]) -> None:
     text = "\n".join([_stat_digest(place / "root", paths), *paths])
     files.write_atomically(place / "seal", text.encode(errors="surrogateescape"))
 
 
 def seal_fits(place: Path) -> bool:
-    """Tell whether mode, size, mtime and inode of all paths are still as they were sealed."""
+    """Tell whether mode, size, mtime and inode of all paths are still as they were sealed.
+
+    An old seal does not, nor one of a time to come.
+    """
     try:
-        text = (place / "seal").read_text(encoding="utf-8", errors="surrogateescape")
-        expected, *paths = text.split("\n")
-        return _stat_digest(place / "root", paths) == expected
+        age = dt.datetime.now(dt.UTC) - last_full(place)
+        expected, *paths = _sealed(place)
+        return (
+            dt.timedelta() <= age < FULL_EVERY and _stat_digest(place / "root", paths) == expected
+        )
     except OSError:
         return False
+
+
+def _sealed(place: Path) -> list[str]:
+    """Return the digest of a seal, and the paths that it is over."""
+    return (place / "seal").read_text(encoding="utf-8", errors="surrogateescape").split("\n")
+
+
+def sampled(place: Path, name: str, home: Path) -> Verified:
+    """Hash some files of a sealed tree; hash all, and name what changed, if one is not right."""
+    root, files_seen, bytes_seen = place / "root", 0, 0
+    _, *paths = _sealed(place)
+    listing = (place / "listing").read_bytes()
+    for path in random.sample(paths, min(SAMPLE_FILES, len(paths))):
+        status = os.lstat(root / path)
+        if not stat.S_ISREG(status.st_mode) or bytes_seen + status.st_size > SAMPLE_BYTES:
+            continue
+        files_seen += 1
+        bytes_seen += status.st_size
+        if not _is_listed(path, sha256_file(root / path), listing):
+            with locked(home):
+                check(place, name, home)
+    return Verified(last_full(place), files_seen, bytes_seen)
+
+
+def _is_listed(path: str, digest: str, listing: bytes) -> bool:
+    """Tell whether a listing has a file with a digest; to parse it whole takes 50 ms."""
+    begin = listing.find(f"{json.dumps(path)}:[".encode())
+    end = listing.find(b"]", begin + len(json.dumps(path)))
+    wanted = f'"{digest.removeprefix(PREFIX)}"'.encode()
+    return begin >= 0 and listing.endswith(wanted, begin, end)
 
 
 def _stat_digest(root: Path, paths: Iterable[str]) -> str:

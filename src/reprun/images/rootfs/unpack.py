@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,10 +30,14 @@ from reprun.images.rootfs.plan import OPAQUE, WHITEOUT, WHOLE, Bound
 from reprun.images.rootfs.sealed import (
     EPOCH_NS,
     Changes,
+    Verified,
     arriving,
     check,
+    date_back,
+    last_full,
     locked,
     read_listing,
+    sampled,
     seal,
     seal_fits,
 )
@@ -83,6 +87,17 @@ def unpacked_root(image: Image, store: Store, fresh: Fresh | None = None) -> Pat
         with arriving(place, home) as partial:
             _merge(layers, image, partial)
     return place / "root"
+
+
+def verified_root(image: Image, store: Store) -> tuple[Path, Verified]:
+    """Return the directory as `unpacked_root` does, and what was verified of it; for a run.
+
+    Raises IntegrityError too when a file that is taken at random is not as it was unpacked.
+    """
+    root = unpacked_root(image, store)
+    home = store.directory("unpacked")
+    with storage_errors(home):
+        return root, sampled(root.parent, f"image '{image.name}'", home)
 
 
 def notes_of(image: Image, store: Store) -> list[str]:
@@ -176,7 +191,7 @@ def _layer(
     return place
 
 
-def _merge(layers: Iterable[_Unpacked], image: Image, partial: Path) -> None:
+def _merge(layers: Sequence[_Unpacked], image: Image, partial: Path) -> None:
     """Lay layers over each other: files as hard links, whiteouts honoured."""
     root = partial / "root"
     merged: Paths[_Found] = Paths()
@@ -214,6 +229,7 @@ def _merge(layers: Iterable[_Unpacked], image: Image, partial: Path) -> None:
         else:
             link(found.place, f"{root}/{path}")
     seal(partial, {path: found.entry for path, found in merged.sorted()})
+    date_back(partial, min([last_full(partial), *(last_full(one.place) for one in layers)]))
 
 
 class _Found(NamedTuple):

@@ -59,6 +59,7 @@ from reprun.reana.local.workflows import (
 )
 from reprun.runs.directory import alone
 from reprun.runs.run import ready_engine
+from reprun.runs.workspace import as_recorded
 from reprun.store.store import Store
 from reprun.wording import listed, quoted
 from reprun.workflow.steps import failure_of
@@ -127,7 +128,7 @@ def run_project(
             if chosen.deviation:
                 progress.say(f"deviation: {chosen.deviation}")
         used = [chosen.image for chosen in prepared.images]
-        engine, status = ready_engine(request.engine, used, store, progress)
+        engine, status, verified = ready_engine(request.engine, used, store, progress)
         cores = request.cores or len(os.sched_getaffinity(0))
         where = Place(run_directory, held, engine, confined, store, cores, parameters)
         started = dt.datetime.now(dt.UTC)
@@ -139,6 +140,7 @@ def run_project(
         finished = dt.datetime.now(dt.UTC)
         evidence = _evidence(project, ended, where, (started, finished))
         record = _record(request, project, prepared, staged, evidence, ended, where, status)
+        record = record.model_copy(update={"verified": as_recorded(verified, used)})
         write_record(record, run_directory)
         if ended.outcome.error is not None:
             raise ended.outcome.error
