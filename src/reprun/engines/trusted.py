@@ -8,6 +8,7 @@ looking for more.
 
 from __future__ import annotations
 
+import math
 import os
 import selectors
 import signal
@@ -19,8 +20,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from reprun.documents.record import TRUSTED, Sandbox
-from reprun.engines.base import ContainerResult, Ending, Mount, Output
-from reprun.engines.box import ENVIRONMENT, Box, command_of
+from reprun.engines.base import ContainerResult, Ending, Limits, Mount, Output
+from reprun.engines.box import ENVIRONMENT, LIMITS, Box, command_of
 from reprun.errors import NoSandboxError
 from reprun.progress import Progress, announced
 from reprun.store.store import Store
@@ -46,11 +47,13 @@ class Trusted:
         output: Output,
         cancel: threading.Event,
         keeps: Sequence[int] = (),
+        limits: Limits = LIMITS,
     ) -> ContainerResult:
         """Run a module of this environment with its arguments, to its end; as `Box.run` does.
 
         Nothing is mounted: `working_directory` is the target of one of the mounts, or a path of
-        this machine. With the program all ends that it started, unless it left its session.
+        this machine. Of the limits that of time is set. With the program all ends that it
+        started, unless it left its session.
         """
         places = {one.target: one.source for one in mounts}
         started = time.monotonic()
@@ -66,7 +69,7 @@ class Trusted:
                 start_new_session=True,
                 pass_fds=keeps,
             )
-            ending = _follow(process, output, cancel)
+            ending = _follow(process, output, cancel, limits.seconds)
         code = process.returncode
         exit_code = 128 - code if code < 0 else code
         return ContainerResult(ending, exit_code, time.monotonic() - started, None, None)
@@ -96,16 +99,22 @@ def confinement(store: Store, *, trusted: bool, progress: Progress) -> Confineme
     return box
 
 
-def _follow(process: subprocess.Popen[bytes], output: Output, cancel: threading.Event) -> Ending:
+def _follow(
+    process: subprocess.Popen[bytes],
+    output: Output,
+    cancel: threading.Event,
+    seconds: float | None,
+) -> Ending:
     """Pass on what a process prints until it ends or is cancelled; then end its whole group."""
     assert process.stdout is not None
     ending = Ending.EXITED
+    latest = math.inf if seconds is None else time.monotonic() + seconds
     with process.stdout as stream, selectors.DefaultSelector() as selector:
         selector.register(stream, selectors.EVENT_READ)
         try:
             while not _has_ended(process):
-                if cancel.is_set():
-                    ending = Ending.CANCELLED
+                if cancel.is_set() or time.monotonic() > latest:
+                    ending = Ending.CANCELLED if cancel.is_set() else Ending.TIMED_OUT
                     break
                 # Without a stream, which it may close, this waits.
                 if selector.select(POLL_SECONDS) and not _pass_on(stream.fileno(), output):

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from reprun.compare import Comparison, compare
-from reprun.compare.drift import FirstDrift, first_drift
 from reprun.conditions.changes import changes
 from reprun.conditions.snapshot import Snapshot
 from reprun.digests import sha256_bytes
@@ -24,17 +22,11 @@ from reprun.documents.record import (
 from reprun.documents.selection import Selection
 from reprun.errors import NothingToCompareError
 from reprun.files import restoring, write_atomically
-from reprun.histograms import Table, read_all
-from reprun.histograms.files import file_of
-from reprun.report import (
-    build_report,
-    read_pictures,
-    render_html,
-    report_json,
-    table_to_show,
-)
+from reprun.report import read_pictures, render_html, report_json
 from reprun.report.model import AnalysisInfo, Plot, Report, StepUsage
-from reprun.runs.reference import BLESSED, Blessing, causes, load_reference, read_blessing
+from reprun.runs.evaluated import Evaluated, evaluated
+from reprun.runs.question import Question
+from reprun.runs.reference import BLESSED, Blessing, causes, read_blessing, reference_files
 from reprun.store.store import Store
 
 
@@ -47,10 +39,10 @@ class Outputs:
     run_directory: Path
     evaluated_by: str
     """Digest of everything besides the outputs that decides the verdict."""
+    store: Store
+    """Where tables lie as they were, to tell which of their rows changed."""
     snapshots: Mapping[Path, Snapshot] = field(default_factory=dict)
     """The conditions of the run, by their directory."""
-    store: Store | None = None
-    """Where tables lie as they were, to tell which of their rows changed."""
 
 
 def judge(outputs: Outputs, record: RunRecord) -> Report:
@@ -59,15 +51,11 @@ def judge(outputs: Outputs, record: RunRecord) -> Report:
     Raises OutputMissingError for an output or reference that is missing or unreadable and
     NothingToCompareError when there is nothing to compare.
     """
-    declared = outputs.selection.analysis.outputs
-    monitored = read_all(
-        [outputs.directory / path for path in (*declared.histograms, *declared.tables)],
-        outputs.directory,
-    )
+    analysis = outputs.selection.analysis
     directory = outputs.selection.reference
     trusted = outputs.selection.command("bless", '--reason "…"   # once you trust them')
     try:
-        reference = load_reference(directory)
+        reference_files(directory)
     except NothingToCompareError as error:
         raise NothingToCompareError(
             f"the run succeeded and its outputs are in {outputs.directory}, "
@@ -75,44 +63,23 @@ def judge(outputs: Outputs, record: RunRecord) -> Report:
             place=error.place,
             hint=error.hint or trusted,
         ) from error
-    today = dt.datetime.now(dt.UTC).date()
     blessing = read_blessing(directory, hint=restoring(directory / BLESSED, otherwise=trusted))
-    shared = _same_events(outputs.selection.analysis, record, blessing)
-    comparison = compare(
-        monitored, reference, outputs.selection.analysis.compare, today, shared_events=shared
+    question = Question(
+        analysis=_analysis_info(outputs, record),
+        outputs=(*analysis.outputs.histograms, *analysis.outputs.tables),
+        rules=analysis.compare,
+        today=dt.datetime.now(dt.UTC).date(),
+        shared_events=_same_events(analysis, record, blessing),
+        steps=record.steps,
+        remark=_unconfined(record),
     )
+    found = evaluated(question, outputs.directory, directory, outputs.store)
     changed = causes(blessing, record.variant, record.inputs, directory)
-    if blessing is not None and outputs.store is not None:
+    if blessing is not None:
         then, now = blessing.inputs.conditions, record.inputs.conditions
         since = f"since the reference was blessed on {blessing.date}, "
         changed += [since + what for what in changes(then, now, outputs.snapshots, outputs.store)]
-    report = build_report(
-        comparison,
-        _analysis_info(outputs, record),
-        # Where the numbers agree all the same, what changed is worth knowing but no cause.
-        causes=() if comparison.reproduced else changed,
-        first_drift=_first_drift(outputs, record, comparison),
-        tables=[table_to_show(found) for found in monitored.values() if isinstance(found, Table)],
-        plots=[
-            Plot(path=str((outputs.directory / path).relative_to(outputs.run_directory)))
-            for path in declared.plots
-        ],
-        steps=[
-            StepUsage(
-                name=step.rule,
-                wall_seconds=step.wall_seconds,
-                cpu_seconds=step.cpu_seconds,
-                memory_bytes=step.peak_memory_bytes,
-                exit_code=step.exit_code,
-                image=step.image,
-            )
-            for step in record.steps
-        ],
-        provenance=_provenance(record, outputs.evaluated_by),
-        citations=outputs.selection.analysis.citations,
-        remark=_unconfined(record),
-        notes=_deviations(record) + (changed if comparison.reproduced else []),
-    )
+    report = _completed(found, outputs, record, changed)
     html = render_html(report, read_pictures(report, outputs.run_directory))
     written = {REPORT_HTML: html.encode(), REPORT_JSON: report_json(report).encode()}
     _write_sealed(written, record, outputs.run_directory)
@@ -132,17 +99,36 @@ def _write_sealed(reports: Mapping[str, bytes], record: RunRecord, run_directory
         write_atomically(run_directory / name, data)
 
 
-def _first_drift(outputs: Outputs, record: RunRecord, comparison: Comparison) -> FirstDrift | None:
-    """Return where the drift begins, by the files of what failed and the steps that made them."""
-    declared = outputs.selection.analysis.outputs
-    files = [outputs.directory / path for path in (*declared.histograms, *declared.tables)]
-    passes: dict[str, bool] = {}
-    for item in comparison.items:
-        path = file_of(item.name, files, outputs.directory)
-        if path is not None:
-            name = path.relative_to(outputs.directory).as_posix()
-            passes[name] = item.verdict.passes and passes.get(name, True)
-    return first_drift(record.steps, passes)
+def _completed(
+    found: Evaluated, outputs: Outputs, record: RunRecord, changed: Sequence[str]
+) -> Report:
+    """Return a report with all that is known of the run around what was compared."""
+    analysis, report = outputs.selection.analysis, found.report
+    own = [*_deviations(record), *found.notes]
+    return report.model_copy(
+        update={
+            # Where the numbers agree all the same, what changed is worth knowing but no cause.
+            "causes": () if report.reproduced else tuple(changed),
+            "plots": tuple(
+                Plot(path=str((outputs.directory / path).relative_to(outputs.run_directory)))
+                for path in analysis.outputs.plots
+            ),
+            "steps": tuple(
+                StepUsage(
+                    name=step.rule,
+                    wall_seconds=step.wall_seconds,
+                    cpu_seconds=step.cpu_seconds,
+                    memory_bytes=step.peak_memory_bytes,
+                    exit_code=step.exit_code,
+                    image=step.image,
+                )
+                for step in record.steps
+            ),
+            "provenance": _provenance(record, outputs.evaluated_by),
+            "citations": analysis.citations,
+            "notes": (*report.notes, *own, *(changed if report.reproduced else ())),
+        }
+    )
 
 
 def _same_events(analysis: Analysis, record: RunRecord, blessing: Blessing | None) -> bool:

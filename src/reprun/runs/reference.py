@@ -56,8 +56,8 @@ class Blessing(Document):
     """sha256 of each reference file when it was blessed."""
 
 
-def load_reference(directory: Path) -> Objects:
-    """Read every reference file of a directory.
+def reference_files(directory: Path) -> list[Path]:
+    """Return every reference file of a directory.
 
     Raises NothingToCompareError when there is none: a run without one is never a pass.
     """
@@ -71,7 +71,12 @@ def load_reference(directory: Path) -> Objects:
             if aside.is_dir()
             else None,
         )
-    return read_all(files, directory)
+    return files
+
+
+def load_reference(directory: Path) -> Objects:
+    """Read every reference file of a directory. Raises as `reference_files` and the readers do."""
+    return read_all(reference_files(directory), directory)
 
 
 def read_blessing(directory: Path, *, hint: str | None = None) -> Blessing | None:

@@ -140,9 +140,10 @@ def stored_report(cell: Cell, record: RunRecord, progress: Progress) -> Report |
 
 def judge_cell(cell: Cell, record: RunRecord) -> Report:
     """Hold the outputs of a finished run against the reference."""
-    # numpy, uproot and jinja2 come with it: a run with nothing to do answers without them.
+    # numpy and jinja2 come with it: a run with nothing to do answers without them.
     from reprun.runs.judge import Outputs, judge  # noqa: PLC0415
 
+    assert cell.store is not None  # only a cell that is planned has none
     outputs = Outputs(
         selection=cell.selection,
         directory=cell.outputs,

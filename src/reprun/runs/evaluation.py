@@ -1,0 +1,74 @@
+"""The part of a verdict that reads files of others: a program, for a sandbox.
+
+It is given the outputs of a run, the reference and a question, and answers with a report on what
+it has compared. A decoder that a damaged or hostile file leads astray can reach nothing here.
+What else a report says of a run is added outside, by `judge`.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from reprun.compare import Comparison, compare
+from reprun.compare.drift import FirstDrift, first_drift
+from reprun.errors import ReprunError
+from reprun.files import write_atomically
+from reprun.histograms import Table, read_all
+from reprun.histograms.files import file_of
+from reprun.report import build_report, table_to_show
+from reprun.report.model import Report
+from reprun.runs.question import ANSWER, QUESTION, Evaluation, Question
+from reprun.runs.reference import load_reference
+from reprun.workflow.protocol import Problem
+
+
+def evaluate(question: Question, outputs: Path, reference: Path) -> Report:
+    """Compare the outputs of a run with a reference.
+
+    Raises OutputMissingError for a file of either that is missing or unreadable, and
+    NothingToCompareError when there is nothing to compare.
+    """
+    files = [outputs / path for path in question.outputs]
+    monitored = read_all(files, outputs)
+    comparison = compare(
+        monitored,
+        load_reference(reference),
+        question.rules,
+        question.today,
+        shared_events=question.shared_events,
+    )
+    return build_report(
+        comparison,
+        question.analysis,
+        first_drift=_first_drift(question, files, outputs, comparison),
+        tables=[table_to_show(found) for found in monitored.values() if isinstance(found, Table)],
+        remark=question.remark,
+    )
+
+
+def _first_drift(
+    question: Question, files: list[Path], outputs: Path, comparison: Comparison
+) -> FirstDrift | None:
+    """Return where the drift begins, by the files of what failed and the steps that made them."""
+    passes: dict[str, bool] = {}
+    for item in comparison.items:
+        path = file_of(item.name, files, outputs)
+        if path is not None:
+            name = path.relative_to(outputs).as_posix()
+            passes[name] = item.verdict.passes and passes.get(name, True)
+    return first_drift(question.steps, passes)
+
+
+def main(control: Path, outputs: Path, reference: Path) -> None:
+    """Answer the question in a directory."""
+    question = Question.model_validate_json((control / QUESTION).read_bytes())
+    try:
+        found = Evaluation(report=evaluate(question, outputs, reference))
+    except ReprunError as error:
+        found = Evaluation(problem=Problem.of(error))
+    write_atomically(control / ANSWER, found.model_dump_json().encode())
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:]))

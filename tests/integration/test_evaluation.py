@@ -1,0 +1,140 @@
+"""Outputs are compared in a sandbox; what comes back is read like anything of a stranger."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reprun.documents.analysis import ComparisonRule
+from reprun.engines.base import MIB, ContainerResult, Ending
+from reprun.errors import EngineError, NothingToCompareError, OutputMissingError
+from reprun.report.model import AnalysisInfo
+from reprun.runs import evaluated as module
+from reprun.runs.evaluated import evaluated
+from reprun.runs.evaluation import evaluate
+from reprun.runs.question import ANSWER, Question
+from reprun.store.store import Store
+
+QUESTION = Question(
+    analysis=AnalysisInfo(name="tiny", title="Tiny"),
+    outputs=("out/yields.csv",),
+    rules=(ComparisonRule(match="*", kind="float", relative=0.1, reason="rounding"),),
+    today=dt.date(2026, 1, 1),
+    shared_events=False,
+    steps=(),
+)
+
+
+@pytest.fixture
+def outputs(tmp_path: Path) -> Path:
+    made = tmp_path / "run" / "outputs"
+    (made / "out").mkdir(parents=True)
+    (made / "out/yields.csv").write_text("row,x\na,1.05\n")
+    return made
+
+
+@pytest.fixture
+def reference(tmp_path: Path) -> Path:
+    made = tmp_path / "reference"
+    made.mkdir()
+    (made / "yields.csv").write_text("row,x\na,1.0\n")
+    return made
+
+
+def test_the_sandbox_answers_what_the_same_code_does_here(
+    outputs: Path, reference: Path, store: Store
+) -> None:
+    found = evaluated(QUESTION, outputs, reference, store)
+    assert found.report == evaluate(QUESTION, outputs, reference)
+    assert found.report.reproduced
+    assert found.notes == ()
+
+
+def test_an_error_is_the_same_and_names_the_file_of_the_host(
+    outputs: Path, reference: Path, store: Store
+) -> None:
+    (outputs / "out/yields.csv").write_text("row,x\na,word\n")
+    with pytest.raises(OutputMissingError, match="'word' in column 'x' is not a number") as error:
+        evaluated(QUESTION, outputs, reference, store)
+    assert error.value.place == f"{outputs}/out/yields.csv:2"
+
+
+def test_without_a_reference_nothing_is_compared(
+    outputs: Path, tmp_path: Path, store: Store
+) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(NothingToCompareError, match="there is no reference") as error:
+        evaluated(QUESTION, outputs, tmp_path / "empty", store)
+    assert error.value.place == str(tmp_path / "empty")
+
+
+def test_it_has_limits_of_memory_and_time(
+    outputs: Path, reference: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cells = "".join(f"r{n},{n}\n" for n in range(200_000))
+    (outputs / "out/yields.csv").write_text(f"row,x\n{cells}")
+    for limits, words in (
+        (dataclasses.replace(module.LIMITS, memory_bytes=64 * MIB), "takes more than 67.1 MB"),
+        (dataclasses.replace(module.LIMITS, seconds=0.05), "takes more than 0 seconds"),
+    ):
+        monkeypatch.setattr(module, "LIMITS", limits)
+        with pytest.raises(OutputMissingError, match=words):
+            evaluated(QUESTION, outputs, reference, store)
+
+
+def test_without_a_sandbox_a_note_says_so(
+    outputs: Path, reference: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing() -> str:
+        raise EngineError("runc is not installed")
+
+    monkeypatch.setattr("reprun.engines.containers._program", missing)
+    found = evaluated(QUESTION, outputs, reference, store)
+    assert found.report.reproduced
+    (note,) = found.notes
+    assert note.startswith("the outputs were read outside of a sandbox: no sandbox can be made")
+
+
+class Misled:
+    """A sandbox whose program leaves something else than an answer."""
+
+    def __init__(self, left: Any) -> None:
+        self._left = left
+
+    def seen(self, mount: Any) -> str:
+        return str(mount.source)
+
+    def run(self, _: object, *, mounts: Any, output: Any, **__: object) -> ContainerResult:
+        self._left(mounts[0].source / ANSWER)
+        output(b"Traceback\nSomeError: it was led astray\n")
+        return ContainerResult(Ending.EXITED, 1, 0.1, None, None)
+
+
+@pytest.mark.parametrize("kind", ["nothing", "a link", "a directory", "text", "both", "neither"])
+def test_what_is_no_answer_is_not_believed(
+    outputs: Path,
+    reference: Path,
+    store: Store,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+) -> None:
+    right = tmp_path / "right.json"
+    report = evaluate(QUESTION, outputs, reference).model_dump_json()
+    right.write_text(f'{{"report": {report}}}')
+    both = f'{{"report": {report}, "problem": {{"kind": "ReprunError", "message": "x"}}}}'
+    leave = {
+        "nothing": lambda _: None,
+        "a link": lambda place: place.symlink_to(right),
+        "a directory": lambda place: place.mkdir(),
+        "text": lambda place: place.write_text("reproduced"),
+        "both": lambda place: place.write_text(both),
+        "neither": lambda place: place.write_text("{}"),
+    }[kind]
+    monkeypatch.setattr(module, "Box", lambda _: Misled(leave))
+    with pytest.raises(OutputMissingError, match=r"ended with: SomeError: it was led astray"):
+        evaluated(QUESTION, outputs, reference, store)
