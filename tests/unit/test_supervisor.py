@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from reprun.digests import sha256_bytes
+from reprun.engines.base import MIB
 from reprun.errors import (
     BackendError,
     IntegrityError,
@@ -19,6 +21,7 @@ from reprun.errors import (
 )
 from reprun.images.catalogue.catalogue import Catalogue
 from reprun.store.store import Store
+from reprun.workflow import steps as steps_module
 from reprun.workflow import supervisor as supervisor_module
 from reprun.workflow.planned import PlannedStep, WorkflowPlan
 from reprun.workflow.steps import LAST, STRICT
@@ -181,3 +184,50 @@ def test_cores_are_shared() -> None:
         assert waiting.is_alive()
     waiting.join(5)
     assert not waiting.is_alive()
+
+
+def test_a_step_that_needs_many_cores_is_not_passed_by() -> None:
+    cores, cancelled = Cores(2), threading.Event()
+    order: list[str] = []
+
+    def take(name: str, wanted: int) -> threading.Thread:
+        def hold() -> None:
+            with cores.taken(wanted, cancelled):
+                order.append(name)
+
+        thread = threading.Thread(target=hold)
+        thread.start()
+        thread.join(0.3)
+        return thread
+
+    with cores.taken(1, cancelled):
+        waiting = [take("large", 2), take("small", 1)]
+        assert order == []
+    for thread in waiting:
+        thread.join(5)
+    assert order == ["large", "small"]
+
+
+def test_who_is_cancelled_takes_no_cores() -> None:
+    cores, cancelled = Cores(2), threading.Event()
+    cancelled.set()
+    with ExitStack() as held:
+        with cores.taken(2, threading.Event()):
+            held.enter_context(cores.taken(2, cancelled))
+        waiting = threading.Thread(target=lambda: cores.taken(2, threading.Event()).__enter__())
+        waiting.daemon = True
+        waiting.start()
+        waiting.join(5)
+        assert not waiting.is_alive()
+
+
+def test_a_step_gets_no_more_than_there_is(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(steps_module, "memory_of_this_host", lambda: 3000 * MIB)
+    room.program("make it", makes)
+    supervisor = room.supervisor()
+    greedy = step(threads=4096, memory_mb=10**12)
+    supervisor.take_plan([greedy])
+    record = supervisor.run(greedy.key)
+    assert (record.cpus, record.memory_limit_bytes) == (2.0, 3000 * MIB)
+    (job,) = room.engine.jobs
+    assert (job.limits.cpus, job.limits.memory_bytes) == (2.0, 3000 * MIB)

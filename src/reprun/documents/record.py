@@ -215,9 +215,14 @@ def this_host() -> HostRecord:
         cpu=processor.get("model name", "unknown"),
         cpu_flags=tuple(processor.get("flags", "").split()),
         cores=len(os.sched_getaffinity(0)),
-        memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        memory_bytes=memory_of_this_host(),
         cgroup_version=2 if Path("/sys/fs/cgroup/cgroup.controllers").exists() else 1,
     )
+
+
+def memory_of_this_host() -> int:
+    """Return the bytes of memory of the machine this runs on."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def _distribution() -> str:

@@ -9,10 +9,10 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
-from reprun.documents.record import StepRecord
+from reprun.documents.record import StepRecord, memory_of_this_host
 from reprun.engines.base import (
     MIB,
     WORKSPACE,
@@ -103,6 +103,16 @@ def step_of(planned: PlannedStep, image: Image, job: int) -> Step:
         minutes=planned.minutes,
         benchmark=planned.benchmark,
         repetitions=planned.repetitions,
+    )
+
+
+def bounded(step: Step, cores: int) -> Step:
+    """Return a step that may use what there is here and no more, whatever its rule asks for."""
+    return replace(
+        step,
+        threads=min(step.threads, cores),
+        cpus=None if step.cpus is None else min(step.cpus, float(cores)),
+        memory_mb=min(step.memory_mb, memory_of_this_host() // MIB),
     )
 
 

@@ -8,6 +8,7 @@ finished follows from the records that were written here (`reprun.workflow.evide
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -30,7 +31,7 @@ from reprun.images.model import Image
 from reprun.progress import Silent
 from reprun.store.store import Store
 from reprun.workflow.planned import MOST_PATHS, PlannedStep, WorkflowPlan, refuse, unplanned
-from reprun.workflow.steps import StepRunner, failure_of, step_of
+from reprun.workflow.steps import StepRunner, bounded, failure_of, step_of
 from reprun.workflow.workspace import Workspace
 
 UNFORESEEN_HINT = "reprun --verbose …   # the same command; and tell the authors of reprun"
@@ -39,26 +40,43 @@ MOST_TRIES = 100
 
 
 class Cores:
-    """The cores that the steps of several workflows share."""
+    """The cores that the steps of several workflows share, first come, first served.
+
+    While a step waits for many cores, none that came later takes those that become free: else
+    steps of one core could keep it waiting for ever.
+    """
 
     def __init__(self, number: int) -> None:
         self.number = number
         self._free = number
+        self._queue: deque[object] = deque()
         self._changed = threading.Condition()
 
     @contextmanager
     def taken(self, wanted: int, cancelled: threading.Event) -> Iterator[None]:
         """Wait for cores, at most all there are, and give them back with the block."""
-        number = min(wanted, self.number)
-        with self._changed:
-            while self._free < number and not cancelled.is_set():
-                self._changed.wait(0.1)
-            self._free -= number
+        number = self._wait_for(min(wanted, self.number), cancelled)
         try:
             yield
         finally:
             with self._changed:
                 self._free += number
+                self._changed.notify_all()
+
+    def _wait_for(self, number: int, cancelled: threading.Event) -> int:
+        """Take cores when it is our turn; return how many: none where it is cancelled."""
+        ticket = object()
+        with self._changed:
+            self._queue.append(ticket)
+            try:
+                while self._queue[0] is not ticket or self._free < number:
+                    if cancelled.is_set():
+                        return 0
+                    self._changed.wait(0.1)
+                self._free -= number
+                return number
+            finally:
+                self._queue.remove(ticket)
                 self._changed.notify_all()
 
 
@@ -234,7 +252,7 @@ class Supervisor:
 
     def _run(self, planned: PlannedStep) -> StepRecord:
         image = self._images[self._around.name_of(planned.container)]
-        step = step_of(planned, image, self._numbers[planned.key])
+        step = bounded(step_of(planned, image, self._numbers[planned.key]), self._cores.number)
         record = self._runner.run(step)
         if record.succeeded:
             record = self._with_outputs(planned, record)

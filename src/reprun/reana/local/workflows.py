@@ -32,7 +32,7 @@ from reprun.workflow.snakemake import (
     WorkflowRequest,
     run_workflow,
 )
-from reprun.workflow.steps import DEFAULT_MEMORY_MB, Step, StepRunner
+from reprun.workflow.steps import DEFAULT_MEMORY_MB, Step, StepRunner, bounded
 from reprun.workflow.workspace import Given, Workspace
 
 CREDENTIALS = ("kerberos", "voms_proxy", "rucio")
@@ -147,7 +147,7 @@ def run_serial(
     with progress.task("running the steps", len(jobs), "steps") as bar:
         for name, step in jobs:
             try:
-                record = _interruptible(runner, step)
+                record = _interruptible(runner, bounded(step, where.cores))
             except InterruptedRunError as interrupted:
                 error = interrupted
                 break
