@@ -12,6 +12,17 @@ from reprun.engines.runc import RuncEngine
 from reprun.images.catalogue.catalogue import Catalogue
 from reprun.store.store import Store
 
+FORKS = """
+import os, time
+made = 0
+try:
+    while made < 1000:
+        if os.fork() == 0:
+            time.sleep(60)
+        made += 1
+except OSError as error:
+    print(made, error.strerror)
+"""
 SCRIPTS = {
     "exit code": "exit 3",
     "file": "echo text > made; cat made",
@@ -19,6 +30,7 @@ SCRIPTS = {
     "input": "echo x > given",
     "network": "exec 3<>/dev/tcp/127.0.0.1/$(cat port)",
     "memory": "python3 -c 'bytearray(400 << 20)'",
+    "processes": f"python3 -c '{FORKS}'",
     "time": "sleep 600",
     "system": 'awk \'$5 ~ "^/sys" && $6 !~ "^ro,|,ro,|,ro$" {print $5}\' /proc/self/mountinfo; '
     "ls -d /sys/kernel",

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import socket
 import subprocess
-import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,60 +13,43 @@ import pytest
 
 from reprun.images.model import Image
 from reprun.store.store import Store
+from tests.ordinary_user import (
+    BECOME,
+    USER,
+    environment_of_the_user,
+    home_of_the_user,
+    store_of_the_user,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
-USER = 65534
-
-
-def as_user(*command: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run a command as nobody."""
-    return subprocess.run(
-        ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups", *command],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd="/",
-        env={"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "HOME": "/nonexistent", **variables},
-    )
-
-
-@pytest.fixture(scope="module")
-def python() -> tuple[str, str]:
-    """An interpreter that nobody may start, and the path on which it finds our modules."""
-    packages = next(path for path in sys.path if path.endswith("site-packages"))
-    path = f"{ROOT / 'src'}:{packages}"
-    for candidate in (sys.executable, "/usr/bin/python3"):
-        if as_user(candidate, "-B", "-c", "import pydantic", PYTHONPATH=path).returncode == 0:
-            return candidate, path
-    pytest.fail("no Python here that an ordinary user may start with this environment's packages")
 
 
 @pytest.fixture
 def home(columnar: Image, store: Store) -> Iterator[Path]:
-    """A directory of nobody's, with the image in a store of its own."""
-    directory = Path(tempfile.mkdtemp(prefix="reprun-rootless-", dir=store.root.parent))
-    own = Store(directory / "store")
-    for digest in (columnar.image_id, columnar.manifest, *(one.digest for one in columnar.layers)):
-        target = own.blob_path(digest)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        os.link(store.blob_path(digest), target)
-    (directory / "work").mkdir()
-    (directory / "work" / "given").write_text("as given")
-    for path in (directory, *directory.rglob("*")):
-        if path.is_dir() or path.name == "given":
+    """A directory of the user's, with the image in a store of its own."""
+    with home_of_the_user(store.root.parent) as directory:
+        store_of_the_user(directory / "store", columnar, store)
+        (directory / "work").mkdir()
+        (directory / "work" / "given").write_text("as given")
+        for path in (directory / "work", directory / "work" / "given"):
             os.chown(path, USER, USER)
-    yield directory
-    shutil.rmtree(directory)
+        yield directory
 
 
-def test_an_ordinary_user_needs_no_daemon(home: Path, python: tuple[str, str]) -> None:
-    interpreter, path = python
+def test_an_ordinary_user_needs_no_daemon(home: Path) -> None:
+    python = environment_of_the_user(home)
     with socket.create_server(("127.0.0.1", 0)) as server:
         (home / "work" / "port").write_text(str(server.getsockname()[1]))
-        done = as_user(
-            *(interpreter, "-B", str(ROOT / "tests" / "engines" / "run_rootless.py")),
-            *(str(home / "store"), str(ROOT / "images"), str(home / "work")),
-            PYTHONPATH=path,
+        done = subprocess.run(
+            [
+                *(*BECOME, python, "-B", str(ROOT / "tests" / "engines" / "run_rootless.py")),
+                *(str(home / "store"), str(ROOT / "images"), str(home / "work")),
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd="/",
+            env={"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "HOME": "/nonexistent"},
         )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
@@ -86,6 +66,9 @@ def test_an_ordinary_user_needs_no_daemon(home: Path, python: tuple[str, str]) -
     assert "Connection refused" in found["network"][2]
     assert found["memory"][1] != 0
     assert "MemoryError" in found["memory"][2]
+    made, _, why = found["processes"][2].strip().partition(" ")
+    assert 200 < int(made) < 256
+    assert why == "Resource temporarily unavailable"
     assert found["time"][0] == "timed out"
     # Every mount below /sys is read-only, not the topmost alone.
     assert found["system"][:3] == ["exited", 0, "/sys/kernel\n"]
@@ -95,5 +78,4 @@ def test_an_ordinary_user_needs_no_daemon(home: Path, python: tuple[str, str]) -
     assert found["unenforced"] == [
         "memory limit of the whole job (each process has it)",
         "CPU limit",
-        "process limit",
     ]

@@ -111,10 +111,6 @@ class Box:
         keeps: Sequence[int],
         limits: Limits,
     ) -> ContainerResult:
-        rootless = self._containers.rootless
-        bound = {"RLIMIT_FSIZE": LONGEST_FILE}
-        if rootless:  # without a control group of its own only each process can be held down
-            bound["RLIMIT_DATA"] = limits.memory_bytes
         with self._containers.bundle({}) as bundle:
             with storage_errors(self._place):
                 environment = list(_environment_mounts())
@@ -128,11 +124,11 @@ class Box:
                     runtime_config.bind(one.source, one.target, read_only=one.read_only)
                     for one in (*environment, *mounts)
                 ],
-                rootless=rootless,
+                rootless=self._containers.rootless,
                 own_users=True,
                 system_tree=False,
                 tmp_bytes=limits.tmp_bytes,
-                rlimits=bound,
+                rlimits={"RLIMIT_FSIZE": LONGEST_FILE},
             )
             bundle.write(self._containers.limited(config, bundle, limits))
             return self._containers.run(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import selectors
 import shutil
 import subprocess
@@ -23,6 +24,7 @@ from typing import IO, Any, Self
 
 from reprun.engines import cgroups
 from reprun.engines.base import ContainerResult, Ending, Limits, Output
+from reprun.engines.runtime_config import kernel_since
 from reprun.errors import EngineError
 from reprun.files import leftovers, storage_errors, temporary_directory
 from reprun.progress import announced
@@ -58,7 +60,7 @@ class Containers:
     def limited(self, config: dict[str, Any], bundle: Bundle, limits: Limits) -> dict[str, Any]:
         """Return a configuration with the limits of a control group, where there may be one."""
         if self.rootless:
-            return config
+            return _limited_by_process(config, limits)
         resources = cgroups.resources(
             cpus=limits.cpus, memory=limits.memory_bytes, processes=limits.processes
         )
@@ -216,6 +218,26 @@ class Bundle:
                 check=False,
             )
         shutil.rmtree(self.path, ignore_errors=True)
+
+
+def counts_processes() -> bool:
+    """Tell whether a container without a control group can be limited in its processes.
+
+    RLIMIT_NPROC counts within a user name space since Linux 5.14. Before, it counts all
+    processes of the user on this machine, and would fail steps for what others run.
+    """
+    return kernel_since(5, 14)
+
+
+def _limited_by_process(config: dict[str, Any], limits: Limits) -> dict[str, Any]:
+    """Return a configuration with what the kernel limits without a control group."""
+    bounds = {"RLIMIT_DATA": limits.memory_bytes}
+    if counts_processes():
+        _, most = resource.getrlimit(resource.RLIMIT_NPROC)
+        bounds["RLIMIT_NPROC"] = limits.processes if most < 0 else min(limits.processes, most)
+    process = config["process"]
+    added = [{"type": name, "hard": value, "soft": value} for name, value in bounds.items()]
+    return {**config, "process": {**process, "rlimits": [*process["rlimits"], *added]}}
 
 
 def _program() -> str:

@@ -21,7 +21,7 @@ from reprun.engines.base import (
     environment_of,
 )
 from reprun.engines.bytecode import bytecode_mounts
-from reprun.engines.containers import Bundle, Containers
+from reprun.engines.containers import Bundle, Containers, counts_processes
 from reprun.engines.mountpoints import root_with
 from reprun.errors import EngineError
 from reprun.files import storage_errors
@@ -115,8 +115,6 @@ class RuncEngine:
             ],
             rootless=self._containers.rootless,
             tmp_bytes=job.limits.tmp_bytes,
-            # Without a control group of its own only each single process can be held down.
-            rlimits={"RLIMIT_DATA": job.limits.memory_bytes} if self._containers.rootless else {},
             network=job.network,
         )
         with self._containers.bundle(config) as bundle:
@@ -150,4 +148,5 @@ class RuncEngine:
     def _unenforced(self) -> tuple[str, ...]:
         if not self._containers.rootless:
             return cgroups.unenforced()
-        return ("memory limit of the whole job (each process has it)", "CPU limit", "process limit")
+        processes = () if counts_processes() else ("process limit",)
+        return ("memory limit of the whole job (each process has it)", "CPU limit", *processes)

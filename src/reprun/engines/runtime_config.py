@@ -128,6 +128,10 @@ def _read_only() -> str:
 
     mount_setattr(2) came with Linux 5.12; runc takes the option from version 1.1 on.
     """
+    return "rro" if kernel_since(5, 12) else "ro"
+
+
+def kernel_since(major: int, minor: int) -> bool:
+    """Tell whether the kernel is of a release or newer; False where it does not say."""
     release = re.match(r"(\d+)\.(\d+)", platform.release())
-    recursive = release is not None and (int(release[1]), int(release[2])) >= (5, 12)
-    return "rro" if recursive else "ro"
+    return release is not None and (int(release[1]), int(release[2])) >= (major, minor)
