@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import shutil
 import zlib
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,9 @@ from reprun.data.local import refuse_corrupt
 from reprun.data.transfer import PARALLEL
 from reprun.digests import sha256_bytes
 from reprun.documents.manifest import load_manifest
+from reprun.documents.record import write_record
 from reprun.errors import InputsGoneError, IntegrityError, ReprunError, SpecificationError
-from reprun.store.collection import Verification
+from reprun.store.collection import Verification, register
 from reprun.store.store import Store
 from tests.projects import mark_project
 from tests.unit import builders
@@ -200,6 +202,21 @@ def test_what_is_fetched_for_one_project_is_kept_in_another(
         (tmp_path / "other" / name).mkdir(parents=True)
     monkeypatch.setenv("REPRUN_PROJECT", str(mark_project(tmp_path / "other")))
     assert run("gc") == "0 files, 0 bytes removed; 1 kept\n"
+
+
+def test_gc_keeps_what_a_run_used_as_long_as_its_results_are_there(
+    directory: Path, tmp_path: Path
+) -> None:
+    digest = store().add_bytes(b"other")
+    store().note_origin(digest, "https://portal.example/other")
+    home = tmp_path / "elsewhere" / "demo" / "columnar"
+    home.mkdir(parents=True)
+    inputs = builders.inputs(datasets={"small": {"data/a.csv": digest}})
+    write_record(builders.record(inputs=inputs), home)
+    register(store(), tmp_path / "elsewhere")
+    assert "0 files, 0 bytes removed" in run("gc")
+    shutil.rmtree(tmp_path / "elsewhere")
+    assert "1 file, 5 bytes removed" in run("gc")
 
 
 def test_import_record(directory: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import shutil
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ import cramjam
 import pytest
 
 from reprun.digests import PREFIX, sha256_bytes
+from reprun.documents.record import ImageRecord, write_record
 from reprun.errors import IntegrityError, ReprunError, SpecificationError
 from reprun.images.builder.build import build
 from reprun.images.catalogue.catalogue import Catalogue
@@ -22,8 +24,11 @@ from reprun.images.prune import prune
 from reprun.images.rootfs.unpack import unpacked_root
 from reprun.images.transfer import export_file, import_file
 from reprun.progress import Silent
+from reprun.store.collection import register
 from reprun.store.store import Store
 from tests.images_support import Kitchen, deb_bytes, member, tiny, with_foreign
+from tests.projects import mark_project
+from tests.unit import builders
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -273,5 +278,42 @@ def test_pruning_removes_what_no_lock_names_and_nothing_else(made: Kitchen, tmp_
 
 def test_pruning_stops_when_a_lock_cannot_be_read(made: Kitchen) -> None:
     (made.directory / "tiny" / "image.lock").write_text("broken")
+    with pytest.raises(SpecificationError):
+        prune(Catalogue(made.directory), made.store, dry_run=False)
+
+
+def test_pruning_keeps_the_images_of_every_project_and_run_that_used_the_store(
+    made: Kitchen, tmp_path: Path
+) -> None:
+    """Else pruning in one clone removes the image under a run in another."""
+    image = Catalogue(made.directory).locked("tiny")
+    unpacked_root(image, made.store)
+    project, results = mark_project(tmp_path / "other"), tmp_path / "results"
+    (tmp_path / "empty").mkdir()
+    nothing = Catalogue(tmp_path / "empty")
+    assert prune(nothing, made.store, dry_run=True).paths != ()
+
+    (project / "images").symlink_to(made.directory)
+    register(made.store, project)
+    assert prune(nothing, made.store, dry_run=True).paths == ()
+    (project / "images").unlink()
+    assert prune(nothing, made.store, dry_run=True).paths != ()
+
+    ran = results / "demo" / "columnar"
+    ran.mkdir(parents=True)
+    register(made.store, results)
+    named = ImageRecord(name="tiny", image_id=image.image_id, manifest=image.manifest)
+    write_record(builders.record(image=named), ran)
+    assert prune(nothing, made.store, dry_run=True).paths == ()
+    shutil.rmtree(results)
+    assert prune(nothing, made.store, dry_run=True).paths != ()
+
+
+def test_pruning_removes_nothing_where_a_project_cannot_be_read(
+    made: Kitchen, tmp_path: Path
+) -> None:
+    project = mark_project(tmp_path / "other")
+    register(made.store, project)
+    (project / "reprun.toml").write_text("schema_version = ")
     with pytest.raises(SpecificationError):
         prune(Catalogue(made.directory), made.store, dry_run=False)

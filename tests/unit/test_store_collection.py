@@ -11,7 +11,7 @@ import pytest
 from reprun.digests import sha256_bytes
 from reprun.errors import StorageError
 from reprun.progress import Silent
-from reprun.store.collection import collect, hold, register, stored, sweep, verify
+from reprun.store.collection import collect, hold, register, stored, sweep, users, verify
 from reprun.store.store import Store
 from tests.store_support import ONE, TWO, of_a_killed_process, rot, with_two_files
 
@@ -98,3 +98,15 @@ def test_what_was_left_half_way_is_swept_and_no_part_that_is_waited_for(own: Sto
         assert sweep(own) == 2
         left = {path.name for path in incoming.iterdir()}
         assert left == {"new.part", "sha256-held.part", here.path.name}
+
+
+def test_gone_users_are_forgotten(own: Store, tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    project.mkdir()
+    register(own, project)
+    register(own, project)
+    assert users(own) == [project]
+    project.rmdir()
+    assert users(own) == []
+    assert collect(own, []).forgotten == (str(project),)
+    assert collect(own, []).forgotten == ()

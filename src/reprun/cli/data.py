@@ -59,9 +59,12 @@ def fetch(
     from reprun.cli.console import progress_on_stderr
     from reprun.cli.output import answer
     from reprun.data import local
+    from reprun.store import collection
 
-    directory = _project().analysis_directory(analysis)
-    done = local.fetch(directory, data, _store(), progress_on_stderr(), parallel=parallel)
+    project, store = _project(), _store()
+    collection.register(store, project.root)
+    directory = project.analysis_directory(analysis)
+    done = local.fetch(directory, data, store, progress_on_stderr(), parallel=parallel)
     facts = {
         "dataset": done.dataset,
         "files": done.files,
@@ -131,13 +134,16 @@ def add(
     The manifest is `data/NAME.yaml` of the analysis.
     """
     from reprun.data import local
+    from reprun.store import collection
 
-    directory = _project().analysis_directory(analysis)
+    project, store = _project(), _store()
+    collection.register(store, project.root)
+    directory = project.analysis_directory(analysis)
     about = {"experiment": experiment, "record": record, "doi": doi, "licence": licence}
     path = local.manifest_path(directory, name)
     if path.exists():
         raise _exists_already(path)
-    dataset = local.add(files, title, _store(), about)
+    dataset = local.add(files, title, store, about)
     _write_manifest(dataset, path, name, f"data/{path.name}", output_format)
 
 
@@ -185,15 +191,18 @@ def gc(
     ] = False,
     output_format: FormatOption = "text",
 ) -> None:
-    """Remove data that no lock or manifest needs.
+    """Remove data that no lock, manifest or run needs.
 
-    What a running process uses is kept, and images are left alone.
+    Of every project that used the store. What a running process uses is kept, and images are
+    left alone.
     """
     from reprun.cli.output import answer
-    from reprun.data.local import documents_of
+    from reprun.data.local import documents_of, projects_of, records_of
     from reprun.store import collection
 
-    done = collection.collect(_store(), documents_of(_project()), dry_run=dry_run)
+    store = _store()
+    used_by = [*documents_of(_project(), *projects_of(store)), *records_of(store)]
+    done = collection.collect(store, used_by, dry_run=dry_run)
     facts = {
         "dry_run": dry_run,
         "removed": list(done.removed),

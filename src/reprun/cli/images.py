@@ -14,6 +14,7 @@ from reprun.cli.images_output import (
     Name,
     answer_image,
     catalogue_here,
+    catalogue_using,
     external_text,
     image_facts,
     image_list_text,
@@ -124,11 +125,12 @@ def lock(
     from reprun.images.lock import lock as write_locks
     from reprun.store.store import Store
 
-    sources, catalogue = Sources.from_environment(debian_mirror=debian_mirror), catalogue_here()
+    sources, store = Sources.from_environment(debian_mirror=debian_mirror), Store.default()
+    catalogue = catalogue_using(store)
     built = write_locks(
         name,
         catalogue,
-        Store.default(),
+        store,
         progress_on_stderr(),
         sources,
         image_only=image_only,
@@ -174,7 +176,8 @@ def build(
     from reprun.images.lock import check_twice as build_twice
     from reprun.store.store import Store
 
-    catalogue, store, progress = catalogue_here(), Store.default(), progress_on_stderr()
+    store, progress = Store.default(), progress_on_stderr()
+    catalogue = catalogue_using(store)
     definition = catalogue.definition(name)
     if docker_context is not None:
         check_context(docker_context)

@@ -13,6 +13,7 @@ from reprun.cli.images_output import (
     Name,
     answer_image,
     catalogue_here,
+    catalogue_using,
     image_facts,
 )
 from reprun.cli.options import FormatOption
@@ -61,7 +62,8 @@ def pull(name: Name, source: From = "", output_format: FormatOption = "text") ->
     from reprun.images.transfer import pull as pull_image
     from reprun.store.store import Store
 
-    image = pull_image(name, catalogue_here(), Store.default(), progress_on_stderr(), source=source)
+    store = Store.default()
+    image = pull_image(name, catalogue_using(store), store, progress_on_stderr(), source=source)
     answer_image(image, output_format, "pulled")
 
 
@@ -99,7 +101,8 @@ def import_image(
     from reprun.images.transfer import import_file
     from reprun.store.store import Store
 
-    image = import_file(name, file, catalogue_here(), Store.default(), progress_on_stderr())
+    store = Store.default()
+    image = import_file(name, file, catalogue_using(store), store, progress_on_stderr())
     answer_image(image, output_format, "imported")
 
 

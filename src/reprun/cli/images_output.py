@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from reprun.images.catalogue.definition import Definition
     from reprun.images.catalogue.parent import Parentage
     from reprun.images.model import Image
+    from reprun.store.store import Store
 
 Name = Annotated[
     str, typer.Argument(help="Name of an image of the catalogue.", autocompletion=image_names)
@@ -179,6 +180,17 @@ def external_text(facts: Mapping[str, Any]) -> Iterator[RenderableType]:
     ):
         if value:
             yield indented(value, f"{label:<12}")
+
+
+def catalogue_using(store: Store) -> Catalogue:
+    """Return the images as `catalogue_here` does, and note that the project uses the store."""
+    from reprun.documents.project import Project
+    from reprun.store.collection import register
+
+    project = Project.look_up()
+    if project is not None:
+        register(store, project.root)
+    return catalogue_here()
 
 
 def catalogue_here() -> Catalogue:

@@ -13,7 +13,8 @@ from reprun.data import files as data_files
 from reprun.digests import adler32_file, sha256_file, short
 from reprun.documents.analysis import DOCUMENT, Analysis, load_analysis, manifest_of
 from reprun.documents.manifest import DataFile, Dataset, load_manifest
-from reprun.documents.project import Project
+from reprun.documents.project import PROJECT_FILE, Project, read_project
+from reprun.documents.record import RECORD
 from reprun.documents.validation import MEANING_OF_PATTERN, NAME, faults_of
 from reprun.errors import IntegrityError, SpecificationError
 from reprun.progress import Progress
@@ -146,15 +147,28 @@ def manifest_path(directory: Path, name: str) -> Path:
     return directory / "data" / f"{name}.yaml"
 
 
-def documents_of(project: Project) -> list[Path]:
-    """Return every document of a project that may name data: they are kept."""
+def documents_of(*projects: Project) -> list[Path]:
+    """Return every document of projects that may name data: they are kept."""
     return [
         path
+        for project in projects
         for directory in (project.analyses, project.root / "conditions")
         for pattern in NAMING
         for path in sorted(directory.rglob(pattern))
         if path.is_file()
     ]
+
+
+def projects_of(store: Store) -> list[Project]:
+    """Return every project that used a store. Raises SpecificationError for one that is broken."""
+    found = collection.users(store)
+    return [read_project(path) for path in found if (path / PROJECT_FILE).is_file()]
+
+
+def records_of(store: Store) -> list[Path]:
+    """Return the record of every run that used a store and whose results are still there."""
+    found = collection.users(store)
+    return [record for path in found for record in sorted(path.glob(f"*/*/{RECORD}"))]
 
 
 def refuse_corrupt(found: collection.Verification, what: str) -> None:

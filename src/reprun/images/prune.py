@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from reprun.data.local import projects_of, records_of
 from reprun.digests import PREFIX
-from reprun.errors import ReprunError
+from reprun.errors import ReprunError, StorageError
 from reprun.files import remove_tree, storage_errors
 from reprun.images.catalogue.catalogue import Catalogue
 from reprun.images.rootfs.sealed import locked
+from reprun.store.collection import named_in
 from reprun.store.store import Store
+
+LARGEST_DOCUMENT = 1 << 20
+"""Bytes of a manifest or configuration of an image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +29,14 @@ class Pruned:
 
 
 def prune(catalogue: Catalogue, store: Store, *, dry_run: bool) -> Pruned:
-    """Remove what the store holds of images that the catalogue no longer locks.
+    """Remove what the store holds of images that neither a catalogue locks nor a run here used.
 
-    Removed are unpacked trees and byte code of other images and layers, and the blobs of those
-    layers. Locked inputs, data and whatever else the store holds stay.
+    Catalogues are this one and those of every project that used the store. Removed are unpacked
+    trees and byte code of other images and layers, and the blobs of those layers. Locked inputs,
+    data and whatever else the store holds stay.
     """
-    keep = _kept(catalogue)
+    keep = {name for each in _catalogues(catalogue, store) for name in _kept(each)}
+    keep |= _used_by_runs(store)
     home = store.root / "unpacked"
     candidates = [
         path
@@ -49,6 +58,23 @@ def prune(catalogue: Catalogue, store: Store, *, dry_run: bool) -> Pruned:
                 else:
                     path.unlink(missing_ok=True)
     return Pruned(tuple(candidates), freed)
+
+
+def _catalogues(catalogue: Catalogue, store: Store) -> Iterator[Catalogue]:
+    yield catalogue
+    for project in projects_of(store):
+        yield Catalogue.of(project)
+
+
+def _used_by_runs(store: Store) -> set[str]:
+    """Return the digests of the images that runs used, and of what these are made of."""
+    named = {digest for record in records_of(store) for digest in named_in(record)}
+    for digest in list(named):
+        blob = store.blob_path(digest)
+        if blob.is_file() and blob.stat().st_size <= LARGEST_DOCUMENT:
+            with suppress(StorageError):  # a small file that is no document names nothing
+                named |= named_in(blob)
+    return {digest.removeprefix(PREFIX) for digest in named}
 
 
 def _kept(catalogue: Catalogue) -> set[str]:

@@ -118,7 +118,9 @@ def prepare_workspace(
     `held` is the descriptor that holds the run directory.
     """
     started = dt.datetime.now(dt.UTC)
-    collection.register(store, cell.selection.directory / LOCK)
+    selection = cell.selection
+    for user in (selection.directory / LOCK, selection.project.root, selection.results):
+        collection.register(store, user)
     files: tuple[data.ResolvedFile, ...] = ()
     if cell.selection.data is not None:
         data.refuse_unpinned(cell.selection.data, cell.selection.data_command("fetch"))

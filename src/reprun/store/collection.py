@@ -85,9 +85,12 @@ def _size(path: Path) -> int | None:
 # -- what is in use -----------------------------------------------------------------------------
 
 
-def register(store: Store, document: Path) -> None:
-    """Let the store keep what a lock or bundle list names, wherever it lies on this machine."""
-    path = str(document.resolve())
+def register(store: Store, user: Path) -> None:
+    """Note who uses the store, wherever it is on this machine, until it is gone.
+
+    That is a lock or bundle list, a project, or a directory of results. What they name is kept.
+    """
+    path = str(user.resolve())
     name = hashlib.sha256(path.encode()).hexdigest()[:32]
     write_atomically(store.root / "roots" / name, f"{path}\n".encode())
 
@@ -136,7 +139,7 @@ class Collection:
     size: int
     kept: int
     forgotten: tuple[str, ...]
-    """Locks that are gone: what only they named is not kept any more."""
+    """Locks, projects and results that are gone: what only they named is not kept any more."""
     leftovers: int
 
 
@@ -149,8 +152,8 @@ def collect(store: Store, documents: Iterable[Path], *, dry_run: bool = False) -
     with _collecting(store, shared=False):
         registered, forgotten = _registered(store, forget=not dry_run)
         kept = _held(store)
-        for document in (*documents, *registered):
-            kept |= _named_in(document)
+        for document in (*documents, *(path for path in registered if path.is_file())):
+            kept |= named_in(document)
         data = {PREFIX + path.name for path in store.directory("origins").iterdir()}
         removed = sorted(digest for digest in data - kept if store.has(digest))
         size = sum(store.blob_path(digest).stat().st_size for digest in removed)
@@ -159,6 +162,11 @@ def collect(store: Store, documents: Iterable[Path], *, dry_run: bool = False) -
                 store.remove(digest)
     leftovers = 0 if dry_run else sweep(store)
     return Collection(tuple(removed), size, len(data) - len(removed), tuple(forgotten), leftovers)
+
+
+def users(store: Store) -> list[Path]:
+    """Return the projects and directories of results that used a store and are still there."""
+    return [path for path in _registered(store, forget=False)[0] if path.is_dir()]
 
 
 def _registered(store: Store, *, forget: bool) -> tuple[list[Path], list[str]]:
@@ -174,7 +182,8 @@ def _registered(store: Store, *, forget: bool) -> tuple[list[Path], list[str]]:
     return found, sorted(gone)
 
 
-def _named_in(document: Path) -> set[str]:
+def named_in(document: Path) -> set[str]:
+    """Return every sha256 in the text of a document."""
     try:
         text = document.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
