@@ -19,6 +19,7 @@ help:
 	@echo "make schemas    the pages and schemas in docs that are made from the code"
 	@echo "make reana-campaign  50 submissions in a row and 1 GB up and down, on the test server (20 min)"
 	@echo "make hostile-workspaces  10,000 workspaces as a hostile step leaves them (some minutes)"
+	@echo "make kill-campaign  1,000 kills at random moments; STRIKES='…' SEED='…' (some hours)"
 	@echo "make benchmark  print speeds as ratios (docs: benchmarks/README.md)"
 	@echo "make benchmark-dimuon  event loops on 5 million events (some minutes)"
 	@echo "make fuzz       damaged and hostile files for every reader, an hour; ROUNDS='…' SEED='…'"
@@ -92,6 +93,11 @@ reana-campaign: setup-test
 .PHONY: hostile-workspaces
 hostile-workspaces: setup-test
 	@.venv/bin/python -m tests.hostile_workspaces 10000
+
+STRIKES ?= 1000
+.PHONY: kill-campaign
+kill-campaign: setup-test
+	@.venv/bin/python -m tests.kill_campaign $(STRIKES) $(SEED)
 
 .PHONY: benchmark
 benchmark: setup-test
