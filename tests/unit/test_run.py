@@ -41,6 +41,7 @@ from reprun.workflow.rerun import Everything, Nothing, Rules
 from reprun.workflow.snakemake import WorkflowOutcome, WorkflowRequest
 from tests.engines.fake import FakeEngine
 from tests.projects import mark_project
+from tests.store_support import of_a_killed_process
 from tests.unit import builders
 from tests.unit.builders import ANALYSIS
 
@@ -364,3 +365,14 @@ def test_no_kill_leaves_a_report_that_the_record_does_not_name(
         assert record is not None
         assert changed_reports(record, directory) == []
         assert not (directory / "report.json").exists()
+
+
+def test_what_a_killed_run_left_beside_the_lock_is_swept(start: Start, tmp_path: Path) -> None:
+    analysis = tmp_path / "project" / "examples" / "demo"
+    home = start().directory
+    left = [analysis / of_a_killed_process(".analysis.lock.")]
+    left += [home / of_a_killed_process(name) for name in (".view-", ".record.json.")]
+    for path in left:
+        path.touch()
+    start()
+    assert not any(path.exists() for path in left)

@@ -18,6 +18,7 @@ from reprun.files import (
     remove_tree,
     settle,
     storage_errors,
+    sweep,
     temporary_directory,
 )
 from reprun.wording import listed
@@ -52,6 +53,7 @@ def init_project(directory: Path, ci: CiSystem = "github") -> Initialised:
     parent = target if target.exists() else target.parent
     with storage_errors(parent):
         make_directory(parent)
+        sweep(parent)
         made = temporary_directory(parent, f".{target.name[:LONGEST_PREFIX]}.")
         try:
             _write(made, target.name, ci)

@@ -25,6 +25,7 @@ from reprun.files import (
     remove_tree,
     settle,
     storage_errors,
+    sweep,
     temporary_directory,
 )
 from reprun.histograms.survey import Column, Survey, survey
@@ -80,6 +81,7 @@ def new_analysis(request: Request, project: Project) -> Created:
     target = request.name if parent == project.analyses else os.path.relpath(directory)
     with storage_errors(parent):
         make_directory(parent)
+        sweep(parent)
         made = temporary_directory(parent, f".{request.name}.")
         try:
             copied = _write(made, request, found, target)

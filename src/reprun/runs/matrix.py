@@ -28,7 +28,7 @@ from reprun.errors import (
     did_you_mean,
     unforeseen,
 )
-from reprun.files import make_directory, write_atomically
+from reprun.files import make_directory, sweep, write_atomically
 from reprun.images.rootfs.sealed import Verified
 from reprun.progress import Progress
 from reprun.report.matrix import (
@@ -137,6 +137,7 @@ def run_matrix(
         cells=cells,
     )
     make_directory(home)
+    sweep(home)
     write_atomically(home / DOCUMENT, matrix_json(matrix).encode())
     write_atomically(home / PAGE, matrix_html(matrix).encode())
     return matrix

@@ -19,6 +19,7 @@ from reprun.engines.base import ContainerEngine, EngineStatus
 from reprun.engines.choose import EngineChoice, choose_engine
 from reprun.engines.trusted import confinement
 from reprun.errors import OutputMissingError, ReprunError
+from reprun.files import sweep
 from reprun.images.model import Image
 from reprun.progress import Progress
 from reprun.runs.cell import Cell, load_cell
@@ -70,6 +71,7 @@ def run(request: RunRequest, store: Store, progress: Progress) -> RunOutcome:
             case _:
                 assert_never(rerun)
         report = stored or judge_cell(cell, record)
+        sweep(cell.selection.directory)
         if request.update_lock:
             write_lock(cell.lock, cell.selection.directory)
     return RunOutcome(report, record, cell.run_directory, rerun, cell.lock_changes)
