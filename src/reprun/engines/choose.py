@@ -11,8 +11,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, assert_never, get_args
 
-from reprun.engines.containers import Containers
-from reprun.engines.notes import left
 from reprun.errors import EngineError, SpecificationError, did_you_mean
 
 if TYPE_CHECKING:  # the command line names engines before it needs one
@@ -58,6 +56,10 @@ def sweep(store: Store) -> list[str]:
 
     A daemon that does not answer is asked again by the next run.
     """
+    # The command line imports this module for the names of the engines alone.
+    from reprun.engines.containers import Containers  # noqa: PLC0415
+    from reprun.engines.notes import left  # noqa: PLC0415
+
     swept = Containers(store).sweep()
     for address, notes in left(store).items():
         # Only where something is left: the SDK takes its time.
