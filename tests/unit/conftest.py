@@ -12,6 +12,12 @@ import pytest
 import typer.main
 import typer.testing
 
+from reprun.runs import judge
+from reprun.runs.evaluated import Evaluated
+from reprun.runs.evaluation import evaluate
+from reprun.runs.question import Question
+from reprun.store.store import Store
+
 # The program's commands are made once for all tests that call it, not for each of their calls.
 _command = cache(typer.main.get_command)
 typer.main.get_command = _command
@@ -88,3 +94,13 @@ def no_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[Guard]:
     yield GUARD
     if GUARD.seen:
         pytest.fail(f"a unit test starts no process: {GUARD.seen[0]}")
+
+
+@pytest.fixture(autouse=True)
+def evaluated_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compare outputs in this process; tests/integration/test_evaluation.py has the sandbox."""
+
+    def here(question: Question, outputs: Path, reference: Path, _: Store) -> Evaluated:
+        return Evaluated(evaluate(question, outputs, reference))
+
+    monkeypatch.setattr(judge, "evaluated", here)

@@ -14,6 +14,7 @@ EXIT_CODES = {
     "SpecificationError": 2,
     "ImageNotHereError": 2,
     "EngineError": 3,
+    "NoSandboxError": 3,
     "BackendError": 3,
     "ToolError": 3,
     "RegistryError": 3,
