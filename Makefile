@@ -81,6 +81,7 @@ schemas: setup
 	@.venv/bin/python -m tools.schemas
 	@.venv/bin/python -m tools.exit_codes
 	@.venv/bin/python -m tools.limits
+	@.venv/bin/python -m tools.identity
 
 .PHONY: tutorial
 tutorial: setup-test

@@ -184,7 +184,8 @@ def root() -> dict[str, bytes]:
         "blocks of nothing": one_object(block("ZL", b"", 0) * 1000, 2**31 - 1),
         "a block of nothing": one_object(block("ZL", packed_zeros("ZL", 10_000), 0), 10_000),
         "a compression that nobody knows": one_object(block("QQ", b"x" * 50, 100), 100),
-        "an old compression": one_object(block("CS", b"x" * 50, 100), 100),
+        "an old compression that is broken": one_object(block("CS", b"x" * 50, 100), 100),
+        "an unknown compression": one_object(block("QQ", b"x" * 50, 100), 100),
         "a dictionary of 4 GB": one_object(block("XZ", large_dictionary(), 999), 999),
         "a key of a profile that is not there": root_file([key("p", "TProfile", start=10**9)]),
         "descriptions that are not there": root_file(

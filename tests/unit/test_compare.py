@@ -17,7 +17,8 @@ from pydantic import ValidationError
 from reprun.compare import Comparison, Item, Verdict, compare
 from reprun.documents.analysis import ComparisonRule
 from reprun.errors import NothingToCompareError
-from reprun.histograms import Axis, DataObject, Histogram, Objects, Table, read_objects
+from reprun.histograms import Axis, DataObject, Histogram, Objects, Table, Unread, read_objects
+from reprun.histograms.model import BYTES
 from tests.compare_support import TODAY
 from tests.real_data import real_file
 
@@ -264,6 +265,11 @@ def test_sentences() -> None:
     )
 
 
+def verdict_of(one: DataObject, other: DataObject, *rules: ComparisonRule) -> Item:
+    (item,) = run(one, other, *rules).items
+    return item
+
+
 class TestTolerance:
     RULE = rule("float", relative=1e-12, reason="order of sums")
 
@@ -417,9 +423,9 @@ class TestPolicy:
 
 class TestNothing:
     def test_an_empty_side(self) -> None:
-        with pytest.raises(NothingToCompareError, match="the run holds no histogram"):
+        with pytest.raises(NothingToCompareError, match="the run holds no object"):
             run({}, histogram())
-        with pytest.raises(NothingToCompareError, match="the reference holds no histogram"):
+        with pytest.raises(NothingToCompareError, match="the reference holds no object"):
             run(histogram(), {})
 
     def test_everything_ignored(self) -> None:
@@ -435,14 +441,63 @@ class TestNothing:
         assert "empty in the run and in the reference: this agreement has no power" in item.notes
 
     def test_what_cannot_be_read_never_passes(self) -> None:
-        monitored = Objects({"h": histogram()}, {"p": "TProfile"}, {"t": "TTree"})
-        comparison = compare(monitored, Objects({"h": histogram()}), [rule()], TODAY)
-        item = next(item for item in comparison.items if item.name == "p")
+        monitored = Objects({"h": histogram()}, {"p": Unread("TCanvas")})
+        for reference, verdict in (
+            (Objects({"h": histogram()}), V.EXTRA),
+            (monitored, V.NOT_COMPARABLE),
+            (Objects({"h": histogram(), "p": histogram()}), V.NOT_COMPARABLE),
+            (
+                Objects({"h": histogram()}, {"p": Unread("TPad", {BYTES: "sha256:1"})}),
+                V.NOT_COMPARABLE,
+            ),
+        ):
+            comparison = compare(monitored, reference, [rule()], TODAY)
+            item = next(item for item in comparison.items if item.name == "p")
+            assert item.verdict is verdict
+            assert not comparison.reproduced
+            ignore = rule("ignore", "p", reason="a drawing")
+            assert compare(monitored, reference, [ignore, rule()], TODAY).reproduced
+
+    def test_what_is_known_by_its_bytes_is_identical_or_not_comparable(self) -> None:
+        one, other = (Objects({}, {"l": Unread("TList", {BYTES: digest})}) for digest in "ab")
+        same = compare(one, one, [], TODAY)
+        assert same.reproduced
+        assert same.items[0].sentence == "its stored bytes, all the same (TList)"
+        (item,) = compare(one, other, [], TODAY).items
         assert item.verdict is V.NOT_COMPARABLE
-        assert "TProfile" in item.sentence
-        assert any("TTree" in note for note in comparison.notes)
-        ignore = rule("ignore", "p", reason="profiles come later")
-        assert compare(monitored, Objects({"h": histogram()}), [ignore, rule()], TODAY).reproduced
+        assert item.headline.endswith("(TList); its stored bytes differ")
+
+    def test_a_tree_that_differs_names_its_branches(self) -> None:
+        one = Objects({}, {"t": Unread("TTree", {"pt": "a", "eta": "b", "phi": "c"})})
+        other = Objects({}, {"t": Unread("TTree", {"pt": "x", "eta": "b", "mass": "d"})})
+        (item,) = compare(one, other, [], TODAY).items
+        assert (item.verdict, item.headline) == (V.DIFFERENT, "differs in mass, phi, pt")
+
+    def test_sums_over_fills_count_where_both_sides_have_them(self) -> None:
+        one = dataclasses.replace(histogram(), sums=(4.0, 4.0, 8.0, 20.0))
+        other = dataclasses.replace(histogram(), sums=(4.0, 4.0, 9.0, 20.0))
+        item = verdict_of(one, other)
+        assert item.verdict is V.CHANGED
+        assert item.headline == "has a stored sum of wx of 8, reference 9: another mean or width"
+        assert verdict_of(one, histogram()).verdict is V.IDENTICAL
+        assert verdict_of(one, other, rule("float", relative=0.2, reason="r")).verdict is V.EQUAL
+
+    def test_entries_of_a_table_count_too(self) -> None:
+        one, other = (
+            Table("p", ("a",), ("sumw",), np.array([[1.0]]), class_name="TProfile", entries=number)
+            for number in (5.0, 6.0)
+        )
+        item = verdict_of(one, other)
+        assert (item.verdict, item.headline) == (V.CHANGED, "has 5 entries, reference 6")
+
+    def test_a_unit_in_the_title_of_an_axis_counts(self) -> None:
+        sides = [
+            Histogram("h", (Axis.regular(2, 0, 1, title=title),), np.arange(4.0))
+            for title in ("m [GeV]", "m [MeV]", "mass")
+        ]
+        item = verdict_of(sides[0], sides[1])
+        assert item.headline == "x axis is in GeV, reference in MeV"
+        assert verdict_of(sides[0], sides[2]).verdict is V.IDENTICAL
 
 
 bins = st.lists(st.floats(allow_nan=True, allow_infinity=True), min_size=52, max_size=52)

@@ -15,7 +15,7 @@ from reprun.compare.calibrate import calibrate
 from reprun.compare.rules import one_rule, parse_maps, parse_rule, read_rules
 from reprun.compare.select import renamed, selected
 from reprun.errors import NothingToCompareError, ReprunError, SpecificationError
-from reprun.histograms import Axis, Histogram, Objects, write_histograms
+from reprun.histograms import Axis, Histogram, Objects, Unread, write_histograms
 from reprun.report import render_junit, render_markdown
 from reprun.runs.compare_files import names_apart
 from tests.compare_support import TODAY, A, B, rule
@@ -179,11 +179,13 @@ def test_a_directory_and_a_table_of_words_are_refused(tmp_path: Path) -> None:
 
 
 def test_names_are_mapped_and_selected() -> None:
-    objects = Objects({name: named(name) for name in ("old/pt", "old/eta", "m")}, {"old/p": "TF1"})
+    objects = Objects(
+        {name: named(name) for name in ("old/pt", "old/eta", "m")}, {"old/p": Unread("TF1")}
+    )
     after = renamed(objects, [("old/*", "new/*"), ("m", "mass")])
     assert sorted(after.names) == ["mass", "new/eta", "new/p", "new/pt"]
     assert sorted(selected(after, ["new/*t*"]).names) == ["new/eta", "new/pt"]
-    assert selected(after, ["new/p"]).only(["new/p"]).unsupported == {"new/p": "TF1"}
+    assert selected(after, ["new/p"]).only(["new/p"]).unread == {"new/p": Unread("TF1")}
     for old, new, words in (
         ("old/px", "x", "Did you mean 'old/p"),
         ("old/*", "x", "on both sides"),

@@ -151,8 +151,8 @@ class TestRoot:
             "h": "TH1D",
             "d/p": "TProfile",
         }
-        assert objects.unsupported == {}
-        assert objects.skipped == {"events": "TTree"}
+        assert {name: one.reason for name, one in objects.unread.items()} == {"events": "TTree"}
+        assert set(objects.unread["events"].parts) == {"x", "number of entries"}
 
     def test_the_newest_cycle_counts(self, tmp_path: Path) -> None:
         with uproot.recreate(tmp_path / "a.root") as file:
@@ -177,8 +177,7 @@ class TestRoot:
     def test_real_files_survive_the_reference_format(self, tmp_path: Path, name: str) -> None:
         objects = read_objects(real_file(name))
         assert len(objects) == 95
-        assert not objects.unsupported
-        assert not objects.skipped
+        assert not objects.unread
         histograms = _histograms(objects)
         assert all(histogram.sumw2 is None for histogram in histograms)
         write_histograms(tmp_path / "reference.json", histograms)
@@ -271,7 +270,7 @@ class TestUhi:
         )
         text = uhi_text([original])
         path = Path("x.json")
-        found = read_uhi(path, text)['odd "name"/é']
+        found = read_uhi(path, path.stem, text)['odd "name"/é']
         assert isinstance(found, Histogram)
         assert np.array_equal(found.values, original.values, equal_nan=True)
         kept = ~np.isnan(original.values)
@@ -333,12 +332,27 @@ class TestUhi:
             "underflow": False, "overflow": True, "circular": True,
         }  # fmt: skip
         document = {
-            "mean": {"uhi_schema": 1, "axes": [{"type": "boolean"}], "storage": {"type": "mean"}},
-            "round": {"uhi_schema": 1, "axes": [circular], "storage": {"type": "double"}},
-        }
+            "new": {"uhi_schema": 1, "axes": [{"type": "boolean"}], "storage": {"type": "moments"}},
+            "field": {
+                "uhi_schema": 1, "axes": [circular | {"slope": 1}], "storage": {"type": "double"},
+            },
+            "far": {
+                "uhi_schema": 1, "axes": [circular],
+                "storage": {"type": "double", "values": "far.bin"},
+            },
+            "big": {
+                "uhi_schema": 1, "axes": [circular],
+                "storage": {"type": "int", "values": [2**53 + 1, 0]},
+            },
+        }  # fmt: skip
         (tmp_path / "a.json").write_text(json.dumps(document))
-        objects = read_objects(tmp_path / "a.json")
-        assert objects.unsupported == {"mean": "UHI mean storage", "round": "UHI circular axis"}
+        unread = read_objects(tmp_path / "a.json").unread
+        assert {name: (one.reason, len(one.parts)) for name, one in unread.items()} == {
+            "new": ("UHI moments storage", 1),
+            "field": ("UHI field 'slope'", 1),
+            "far": ("UHI contents kept in another file", 0),
+            "big": ("integers from 9,007,199,254,740,992 on", 1),
+        }
 
     @pytest.mark.parametrize(
         ("text", "what"),
@@ -437,7 +451,10 @@ class TestSeveralFiles:
         with uproot.recreate(tmp_path / "a.root") as file:
             file.mktree("events", {"x": "f8"}).extend({"x": np.zeros(2)})
         assert len(read_objects(tmp_path / "a.root")) == 0
-        with pytest.raises(NothingToCompareError, match=r"a\.root \(found only TTree\)"):
+        assert list(read_all([tmp_path / "a.root"], tmp_path).unread) == ["events"]
+        with uproot.recreate(tmp_path / "a.root"):
+            pass
+        with pytest.raises(NothingToCompareError, match=r"no object in a\.root"):
             read_all([tmp_path / "a.root"], tmp_path)
         with pytest.raises(NothingToCompareError, match="no file"):
             read_all([], tmp_path)

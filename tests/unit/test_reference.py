@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from reprun.errors import (
     SpecificationError,
     StorageError,
 )
-from reprun.histograms import Axis, Histogram, Objects, Table, hash_of_objects
+from reprun.histograms import Axis, Histogram, Objects, Table, Unread, hash_of_objects
 from reprun.runs import reference
 from reprun.runs.reference import Blessing, bless, causes, load_reference, read_blessing
 from tests.unit import builders
@@ -51,6 +52,37 @@ def test_a_reference_comes_back_as_it_was_blessed(tmp_path: Path) -> None:
     assert hash_of_objects(load_reference(directory)) == hash_of_objects(OBJECTS)
     assert [path.name for path in directory.parent.iterdir()] == ["reference"]
     assert directory.stat().st_mode & 0o777 == 0o755
+
+
+NAMES = ("sub/profile", "sub_profile", "../../../out", "/etc/out", "a" * 300, "\u00fc", "..", "")
+
+
+@pytest.mark.parametrize("kind", ["TProfile", "table"])
+def test_no_name_in_a_file_decides_where_a_reference_is_written(tmp_path: Path, kind: str) -> None:
+    """A profile is called as the step that wrote it wants."""
+    directory = tmp_path / "deep" / "down" / "reference"
+    tables = {
+        name: replace(TABLE, name=name, class_name=kind)
+        for name in NAMES
+        if kind != "table" or "/" in name
+    }
+    blessed(directory, Objects(tables))
+    found = sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file())
+    assert {path.parent for path in found} == {Path("deep/down/reference")}
+    if kind != "table":
+        assert hash_of_objects(load_reference(directory)) == hash_of_objects(Objects(tables))
+
+
+def test_what_no_reader_decodes_is_blessed_by_its_digests(tmp_path: Path) -> None:
+    unread = {
+        "canvas": Unread("TCanvas", {"bytes": digest("a")}),
+        "events": Unread("TTree", {"pt": digest("b"), "number of entries": digest("c")}),
+        "odd": Unread("TH1D", fault="its bytes are not in the file"),
+    }
+    for objects in (Objects({}, unread), Objects(OBJECTS.by_name, unread)):
+        written = blessed(tmp_path / "reference", objects)
+        assert "undecoded.json" in written
+        assert load_reference(tmp_path / "reference").unread == unread
 
 
 def test_two_files_may_hold_one_name(tmp_path: Path) -> None:

@@ -67,6 +67,13 @@ FREE_FILE = Limit(
     "histograms and tables",
 )
 FILE_RATIO = 200
+FREE_GZIP = Limit(
+    64_000_000,
+    "bytes",
+    "a `.yoda.gz` file once decompressed, and 20 times the size of the file more",
+    "histograms and tables",
+)
+GZIP_RATIO = 20
 DICTIONARY = Limit(
     256_000_000, "bytes", "memory for the dictionary of an LZMA block", "histograms and tables"
 )

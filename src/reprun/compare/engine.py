@@ -14,7 +14,7 @@ from reprun.compare.verdict import Comparison, Ignored, Item, Words, rank
 from reprun.documents.analysis import ComparisonRule
 from reprun.errors import NothingToCompareError
 from reprun.histograms import Source
-from reprun.wording import count_of, listed
+from reprun.wording import count_of
 
 MOST_DETAILED = 2000
 """Objects whose checks and differing bins are kept. Of more objects the worst are looked at
@@ -43,7 +43,7 @@ def compare(
     words = words or Words()
     for label, side in ((words.monitored, monitored), (words.reference, reference)):
         if not side.names:
-            raise NothingToCompareError(f"{label} holds no histogram and no table")
+            raise NothingToCompareError(f"{label} holds no object")
     names = sorted({*monitored.names, *reference.names})
     kept, ignored = _kept(names, policy)
     if not kept:
@@ -67,7 +67,7 @@ def compare(
     return Comparison(
         tuple(items),
         tuple(ignored),
-        (*family.notes(items), *_overall_notes(policy, names, monitored, words)),
+        (*family.notes(items), *_overall_notes(policy, names)),
         words,
         (monitored, reference),
     )
@@ -102,9 +102,7 @@ def _with_details(items: Sequence[Item], bench: Bench, family: Family, cores: in
     return [again.get(item.name, item) for item in items]
 
 
-def _overall_notes(
-    policy: Policy, names: Sequence[str], monitored: Source, words: Words
-) -> tuple[str, ...]:
+def _overall_notes(policy: Policy, names: Sequence[str]) -> tuple[str, ...]:
     notes = [
         f"the rule '{rule.match}' ({rule.kind}) expired on {rule.expires} and was not applied"
         for rule in policy.expired
@@ -112,11 +110,4 @@ def _overall_notes(
     notes += [
         f"the rule '{rule.match}' ({rule.kind}) matches no object" for rule in policy.idle(names)
     ]
-    if monitored.skipped:
-        classes = listed(sorted(set(monitored.skipped.values())))
-        verb = "is not a result" if len(monitored.skipped) == 1 else "are not results"
-        notes.append(
-            f"{count_of(len(monitored.skipped), 'object')} of {words.monitored} {verb} "
-            f"({classes}) and not compared"
-        )
     return tuple(notes)

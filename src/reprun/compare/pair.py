@@ -19,9 +19,11 @@ from reprun.compare.verdict import (
     Verdict,
     Words,
 )
+from reprun.digests import digest_of_mapping
 from reprun.documents.analysis import ComparisonRule
-from reprun.histograms import DataObject, Histogram, Source, Table, content_hash
-from reprun.wording import count_of
+from reprun.histograms import DataObject, Histogram, Source, Table, Unread, content_hash
+from reprun.histograms.model import BYTES
+from reprun.wording import count_of, listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,21 +48,36 @@ class Bench:
     def judge(self, names: list[str]) -> list[Judged]:
         """Read and judge the objects of some names; none of their arrays is kept."""
         sides = self.monitored.only(names), self.reference.only(names)
-        unreadable = {**sides[1].unsupported, **sides[0].unsupported}
+        unread = sides[0].unread, sides[1].unread
         return [
-            self._judge_one(name, sides[0].get(name), sides[1].get(name), unreadable.get(name))
+            Judged(self._with_notes(self._unread(name, unread[0].get(name), unread[1].get(name))))
+            if name in unread[0] or name in unread[1]
+            else self._judge_one(name, sides[0].get(name), sides[1].get(name))
             for name in names
         ]
 
-    def _judge_one(
-        self, name: str, one: DataObject | None, other: DataObject | None, unreadable: str | None
-    ) -> Judged:
+    def _unread(self, name: str, one: Unread | None, other: Unread | None) -> Item:
+        rule = self.policy.rule_for(name)
+        if one is not None and other is not None:
+            return _known_by_bytes(name, rule, one, other)
+        present = name in self.monitored.names, name in self.reference.names
+        if all(present):
+            what = one or other
+            assert what is not None
+            return _not_compared(name, rule, f"cannot be compared by this version ({what})")
+        return _unpaired(name, rule, *present, About(), self.words)
+
+    def _judge_one(self, name: str, one: DataObject | None, other: DataObject | None) -> Judged:
         rule = self.policy.rule_for(name)
         tested: Tested | None = None
-        if unreadable is not None:
-            item = _unsupported(name, rule, unreadable)
-        elif one is None or other is None:
-            item = _unpaired(name, rule, one, other, self.words)
+        if one is None or other is None:
+            about = About.of(one, other)
+            item = _unpaired(name, rule, one is not None, other is not None, about, self.words)
+            item = replace(
+                item,
+                monitored_hash=None if one is None else content_hash(one),
+                reference_hash=None if other is None else content_hash(other),
+            )
         else:
             item = _pair(name, rule, one, other, detailed=self.detailed)
             if rule and rule.kind == "sampled" and item.numbers and not item.verdict.passes:
@@ -68,7 +85,9 @@ class Bench:
                 tested = apply_tests(name, rule, one, other, sources, detailed=self.detailed)
         return Judged(self._with_notes(item, one, other), tested)
 
-    def _with_notes(self, item: Item, one: DataObject | None, other: DataObject | None) -> Item:
+    def _with_notes(
+        self, item: Item, one: DataObject | None = None, other: DataObject | None = None
+    ) -> Item:
         notes: list[str] = []
         if item.rule is None and self.policy.rules:
             notes.append("no rule matches this name: compared exactly")
@@ -123,14 +142,14 @@ def _pair(
     agreeing = "class, axes, flow bins, labels and stored sumw2"
     agreeing = agreeing if isinstance(one, Histogram) else "rows and columns"
     same = Check("structure", passed=True, sentence=f"{agreeing} agree")
-    if hashes[0] == hashes[1]:
+    if hashes[0] == hashes[1] and _difference_besides(one, other, Tolerance()) is None:
         check = Check("content hash", passed=True, sentence="the content hashes are equal")
         sentence = f"{_extent(one)}, all the same"
         return item(Verdict.IDENTICAL, "", sentence, same, check, numbers=None)
     hashed = Check("content hash", passed=False, sentence="the content hashes differ")
     tolerance = Tolerance(rule.relative, rule.absolute) if rule else Tolerance()
     numbers = numeric_difference(one, other, tolerance, SHOWN if detailed else 1)
-    entries = _entries_difference(one, other, tolerance)
+    entries = _difference_besides(one, other, tolerance)
     passed = not numbers.beyond and entries is None
     if passed:
         verdict, headline = Verdict.EQUAL, ""
@@ -159,28 +178,57 @@ def _pair(
 def _unpaired(
     name: str,
     rule: ComparisonRule | None,
-    one: DataObject | None,
-    other: DataObject | None,
+    in_run: bool,
+    in_reference: bool,
+    about: About,
     words: Words,
 ) -> Item:
     kind = rule.kind if rule else DEFAULT_KIND
-    about = About.of(one, other)
-    if one is None:
-        assert other is not None
-        return Item(
-            name, Verdict.MISSING, words.missing, words.missing, kind, rule, about,
-            reference_hash=content_hash(other),
-        )  # fmt: skip
+    if not in_run:
+        return Item(name, Verdict.MISSING, words.missing, words.missing, kind, rule, about)
+    assert not in_reference
     sentence = f"{words.extra}: {words.extra_hint}"
+    return Item(name, Verdict.EXTRA, words.extra, sentence, kind, rule, about)
+
+
+def _known_by_bytes(name: str, rule: ComparisonRule | None, one: Unread, other: Unread) -> Item:
+    """Compare what is not decoded: it is the same where all its digests are, and else unknown."""
+    if one.reason != other.reason:
+        return _not_compared(name, rule, f"is a {one.reason}, reference a {other.reason}")
+    cannot = f"cannot be compared by this version ({one})"
+    if not (one.parts and other.parts):
+        return _not_compared(name, rule, cannot)
+    hashes = digest_of_mapping(one.parts), digest_of_mapping(other.parts)
+    differing = [
+        part
+        for part in sorted(one.parts.keys() | other.parts.keys())
+        if one.parts.get(part) != other.parts.get(part)
+    ]
+    if differing == [BYTES]:
+        item = _not_compared(name, rule, f"{cannot}; its stored bytes differ")
+        return replace(item, monitored_hash=hashes[0], reference_hash=hashes[1])
+    kind = rule.kind if rule else DEFAULT_KIND
+    about = About(class_name=one.reason)
+    if not differing:
+        whole = one.parts.keys() == {BYTES}
+        what = "its stored bytes" if whole else count_of(len(one.parts), "part")
+        sentence = f"{what}, all the same ({one})"
+        check = Check("content hash", passed=True, sentence=sentence)
+        return Item(
+            name, Verdict.IDENTICAL, "", sentence, kind, rule, about, hashes[0], hashes[0],
+            checks=(check,),
+        )  # fmt: skip
+    headline = f"differs in {listed(differing, most=3)}"
+    sentence = f"{headline}, of {count_of(len(one.parts.keys() | other.parts.keys()), 'part')}"
     return Item(
-        name, Verdict.EXTRA, words.extra, sentence, kind, rule, about,
-        monitored_hash=content_hash(one),
+        name, Verdict.DIFFERENT, headline, sentence, kind, rule, about, *hashes,
+        checks=(Check("content hash", passed=False, sentence=sentence),),
+        needed="all its parts must be the same",
     )  # fmt: skip
 
 
-def _unsupported(name: str, rule: ComparisonRule | None, class_name: str) -> Item:
+def _not_compared(name: str, rule: ComparisonRule | None, headline: str) -> Item:
     kind = rule.kind if rule else DEFAULT_KIND
-    headline = f"cannot be compared by this version ({class_name})"
     sentence = f"{headline}: ignore it by a rule that says why"
     return Item(name, Verdict.NOT_COMPARABLE, headline, sentence, kind, rule, About())
 
@@ -194,7 +242,7 @@ def _extent(thing: DataObject) -> str:
 def _needed(numbers: Numbers, rule: ComparisonRule | None, entries: str | None) -> str:
     """Return what would have to be true for two objects of one structure to pass."""
     if not numbers.beyond:
-        return f"the number of entries must agree ({entries})"
+        return f"what is stored besides the bins must agree too ({entries})"
     if not np.isfinite(numbers.max_relative):
         return "no rule passes a number that is not finite on one side only"
     needed = f"relative: {_rounded_up(numbers.max_relative)}, with a reason"
@@ -209,16 +257,42 @@ def _rounded_up(value: float) -> str:
     return f"{np.ceil(value / step * (1 - 1e-12)) * step:.2g}"
 
 
+def _difference_besides(one: DataObject, other: DataObject, tolerance: Tolerance) -> str | None:
+    """Return what is wrong with the numbers that are stored besides the bins."""
+    return _entries_difference(one, other, tolerance) or _sums_difference(one, other, tolerance)
+
+
 def _entries_difference(one: DataObject, other: DataObject, tolerance: Tolerance) -> str | None:
     """Return what is wrong with the number of fills; formats without one are not held to it."""
-    if not (isinstance(one, Histogram) and isinstance(other, Histogram)):
-        return None
     if one.entries is None or other.entries is None:
         return None
     if tolerance.allows(np.array([one.entries]), np.array([other.entries])).all():
         return None
     a, b = _figures(one.entries, other.entries)
     return f"has {a} entries, reference {b}"
+
+
+SUMS = (*("w", "w²", "wx", "wx²", "wy", "wy²", "wxy", "wz", "wz²", "wxz", "wyz", "wt", "wt²"),)
+"""What is summed up, in the order of `Histogram.sums`; t is the value that a cube of means has."""
+
+
+def _sums_difference(one: DataObject, other: DataObject, tolerance: Tolerance) -> str | None:
+    """Return what is wrong with the stored sums over fills, where both sides have them.
+
+    They are added up in the order of the fills: where the numbers may differ, so may they.
+    """
+    if not (one.sums and other.sums):
+        return None
+    sides = np.array(one.sums), np.array(other.sums)
+    if len(sides[0]) != len(sides[1]):
+        return f"has {len(sides[0])} stored sums, reference {len(sides[1])}"
+    same = tolerance.allows(*sides) | (np.isnan(sides[0]) & np.isnan(sides[1]))
+    apart = np.flatnonzero(~same)
+    if not apart.size:
+        return None
+    first = int(apart[0])
+    a, b = _figures(sides[0][first], sides[1][first])
+    return f"has a stored sum of {SUMS[first]} of {a}, reference {b}: another mean or width"
 
 
 def _equal_sentence(
@@ -229,6 +303,8 @@ def _equal_sentence(
             f"{numbers.differing:,} of {_extent(one)} differ by at most "
             f"{numbers.max_relative:.2g} relative; {tolerance} allowed"
         )
+    if content_hash(one) == content_hash(other):
+        return f"{_extent(one)}, all the same; stored sums differ, by no more than {tolerance}"
     if edges_differ_in_rounding(one, other):
         return f"{_extent(one)}, all the same; edges differ in rounding"
     if all(isinstance(thing, Histogram) and thing.entries is not None for thing in (one, other)):

@@ -13,8 +13,7 @@ def selected(source: Source, globs: Sequence[str]) -> Source:
     """Return the objects whose name matches one of the globs; all if there is no glob."""
     if not globs:
         return source
-    names = (*source.names, *source.skipped)
-    kept = [name for name in names if any(fnmatchcase(name, glob) for glob in globs)]
+    kept = [name for name in source.names if any(fnmatchcase(name, glob) for glob in globs)]
     return source.taking({name: name for name in kept})
 
 
@@ -38,7 +37,7 @@ def renamed(source: Source, maps: Sequence[tuple[str, str]]) -> Source:
     """
     if not maps:
         return source
-    names = (*source.names, *source.skipped)
+    names = source.names
     fitting: dict[str, str] = {}
     for old, new in maps:
         if old.count("*") != new.count("*") or old.count("*") > 1:

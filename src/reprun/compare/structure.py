@@ -1,12 +1,13 @@
 """Structure: may two objects be compared at all?
 
 Checked before any number and without statistics, in the order rank, axes, flow bins, labels,
-storage, sumw2. Names of objects are the key and titles are for people: neither counts.
+storage, sumw2; of tables also their facts. Names of objects are the key and titles are for
+people: neither counts, but the unit that an axis has in its title.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -52,7 +53,7 @@ def _histograms(monitored: Histogram, reference: Histogram) -> str | None:
         if monitored.sumw2 is None:
             return "has no stored sumw2, the reference has"
         return "has stored sumw2, the reference has none"
-    return None
+    return _facts(monitored.facts, reference.facts)
 
 
 def _axes(monitored: Axis, reference: Axis) -> str | None:
@@ -71,6 +72,8 @@ def _axes(monitored: Axis, reference: Axis) -> str | None:
         if getattr(monitored, flow) != getattr(reference, flow):
             has = "has" if getattr(monitored, flow) else "lacks"
             return f"{has} an {flow} bin, unlike the reference"
+    if monitored.unit and reference.unit and monitored.unit != reference.unit:
+        return f"is in {monitored.unit}, reference in {reference.unit}"
     if monitored.labels != reference.labels:
         return _labels(monitored.labels, reference.labels)
     return None
@@ -84,12 +87,27 @@ def _labels(monitored: Sequence[str] | None, reference: Sequence[str] | None) ->
     return f"has label '{one}' on bin {place}, reference '{other}'"
 
 
+def _facts(monitored: Mapping[str, str], reference: Mapping[str, str]) -> str | None:
+    """Return the first fact that differs."""
+    for name in sorted(monitored.keys() | reference.keys()):
+        one, other = monitored.get(name), reference.get(name)
+        if one != other:
+            said = f"is '{one}'" if one is not None else "is not there"
+            before = f"'{other}'" if other is not None else "has none"
+            return f"{name} {said}, reference {before}"
+    return None
+
+
 def _tables(monitored: Table, reference: Table) -> str | None:
     if len(monitored.axes) != len(reference.axes):
         return f"has {len(monitored.axes)} axes, reference {len(reference.axes)}"
     for letter, axis, its_axis in zip("xyz", monitored.axes, reference.axes, strict=False):
         if found := _axes(axis, its_axis):
             return f"{letter} axis {found}"
+    return _facts(monitored.facts, reference.facts) or _headings(monitored, reference)
+
+
+def _headings(monitored: Table, reference: Table) -> str | None:
     for noun, one, other in (
         ("row", monitored.rows, reference.rows),
         ("column", monitored.columns, reference.columns),

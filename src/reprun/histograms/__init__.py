@@ -19,6 +19,7 @@ from reprun.histograms.model import (
     Source,
     Storage,
     Table,
+    Unread,
     number,
     regular_edges,
 )
@@ -34,6 +35,7 @@ __all__ = [
     "Source",
     "Storage",
     "Table",
+    "Unread",
     "content_hash",
     "hash_of_objects",
     "number",

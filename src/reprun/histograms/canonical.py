@@ -1,10 +1,10 @@
 """The content hash: one digest for equal content, whatever file, writer or order it came in.
 
 What counts: storage (so TH1F and TH1D differ), the edges of every axis, whether it has flow
-bins, labels, contents and sumw2 with flow, whether sumw2 is stored at all, and the number of
-entries. What does not: the object's name (it is the key under which objects are matched),
-titles, whether an axis is written as evenly spaced or as a list of the same edges, drawing
-attributes, time stamps, UUIDs, compression and object order.
+bins, labels, contents and sumw2 with flow, whether sumw2 is stored at all, the number of
+entries, and facts. What does not: the object's name (it is the key under which objects are
+matched), titles, whether an axis is written as evenly spaced or as a list of the same edges,
+drawing attributes, time stamps, UUIDs, compression and object order.
 
 Two decisions on numbers: -0.0 counts as 0.0, because the sign of a zero depends on the order
 of a sum and carries no physics; every NaN counts as the same NaN, because its payload is
@@ -63,12 +63,14 @@ def _header(thing: DataObject) -> dict[str, object]:
             "class": thing.class_name,
             "rows": thing.rows,
             "columns": thing.columns,
+            **({"facts": dict(thing.facts)} if thing.facts else {}),
         }
         return plain if not thing.axes else plain | _binning(thing)
     return {
         "canonical": CANONICAL_VERSION,
         "class": thing.storage,
         "sumw2": thing.sumw2 is not None,
+        **({"facts": dict(thing.facts)} if thing.facts else {}),
         **_binning(thing),
     }
 

@@ -20,6 +20,8 @@ def binned_table(
     *,
     entries: float | None = None,
     title: str = "",
+    facts: Mapping[str, str] | None = None,
+    sums: tuple[float, ...] = (),
 ) -> Table:
     """Return a table with a row for each bin, flow included; columns are shaped like the axes."""
     places = itertools.product(*(range(axis.bins + 2) for axis in axes))
@@ -30,11 +32,17 @@ def binned_table(
     values = np.array([column.ravel() for column in columns.values()], dtype=np.float64).T
     return Table(
         name, rows, tuple(columns), values, class_name=class_name, axes=axes, entries=entries,
-        title=title,
+        title=title, facts=facts or {}, sums=sums,
     )  # fmt: skip
 
 
-def efficiency_table(name: str, passed: Histogram, total: Histogram, title: str = "") -> Table:
+def efficiency_table(
+    name: str,
+    passed: Histogram,
+    total: Histogram,
+    title: str = "",
+    facts: Mapping[str, str] | None = None,
+) -> Table:
     """Return a TEfficiency: passed and total events, with sumw2 where stored."""
     columns = {"passed": passed.values, "total": total.values}
     if total.sumw2 is not None and passed.sumw2 is not None:
@@ -43,7 +51,7 @@ def efficiency_table(name: str, passed: Histogram, total: Histogram, title: str 
         if weighted:
             columns |= {"passed sumw2": passed.sumw2, "total sumw2": total.sumw2}
     return binned_table(
-        name, "TEfficiency", total.axes, columns, entries=total.entries, title=title
+        name, "TEfficiency", total.axes, columns, entries=total.entries, title=title, facts=facts
     )
 
 

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from reprun.bounded import limits
 from reprun.bounded.limits import LimitError
-from reprun.bounded.parsing import read_text
+from reprun.bounded.parsing import read_gzip_text, read_text
 from reprun.errors import NothingToCompareError, OutputMissingError, did_you_mean
 from reprun.files import write_atomically
 from reprun.histograms.hepdata import read_hepdata
-from reprun.histograms.model import DataObject, Histogram, Objects, Source, Table
+from reprun.histograms.model import DataObject, Histogram, Objects, Source, Table, Unread
 from reprun.histograms.root.files import open_root, read_root
 from reprun.histograms.root.writer import write_root
 from reprun.histograms.tables import read_table, table_text
 from reprun.histograms.uhi import read_uhi, uhi_text
 from reprun.histograms.yoda import read_yoda, yoda_text
-from reprun.wording import listed
+from reprun.wording import listed, quoted
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,19 +70,35 @@ def _check_root(path: Path) -> None:
 
 
 def _uhi(path: Path) -> Objects:
-    return read_uhi(path, _text(path))
+    return read_uhi(path, stem_of(path), _text(path))
 
 
 def _yoda(path: Path) -> Objects:
     return read_yoda(path, _text(path))
 
 
+def _packed_yoda(path: Path) -> Objects:
+    try:
+        text = read_gzip_text(path)
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError, LimitError) as error:
+        raise OutputMissingError(f"cannot read {path.name}: {error}", place=str(path)) from error
+    return read_yoda(path, text)
+
+
+def _yoda_h5(path: Path) -> Objects:
+    raise OutputMissingError(
+        f"cannot read {path.name}: YODA in HDF5 is not supported",
+        place=str(path),
+        hint=f"yoda2yoda {quoted(path)} {quoted(path.with_name(stem_of(path) + '.yoda.gz'))}",
+    )
+
+
 def _hepdata(path: Path) -> Objects:
-    return read_hepdata(path, _text)
+    return read_hepdata(path, stem_of(path), _text)
 
 
 def _table(path: Path) -> Objects:
-    table = read_table(path, _text(path))
+    table = read_table(path, stem_of(path), _text(path))
     return Objects({table.name: table})
 
 
@@ -97,14 +114,24 @@ FORMATS: tuple[Format, ...] = (
     Format((".json",), _uhi),
     Format((".csv",), _table, is_table=True),
     Format((".yoda",), _yoda),
+    Format((".yoda.gz",), _packed_yoda),
+    Format((".yoda.h5",), _yoda_h5),
     Format((".yaml", ".yml"), _hepdata),
 )
 """Every format that is read: the one place a new one is added to (CONTRIBUTING.md)."""
 
 
 def _format_of(path: Path) -> Format | None:
-    suffix = path.suffix.lower()
-    return next((each for each in FORMATS if suffix in each.suffixes), None)
+    name = path.name.lower()
+    return next((each for each in FORMATS if name.endswith(each.suffixes)), None)
+
+
+def stem_of(path: Path) -> str:
+    """Return the name of a file without its suffix, both parts of `.yoda.gz`."""
+    found = _format_of(path)
+    endings = found.suffixes if found else ()
+    known = [ending for ending in endings if path.name.lower().endswith(ending)]
+    return path.name[: -len(known[0])] if known and path.name != known[0] else path.stem
 
 
 def _is_table(path: Path) -> bool:
@@ -120,8 +147,8 @@ def readable(path: Path) -> bool:
 def read_objects(path: Path) -> Objects:
     """Read one file; it may hold nothing, which the caller judges.
 
-    The suffix chooses the reader: `.root`, `.json` (UHI), `.yoda`, `.yaml` (a HEPData
-    submission or table) or `.csv` (a table, called by the file's stem). Raises
+    The suffix chooses the reader: `.root`, `.json` (UHI), `.yoda` or `.yoda.gz`, `.yaml` (a
+    HEPData submission or table) or `.csv` (a table, called by the file's stem). Raises
     OutputMissingError if the file is missing, which names the nearest file beside it, or is
     truncated or of no known kind.
     """
@@ -153,15 +180,14 @@ def _neighbours(path: Path) -> list[str]:
 def open_objects(path: Path) -> Source:
     """Return what one file holds; ROOT files are decoded only as far as it is asked for.
 
-    Raises what `read_objects` does, and NothingToCompareError if there is no histogram and no
-    table in the file.
+    Raises what `read_objects` does, and NothingToCompareError for a file that holds nothing.
     """
     found = _format_of(path)
     if found is None or found.open is None or not path.is_file():
         return read_all([path], path.parent)
     source = found.open(path)
     if not source.names:
-        raise NothingToCompareError(_nothing([path], {}, source.skipped))
+        raise NothingToCompareError(_nothing([path]))
     return source
 
 
@@ -171,30 +197,27 @@ def read_all(paths: Iterable[Path], root: Path) -> Objects:
     Tables are called by the stem of their file. With one histogram file its objects keep
     their own names; with more, `stem/` stands before each (the path below `root` without
     suffix where two stems are equal). Raises OutputMissingError for a file that cannot be
-    read or a name that is duplicated, NothingToCompareError if there is no histogram and no
-    table in all of them.
+    read or a name that is duplicated, NothingToCompareError if there is nothing in all of them.
     """
     files = list(paths)
     prefixes = _prefixes([path for path in files if not _is_table(path)], root)
     found: dict[str, DataObject] = {}
-    unsupported: dict[str, str] = {}
-    skipped: dict[str, str] = {}
+    unread: dict[str, Unread] = {}
     for path in files:
         objects = read_objects(path)
         if prefix := prefixes.get(path):
             objects = objects.prefixed(prefix)
-        for name in objects:
-            if name in found:
+        for name in objects.names:
+            if name in found or name in unread:
                 raise OutputMissingError(
                     f"the name '{name}' in {path.name} is in another file too",
                     place=str(path),
                 )
         found |= objects.by_name
-        unsupported |= objects.unsupported
-        skipped |= objects.skipped
-    if not found:
-        raise NothingToCompareError(_nothing(files, unsupported, skipped))
-    return Objects(found, unsupported, skipped)
+        unread |= objects.unread
+    if not (found or unread):
+        raise NothingToCompareError(_nothing(files))
+    return Objects(found, unread)
 
 
 def file_of(name: str, paths: Iterable[Path], root: Path) -> Path | None:
@@ -203,7 +226,7 @@ def file_of(name: str, paths: Iterable[Path], root: Path) -> Path | None:
     None for a name that none of the files can hold.
     """
     files = list(paths)
-    tables = {path.stem: path for path in files if _is_table(path)}
+    tables = {stem_of(path): path for path in files if _is_table(path)}
     if name in tables:
         return tables[name]
     others = [path for path in files if not _is_table(path)]
@@ -237,9 +260,11 @@ def write_table(path: Path, table: Table) -> None:
 def _prefixes(files: Sequence[Path], root: Path) -> dict[Path, str]:
     if len(files) < 2:
         return {}
-    stems = Counter(path.stem for path in files)
+    stems = Counter(map(stem_of, files))
     return {
-        path: path.stem if stems[path.stem] == 1 else _below(path, root).with_suffix("").as_posix()
+        path: stem_of(path)
+        if stems[stem_of(path)] == 1
+        else _below(path, root).with_name(stem_of(path)).as_posix()
         for path in files
     }
 
@@ -248,10 +273,5 @@ def _below(path: Path, root: Path) -> Path:
     return path.relative_to(root) if path.is_relative_to(root) else path
 
 
-def _nothing(
-    files: Sequence[Path], unsupported: Mapping[str, str], skipped: Mapping[str, str]
-) -> str:
-    names = listed(path.name for path in files) or "no file"
-    seen = sorted(set(unsupported.values()) | set(skipped.values()))
-    other = f" (found only {listed(seen)})" if seen else ""
-    return f"no histogram and no table in {names}{other}"
+def _nothing(files: Sequence[Path]) -> str:
+    return f"no object in {listed(path.name for path in files) or 'no file'}"

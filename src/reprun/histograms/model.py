@@ -57,6 +57,10 @@ def _all_printable(texts: tuple[str, ...]) -> tuple[str, ...]:
     return texts
 
 
+def _printable_facts(facts: Mapping[str, str]) -> dict[str, str]:
+    return {printable(name): printable(value) for name, value in facts.items()}
+
+
 def regular_edges(bins: int, lower: float, upper: float) -> Floats:
     """Return the `bins + 1` edges of an evenly spaced axis.
 
@@ -139,7 +143,8 @@ class Histogram:
 
     `sumw2` is None when the file stores none, which is not the same as stored weights that
     equal the contents. `entries` is the number of fills, None where the format has no place
-    for it. Instances compare by identity; `content_hash` says whether two hold the same.
+    for it. Instances compare by identity; `content_hash` says whether two hold the same: of
+    everything but `sums`, which only some formats keep.
     """
 
     name: str
@@ -149,10 +154,17 @@ class Histogram:
     storage: Storage = "float64"
     entries: float | None = None
     title: str = ""
+    sums: tuple[float, ...] = ()
+    """The sums over all fills that ROOT takes mean and width from, in the order of
+    `TH1::GetStats`: of w, w², wx, wx², with more axes wy, wy², wxy, wz, wz², wxz, wyz. Empty
+    where the format has no place for them."""
+    facts: Mapping[str, str] = field(default_factory=dict)
+    """What counts besides numbers and is not as usual, by what it is: an option of its errors."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", _frozen(self.values))
         object.__setattr__(self, "title", printable(self.title))
+        object.__setattr__(self, "facts", _printable_facts(self.facts))
         shape = tuple(axis.bins + 2 for axis in self.axes)
         if self.values.shape != shape:
             raise ValueError(f"'{self.name}' has contents {self.values.shape}, axes {shape}")
@@ -203,10 +215,15 @@ class Table:
     axes: tuple[Axis, ...] = ()
     entries: float | None = None
     title: str = ""
+    facts: Mapping[str, str] = field(default_factory=dict)
+    """What counts besides numbers, by what it is: cells of text, units, qualifiers, options."""
+    sums: tuple[float, ...] = ()
+    """Of a profile: as those of a histogram, with wy and wy²."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", _frozen(self.values))
         object.__setattr__(self, "title", printable(self.title))
+        object.__setattr__(self, "facts", _printable_facts(self.facts))
         object.__setattr__(self, "rows", _all_printable(self.rows))
         object.__setattr__(self, "columns", _all_printable(self.columns))
         if self.values.shape != (len(self.rows), len(self.columns)):
@@ -218,6 +235,8 @@ class Table:
     @property
     def is_empty(self) -> bool:
         """Whether the table has no number; one of bins or points, no number but zero."""
+        if self.facts:
+            return False
         return self.values.size == 0 or (self.class_name != "table" and not self.values.any())
 
     def describe_bin(self, place: tuple[int, ...]) -> str:
@@ -230,17 +249,37 @@ class Table:
 DataObject: TypeAlias = Histogram | Table
 
 
+BYTES = "bytes"
+"""The one part of an object that is known by its bytes alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """An object whose content is not decoded, or decoded only as far as to tell it from another."""
+
+    reason: str
+    """Its class, or what about it is not supported."""
+    parts: Mapping[str, str] = field(default_factory=dict)
+    """The digest of each part of its content: of all of it as `BYTES`, or of each branch of a
+    tree. Empty where no digest would cover everything that it holds."""
+    fault: str = ""
+    """What is wrong with its bytes, where that is why."""
+
+    def __str__(self) -> str:
+        """Say why it is not decoded."""
+        return f"{self.reason}: {self.fault}" if self.fault else self.reason
+
+
 @dataclass(frozen=True, slots=True)
 class Objects(Mapping[str, DataObject]):
-    """What one or more files hold, by name, and what in them could not be read.
+    """What one or more files hold, by name: all of it.
 
-    `unsupported` maps the name of each physics object that reprun cannot compare to its class
-    (or to the reason); `skipped` does so for what is not a physics result (trees, canvases).
+    What reprun cannot decode is in `unread`. A reader passes nothing over: what were in neither
+    could differ unseen.
     """
 
     by_name: Mapping[str, DataObject] = field(default_factory=dict)
-    unsupported: Mapping[str, str] = field(default_factory=dict)
-    skipped: Mapping[str, str] = field(default_factory=dict)
+    unread: Mapping[str, Unread] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> DataObject:
         return self.by_name[name]
@@ -253,36 +292,27 @@ class Objects(Mapping[str, DataObject]):
 
     @property
     def names(self) -> Collection[str]:
-        """The names of all results, those included that cannot be read."""
-        return {**self.by_name, **self.unsupported}.keys()
+        """The names of all objects, those included that cannot be decoded."""
+        return {**self.by_name, **self.unread}.keys()
 
     def only(self, names: Iterable[str]) -> Objects:
-        """Return what is here of some names; what is skipped is left out."""
+        """Return what is here of some names."""
         wanted = list(names)
         return Objects(
             {name: self.by_name[name] for name in wanted if name in self.by_name},
-            {name: self.unsupported[name] for name in wanted if name in self.unsupported},
+            {name: self.unread[name] for name in wanted if name in self.unread},
         )
 
     def taking(self, names: Mapping[str, str]) -> Objects:
         """Return the objects of some names under new ones; `names` maps new to old."""
         return Objects(
             {new: self.by_name[old] for new, old in names.items() if old in self.by_name},
-            {new: self.unsupported[old] for new, old in names.items() if old in self.unsupported},
-            {new: self.skipped[old] for new, old in names.items() if old in self.skipped},
+            {new: self.unread[old] for new, old in names.items() if old in self.unread},
         )
 
     def prefixed(self, prefix: str) -> Objects:
         """Return the same objects with `prefix/` before every name."""
-
-        def renamed(mapping: Mapping[str, str]) -> dict[str, str]:
-            return {f"{prefix}/{name}": value for name, value in mapping.items()}
-
-        return Objects(
-            {f"{prefix}/{name}": value for name, value in self.by_name.items()},
-            renamed(self.unsupported),
-            renamed(self.skipped),
-        )
+        return self.taking({f"{prefix}/{name}": name for name in self.names})
 
 
 class Source(Protocol):
@@ -290,12 +320,7 @@ class Source(Protocol):
 
     @property
     def names(self) -> Collection[str]:
-        """The names of all results, those included that cannot be read."""
-        ...
-
-    @property
-    def skipped(self) -> Mapping[str, str]:
-        """What is not a physics result, with its class."""
+        """The names of all objects, those included that cannot be decoded."""
         ...
 
     def only(self, names: Iterable[str]) -> Objects:

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,27 +14,32 @@ import numpy as np
 
 from reprun.bounded.parsing import BROKEN_VALUES, parse_json
 from reprun.errors import OutputMissingError
+from reprun.histograms.facts import is_exact, remember
 from reprun.histograms.model import Axis, AxisKind, Table, number, printable
 from reprun.wording import shortened
 
 ABOUT = "# reprun: "
 """Starts the remark that says what a table is when it is a profile, a graph or the like."""
 ABOUT_FIELDS = ("name", "class_name", "axes", "entries", "title")
+"""What it always says; `facts` beside it where there are some."""
+AXIS_FIELDS = ("edges", "kind", "labels", "title", "underflow", "overflow")
 
 
-def read_table(path: Path, text: str) -> Table:
-    """Read a table, called by the file's stem, from the text of a CSV file.
+def read_table(path: Path, name: str, text: str) -> Table:
+    """Read a table, called `name` if it does not say its own, from the text of a CSV file.
 
-    Lines that start with `#` are remarks. An empty cell is NaN. Raises OutputMissingError
-    that names file, line and column of the first fault.
+    Lines that start with `#` are remarks. An empty cell is NaN. An integer that float64 does not
+    hold is a fact. Raises OutputMissingError that names file, line and column of the first fault.
     """
     about = _about(path, text)
-    lines = ["" if line.startswith("#") else line for line in text.splitlines()]
+    facts: dict[str, str] = about.pop("facts", {})
+    lines = _Lines(text)
     reader = csv.reader(lines, strict=True)
     header: list[str] | None = None
     rows: dict[str, list[float]] = {}
     try:
         for cells in reader:
+            lines.between = True
             if not cells:
                 continue
             if header is None:
@@ -49,6 +55,9 @@ def read_table(path: Path, text: str) -> Table:
                 _cell(path, cell, column, place)
                 for cell, column in zip(cells[1:], header[1:], strict=True)
             ]
+            for cell, column in zip(cells[1:], header[1:], strict=True):
+                if not is_exact(cell):
+                    remember(facts, f"row '{row}', column '{column}'", cell.strip())
     except csv.Error as error:
         raise _fault(path, str(error), f"{path}:{reader.line_num}") from error
     if header is None:
@@ -57,17 +66,40 @@ def read_table(path: Path, text: str) -> Table:
         raise _fault(path, "a column heading is duplicated", str(path))
     values = np.array(list(rows.values()), dtype=np.float64)
     shape = (len(rows), len(header) - 1)
-    name = str(about.pop("name", path.stem))
+    name = str(about.pop("name", name))
     axes: tuple[Axis, ...] = about.get("axes", ())
     if axes and len(rows) != math.prod(axis.bins + 2 for axis in axes):
         raise _fault(path, f"{len(rows)} rows are not the bins of its first line", f"{path}:1")
-    return Table(name, tuple(rows), tuple(header[1:]), values.reshape(shape), header[0], **about)
+    return Table(
+        name, tuple(rows), tuple(header[1:]), values.reshape(shape), header[0], facts=facts, **about
+    )
+
+
+class _Lines:
+    """The lines of a CSV text for its parser, without remarks.
+
+    Inside of quotes there are none: a line of a cell may start with `#`.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._lines = io.StringIO(text, newline="")
+        self.between = True
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._lines)
+        if self.between and line.startswith("#"):
+            return "\n"
+        self.between = False
+        return line
 
 
 def table_text(table: Table) -> str:
     """Return the CSV text of a table; reading it gives the same numbers, bit for bit."""
     out = io.StringIO()
-    if table.class_name != "table":
+    if table.class_name != "table" or table.facts:
         out.write(ABOUT + json.dumps(_described(table), ensure_ascii=False) + "\n")
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow([table.corner, *table.columns])
@@ -95,6 +127,7 @@ def _described(table: Table) -> dict[str, Any]:
         "axes": axes,
         "entries": table.entries,
         "title": table.title,
+        **({"facts": dict(table.facts)} if table.facts else {}),
     }
 
 
@@ -104,15 +137,20 @@ def _about(path: Path, text: str) -> dict[str, Any]:
         return {}
     try:
         about: dict[str, Any] = parse_json(first.removeprefix(ABOUT))
+        if unknown := sorted(about.keys() - {*ABOUT_FIELDS, "facts"}):
+            raise ValueError(f"the field '{unknown[0]}' is not known")
         about["axes"] = tuple(map(_axis, about["axes"]))
         about |= {name: printable(str(about[name])) for name in ("name", "class_name", "title")}
         about["entries"] = None if about["entries"] is None else float(about["entries"])
+        about["facts"] = {name: str(said) for name, said in about.get("facts", {}).items()}
     except BROKEN_VALUES as error:
         raise _fault(path, f"its first line: {error}", f"{path}:1") from error
-    return {name: value for name, value in about.items() if name in ABOUT_FIELDS}
+    return about
 
 
 def _axis(content: dict[str, Any]) -> Axis:
+    if unknown := sorted(content.keys() - set(AXIS_FIELDS)):
+        raise ValueError(f"the field '{unknown[0]}' of an axis is not known")
     labels = content["labels"]
     return Axis(
         np.array(content["edges"], dtype=np.float64),

@@ -1,7 +1,7 @@
 """UHI JSON, schema version 1: the format of references, text that `git diff` can show.
 
 hist and boost-histogram read and write the same format. What UHI has no field for lies in
-its open ones: `entries` and `title` in the metadata of a histogram, `title` and a JSON list
+its open ones: `entries`, `sums` and `title` in the metadata of a histogram, `title` and a JSON list
 `labels` in that of an axis, and storages other than UHI's own (TH1F's float32) in
 `writer_info.reprun`. The format: https://uhi.readthedocs.io/en/latest/serialization.html
 """
@@ -11,22 +11,39 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from reprun.bounded import limits
 from reprun.bounded.limits import LimitError
 from reprun.bounded.parsing import BROKEN_VALUES, parse_json
+from reprun.digests import sha256_bytes
 from reprun.errors import OutputMissingError
+from reprun.histograms.composites import binned_table
+from reprun.histograms.facts import (
+    are_integers,
+    as_annotations,
+    category_labels,
+    is_exact,
+    remember,
+    rest,
+)
+from reprun.histograms.identity import left_out
 from reprun.histograms.model import (
+    BYTES,
+    LARGEST_EXACT_COUNT,
     Axis,
     AxisKind,
+    DataObject,
     Floats,
     Histogram,
     Objects,
     Storage,
+    Unread,
     number,
     printable,
 )
@@ -35,6 +52,30 @@ from reprun.wording import shortened
 SCHEMA = 1
 NUMBERS_A_LINE = 12
 _STORAGES: Mapping[str, Storage] = {"int": "int64", "double": "float64", "weighted": "float64"}
+FIELDS: Mapping[str, tuple[str, ...]] = {
+    "int": ("values",),
+    "double": ("values",),
+    "weighted": ("values", "variances"),
+    "mean": ("counts", "values", "variances"),
+    "weighted_mean": ("sum_of_weights", "sum_of_weights_squared", "values", "variances"),
+}
+"""The arrays of each storage."""
+COLUMNS: Mapping[str, str] = {
+    "counts": "count",
+    "sum_of_weights": "sum of weights",
+    "sum_of_weights_squared": "sum of weights squared",
+    "values": "value",
+    "variances": "variance",
+}
+_ENDS = ("underflow", "overflow", "circular")
+AXIS_FIELDS: Mapping[str, tuple[str, ...]] = {
+    "regular": ("lower", "upper", "bins", *_ENDS),
+    "variable": ("edges", *_ENDS),
+    "category_str": ("categories", "flow"),
+    "category_int": ("categories", "flow"),
+    "boolean": (),
+}
+LEFT_OUT = left_out("UHI JSON")
 
 
 class _FaultError(Exception):
@@ -44,32 +85,22 @@ class _FaultError(Exception):
 class _UnsupportedError(Exception):
     """A legal histogram of a kind that reprun cannot compare."""
 
+    def __init__(self, message: str, *, elsewhere: bool = False) -> None:
+        super().__init__(message)
+        self.elsewhere = elsewhere
+        """Whether numbers of it are in another file."""
 
-def read_uhi(path: Path, text: str) -> Objects:
-    """Read the histograms of a UHI JSON text: several by name, or one, called by the file's stem.
+
+def read_uhi(path: Path, name: str, text: str) -> Objects:
+    """Read the histograms of a UHI JSON text: several by name, or one, called `name`.
 
     Raises OutputMissingError that names the file, the object and the fault.
     """
     try:
         document = parse_json(text, _no_key_twice)
-        left = limits.FREE_CELLS.value + len(text)
         if not isinstance(document, dict):
             raise _FaultError("it holds no histograms by name")  # noqa: TRY301
-        named = {path.stem: document} if "uhi_schema" in document else document
-        found: dict[str, Histogram] = {}
-        unsupported: dict[str, str] = {}
-        for name, content in named.items():
-            name = printable(name)  # noqa: PLW2901 - as it is called from here on
-            if name in found or name in unsupported:
-                raise _FaultError(f"the name '{name}' is duplicated")  # noqa: TRY301
-            try:
-                found[name] = _histogram(name, content, left)
-                left -= found[name].values.size
-            except _UnsupportedError as reason:
-                unsupported[name] = str(reason)
-            except BROKEN_VALUES as error:
-                what = f"no field {error}" if isinstance(error, KeyError) else str(error)
-                raise _FaultError(f"'{name}': {what}") from error
+        return _objects({name: document} if "uhi_schema" in document else document, len(text))
     except json.JSONDecodeError as error:
         raise OutputMissingError(
             f"{path.name} is not valid JSON: {error.msg}", place=f"{path}:{error.lineno}"
@@ -79,7 +110,40 @@ def read_uhi(path: Path, text: str) -> Objects:
             f"{path.name} is not a readable UHI histogram file: {shortened(str(error))}",
             place=str(path),
         ) from error
-    return Objects(found, unsupported)
+
+
+def _objects(document: dict[str, Any], size: int) -> Objects:
+    """Return the objects of a document; `size` is what bounds the bins that it may declare."""
+    found: dict[str, DataObject] = {}
+    unread: dict[str, Unread] = {}
+    left = limits.FREE_CELLS.value + size
+    for key, content in document.items():
+        name = printable(key)
+        objects: dict[str, DataObject] = {}
+        try:
+            objects = _object(name, content, left)
+            left -= objects[name].values.size
+        except _UnsupportedError as reason:
+            # NaN and halves of characters, which canonical JSON refuses, tell it apart as well.
+            whole = {BYTES: sha256_bytes(json.dumps(content, sort_keys=True).encode())}
+            if name in found or name in unread:
+                raise _FaultError(f"the name '{name}' is duplicated") from None
+            unread[name] = Unread(str(reason), {} if reason.elsewhere else whole)
+        except BROKEN_VALUES as error:
+            raise _FaultError(f"'{name}': {_said(error)}") from error
+        for each, thing in objects.items():
+            if each in found or each in unread:
+                raise _FaultError(f"the name '{each}' is duplicated")
+            found[each] = thing
+    return Objects(found, unread)
+
+
+def _said(error: BaseException) -> str:
+    if isinstance(error, KeyError):
+        return f"no field {error}"
+    if isinstance(error, (TypeError, AttributeError)):
+        return "a field holds another kind of value than the schema of UHI says"
+    return str(error)
 
 
 def uhi_text(histograms: Iterable[Histogram]) -> str:
@@ -101,34 +165,68 @@ def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _histogram(name: str, content: Any, left: int) -> Histogram:
-    """Return a histogram; `left` bins are those that the file may still declare."""
+def _object(name: str, content: Any, left: int) -> dict[str, DataObject]:
+    """Return a histogram with its annotations; `left` bins are those that it may declare."""
     if content["uhi_schema"] != SCHEMA:
         raise ValueError(f"uhi_schema {content['uhi_schema']}, this version reads {SCHEMA}")
+    _check_fields(content, {"uhi_schema", "writer_info", "metadata", "axes", "storage"})
     stored = content["storage"]
-    if stored["type"] not in _STORAGES:
+    if stored["type"] not in FIELDS:
         raise _UnsupportedError(f"UHI {stored['type']} storage")
+    _check_fields(stored, {"type", "index", "writer_info", *FIELDS[stored["type"]]})
     if not 1 <= len(content["axes"]) <= 3:
         raise _UnsupportedError(f"UHI histogram of {len(content['axes'])} axes")
     cells = math.prod(_bins(axis) + 2 for axis in content["axes"])
     if cells > left:
         raise ValueError(f"it declares {cells:,} bins, more than the file has room for")
-    axes = tuple(_axis(axis) for axis in content["axes"])
-    storage = content.get("writer_info", {}).get("reprun", {}).get("storage")
-    if storage is not None and storage not in get_args(Storage):
-        raise ValueError(f"unknown storage '{storage}'")
+    facts: dict[str, str] = {}
+    axes = tuple(
+        _axis(axis, f"the {letter} axis", facts)
+        for letter, axis in zip("xyz", content["axes"], strict=False)
+    )
     metadata = content.get("metadata", {})
+    rest(facts, "the histogram", metadata, {"entries", "sums", *LEFT_OUT})
     entries = metadata.get("entries")
-    weighted = stored["type"] == "weighted"
-    return Histogram(
+    title = str(metadata.get("title", metadata.get("label", "")))
+    numbers = {field: _with_flow(stored, field, axes) for field in FIELDS[stored["type"]]}
+    entries = None if entries is None else float(entries)
+    if stored["type"] in ("mean", "weighted_mean"):
+        columns = {COLUMNS[field]: array for field, array in numbers.items()}
+        kept = {"entries": entries, "sums": metadata.get("sums")}
+        rest(facts, "the histogram", kept, ())
+        kind = f"UHI {stored['type']}"
+        table = binned_table(name, kind, axes, columns, title=title)
+        return {name: replace(table, facts=facts)}
+    histogram = Histogram(
         name=name,
         axes=axes,
-        values=_with_flow(stored, "values", axes),
-        sumw2=_with_flow(stored, "variances", axes) if weighted else None,
-        storage=storage or _STORAGES[stored["type"]],
-        entries=None if entries is None else float(entries),
-        title=str(metadata.get("title", metadata.get("label", ""))),
+        values=numbers["values"],
+        sumw2=numbers.get("variances"),
+        storage=_storage(content, stored["type"], facts),
+        entries=entries,
+        title=title,
+        sums=tuple(map(float, metadata.get("sums", ()))),
     )
+    return {name: histogram, **as_annotations(name, facts)}
+
+
+def _check_fields(content: Mapping[str, Any], known: set[str]) -> None:
+    """Raise for a field that no version of the schema read here has: what it means is not known."""
+    if unknown := sorted(content.keys() - known):
+        raise _UnsupportedError(f"UHI field '{unknown[0]}'")
+
+
+def _storage(content: Any, kind: str, facts: dict[str, str]) -> Storage:
+    ours = content.get("writer_info", {}).get("reprun", {})
+    rest(facts, "writer_info.reprun", ours, {"storage"})
+    storage: Storage | None = ours.get("storage")
+    if storage is None:
+        return _STORAGES[kind]
+    if storage not in get_args(Storage):
+        raise ValueError(f"unknown storage '{storage}'")
+    if kind != "weighted" and storage.startswith("int") != (kind == "int"):
+        raise ValueError(f"storage '{storage}' of {kind} numbers")
+    return storage
 
 
 def _bins(content: Any) -> int:
@@ -141,30 +239,39 @@ def _bins(content: Any) -> int:
     return bins
 
 
-def _axis(content: Any) -> Axis:
+def _axis(content: Any, which: str, facts: dict[str, str]) -> Axis:
     metadata = content.get("metadata", {})
     title = str(metadata.get("title", metadata.get("label", "")))
     kind = content["type"]
-    if content.get("circular"):
-        raise _UnsupportedError("UHI circular axis")
+    if kind not in AXIS_FIELDS:
+        raise ValueError(f"unknown axis type '{kind}'")
+    _check_fields(content, {"type", "metadata", "writer_info", *AXIS_FIELDS[kind]})
+    for flag in ("underflow", "overflow", "circular", "flow"):
+        if type(content.get(flag, False)) is not bool:
+            raise ValueError(f"'{flag}' is neither true nor false")
     if kind == "boolean":
+        rest(facts, which, metadata, LEFT_OUT)
         return Axis.categories(("False", "True"), title=title, overflow=False)
     if kind in ("category_str", "category_int"):
-        categories = tuple(str(category) for category in content["categories"])
+        rest(facts, which, metadata, LEFT_OUT)
+        categories = content["categories"]
         if not categories:
             raise _UnsupportedError("UHI axis without categories")
-        return Axis.categories(categories, title=title, overflow=content["flow"])
+        if any(type(one) is not (int if kind == "category_int" else str) for one in categories):
+            raise ValueError(f"categories of another type than {kind}")
+        return Axis.categories(category_labels(categories), title=title, overflow=content["flow"])
+    rest(facts, which, metadata, {"labels", *LEFT_OUT})
+    if content.get("circular"):
+        remember(facts, which, "circular")
     flow: tuple[bool, bool] = content["underflow"], content["overflow"]
     labels = metadata.get("labels")
     names = None if labels is None else tuple(map(str, parse_json(labels)))
     if kind == "regular":
         plain = Axis.regular(content["bins"], float(content["lower"]), float(content["upper"]))
         return Axis(plain.edges, "regular", names, title, *flow)
-    if kind == "variable":
-        if isinstance(content["edges"], str):
-            raise _UnsupportedError("UHI edges kept in another file")
-        return Axis(np.array(content["edges"], dtype=np.float64), "variable", names, title, *flow)
-    raise ValueError(f"unknown axis type '{kind}'")
+    if isinstance(content["edges"], str):
+        raise _UnsupportedError("UHI edges kept in another file", elsewhere=True)
+    return Axis(_numbers(content["edges"], "edges"), "variable", names, title, *flow)
 
 
 def _places(axes: tuple[Axis, ...]) -> tuple[slice, ...]:
@@ -178,19 +285,50 @@ def _with_flow(stored: Any, what: str, axes: tuple[Axis, ...]) -> Floats:
     full = np.zeros(tuple(axis.bins + 2 for axis in axes))
     inner = full[_places(axes)]
     if what not in stored:
-        if "values" in stored:
+        if stored.keys() & {*FIELDS[stored["type"]], "index"}:
             raise KeyError(what)
         return full
     if isinstance(stored[what], str):
-        raise _UnsupportedError("UHI contents kept in another file")
-    array = np.array(stored[what], dtype=np.float64)
+        raise _UnsupportedError("UHI contents kept in another file", elsewhere=True)
+    array = _numbers(stored[what], what)
     if "index" in stored:
-        inner[tuple(np.array(stored["index"], dtype=np.intp))] = array
+        inner[_index(stored["index"], inner.shape, array.shape)] = array
     elif array.shape != inner.shape:
         raise ValueError(f"{what} of shape {array.shape}, the axes need {inner.shape}")
     else:
         inner[...] = array
     return full
+
+
+def _numbers(values: Any, what: str) -> Floats:
+    try:
+        array = np.array(values, dtype=np.float64)
+    except BROKEN_VALUES as error:
+        raise ValueError(f"'{what}' is not an array of numbers") from error
+    if (np.abs(array) >= LARGEST_EXACT_COUNT).any() and not _all_exact(values):
+        raise _UnsupportedError(f"integers from {LARGEST_EXACT_COUNT:,} on")
+    return array
+
+
+def _all_exact(values: Any) -> bool:
+    if isinstance(values, list):
+        return all(map(_all_exact, values))
+    return not isinstance(values, int) or is_exact(str(values))
+
+
+def _index(
+    index: Any, shape: tuple[int, ...], given: tuple[int, ...]
+) -> tuple[NDArray[np.intp], ...]:
+    """Return the places of the numbers of a sparse histogram, each once."""
+    places = _numbers(index, "index")
+    if places.ndim != 2 or places.shape != (len(shape), *given):
+        raise ValueError(f"an index of shape {places.shape} for numbers of shape {given}")
+    inside = all(((row >= 0) & (row < n)).all() for row, n in zip(places, shape, strict=True))
+    if not (inside and np.array_equal(places, np.floor(places))):
+        raise ValueError("an index that is not a bin")
+    if len(np.unique(places, axis=1).T) != places.shape[1]:
+        raise ValueError("a bin is in the index more than once")
+    return tuple(places.astype(np.intp))
 
 
 def _block(histogram: Histogram) -> str:
@@ -209,6 +347,8 @@ def _block(histogram: Histogram) -> str:
         metadata["title"] = histogram.title
     if histogram.entries is not None:
         metadata["entries"] = number(histogram.entries)
+    if histogram.sums:
+        metadata["sums"] = [number(one) for one in histogram.sums]
     if metadata:
         lines.append(f'  "metadata": {_json(metadata)}')
     axes = ",\n".join(f"   {_axis_text(axis)}" for axis in histogram.axes)
@@ -226,7 +366,10 @@ def _axis_text(axis: Axis) -> str:
     document: dict[str, Any]
     kind: AxisKind = axis.kind
     if kind == "category":
-        document = {"type": "category_str", "categories": axis.labels, "flow": axis.overflow}
+        labels = axis.labels or ()
+        document = {"type": "category_str", "categories": labels, "flow": axis.overflow}
+        if are_integers(labels):
+            document |= {"type": "category_int", "categories": [int(label) for label in labels]}
     else:
         if axis.labels is not None:
             metadata["labels"] = _json(list(axis.labels))

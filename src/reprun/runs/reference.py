@@ -1,15 +1,18 @@
 """References: the histograms and tables an analysis is compared with, who blessed them and why.
 
-In the analysis's reference directory lie `histograms.json` (UHI), one CSV file per table and
-`blessed.json`: reason, author, date and the digests of everything the blessed run used.
+In the analysis's reference directory lie `histograms.json` (UHI), one CSV file per table,
+`undecoded.json` with the digests of what no reader decodes, and `blessed.json`: reason, author,
+date and the digests of everything the blessed run used.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import json
+import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -31,6 +34,7 @@ from reprun.histograms import (
     Histogram,
     Objects,
     Table,
+    Unread,
     read_all,
     readable,
     write_histograms,
@@ -40,6 +44,11 @@ from reprun.wording import quoted
 
 BLESSED = "blessed.json"
 HISTOGRAMS = "histograms.json"
+UNDECODED = "undecoded.json"
+PLAIN = "table"
+"""The class of a table that is a CSV file of its own."""
+NOT_IN_FILE_NAMES = re.compile(r"[^A-Za-z0-9_-]+")
+LONGEST_STEM = 100
 
 
 class Blessing(Document):
@@ -54,6 +63,21 @@ class Blessing(Document):
     inputs: Inputs
     files: Mapping[str, str]
     """sha256 of each reference file when it was blessed."""
+
+
+class KnownByBytes(Document):
+    """An object that no reader decodes, as `reprun.histograms.Unread`."""
+
+    reason: str
+    parts: Mapping[str, str] = {}
+    fault: str = ""
+
+
+class Undecoded(Document):
+    """What a blessed run made that no reader decodes, by name."""
+
+    schema_version: Literal[1] = 1
+    objects: Mapping[str, KnownByBytes]
 
 
 def reference_files(directory: Path) -> list[Path]:
@@ -76,7 +100,12 @@ def reference_files(directory: Path) -> list[Path]:
 
 def load_reference(directory: Path) -> Objects:
     """Read every reference file of a directory. Raises as `reference_files` and the readers do."""
-    return read_all(reference_files(directory), directory)
+    files = [path for path in reference_files(directory) if path.name != UNDECODED]
+    known = read_written(Undecoded, directory / UNDECODED, problem=f"{UNDECODED} cannot be read")
+    objects = known.objects if known else {}
+    unread = {name: Unread(one.reason, one.parts, one.fault) for name, one in objects.items()}
+    found = read_all(files, directory) if files else Objects()
+    return Objects(found.by_name, {**found.unread, **unread})
 
 
 def read_blessing(directory: Path, *, hint: str | None = None) -> Blessing | None:
@@ -141,9 +170,33 @@ def _write_objects(directory: Path, objects: Objects) -> list[str]:
         write_histograms(directory / HISTOGRAMS, histograms)
         written.append(HISTOGRAMS)
     for name, table in tables.items():
-        write_table(directory / f"{name}.csv", table)
-        written.append(f"{name}.csv")
+        file = _file_of(name, table, written)
+        write_table(directory / file, replace(table, name=name))
+        written.append(file)
+    if objects.unread:
+        document = Undecoded(
+            objects={
+                name: KnownByBytes(reason=one.reason, parts=one.parts, fault=one.fault)
+                for name, one in objects.unread.items()
+            }
+        )
+        write_atomically(
+            directory / UNDECODED, (document.model_dump_json(indent=1) + "\n").encode()
+        )
+        written.append(UNDECODED)
     return written
+
+
+def _file_of(name: str, table: Table, taken: Collection[str]) -> str:
+    """Return a name for the file of a table, with no more of its own than is harmless there.
+
+    A plain table is called by its file, which analysis.yaml declares. Any other comes out of a
+    file of many, which a step wrote: the CSV itself says what it is called.
+    """
+    plain = table.class_name == PLAIN and "/" not in name
+    stem = name if plain else NOT_IN_FILE_NAMES.sub("_", name)[:LONGEST_STEM]
+    tries = (f"{stem}.csv" if n == 1 else f"{stem}_{n}.csv" for n in itertools.count(1))
+    return next(file for file in tries if file not in taken)
 
 
 def causes(blessing: Blessing | None, variant: str, inputs: Inputs, directory: Path) -> list[str]:

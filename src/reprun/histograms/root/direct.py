@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from reprun.digests import sha256_bytes
 from reprun.histograms.composites import efficiency_table
 from reprun.histograms.model import (
     LARGEST_EXACT_COUNT,
@@ -32,7 +33,17 @@ IS_REFERENCED = 1 << 4
 HISTOGRAM_VERSIONS = range(5, 9)
 NEW_CLASS = 0xFFFFFFFF
 CLASS_REFERENCE = 0x80000000
+ERROR_OPTIONS = {1: "kPoisson", 2: "kPoisson2"}
+"""TH1::EBinErrorOpt; 0 is the usual one."""
+EFFICIENCY_USUALLY = {"alpha": 1.0, "beta": 1.0, "confidence level": 0.682689492137}
+STATISTIC_OPTIONS = (
+    *("kFCP", "kFNormal", "kFWilson", "kFAC", "kFFC", "kBJeffrey", "kBUniform", "kBBayesian"),
+    *("kMidP",),
+)
+"""TEfficiency::EStatOption; the first is the usual one."""
 HISTOGRAM = re.compile(r"^TH([123])([CSILFD])$")
+NO_PRIORS = 6 + 4
+"""Bytes of an empty vector: its byte count, version and size."""
 AXIS_ENDS = {9: 4, 10: 8}
 """Bytes of the null pointers at the end of TAxis, by its version: labels, modified labels."""
 
@@ -68,7 +79,7 @@ def _histogram(name: str, rank: int, letter: str, data: bytes) -> Histogram:
         else:
             at = _object(data, at)[2]
     # fBarOffset, fBarWidth, fEntries, four sums, maximum, minimum, norm factor
-    (entries,) = struct.unpack_from(">d", data, at + 4)
+    entries, *sums, _, _, norm = struct.unpack_from(">8d", data, at + 4)
     at += 4 + 8 * 8
     _, at = _array(data, at, ">f8")
     sumw2, at = _array(data, at, ">f8")
@@ -77,6 +88,7 @@ def _histogram(name: str, rank: int, letter: str, data: bytes) -> Histogram:
     (buffered,) = struct.unpack_from(">i", data, at)
     if buffered:
         raise ForeignError("a buffer of fills")
+    error_option = _error_option(data, at, th1_end)
     start = base_end if rank > 1 else th1_end
     values, at = _array(data, start, TYPES[letter])
     shape = tuple(axis.bins + 2 for axis in axes)
@@ -92,7 +104,42 @@ def _histogram(name: str, rank: int, letter: str, data: bytes) -> Histogram:
         STORAGE_LETTERS[letter],
         entries,
         title,
+        (*sums, *_more_sums(data, rank, base_end)),
+        options(norm, error_option),
     )
+
+
+def options(norm: float, error_option: int) -> dict[str, str]:
+    """Return what of a TH1 changes its contents or errors as they are shown, where it is set."""
+    found = {}
+    if norm:
+        found["norm factor"] = repr(float(norm))
+    if error_option:
+        found["error option of the bins"] = ERROR_OPTIONS.get(error_option, str(error_option))
+    return found
+
+
+def _error_option(data: bytes, at: int, end: int) -> int:
+    """Return fBinStatErrOpt, which stands behind the (empty) buffer since version 7 of TH1.
+
+    fBufferSize, the array fBuffer behind its marker, fBinStatErrOpt; since version 8 also
+    fStatOverflows.
+    """
+    rest = end - at
+    if rest < 4 + 1 + 4:
+        return 0
+    return int(struct.unpack_from(">i", data, at + 5)[0])
+
+
+def _more_sums(data: bytes, rank: int, end: int) -> tuple[float, ...]:
+    """Return the sums over fills that a TH2 or TH3 keeps besides those of a TH1.
+
+    A TH2 has a scale factor before them, a TH3 a TAtt3D.
+    """
+    if rank == 1:
+        return ()
+    number = 3 if rank == 2 else 7
+    return struct.unpack_from(f">{number}d", data, end - 8 * number)
 
 
 def _shaped(flat: Any, shape: tuple[int, ...]) -> Any:
@@ -157,11 +204,18 @@ def efficiency(name: str, data: bytes, most: int) -> Table:
         _, title, at = _named(data, at)
         for _ in ("line", "fill", "marker"):
             at = _object(data, at)[2]
-        at = _object(data, at + 16)[2]  # after alpha and beta: their values for each bin
+        alpha, beta = struct.unpack_from(">2d", data, at)
+        # after alpha and beta: their values for each bin
+        bins_at, at = at + 16, _object(data, at + 16)[2]
+        priors = data[bins_at:at]
+        (level,) = struct.unpack_from(">d", data, at)
         at = _pointer(data, at + 8)[1]  # after the confidence level: functions
         sides = []
         kind = ""
+        option = 0
         for gap in (0, 4):  # the statistic option stands between the two histograms
+            if gap:
+                (option,) = struct.unpack_from(">i", data, at)
             pointed, after = _pointer(data, at + gap)
             kind, start = _class(data, pointed, kind)
             if not HISTOGRAM.match(kind):
@@ -170,11 +224,30 @@ def efficiency(name: str, data: bytes, most: int) -> Table:
             at = after
         if end != len(data) or at + 8 != end:
             raise ForeignError("bytes after the object")
+        (weight,) = struct.unpack_from(">d", data, at)
     except (struct.error, IndexError, ValueError) as error:
         raise ForeignError(str(error)) from error
+    facts = _efficiency_facts(alpha, beta, level, option, weight)
+    if len(priors) > NO_PRIORS:
+        facts["priors of the bins"] = sha256_bytes(priors)
     if (bins := sides[0].values.size) > most or sides[1].values.shape != sides[0].values.shape:
         raise BrokenError(f"it has {bins:,} bins, and takes {len(data):,} bytes")
-    return efficiency_table(name, sides[0], sides[1], title)
+    return efficiency_table(name, sides[0], sides[1], title, facts)
+
+
+def _efficiency_facts(
+    alpha: float, beta: float, level: float, option: int, weight: float
+) -> dict[str, str]:
+    """Return the options that are not the usual ones: they decide the errors that are drawn."""
+    found = {}
+    said = {"alpha": alpha, "beta": beta, "confidence level": level, "weight": weight}
+    for name, value in said.items():
+        if not math.isclose(value, EFFICIENCY_USUALLY.get(name, 1.0), rel_tol=1e-9):
+            found[name] = repr(float(value))
+    if option:
+        known = 0 < option < len(STATISTIC_OPTIONS)
+        found["statistic option"] = STATISTIC_OPTIONS[option] if known else str(option)
+    return found
 
 
 def _pointer(data: bytes, at: int) -> tuple[int, int]:

@@ -11,16 +11,18 @@ import mmap
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from reprun.bounded import limits
+from reprun.digests import sha256_bytes
 from reprun.errors import OutputMissingError
 from reprun.histograms.composites import GRAPH_COLUMNS, binned_table, points_table
 from reprun.histograms.model import (
+    BYTES,
     LARGEST_EXACT_COUNT,
     STORAGE_LETTERS,
     Axis,
@@ -29,10 +31,12 @@ from reprun.histograms.model import (
     Histogram,
     Objects,
     Table,
+    Unread,
     regular_edges,
 )
-from reprun.histograms.root.direct import decoded, efficiency
+from reprun.histograms.root.direct import decoded, efficiency, options
 from reprun.histograms.root.keys import (
+    DIRECTORIES,
     BrokenError,
     ForeignError,
     Key,
@@ -40,13 +44,13 @@ from reprun.histograms.root.keys import (
     object_bytes,
     streamers,
 )
+from reprun.histograms.root.trees import TREES, UndecodedError, branch_digests
 from reprun.wording import shortened, size_of
 
 _HISTOGRAM = re.compile(r"^TH([123])([CSILFD])$")
-T = TypeVar("T")
 EFFICIENCY = "TEfficiency"
-_PHYSICS = re.compile(r"^(TH|TProfile|TEfficiency|TGraph|TMultiGraph|TSpline|TF[123]$|TRatio)")
-"""Classes that hold results: what of them cannot be compared is reported, object by object."""
+ELSEWHERE = re.compile(r"^(TTree|TNtuple|TNtupleD|TChain|TBranch|TBasket|ROOT::.*RNTuple)$")
+"""Classes whose own bytes do not say what they hold: the numbers lie elsewhere in the file."""
 
 
 class _UnsupportedError(Exception):
@@ -60,8 +64,7 @@ def read_root(path: Path) -> Objects:
     the file or an object in it cannot be read.
     """
     source = open_root(path)
-    found = source.only(source.names)
-    return Objects(found.by_name, found.unsupported, source.skipped)
+    return source.only(source.names)
 
 
 def open_root(path: Path) -> RootSource:
@@ -74,25 +77,15 @@ def open_root(path: Path) -> RootSource:
         try:
             keys = newest_keys(data)
         except BrokenError as error:
-            raise _unreadable(path, "", str(error)) from error
+            raise _unreadable(path, str(error)) from error
         size = len(data)
-    readable: dict[str, Key] = {}
-    unsupported: dict[str, str] = {}
-    skipped: dict[str, str] = {}
-    for name, key in keys.items():
-        class_name = key.class_name
-        if _HISTOGRAM.match(class_name) or class_name in _COMPOSITES or class_name == EFFICIENCY:
-            readable[name] = key
-        elif _PHYSICS.match(class_name):
-            unsupported[name] = class_name
-        elif not class_name.startswith("TDirectory"):
-            skipped[name] = class_name
-    whole = sum(key.length for key in readable.values())
+    held = {name: key for name, key in keys.items() if key.class_name not in DIRECTORIES}
+    whole = sum(key.length for key in held.values())
     if whole > limits.FREE_FILE.value + limits.FILE_RATIO * size:
         raise _unreadable(
-            path, "", f"it has {size_of(whole)} once decompressed, of {size_of(size)} on disk"
+            path, f"it has {size_of(whole)} once decompressed, of {size_of(size)} on disk"
         )
-    return RootSource(path, readable, unsupported, skipped)
+    return RootSource(path, held)
 
 
 def check_root(path: Path) -> None:
@@ -103,10 +96,10 @@ def check_root(path: Path) -> None:
     with _mapped(path) as data:
         try:
             for key in newest_keys(data).values():
-                if not key.class_name.startswith("TDirectory"):
+                if key.class_name not in DIRECTORIES:
                     object_bytes(data, key)
         except BrokenError as error:
-            raise _unreadable(path, "", str(error)) from error
+            raise _unreadable(path, str(error)) from error
         _check_streamers(path, data)
 
 
@@ -116,55 +109,66 @@ class RootSource:
 
     path: Path
     keys: Mapping[str, Key]
-    unsupported: Mapping[str, str]
-    skipped: Mapping[str, str]
 
     @property
     def names(self) -> Collection[str]:
-        """The names of all results, those included that cannot be read."""
-        return {**self.keys, **self.unsupported}.keys()
+        """The names of all objects, those included that cannot be decoded."""
+        return self.keys.keys()
 
     def only(self, names: Iterable[str]) -> Objects:
-        """Decode the objects of some names; raises OutputMissingError for broken ones."""
+        """Decode the objects of some names; those whose bytes are broken are among the unread.
+
+        Raises OutputMissingError where the file cannot be read at all.
+        """
         found: dict[str, DataObject] = {}
-        unsupported: dict[str, str] = {}
-        rest: dict[str, Key] = {}
+        unread: dict[str, Unread] = {}
+        rest: dict[str, tuple[Key, Unread]] = {}
         with _mapped(self.path) as data:
             for name in names:
-                if name in self.unsupported:
-                    unsupported[name] = self.unsupported[name]
-                elif (key := self.keys.get(name)) is not None:
-                    try:
-                        thing = _directly(name, key, data)
-                    except BrokenError as error:
-                        raise _unreadable(self.path, name, str(error)) from error
+                if (key := self.keys.get(name)) is None:
+                    continue
+                if key.ambiguous:
+                    unread[name] = Unread(key.class_name, fault="two objects have this path")
+                    continue
+                undecoded = Unread(key.class_name)
+                try:
+                    unpacked = object_bytes(data, key)
+                    undecoded = _known_by_bytes(key, unpacked)
+                    thing = _directly(name, key, unpacked)
+                except BrokenError as error:
+                    unread[name] = _broken(undecoded, str(error))
+                else:
                     if thing is None:
-                        rest[name] = key
+                        rest[name] = key, undecoded
                     else:
                         found[name] = thing
             if rest:
                 _check_streamers(self.path, data)
-        if rest:
-            left = _by_uproot(self.path, rest)
-            found |= left.by_name
-            unsupported |= left.unsupported
-        return Objects(found, unsupported)
+        left = _by_uproot(self.path, rest) if rest else Objects()
+        return Objects(found | dict(left.by_name), unread | dict(left.unread))
 
     def taking(self, names: Mapping[str, str]) -> RootSource:
         """Return the objects of some names under new ones; `names` maps new to old."""
-
-        def moved(mapping: Mapping[str, T]) -> dict[str, T]:
-            return {new: mapping[old] for new, old in names.items() if old in mapping}
-
-        return RootSource(self.path, moved(self.keys), moved(self.unsupported), moved(self.skipped))
+        moved = {new: self.keys[old] for new, old in names.items() if old in self.keys}
+        return RootSource(self.path, moved)
 
 
-def _directly(name: str, key: Key, data: mmap.mmap) -> DataObject | None:
+def _broken(undecoded: Unread, what: str) -> Unread:
+    return replace(undecoded, fault=shortened(what))
+
+
+def _known_by_bytes(key: Key, unpacked: bytes) -> Unread:
+    """Return an object as what it is without being decoded."""
+    if not unpacked or ELSEWHERE.match(key.class_name):
+        return Unread(key.class_name)
+    return Unread(key.class_name, {BYTES: sha256_bytes(unpacked)})
+
+
+def _directly(name: str, key: Key, unpacked: bytes) -> DataObject | None:
     """Return what the direct decoder makes of an object, None if it does not know it.
 
     Raises BrokenError for an object whose bytes no reader may go on with, uproot included.
     """
-    unpacked = object_bytes(data, key)
     try:
         if _HISTOGRAM.match(key.class_name):
             return decoded(name, key.class_name, unpacked)
@@ -181,7 +185,7 @@ def _check_streamers(path: Path, data: mmap.mmap) -> None:
         if (key := streamers(data)) is not None:
             object_bytes(data, key)
     except BrokenError as error:
-        raise _unreadable(path, "", f"descriptions of classes: {error}") from error
+        raise _unreadable(path, f"descriptions of classes: {error}") from error
 
 
 @contextmanager
@@ -191,41 +195,47 @@ def _mapped(path: Path) -> Iterator[mmap.mmap]:
         yield data
 
 
-def _unreadable(path: Path, name: str, what: str) -> OutputMissingError:
-    where = f", object '{name}'" if name else ""
+def _unreadable(path: Path, what: str) -> OutputMissingError:
     return OutputMissingError(
-        f"{path.name} is not a readable ROOT file{where}: {shortened(what)}", place=str(path)
+        f"{path.name} is not a readable ROOT file: {shortened(what)}", place=str(path)
     )
 
 
-def _by_uproot(path: Path, wanted: Mapping[str, Key]) -> Objects:
-    """Read some objects whose bytes the direct reader has seen, and does not know."""
+def _by_uproot(path: Path, wanted: Mapping[str, tuple[Key, Unread]]) -> Objects:
+    """Read some objects whose bytes the direct reader has seen, and does not know.
+
+    Each comes with what it is where uproot does not decode it either.
+    """
     import uproot  # noqa: PLC0415 - 0.2 s that most files need not pay
 
     found: dict[str, DataObject] = {}
-    unsupported: dict[str, str] = {}
-    name = ""
+    unread: dict[str, Unread] = {}
     try:
         with uproot.open(path) as file:
-            for name, key in wanted.items():
+            for name, (key, undecoded) in wanted.items():
                 class_name = key.class_name
                 matched = _HISTOGRAM.match(class_name)
                 place = f"{key.path};{key.cycle}"
                 try:
                     if matched:
                         found[name] = _histogram(name, matched.group(2), file[place])
+                    elif TREES.match(class_name):
+                        unread[name] = Unread(class_name, branch_digests(file[place]))
                     elif class_name in _COMPOSITES:
                         most = limits.FREE_CELLS.value + key.size
                         found[name] = _COMPOSITES[class_name](name, file[place], most)
                     else:
-                        unsupported[name] = class_name
-                except _UnsupportedError as reason:
-                    unsupported[name] = f"{class_name}: {reason}"
-    # Broken bytes lead uproot into whatever they decode to: zlib.error, struct.error,
-    # IndexError, KeyError, AssertionError and more. All of them mean the same to the user.
+                        unread[name] = undecoded
+                except (_UnsupportedError, UndecodedError) as reason:
+                    unread[name] = _broken(undecoded, str(reason))
+                # Broken bytes lead uproot into whatever they decode to: zlib.error, struct.error,
+                # IndexError, KeyError, AssertionError and more. All of them mean the same.
+                except Exception as error:  # noqa: BLE001
+                    unread[name] = _broken(undecoded, _first_line(error))
+    # Of the file as a whole, as of an object below: uproot has many errors for broken bytes.
     except Exception as error:
-        raise _unreadable(path, name, _first_line(error)) from error
-    return Objects(found, unsupported)
+        raise _unreadable(path, _first_line(error)) from error
+    return Objects(found, unread)
 
 
 def _first_line(error: BaseException) -> str:
@@ -255,7 +265,21 @@ def _histogram(name: str, letter: str, model: Any) -> Histogram:
         storage=STORAGE_LETTERS[letter],
         entries=float(members["fEntries"]),
         title=str(members["fTitle"]),
+        sums=_sums(members, SUMS[: LENGTHS[rank]]),
+        facts=options(float(members["fNormFactor"]), int(members.get("fBinStatErrOpt") or 0)),
     )
+
+
+SUMS = (
+    *("fTsumw", "fTsumw2", "fTsumwx", "fTsumwx2", "fTsumwy", "fTsumwy2", "fTsumwxy"),
+    *("fTsumwz", "fTsumwz2", "fTsumwxz", "fTsumwyz"),
+)
+LENGTHS = {1: 4, 2: 7, 3: 11}
+"""How many of them a histogram of so many axes has."""
+
+
+def _sums(members: Any, names: Iterable[str]) -> tuple[float, ...]:
+    return tuple(float(members[name]) for name in names)
 
 
 def _axes(members: Any, rank: int, cells: int) -> tuple[tuple[Axis, ...], tuple[int, ...]]:
@@ -265,6 +289,22 @@ def _axes(members: Any, rank: int, cells: int) -> tuple[tuple[Axis, ...], tuple[
     if math.prod(shape) != cells:
         raise ValueError(f"{cells} numbers for {shape} bins")
     return tuple(map(_axis, models)), shape
+
+
+ERROR_MODES = {1: "s", 2: "i", 3: "g"}
+"""EErrorType of TProfile: the spread, `1/sqrt(N)` for integers, weights as errors."""
+
+
+def _profile_options(members: Any, rank: int) -> dict[str, str]:
+    """Return what of a profile is not as usual: its errors, and which values it took."""
+    found = options(float(members["fNormFactor"]), int(members.get("fBinStatErrOpt") or 0))
+    if mode := int(members.get("fErrorMode", 0)):
+        found["error option"] = ERROR_MODES.get(mode, str(mode))
+    letter = "YZT"[rank - 1]
+    taken = [float(members[f"f{letter}{end}"]) for end in ("min", "max")]
+    if any(taken):
+        found["range of values"] = f"{taken[0]!r} to {taken[1]!r}"
+    return found
 
 
 def _profile(name: str, model: Any, most: int) -> Table:
@@ -281,9 +321,13 @@ def _profile(name: str, model: Any, most: int) -> Table:
         columns["sumw2"] = _array(np.asarray(fills[1]), shape)
     columns["sumwy"] = _array(contents, shape)
     columns["sumwy2"] = _array(np.asarray(members["fSumw2"]), shape)
+    wanted = SUMS[: LENGTHS[rank]] if rank > 1 else SUMS[:6]
+    more = {2: ("fTsumwz", "fTsumwz2"), 3: ("fTsumwt", "fTsumwt2")}.get(rank, ())
     return binned_table(
         name, class_name, axes, columns,
         entries=float(members["fEntries"]), title=str(members["fTitle"]),
+        facts=_profile_options(members, rank),
+        sums=_sums(members, (*wanted, *more)),
     )  # fmt: skip
 
 
@@ -304,6 +348,40 @@ def _graph(name: str, model: Any, most: int) -> Table:
     return points_table(name, class_name, GRAPH_COLUMNS, values, str(members["fTitle"]))
 
 
+def _vector(name: str, model: Any, _: int) -> Table:
+    """Return a TVectorT: an element a row."""
+    values = np.asarray(model.member("fElements"), dtype=np.float64)
+    first = int(model.member("fRowLwb"))
+    rows = tuple(f"element {first + n}" for n in range(len(values)))
+    return Table(name, rows, ("value",), values[:, None], class_name=model.classname)
+
+
+def _matrix(name: str, model: Any, _: int) -> Table:
+    """Return a TMatrixT; of a symmetric one ROOT stores the upper half, row by row."""
+    number, columns = int(model.member("fNrows")), int(model.member("fNcols"))
+    stored = np.asarray(model.member("fElements"), dtype=np.float64)
+    if "Sym" in model.classname:
+        full = np.zeros((number, columns))
+        full[np.triu_indices(number)] = stored
+        full = np.where(np.tri(number, columns, -1, dtype=bool), full.T, full)
+    else:
+        full = stored.reshape(number, columns)
+    rows, low = int(model.member("fRowLwb")), int(model.member("fColLwb"))
+    return Table(
+        name,
+        tuple(f"row {rows + n}" for n in range(number)),
+        tuple(f"column {low + n}" for n in range(columns)),
+        full,
+        class_name=model.classname,
+    )
+
+
+def _parameter(name: str, model: Any, _: int) -> Table:
+    """Return a TParameter: one number."""
+    value = np.array([[float(model.member("fVal"))]])
+    return Table(name, (name,), ("value",), value, class_name=model.classname)
+
+
 _COMPOSITES: Mapping[str, Callable[[str, Any, int], Table]] = {
     "TProfile": _profile,
     "TProfile2D": _profile,
@@ -311,6 +389,10 @@ _COMPOSITES: Mapping[str, Callable[[str, Any, int], Table]] = {
     "TGraph": _graph,
     "TGraphErrors": _graph,
     "TGraphAsymmErrors": _graph,
+    **{f"TVectorT<{kind}>": _vector for kind in ("float", "double")},
+    **{f"TMatrixT<{kind}>": _matrix for kind in ("float", "double")},
+    **{f"TMatrixTSym<{kind}>": _matrix for kind in ("float", "double")},
+    **{f"TParameter<{kind}>": _parameter for kind in ("float", "double", "int", "bool")},
 }
 
 

@@ -12,7 +12,7 @@ import struct
 import sys
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from reprun.bounded import limits
@@ -26,6 +26,8 @@ BLOCK_HEADER = 9
 KEY_HEADER = 18
 """Bytes of a key before its two seek positions."""
 SHORTEST_KEY = 29
+DIRECTORIES = frozenset({"TDirectory", "TDirectoryFile"})
+"""Classes that hold keys, which are read, and nothing else."""
 
 
 class ForeignError(Exception):
@@ -47,6 +49,10 @@ class Key:
     size: int
     length: int
     """Of the object once it is decompressed; `size` is what it takes in the file."""
+    directory: int = 0
+    """Where the list of keys is that it is in."""
+    ambiguous: bool = False
+    """Another directory has an object of the same path: `a/b` beside `b` in `a`."""
 
 
 def newest_keys(data: Bytes) -> dict[str, Key]:
@@ -60,7 +66,10 @@ def newest_keys(data: Bytes) -> dict[str, Key]:
         found: dict[str, Key] = {}
         for key in _Directories(data).keys_of(begin + name_length, "", 0):
             name = printable(key.path)
-            if name not in found or key.cycle > found[name].cycle:
+            other = found.get(name)
+            if other is not None and key.directory != other.directory:
+                found[name] = replace(key, ambiguous=True)
+            elif other is None or key.cycle > other.cycle:
                 found[name] = key
     except (struct.error, IndexError) as error:
         raise BrokenError("its keys end early") from error
@@ -152,8 +161,13 @@ class _Directories:
             if version > LARGE
             else struct.unpack_from(">i", data, seeks + 8)
         )
-        if not keys_at:
+        if not keys_at and depth:
             return
+        if not keys_at:
+            raise BrokenError(
+                "it was never closed, so it has no list of what is in it; open it with ROOT, which "
+                "recovers what was written, and write it again"
+            )
         if keys_at in self._seen:
             raise BrokenError("a directory is in itself, or in two others")
         self._seen.add(keys_at)
@@ -167,8 +181,8 @@ class _Directories:
             key, at = _key_at(data, at, path)
             if len(key.path) > limits.ROOT_PATH.value:
                 raise BrokenError(f"a path has more than {limits.ROOT_PATH.words}")
-            yield key
-            if key.class_name in ("TDirectory", "TDirectoryFile"):
+            yield replace(key, directory=keys_at)
+            if key.class_name in DIRECTORIES:
                 yield from self.keys_of(key.start, f"{key.path}/", depth + 1)
 
 
@@ -204,6 +218,8 @@ def _inside(data: Bytes, at: int) -> int:
 def _unpacked(algorithm: bytes, packed: bytes, full: int) -> bytes:
     """Return at most `full + 1` bytes: more is another size than the block says, at no cost."""
     try:
+        if algorithm == b"CS":  # ROOT 3 and 4: deflate without a header
+            return zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed, full + 1)
         if algorithm == b"ZL":
             return zlib.decompressobj().decompress(packed, full + 1)
         if algorithm == b"XZ":

@@ -1,0 +1,111 @@
+"""Trees are known by the values of their branches, however they are stored."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import Any
+
+import awkward as ak
+import numpy as np
+import pytest
+import uproot
+
+from reprun.compare import compare
+from reprun.histograms import Objects, read_objects
+from tests.real_data import shared_data
+
+TODAY = dt.date(2026, 1, 1)
+KINDS = {"x": np.dtype("f8"), "n": np.dtype("i4"), "jets": "var * float32"}
+LISTS = [[1.5, 2.5], [], [3.5], [], [4.5, 5.5, 6.5]]
+
+
+def jets(lists: Any) -> Any:
+    return ak.values_astype(ak.Array(lists), "float32")
+
+
+def values() -> dict[str, Any]:
+    return {
+        "x": np.array([1.0, -0.0, np.nan, np.inf, 5.0]),
+        "n": np.arange(5, dtype="i4"),
+        "jets": jets(LISTS),
+    }
+
+
+def tree(path: Path, *parts: dict[str, Any], **options: Any) -> Objects:
+    with uproot.recreate(path, **options) as file:
+        made = file.mktree("events", KINDS)
+        for part in parts:
+            made.extend(part)
+    return read_objects(path)
+
+
+def differing(one: Objects, other: Objects) -> str:
+    (item,) = compare(one, other, [], TODAY).items
+    return item.headline
+
+
+@pytest.fixture
+def whole(tmp_path: Path) -> Objects:
+    return tree(tmp_path / "a.root", values())
+
+
+def test_baskets_and_compression_are_no_content(tmp_path: Path, whole: Objects) -> None:
+    halves = [{name: array[part] for name, array in values().items()}
+              for part in (slice(0, 2), slice(2, 5))]  # fmt: skip
+    for number, options in enumerate(({}, {"compression": None}, {"compression": uproot.LZMA(1)})):
+        parts = tree(tmp_path / f"{number}.root", *halves, **options)
+        assert compare(parts, whole, [], TODAY).reproduced
+    assert whole.unread["events"].parts.keys() == {"x", "n", "jets", "njets", "number of entries"}
+
+
+@pytest.mark.parametrize(
+    ("name", "changed", "seen"),
+    [
+        ("x", [1.0, 0.0, np.nan, np.inf, 5.000000000000001], "x"),
+        ("x", [1.0, 0.0, 2.0, np.inf, 5.0], "x"),
+        ("n", [0, 1, 2, 4, 3], "n"),
+        ("jets", [*LISTS[:4], [4.5, 5.5, 6.25]], "jets"),
+        ("jets", [[1.5], [2.5], *LISTS[2:]], "jets, njets"),
+    ],
+)
+def test_the_branch_that_differs_is_named(
+    tmp_path: Path, whole: Objects, name: str, changed: Any, seen: str
+) -> None:
+    array = jets(changed) if name == "jets" else np.array(changed, values()[name].dtype)
+    other = tree(tmp_path / "b.root", {**values(), name: array})
+    assert differing(other, whole) == f"differs in {seen}"
+
+
+def test_a_zero_and_a_nan_are_those_of_the_content_hash(tmp_path: Path, whole: Objects) -> None:
+    x = np.array([1.0, 0.0, np.nan, np.inf, 5.0])
+    x[2] = np.frombuffer(b"\x01\x00\x00\x00\x00\x00\xf8\xff", "<f8")[0]
+    assert compare(tree(tmp_path / "b.root", {**values(), "x": x}), whole, [], TODAY).reproduced
+
+
+def test_events_more_or_less_are_seen(tmp_path: Path, whole: Objects) -> None:
+    fewer = {name: array[:4] for name, array in values().items()}
+    assert differing(tree(tmp_path / "b.root", fewer), whole) == (
+        "differs in jets, n, njets and 2 more"
+    )
+
+
+def test_a_branch_that_is_not_decoded_is_never_the_same(
+    whole: Objects, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise NotImplementedError("this type")
+
+    monkeypatch.setattr(uproot.TBranch, "array", refuse)
+    unknown = read_objects(tmp_path / "a.root")
+    assert not unknown.unread["events"].parts
+    assert differing(unknown, unknown) == (
+        "cannot be compared by this version (TTree: branch x of double)"
+    )
+
+
+def test_a_real_tree_is_known_by_all_its_branches() -> None:
+    found = read_objects(shared_data() / "lhcb-b2hhh" / "PhaseSpaceSimulation.root")
+    (events,) = found.unread.values()
+    assert len(events.parts) == 27
+    assert compare(found, found, [], TODAY).reproduced

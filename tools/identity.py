@@ -1,0 +1,56 @@
+"""docs/identity.md, made from `reprun.histograms.identity` so that it cannot go stale.
+
+`make schemas` writes it; a test compares what is committed with what it is now.
+"""
+
+from __future__ import annotations
+
+from itertools import groupby
+from pathlib import Path
+from typing import get_args
+
+from reprun.histograms.identity import LEFT_OUT, FileFormat, LeftOut
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "identity.md"
+HEAD = """\
+# What a comparison leaves out
+
+<!-- made by tools/identity.py from src/reprun/histograms/identity.py; edit it there -->
+
+A verdict covers everything that is in a file, except the fields below. Numbers are compared as
+numbers; text beside them (cells such as `< 0.5`, units, qualifiers, annotations) are *facts*, which
+must be equal. The facts of a histogram are an object beside it, called `NAME annotations`. What
+reprun cannot decode is compared by its bytes: equal bytes are identical, others not comparable.
+
+`tests/unit/test_mutations_text.py` changes every field of small files of every text format and
+finds no change that passes but of a field listed here.
+"""
+
+
+def page() -> str:
+    """Return docs/identity.md."""
+    return HEAD + "".join(map(_section, get_args(FileFormat)))
+
+
+def _section(file_format: FileFormat) -> str:
+    rows = [
+        f"| {', '.join(f'`{one.field}`' for one in group)} | {reason} |"
+        for reason, group in groupby(
+            (one for one in LEFT_OUT if one.format == file_format), key=_reason
+        )
+    ]
+    return f"\n## {file_format}\n\n| left out | why |\n|---|---|\n" + "\n".join(rows) + "\n"
+
+
+def _reason(one: LeftOut) -> str:
+    return one.reason
+
+
+def main() -> None:
+    """Write the page."""
+    PAGE.write_text(page(), encoding="utf-8")
+    print("docs/identity.md")
+
+
+if __name__ == "__main__":
+    main()
