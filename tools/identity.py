@@ -19,11 +19,12 @@ HEAD = """\
 
 A verdict covers everything that is in a file, except the fields below. Numbers are compared as
 numbers; text beside them (cells such as `< 0.5`, units, qualifiers, annotations) are *facts*, which
-must be equal. The facts of a histogram are an object beside it, called `NAME annotations`. What
-reprun cannot decode is compared by its bytes: equal bytes are identical, others not comparable.
+must be equal. What reprun cannot decode is compared by its bytes: equal bytes are identical, others
+not comparable. A tree is compared by the values of its branches.
 
-`tests/unit/test_mutations_text.py` changes every field of small files of every text format and
-finds no change that passes but of a field listed here.
+Tests change every field of small files of every text format (`tests/unit/test_mutations_text.py`)
+and every byte of the objects of ROOT files (`tests/unit/test_mutations_root.py`), and find no
+change without a verdict but of a field listed here.
 """
 
 

@@ -47,6 +47,8 @@ LEFT_OUT: tuple[LeftOut, ...] = (
         "fTitleFont", "fBarOffset", "fBarWidth", "fMaximum", "fMinimum", "fContour", "fOption",
         "fFirst", "fLast", "fBits2", "fTimeDisplay", "fTimeFormat",
     ),
+    *_left("ROOT", "references keep none: compared between two ROOT files", "stored sums"),
+    *_left("ROOT", "drawn with it; a fit that is stored on its own counts", "fFunctions"),
     *_left("ROOT", "of filling: what was filled counts", "fStatOverflows", "fBufferSize"),
     *_left("YODA", _PEOPLE, "Title", "Description", "lines that start with #"),
     *_left("YODA", _TITLE, "XLabel", "YLabel", "ZLabel"),
@@ -87,7 +89,7 @@ LEFT_OUT: tuple[LeftOut, ...] = (
     *_left("UHI JSON", "the same as false", "no circular"),
     *_left(
         "UHI JSON", "not every format has them: compared where both sides do",
-        "no entries", "no sums",
+        "no entries",
     ),
     *_left("UHI JSON", "who wrote the file; `reprun.storage` counts", "writer_info"),
     *_left("UHI JSON", "an even axis and a list of the same edges are one", "type of an axis"),

@@ -1,8 +1,8 @@
 """UHI JSON, schema version 1: the format of references, text that `git diff` can show.
 
 hist and boost-histogram read and write the same format. What UHI has no field for lies in
-its open ones: `entries`, `sums` and `title` in the metadata of a histogram, `title` and a JSON list
-`labels` in that of an axis, and storages other than UHI's own (TH1F's float32) in
+its open ones: `entries`, `title` and, as JSON, `facts` in the metadata of a histogram, `title` and
+a JSON list `labels` in that of an axis, and storages other than UHI's own (TH1F's float32) in
 `writer_info.reprun`. The format: https://uhi.readthedocs.io/en/latest/serialization.html
 """
 
@@ -26,7 +26,6 @@ from reprun.errors import OutputMissingError
 from reprun.histograms.composites import binned_table
 from reprun.histograms.facts import (
     are_integers,
-    as_annotations,
     category_labels,
     is_exact,
     remember,
@@ -119,22 +118,17 @@ def _objects(document: dict[str, Any], size: int) -> Objects:
     left = limits.FREE_CELLS.value + size
     for key, content in document.items():
         name = printable(key)
-        objects: dict[str, DataObject] = {}
+        if name in found or name in unread:
+            raise _FaultError(f"the name '{name}' is duplicated")
         try:
-            objects = _object(name, content, left)
-            left -= objects[name].values.size
+            found[name] = _object(name, content, left)
+            left -= found[name].values.size
         except _UnsupportedError as reason:
             # NaN and halves of characters, which canonical JSON refuses, tell it apart as well.
             whole = {BYTES: sha256_bytes(json.dumps(content, sort_keys=True).encode())}
-            if name in found or name in unread:
-                raise _FaultError(f"the name '{name}' is duplicated") from None
             unread[name] = Unread(str(reason), {} if reason.elsewhere else whole)
         except BROKEN_VALUES as error:
             raise _FaultError(f"'{name}': {_said(error)}") from error
-        for each, thing in objects.items():
-            if each in found or each in unread:
-                raise _FaultError(f"the name '{each}' is duplicated")
-            found[each] = thing
     return Objects(found, unread)
 
 
@@ -165,8 +159,8 @@ def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _object(name: str, content: Any, left: int) -> dict[str, DataObject]:
-    """Return a histogram with its annotations; `left` bins are those that it may declare."""
+def _object(name: str, content: Any, left: int) -> DataObject:
+    """Return a histogram or means; `left` bins are those that the file may still declare."""
     if content["uhi_schema"] != SCHEMA:
         raise ValueError(f"uhi_schema {content['uhi_schema']}, this version reads {SCHEMA}")
     _check_fields(content, {"uhi_schema", "writer_info", "metadata", "axes", "storage"})
@@ -185,19 +179,19 @@ def _object(name: str, content: Any, left: int) -> dict[str, DataObject]:
         for letter, axis in zip("xyz", content["axes"], strict=False)
     )
     metadata = content.get("metadata", {})
-    rest(facts, "the histogram", metadata, {"entries", "sums", *LEFT_OUT})
+    rest(facts, "the histogram", metadata, {"entries", "facts", *LEFT_OUT})
+    facts |= {name: str(said) for name, said in parse_json(metadata.get("facts", "{}")).items()}
     entries = metadata.get("entries")
     title = str(metadata.get("title", metadata.get("label", "")))
     numbers = {field: _with_flow(stored, field, axes) for field in FIELDS[stored["type"]]}
     entries = None if entries is None else float(entries)
     if stored["type"] in ("mean", "weighted_mean"):
         columns = {COLUMNS[field]: array for field, array in numbers.items()}
-        kept = {"entries": entries, "sums": metadata.get("sums")}
-        rest(facts, "the histogram", kept, ())
+        rest(facts, "the histogram", {"entries": entries}, ())
         kind = f"UHI {stored['type']}"
         table = binned_table(name, kind, axes, columns, title=title)
-        return {name: replace(table, facts=facts)}
-    histogram = Histogram(
+        return replace(table, facts=facts)
+    return Histogram(
         name=name,
         axes=axes,
         values=numbers["values"],
@@ -205,9 +199,8 @@ def _object(name: str, content: Any, left: int) -> dict[str, DataObject]:
         storage=_storage(content, stored["type"], facts),
         entries=entries,
         title=title,
-        sums=tuple(map(float, metadata.get("sums", ()))),
+        facts=facts,
     )
-    return {name: histogram, **as_annotations(name, facts)}
 
 
 def _check_fields(content: Mapping[str, Any], known: set[str]) -> None:
@@ -347,8 +340,8 @@ def _block(histogram: Histogram) -> str:
         metadata["title"] = histogram.title
     if histogram.entries is not None:
         metadata["entries"] = number(histogram.entries)
-    if histogram.sums:
-        metadata["sums"] = [number(one) for one in histogram.sums]
+    if histogram.facts:
+        metadata["facts"] = _json(dict(sorted(histogram.facts.items())))
     if metadata:
         lines.append(f'  "metadata": {_json(metadata)}')
     axes = ",\n".join(f"   {_axis_text(axis)}" for axis in histogram.axes)

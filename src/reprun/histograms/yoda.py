@@ -1,7 +1,7 @@
 """YODA text, the format of Rivet: versions 1 (`_V1`, `_V2`, or none) and 2 (`_V3`).
 
 Histograms become histograms, everything else tables with the numbers of each bin or point.
-Annotations count: in a table as its facts, of a histogram as a table beside it. Moments of x are
+Annotations count, as facts. Moments of x are
 not kept: they follow the fills and YODA writers round them on their own.
 """
 
@@ -21,7 +21,7 @@ from reprun.bounded.parsing import BROKEN_VALUES, parse_json
 from reprun.digests import sha256_bytes
 from reprun.errors import OutputMissingError, StorageError
 from reprun.histograms.composites import GRAPH_COLUMNS, binned_table, points_table
-from reprun.histograms.facts import as_annotations, category_labels, is_exact, remember
+from reprun.histograms.facts import category_labels, is_exact, remember
 from reprun.histograms.identity import left_out
 from reprun.histograms.model import (
     BYTES,
@@ -89,21 +89,16 @@ def read_yoda(path: Path, text: str) -> Objects:
     unread: dict[str, Unread] = {}
     for block in _blocks(path, text):
         name = block.path.lstrip("/")
-        objects: dict[str, DataObject] = {}
+        if name in found or name in unread:
+            raise _fault(path, block.line, f"'{block.path}' is duplicated")
         try:
-            objects = _described(name, block)
+            found[name] = _described(name, block)
         except _UnsupportedError as reason:
             text = "\n".join([_full_kind(block), str(block.version), *block.lines])
             whole = {BYTES: sha256_bytes(text.encode("utf-8", "replace"))}
-            if name in found or name in unread:
-                raise _fault(path, block.line, f"'{block.path}' is duplicated") from None
             unread[name] = Unread(f"YODA {_class_name(block)}: {reason}", whole)
         except BROKEN_VALUES as error:
             raise _fault(path, block.line, f"'{block.path}': {_said(error)}") from error
-        for each, thing in objects.items():
-            if each in found or each in unread:
-                raise _fault(path, block.line, f"'{block.path}' is duplicated")
-            found[each] = thing
     if not (found or unread) and text.strip():
         raise _fault(path, 1, "no BEGIN YODA line")
     return Objects(found, unread)
@@ -171,7 +166,7 @@ def _sort(block: _Block) -> None:
         remember(block.facts, key, " ".join(parts).strip())
 
 
-def _described(name: str, block: _Block) -> dict[str, DataObject]:
+def _described(name: str, block: _Block) -> DataObject:
     """Return an object with what is said of it besides its numbers."""
     title = block.take("Title").strip('"')
     labels = [block.take(f"{letter}Label").strip('"') for letter in "XYZ"]
@@ -189,10 +184,7 @@ def _described(name: str, block: _Block) -> dict[str, DataObject]:
     axes = tuple(
         replace(axis, title=label) for axis, label in zip(thing.axes, labels, strict=False)
     )
-    if isinstance(thing, Table):
-        facts = {**thing.facts, **block.facts}
-        return {name: replace(thing, title=title, axes=axes, facts=facts)}
-    return {name: replace(thing, title=title, axes=axes), **as_annotations(name, block.facts)}
+    return replace(thing, title=title, axes=axes, facts={**thing.facts, **block.facts})
 
 
 def _full_kind(block: _Block) -> str:
