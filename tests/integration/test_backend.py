@@ -19,6 +19,7 @@ from reprun.engines.box import Box
 from reprun.errors import BackendError, SpecificationError
 from reprun.progress import Silent
 from reprun.store.store import Store
+from reprun.workflow import driver
 from reprun.workflow.planning import plan_steps
 from reprun.workflow.snakemake import WorkflowRequest, run_workflow, run_workflows
 from reprun.workflow.workspace import Given
@@ -62,7 +63,7 @@ def killing(store: Store) -> Iterator[None]:
 
     def kill() -> None:
         while not ended.wait(0.05):
-            for state in store.root.glob(f"runc/state/reprun-{os.getpid()}-*/state.json"):
+            for state in store.root.glob("runc/state/reprun-*/state.json"):
                 with suppress(OSError, ValueError):
                     pid = json.loads(state.read_text())["init_process_pid"]
                     if b"until somebody kills it" in Path(f"/proc/{pid}/cmdline").read_bytes():
@@ -103,3 +104,21 @@ def test_who_is_at_fault(
             plan_steps(tmp_path, "Snakefile", (), (), {}, ("out",), Box(store))
     assert time.monotonic() - started < 60
     assert engine.jobs == []
+
+
+def test_a_snakefile_that_hangs_stalls_nothing(
+    request_of: WorkflowRequest,
+    store: Store,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(driver, "PLANNING_SECONDS", 3.0)
+    (tmp_path / "Snakefile").write_text("import time\ntime.sleep(600)\n")
+    started = time.monotonic()
+    with pytest.raises(BackendError, match="has made no plan within 3 seconds"):
+        plan_steps(tmp_path, "Snakefile", ["Snakefile"], (), {}, ("out",), Box(store))
+    (request_of.workspace / "Snakefile").write_text("import time\ntime.sleep(600)\n")
+    error = run_workflow(request_of, FakeEngine(), 1, store, Silent()).error
+    assert isinstance(error, BackendError)
+    assert "has made no plan within 3 seconds" in str(error)
+    assert time.monotonic() - started < 60

@@ -454,7 +454,9 @@ class TestSeveralFiles:
         assert list(read_all([tmp_path / "a.root"], tmp_path).unread) == ["events"]
         with uproot.recreate(tmp_path / "a.root"):
             pass
-        with pytest.raises(NothingToCompareError, match=r"no object in a\.root"):
+        with pytest.raises(
+            NothingToCompareError, match=r"no histogram and no other object in a\.root"
+        ):
             read_all([tmp_path / "a.root"], tmp_path)
         with pytest.raises(NothingToCompareError, match="no file"):
             read_all([], tmp_path)

@@ -274,4 +274,4 @@ def _below(path: Path, root: Path) -> Path:
 
 
 def _nothing(files: Sequence[Path]) -> str:
-    return f"no object in {listed(path.name for path in files) or 'no file'}"
+    return f"no histogram and no other object in {listed(path.name for path in files) or 'no file'}"

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from functools import partial
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Protocol, assert_never
+from typing import Any, Protocol, Self, assert_never
 
 from reprun.engines.base import ContainerResult, Ending, Mount
 from reprun.engines.box import HOME
@@ -47,6 +47,8 @@ TRUST_HINT = (
 SOCKET = "socket"
 CONFIGURATION = "config.json"
 POLL_SECONDS = 0.05
+PLANNING_SECONDS = 1800.0
+"""How long Snakemake may take to its first plan: a Snakefile that hangs may stall no matrix."""
 MOST_WAITING = 5000
 """Steps that Snakemake may have asked for and that have not ended."""
 LAST_LINES = 12
@@ -169,7 +171,9 @@ def drive(
                     keeps=keeps,
                 )
                 try:
-                    fault = _answer(listener, ended, overseer, workers, cancel)
+                    with _Planning(cancel) as planning:
+                        fault = _answer(listener, ended, overseer, workers, cancel, planning)
+                    fault = fault or planning.fault(log)
                     places = (work, str(workspace.given.directory))
                     return Driven(ended.result(), fault, places)
                 except NoSandboxError as error:
@@ -204,6 +208,7 @@ def _answer(
     overseer: Overseer,
     workers: int,
     cancel: threading.Event,
+    planning: _Planning,
 ) -> ReprunError | None:
     """Answer until Snakemake hangs up; return what it asked for against the protocol."""
     connection = _accepted(listener, ended)
@@ -223,6 +228,7 @@ def _answer(
             for request in line.requests():
                 match request:
                     case Plan():
+                        planning.done()
                         _reply(line, partial(overseer.take_plan, request), None)
                     case Run():
                         # Snakemake asks for as many as run at once, and a few more.
@@ -240,6 +246,43 @@ def _answer(
                     ended.result(1.0)
             line.close()
     return None
+
+
+class _Planning:
+    """Ends Snakemake when its first plan does not come in time."""
+
+    def __init__(self, cancel: threading.Event) -> None:
+        self._cancel = cancel
+        self._late = False
+        self._timer = threading.Timer(PLANNING_SECONDS, self._end)
+        self._timer.daemon = True
+
+    def __enter__(self) -> Self:
+        """Start to count."""
+        self._timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop to count."""
+        self._timer.cancel()
+
+    def done(self) -> None:
+        """Take note that the plan has come."""
+        self._timer.cancel()
+
+    def fault(self, log: Path) -> ReprunError | None:
+        """Return what is wrong where it has not come."""
+        if not self._late:
+            return None
+        return BackendError(
+            f"Snakemake has made no plan within {PLANNING_SECONDS:.0f} seconds",
+            place=str(log),
+            hint=f"less {quoted(log)}   # does the Snakefile wait for something?",
+        )
+
+    def _end(self) -> None:
+        self._late = True
+        self._cancel.set()
 
 
 def _reply(line: Line, act: Callable[[], bool | None], key: str | None) -> None:
