@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -14,9 +14,17 @@ from reprun.digests import sha256_file
 from reprun.images.model import Image
 from reprun.store.store import Store
 from tests.images_support import wheel_bytes
-from tests.integration.host import ANALYSIS, LOGIN, MAKE, PRECIOUS, TOKEN, Host
+from tests.integration.host import ANALYSIS, MAKE, PRECIOUS, Host
 from tests.integration.shell import ROOT, Shell
 from tests.loopback import serving
+from tests.ordinary_user import (
+    BECOME,
+    environment_of_the_user,
+    give,
+    home_of_the_user,
+    share,
+    store_of_the_user,
+)
 from tests.projects import mark_project
 
 WHEELS = {
@@ -30,6 +38,15 @@ WHEELS = {
 def shell(tmp_path: Path, store: Store, columnar: Image) -> Shell:
     """A shell in an empty directory; the image columnar is in its store."""
     return Shell(tmp_path, store, {})
+
+
+@dataclass(frozen=True)
+class User:
+    """An ordinary user of the machine."""
+
+    home: Path
+    store: Store
+    python: str
 
 
 @pytest.fixture(scope="module")
@@ -55,19 +72,46 @@ def honest(tmp_path_factory: pytest.TempPathFactory, store: Store, columnar: Ima
     return home
 
 
+@pytest.fixture(scope="session")
+def user(store: Store, columnar: Image) -> Iterator[User]:
+    """An ordinary user with a store and a Python environment."""
+    with home_of_the_user(store.root.parent) as home:
+        own = store_of_the_user(home / "store", columnar, store)
+        yield User(home, own, environment_of_the_user(home))
+
+
 @pytest.fixture
-def host(tmp_path: Path, store: Store, honest: Path) -> Iterator[Host]:
-    """A host of its own for each test; afterwards it must be whole."""
-    home = tmp_path / "home"
-    shutil.copytree(honest, home, symlinks=True)
-    secrets = {"REANA_ACCESS_TOKEN": TOKEN, "REPRUN_REGISTRY_LOGIN": f"me:{LOGIN}@registry.example"}
-    shell = Shell(home, store, {"REPRUN_PROJECT": str(home / "project"), **secrets})
-    host = Host(shell, home / "outside")
-    digest = sha256_file(home / "numbers.csv")
+def host(
+    request: pytest.FixtureRequest, tmp_path: Path, store: Store, honest: Path
+) -> Iterator[Host]:
+    """A host of its own for each test, with runc or what the test names; afterwards it is whole."""
+    match getattr(request, "param", "runc"):
+        case "runc":
+            yield from _attacked(Host.of(honest, tmp_path / "home", store))
+        case "docker":
+            url = request.getfixturevalue("docker_url")
+            host = Host.of(honest, tmp_path / "home", store)
+            host.shell.variables["DOCKER_HOST"] = url
+            host.options = ("--engine", "docker")
+            yield from _attacked(host)
+        case "rootless":
+            user: User = request.getfixturevalue("user")
+            share(sha256_file(honest / "numbers.csv"), store, user.store)
+            with home_of_the_user(user.home) as home:
+                host = Host.of(honest, home / "home", user.store)
+                give(home)
+                host.shell.variables["HOME"] = str(home)
+                host.prefix, host.python, host.give = BECOME, user.python, give
+                yield from _attacked(host)
+
+
+def _attacked(host: Host) -> Iterator[Host]:
+    digest = sha256_file(host.shell.directory / "numbers.csv")
     yield host
     host.is_whole()
-    assert sha256_file(store.blob_path(digest)) == digest
-    assert store.blob_path(digest).stat().st_mode & 0o777 == 0o444
+    blob = host.shell.store.blob_path(digest)
+    assert sha256_file(blob) == digest
+    assert blob.stat().st_mode & 0o777 == 0o444
 
 
 class Quiet(SimpleHTTPRequestHandler):

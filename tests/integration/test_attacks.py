@@ -11,72 +11,92 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.integration.host import HONEST, Host
+from tests.integration.attack_variations import (
+    ENDING,
+    ENDS,
+    INSTEAD,
+    LINKED,
+    LINKS,
+    MESSAGES,
+    STEP_ENDS,
+    TALK,
+    THIEF,
+    WRITES,
+    leaving,
+)
+from tests.integration.host import ENGINES, HONEST, Attack, Host, cell_of
 
-OWN_MODULES = ("snakemake", "graphlib", "json", "reprun", "pulp", "yaml", "sitecustomize")
-EVIL = """
-import os
-open('OUTSIDE/owned-by-' + __name__, 'w').write(str(dict(os.environ)))
-raise SystemExit(0)
-"""
-LEAVE = """
-mkdir -p NAME
-cat > NAME.py <<'END'
-{EVIL}
-END
-cp NAME.py NAME/__init__.py
-"""
+each_engine = pytest.mark.parametrize(
+    "host",
+    [
+        pytest.param(name, marks=[pytest.mark.docker] if name == "docker" else [])
+        for name in ENGINES
+    ],
+    indirect=True,
+)
+each_sandbox = pytest.mark.parametrize("host", ["runc", "rootless"], indirect=True)
+
 FAIL_ONCE = "test -e again || { touch again; exit 1; }\n"
 
 
-def test_modules_left_in_the_workspace_run_nowhere_and_excuse_nothing(host: Host) -> None:
-    leave = LEAVE.format(EVIL=EVIL)
-    attack = "".join(leave.replace("NAME", name) for name in OWN_MODULES)
-    host.analysis_is(attack + FAIL_ONCE)
+@each_engine
+def test_what_is_left_in_the_workspace_runs_nowhere_and_excuses_nothing(host: Host) -> None:
+    host.analysis_is(leaving() + FAIL_ONCE)
     host.run(code=4)
     host.is_whole()
     said = host.run()
+    host.is_whole()
     # What lies there may keep Snakemake from planning; it never makes a verdict.
     assert "✓ reproduced" not in said or ran(host) == ["first", "make"]
+    for command in ("plan", "lint", "show", "cite", "bless"):
+        reason = ("--reason", "x", "--author", "y") if command == "bless" else ()
+        host.reprun(command, "tiny", *reason)
+        host.is_whole()
     host.analysis_is()
     assert "✓ reproduced" in host.run("--again", code=0)
 
 
-@pytest.mark.parametrize("module", ["snakemake", "graphlib"])
-def test_a_module_that_ends_well_is_no_success(host: Host, module: str) -> None:
-    host.analysis_is(LEAVE.format(EVIL=EVIL).replace("NAME", module) + FAIL_ONCE)
-    host.run(code=4)
-    said = host.run()
-    assert "✓ reproduced" not in said or ran(host) == ["first", "make"]
+PROFILES = (
+    """default-resources: ["foo=__import__('os').system('touch OUTSIDE/owned')"]""",
+    *("dry-run: true", "executor: dryrun", "touch: true", "until: [first]", "executor: local"),
+    *("config: [image=x]", "directory: /tmp", "snakefile: other"),
+)
+ENDING_WELL = ("snakemake", "graphlib")
+LEAVE_MODULE = """
+cat > NAME.py <<'END'
+open('OUTSIDE/owned', 'w')
+raise SystemExit(0)
+END
+"""
+
+
+@each_engine
+def test_a_profile_or_module_left_in_the_workspace_changes_nothing(host: Host) -> None:
+    leave = "mkdir -p profiles/default\ncat > profiles/default/config.yaml <<'END'\n{}\nEND\n"
+    attacks = {f"profile {text}": Attack(leave.format(text) + FAIL_ONCE) for text in PROFILES}
+    attacks |= {
+        f"module {name}": Attack(LEAVE_MODULE.replace("NAME", name) + FAIL_ONCE)
+        for name in ENDING_WELL
+    }
+    host.analyses_are(attacks)
+    first = host.matrix(attacks)
+    assert {name: cell["exit_code"] for name, cell in first.items()} == dict.fromkeys(attacks, 4)
+    second = host.matrix(attacks)
+    host.is_whole()
+    # A module may keep Snakemake from planning in its sandbox; it never makes a verdict.
+    done = [name for name, cell in second.items() if cell["state"] == "reproduced"]
+    assert [name for name in attacks if name.startswith("profile") and name not in done] == []
+    assert [name for name in done if host.ran(name) != ["first", "make"]] == []
 
 
 def ran(host: Host) -> list[str]:
     return [step.rule for step in host.record.steps if step.succeeded]
-
-
-PROFILES = (
-    """default-resources: ["foo=__import__('os').system('touch OUTSIDE/owned')"]""",
-    "dry-run: true",
-    "executor: dryrun",
-    "touch: true",
-    "until: [first]",
-)
-
-
-@pytest.mark.parametrize("profile", PROFILES)
-def test_a_profile_left_in_the_workspace_changes_nothing(host: Host, profile: str) -> None:
-    host.analysis_is(
-        "mkdir -p profiles/default\n"
-        f"cat > profiles/default/config.yaml <<'END'\n{profile}\nEND\n" + FAIL_ONCE
-    )
-    host.run(code=4)
-    assert "✓ reproduced" in host.run(code=0)
-    assert ran(host) == ["first", "make"]
 
 
 @pytest.mark.parametrize("text", ["dry-run: true", "touch: true", "executor: dryrun"])
@@ -123,16 +143,15 @@ raise WorkflowError("nothing was reached")
 """
 
 
+@each_sandbox
 @pytest.mark.parametrize("command", ["run", "plan", "lint", "matrix"])
 def test_a_snakefile_reaches_nothing_while_it_is_read(host: Host, command: str) -> None:
     host.analysis_is(top=PARSED.replace("HOST_HOME", str(Path.home())))
     whole = ("--format", "json") if command == "matrix" else ()
-    done = host.shell.reprun(command, "tiny", *whole, code=2)
-    said = done.stdout + done.stderr
-    assert "nothing was reached" in said
-    assert "Traceback" not in done.stderr
+    assert "nothing was reached" in host.reprun(command, "tiny", *whole, code=2)
 
 
+@each_sandbox
 def test_a_snakefile_reaches_no_server_of_the_host(host: Host) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
@@ -140,114 +159,78 @@ def test_a_snakefile_reaches_no_server_of_the_host(host: Host) -> None:
         assert "Connection refused" in host.run(code=2)
 
 
-LINKS = {
-    "an output": "rm -rf out; ln -s OUTSIDE out",
-    "an output itself": "ln -s OUTSIDE/precious.txt out/first.txt",
-    "an output of the next step": "ln -s OUTSIDE/precious.txt out/yields.csv",
-    "a directory above an output": "rm -rf out; ln -s OUTSIDE/project out",
-    "the code": "rm -rf sub; mv sub sub2; ln -s OUTSIDE sub",
-    "the data": "mv data elsewhere; ln -s OUTSIDE data",
-    "Snakemake's directory": "ln -sfn OUTSIDE .snakemake",
-    "a plain name": "ln -s OUTSIDE/precious.txt loot",
-    "the workspace's parent": "ln -s .. up; ln -s ../../../../outside/precious.txt far",
-    "the process": "ln -s /proc/1/root/OUTSIDE through",
-}
+def harmless(cells: Mapping[str, Mapping[str, Any]]) -> None:
+    """Fail if an attack has found an error of reprun's own."""
+    assert {name: cell["sentence"] for name, cell in cells.items() if cell["exit_code"] == 70} == {}
 
 
-@pytest.mark.parametrize("what", sorted(LINKS))
-def test_a_link_in_the_place_of_something_leads_nowhere(host: Host, what: str) -> None:
-    host.analysis_is(LINKS[what])
-    host.run()
+@each_engine
+def test_a_link_in_the_place_of_something_leads_nowhere(host: Host) -> None:
+    host.analyses_are({name: Attack(script, text=LINKED) for name, script in LINKS.items()})
+    for _ in range(2):
+        harmless(host.matrix(LINKS))
+        host.is_whole()
+
+
+@each_engine
+def test_what_takes_the_place_of_an_output_is_not_read(host: Host) -> None:
+    host.analyses_are({name: Attack(script, text=THIEF) for name, script in INSTEAD.items()})
+    cells = host.matrix(INSTEAD)
     host.is_whole()
-    host.run()
+    found = {name: cell["exit_code"] for name, cell in cells.items()}
+    assert found == dict.fromkeys(INSTEAD, 4)
+    assert "is a symbolic link, not a regular file" in cells["a link"]["sentence"]
+    blessed = host.reprun("bless", cell_of("a link"), "--reason", "x", "--author", "y", code=2)
+    assert "only a finished run" in blessed
 
 
-RULES = """
-rule all:
-    input: "out/yields.csv"
-
-rule honest:
-    input: "data/numbers.csv"
-    output: "sub2/made.txt"
-    container: config["image"]
-    shell: "touch {output}"
-
-rule thief:
-    input: "sub2/made.txt", "attack.sh"
-    output: "sub2/precious.txt", directory("sub2/project"), "out/yields.csv"
-    container: config["image"]
-    shell: "sh attack.sh"
-"""
-
-
-MADE = "mkdir -p sub2/project; touch sub2/precious.txt; "
-INSTEAD = (
-    "rm -rf sub2; ln -s OUTSIDE sub2; printf 'cut,events\\nall,102\\n' > out/yields.csv",
-    MADE + "ln -s OUTSIDE/precious.txt out/yields.csv",
-    MADE + "ln -s ../../../../outside/precious.txt out/yields.csv",
-    MADE + "ln -s yields.csv out/yields.csv",
-    MADE + "echo x > out/real; ln -s real out/yields.csv",
-    MADE + "ln -s /proc/self/environ out/yields.csv",
-    MADE + "ln -s /work/sub2/precious.txt out/yields.csv",
-    MADE + "mkfifo out/yields.csv",
-    MADE + "mkdir out/yields.csv",
-    MADE + "truncate -s 2T out/yields.csv",
-    MADE + "rm -rf out; ln -s OUTSIDE out",
-    MADE + "mknod out/yields.csv c 1 5 || mkfifo out/yields.csv",
-    MADE + "python3 -c 'import socket as s; s.socket(s.AF_UNIX).bind(\"out/yields.csv\")'",
-)
-
-
-@pytest.mark.parametrize("attack", INSTEAD)
-def test_what_takes_the_place_of_an_output_is_not_read(host: Host, attack: str) -> None:
-    host.analysis_is(attack, text=RULES)
-    said = host.run(code=4)
-    assert "reproduced" not in said
-    host.is_whole()
-    if attack == INSTEAD[1]:
-        assert "out/yields.csv is a symbolic link, not a regular file" in said
-        blessed = host.shell.reprun("bless", "tiny", "--reason", "x", "--author", "y", code=2)
-        assert "only a finished run" in blessed.stderr
-
-
-GIVEN = {
-    "code in place": "echo 'raise SystemExit(0)' > make.py",
-    "code moved away": "mv sub sub3; mkdir sub; echo 'answer = 43' > sub/helper.py",
-    "mode": "chmod 777 data/numbers.csv make.py",
-    "data in place": "chmod u+w data/numbers.csv; echo all,999 > data/numbers.csv",
-    "data moved away": "mv data data2; mkdir data; echo all,999 > data/numbers.csv",
-    "data behind": "mv data data2; chmod 777 data2/*; echo all,999 > data2/numbers.csv",
-    "times": "touch -d 2001-01-01 data/numbers.csv",
-    "removed": "rm -rf data make.py sub",
-    "unmounted": "umount data/numbers.csv",
-    "remounted": "mount -o remount,rw,bind data/numbers.csv",
-}
-
-
+@each_engine
 def test_what_is_given_stays_what_it_is_for_every_step(host: Host) -> None:
+    given = "make.py sub/helper.py data/numbers.csv"
+    scripts = [f"{number})\n{script}\n;;" for number, script in enumerate(WRITES.values())]
+    # Each step notes what it is given before it attacks.
     steps = "".join(
         f"""
 rule attack{number}:
-    input: "out/{number}"
-    output: "out/{number + 1}"
+    input: "attack.sh", "seen/{number}"
+    output: "seen/{number + 1}"
     container: config["image"]
-    shell: "(set +e; {attack.replace('"', "")}) || true; touch {{output}}"
+    shell: "sha256sum {given} > {{output}}; (sh attack.sh {number}) > log{number} 2>&1 || true"
 """
-        for number, attack in enumerate(GIVEN.values())
+        for number in range(len(WRITES))
     )
-    rules = HONEST.replace("out/first.txt", "out/0").replace(
-        'input: "make.py", "sub/helper.py", "out/0"',
-        f'input: "make.py", "sub/helper.py", "out/{len(GIVEN)}"',
-    )
+    rules = HONEST.replace("out/first.txt", "seen/0").replace("sh attack.sh || exit 1; ", "")
+    rules = rules.replace('"sub/helper.py", "seen/0"', f'"sub/helper.py", "seen/{len(WRITES)}"')
     rules = rules.replace(
-        "python3 make.py out/0", "python3 sub/helper.py && python3 make.py data/numbers.csv"
+        "python3 make.py seen/0", "python3 sub/helper.py && python3 make.py data/numbers.csv"
     )
-    host.analysis_is(text=rules + steps)
+    host.analysis_is("case $1 in\n" + "\n".join(scripts) + "\nesac\n", text=rules + steps)
+    staged = {
+        path: path.lstat()
+        for path in (host.run_directory / "inputs").rglob("*")
+        if path.name not in ("attack.sh", "Snakefile")
+    }
     assert "✓ reproduced" in host.run(code=0)
+    seen = [
+        (host.run_directory / f"workspace/seen/{number + 1}").read_text()
+        for number in range(len(WRITES))
+    ]
+    # The step after an attack is the first to see it.
+    after = zip(WRITES, [*seen[1:], seen[-1]], strict=True)
+    assert [name for name, text in after if text != seen[0]] == []
     assert "all,102" in (host.run_directory / "outputs/out/yields.csv").read_text()
-    assert len(ran(host)) == 2 + len(GIVEN)
+    assert len(ran(host)) == 2 + len(WRITES)
+    for path, before in staged.items():
+        now = path.lstat()
+        assert (now.st_mode, now.st_uid, now.st_size) == (
+            before.st_mode,
+            before.st_uid,
+            before.st_size,
+        ), path
+        assert os.listxattr(path) == [], path
 
 
+@each_engine
 def test_a_step_may_not_change_what_an_earlier_one_made(host: Host) -> None:
     rules = HONEST.replace('"sub/helper.py", "out/first.txt"', '"out/changed", "out/first.txt"')
     host.analysis_is(
@@ -279,35 +262,36 @@ def test_a_snakefile_without_steps_is_no_success(host: Host) -> None:
     assert "[3]" in said
 
 
+@each_sandbox
 def test_a_snakefile_that_talks_to_the_supervisor_itself_gets_nothing(host: Host) -> None:
-    talk = """
-import json, os, socket, sys
-socket_path = sys.argv[sys.argv.index("--reprun-socket") + 1]
-line = socket.socket(socket.AF_UNIX)
-line.connect(socket_path)
-line.sendall(MESSAGE + b"\\n")
-line.settimeout(5)
-try:
-    line.recv(1000)
-except Exception:
-    pass
-os._exit(0)
-"""
-    bad = b'"rule": "../../x", "command": "id", "container": "columnar"'
-    out = b'"rule": "x", "command": "id", "container": "columnar", "outputs": ["/etc/x"]'
-    for message in (
-        b'{"say": "run", "key": "[\\"first\\",{}]"}',
-        b'{"say": "plan", "steps": [], "needed": []}',
-        b'{"say": "shell", "command": "id"}',
-        b"[" * 100_000,
-        b"\xff\xfe",
-        b'{"say": "plan", "steps": [{%s}], "needed": []}' % bad,
-        b'{"say": "plan", "steps": [{%s}], "needed": []}' % out,
-    ):
-        host.analysis_is(top=talk.replace("MESSAGE", repr(message)))
-        said = host.run()
-        assert "reproduced" not in said
-        assert "[0]" not in said
+    attacks = {
+        name: Attack(top=TALK.replace("MESSAGE", repr(messages)))
+        for name, messages in MESSAGES.items()
+    }
+    host.analyses_are(attacks)
+    cells = host.matrix(attacks)
+    harmless(cells)
+    assert [name for name, cell in cells.items() if cell["state"] != "failed"] == []
+
+
+@each_sandbox
+def test_a_snakefile_that_ends_well_is_no_success(host: Host) -> None:
+    attacks = {name: Attack(top=top) for name, top in ENDS.items()}
+    host.analyses_are(attacks)
+    cells = host.matrix(attacks)
+    harmless(cells)
+    green = [name for name, cell in cells.items() if cell["state"] != "failed"]
+    # With all steps run it has nothing to hide.
+    assert [name for name in green if host.ran(name) != ["first", "make"]] == []
+    assert green == ["at the end"]
+
+
+@each_engine
+def test_a_step_that_fails_is_no_success_however_it_ends(host: Host) -> None:
+    attacks = {name: Attack(script, text=ENDING) for name, script in STEP_ENDS.items()}
+    host.analyses_are(attacks)
+    cells = host.matrix(attacks)
+    assert {name: cell["exit_code"] for name, cell in cells.items()} == dict.fromkeys(attacks, 4)
 
 
 def test_code_behind_a_link_is_locked_by_what_it_holds(host: Host) -> None:
@@ -324,10 +308,11 @@ def test_code_behind_a_link_is_locked_by_what_it_holds(host: Host) -> None:
     assert "leads out of the analysis" in host.shell.reprun("lock", "tiny", code=2).stderr
 
 
+@each_engine
 def test_an_old_container_never_writes_into_a_new_run(host: Host) -> None:
     host.analysis_is("sleep 60; echo all,999 > late.txt")
     started = subprocess.Popen(
-        [*("python", "-m", "reprun", "run", "tiny")],
+        host.command("run", "tiny", *host.options),
         cwd=host.shell.directory,
         env=host.shell.environment(),
         stdout=subprocess.DEVNULL,
@@ -349,6 +334,7 @@ def _wait(true: Callable[[], bool], seconds: float = 60) -> None:
         time.sleep(0.05)
 
 
+@each_engine
 def test_a_swap_during_the_run_shows_no_file_of_the_host(host: Host) -> None:
     swapper = """
 import ctypes, os, time
@@ -394,6 +380,7 @@ rule last:
     host.is_whole()
 
 
+@each_engine
 def test_no_file_of_the_store_has_a_name_that_a_step_may_write(host: Host) -> None:
     blob = host.shell.store.blob_path(next(iter(host.record.inputs.datasets["numbers"].values())))
     names = {
