@@ -253,7 +253,7 @@ def test_root_files_that_give_no_analysis(tmp_path: Path) -> None:
         file["events"] = {"run": np.array([1, 1])}
     assert "no branch of numbers that could be drawn: run (numbers" in refused(path).message
     path.write_bytes(b"root" + bytes(200))
-    assert "it holds nothing" in refused(path).message
+    assert "it was never closed" in refused(path).message
     path.write_bytes(real_file("HZZ12.root").read_bytes()[:30_000])
     assert "cannot be read as a ROOT file" in refused(path).message
 

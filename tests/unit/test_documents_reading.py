@@ -26,7 +26,7 @@ from reprun.report.matrix import MatrixReport
 from reprun.report.model import Report, read_report, report_json
 from reprun.runs.kept_plan import KeptPlan
 from reprun.runs.lock import LOCK, AnalysisLock, read_lock
-from reprun.runs.reference import BLESSED, Blessing, read_blessing
+from reprun.runs.reference import BLESSED, Blessing, Undecoded, read_blessing
 from tests.sample_report import sample
 from tests.unit import builders
 
@@ -34,6 +34,7 @@ VERSIONED = (
     Analysis,
     AnalysisLock,
     Blessing,
+    Undecoded,
     Dataset,
     KeptPlan,
     MatrixReport,
