@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -71,47 +72,7 @@ class Box:
 
         Raises NoSandboxError where no container can be started.
         """
-        try:
-            return self._run(
-                program, mounts, working_directory, output, cancel, keeps=keeps, limits=limits
-            )
-        except EngineError as error:
-            raise NoSandboxError(
-                f"no sandbox can be made: {error.message}", hint=error.hint
-            ) from error
-
-    def seen(self, mount: Mount) -> str:
-        """Return where a program finds what is mounted."""
-        return mount.target
-
-    def check(self) -> None:
-        """Raise NoSandboxError unless a program of ours can start in a sandbox."""
-        said = bytearray()
-        ended = self.run(
-            ("reprun", "--version"),
-            mounts=(),
-            working_directory="/",
-            output=said.extend,
-            cancel=threading.Event(),
-        )
-        if ended.ending is not Ending.EXITED or ended.exit_code:
-            last = (said.decode(errors="replace").strip() or "no message").splitlines()[-1]
-            raise NoSandboxError(
-                f"no sandbox can be made: reprun does not start in it: {last}", hint="reprun doctor"
-            )
-
-    def _run(
-        self,
-        program: Sequence[str],
-        mounts: Sequence[Mount],
-        working_directory: str,
-        output: Output,
-        cancel: threading.Event,
-        *,
-        keeps: Sequence[int],
-        limits: Limits,
-    ) -> ContainerResult:
-        with self._containers.bundle({}) as bundle:
+        with _as_no_sandbox(), self._containers.bundle({}) as bundle:
             with storage_errors(self._place):
                 environment = list(_environment_mounts())
                 root = _root(bundle, [*environment, *mounts])
@@ -139,6 +100,35 @@ class Box:
                 seconds=limits.seconds,
                 keeps=keeps,
             )
+
+    def seen(self, mount: Mount) -> str:
+        """Return where a program finds what is mounted."""
+        return mount.target
+
+    def check(self) -> None:
+        """Raise NoSandboxError unless a program of ours can start in a sandbox."""
+        said = bytearray()
+        ended = self.run(
+            ("reprun", "--version"),
+            mounts=(),
+            working_directory="/",
+            output=said.extend,
+            cancel=threading.Event(),
+        )
+        if ended.ending is not Ending.EXITED or ended.exit_code:
+            last = (said.decode(errors="replace").strip() or "no message").splitlines()[-1]
+            raise NoSandboxError(
+                f"no sandbox can be made: reprun does not start in it: {last}", hint="reprun doctor"
+            )
+
+
+@contextmanager
+def _as_no_sandbox() -> Iterator[None]:
+    """Let what keeps a container from being started be told from errors of the steps."""
+    try:
+        yield
+    except EngineError as error:
+        raise NoSandboxError(f"no sandbox can be made: {error.message}", hint=error.hint) from error
 
 
 def command_of(program: Sequence[str]) -> list[str]:
