@@ -9,7 +9,6 @@ interface; tests/integration/test_executor.py holds each of them on the pinned r
 
 import concurrent.futures
 import queue
-import socket
 import sys
 import threading
 from dataclasses import dataclass, field
@@ -28,7 +27,7 @@ from snakemake_interface_executor_plugins.settings import (
 
 from reprun.errors import ReprunError, SpecificationError
 from reprun.workflow.planned import PlannedStep
-from reprun.workflow.protocol import Answer, Line, Plan, Run
+from reprun.workflow.protocol import Answer, Plan, Run, call
 from reprun.workflow.resources import memory_mb
 
 ENGINES = ("auto", "runc", "docker")
@@ -159,9 +158,7 @@ class _Caller:
     """Asks reprun, at the other end of the socket."""
 
     def __init__(self, path: Path) -> None:
-        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        connection.connect(str(path))
-        self._line = Line(connection)
+        self._line = call(path)
         self._answers: dict[str | None, queue.SimpleQueue[Answer | None]] = {}
         self._lock = threading.Lock()
         self._gone = False

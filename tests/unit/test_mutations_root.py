@@ -136,7 +136,9 @@ def _called(path: str, one: dict[str, str], rank: int) -> str:
     axis = AXIS.match(path)
     if axis and "XYZ".index(axis[1]) >= rank and not path.endswith(VERSION):
         return UNUSED
-    name = path.rpartition(".")[2].partition("[")[0]
+    # What is in a member that is left out is left out with it, whatever uproot makes of it there.
+    parts = [part.partition("[")[0] for part in path.split(".")]
+    name = next((part for part in parts if part in ALLOWED), parts[-1])
     listed = axis is not None and one[f"{axis[0]}fXbins"] != sha256_bytes(b"")
     return LISTED if listed and name in ("fXmin", "fXmax") else name
 

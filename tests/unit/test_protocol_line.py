@@ -5,12 +5,13 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from reprun.errors import BackendError, ReprunError
 from reprun.workflow.planned import PlannedStep
-from reprun.workflow.protocol import Answer, Line, Plan, Problem, Run
+from reprun.workflow.protocol import Answer, Line, Plan, Problem, Run, call, listening
 from tests.unit import builders
 
 STEP = builders.planned(builders.step(wildcards={"year": "2012"}))
@@ -119,3 +120,21 @@ def test_an_error_stays_what_it_is(ends: tuple[Line, Line], kind: type[ReprunErr
 def test_an_unknown_kind_is_an_error_all_the_same(kind: str) -> None:
     error = Problem(kind=kind, message="what").error()
     assert type(error) is ReprunError
+
+
+def test_a_socket_may_have_a_longer_path_than_the_kernel_takes(tmp_path: Path) -> None:
+    path = tmp_path / ("d" * 100) / ("e" * 100) / "socket"
+    path.parent.mkdir(parents=True)
+    with listening(path) as listener:
+        snakemake = call(path)
+        connection, _ = listener.accept()
+        supervisor = Line(connection)
+        snakemake.send(Run(key="a"))
+        snakemake.close()
+        assert list(supervisor.requests()) == [Run(key="a")]
+        supervisor.close()
+
+
+def test_nobody_listens(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        call(tmp_path / "socket")

@@ -345,7 +345,7 @@ def _check_socket(url: str) -> None:
         try:
             probe.connect(path)
         except OSError as error:
-            raise docker.errors.DockerException(f"{path}: {error.strerror}") from error
+            raise docker.errors.DockerException(f"{path}: {error.strerror or error}") from error
 
 
 @contextmanager

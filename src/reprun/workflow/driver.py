@@ -34,7 +34,7 @@ from reprun.errors import (
 )
 from reprun.files import scratch
 from reprun.wording import quoted
-from reprun.workflow.protocol import Answer, Line, Plan, Problem, Run
+from reprun.workflow.protocol import Answer, Line, Plan, Problem, Run, listening
 from reprun.workflow.supervisor import UNFORESEEN_HINT
 from reprun.workflow.workspace import Given, Workspace
 
@@ -147,7 +147,7 @@ def drive(
         work, own = confined.seen(mounts[0]), confined.seen(mounts[-1])
         # As a file: `--config` refuses names of one letter.
         (control / CONFIGURATION).write_text(json.dumps(dict(config)), encoding="utf-8")
-        with _listening(control / SOCKET) as listener, log.open("wb") as stream:
+        with listening(control / SOCKET) as listener, log.open("wb") as stream:
             command = [
                 *("snakemake", "--executor", "reprun", "--reprun-socket", f"{own}/{SOCKET}"),
                 *("--directory", work, "--configfile", f"{own}/{CONFIGURATION}"),
@@ -311,14 +311,6 @@ def _accepted(
             continue
         connection.settimeout(None)
         return connection
-
-
-@contextmanager
-def _listening(path: Path) -> Iterator[socket.socket]:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
-        listener.bind(str(path))
-        listener.listen(1)
-        yield listener
 
 
 class _Bounded:

@@ -7,9 +7,12 @@ step runs is what was planned before any step had run.
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -122,3 +125,35 @@ class Line:
                 yield line
         except (OSError, ValueError):  # hung up, from there or from here
             return
+
+
+@contextmanager
+def listening(path: Path) -> Iterator[socket.socket]:
+    """Make the socket of a line and listen there for one caller."""
+    with closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as listener:
+        with _address(path) as address:
+            listener.bind(address)
+        listener.listen(1)
+        yield listener
+
+
+def call(path: Path) -> Line:
+    """Return the end of one who calls where somebody listens. Raises OSError where nobody does."""
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        with _address(path) as address:
+            connection.connect(address)
+    except OSError:
+        connection.close()
+        raise
+    return Line(connection)
+
+
+@contextmanager
+def _address(path: Path) -> Iterator[str]:
+    """Give an address for a socket's path: the kernel takes 107 bytes, and TMPDIR may be longer."""
+    directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{directory}/{path.name}"
+    finally:
+        os.close(directory)
