@@ -27,6 +27,8 @@ from reprun.compare.statistics.samples import Sample
 from tests.distance_tables import anderson_darling_sigma, kolmogorov_table_p
 from tests.root_pairs import CASES, Row, case, checksum
 
+pytestmark = pytest.mark.slow
+
 RECORDED: dict[str, Any] = json.loads(
     (Path(__file__).parents[1] / "data" / "root_answers.json").read_text()
 )

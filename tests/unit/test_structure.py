@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
-
-import pytest
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
 
@@ -262,19 +260,25 @@ def circle(folder: str, trees: Mapping[str, ast.AST]) -> list[str] | None:
     return None
 
 
-@pytest.mark.parametrize("module", TREES)
-def test_imports_follow_the_flow(module: str) -> None:
-    assert backward(module, TREES[module]) == []
+def faults(
+    rule: Callable[[str, ast.AST], Sequence[object]], modules: Iterable[str] = TREES
+) -> dict[str, Sequence[object]]:
+    """Return what breaks a rule, by module: one test a rule, not one a module and rule."""
+    found = {module: rule(module, TREES[module]) for module in modules}
+    return {module: broken for module, broken in found.items() if broken}
 
 
-@pytest.mark.parametrize("module", TREES)
-def test_libraries_are_used_in_their_place_alone(module: str) -> None:
-    assert outsiders(module, TREES[module]) == []
+def test_imports_follow_the_flow() -> None:
+    assert faults(backward) == {}
 
 
-@pytest.mark.parametrize("module", [name for name in TREES if not name.startswith(TALKING)])
-def test_nothing_below_the_command_line_prints_or_exits(module: str) -> None:
-    assert talk(TREES[module]) == []
+def test_libraries_are_used_in_their_place_alone() -> None:
+    assert faults(outsiders) == {}
+
+
+def test_nothing_below_the_command_line_prints_or_exits() -> None:
+    below = [name for name in TREES if not name.startswith(TALKING)]
+    assert faults(lambda _, tree: talk(tree), below) == {}
 
 
 def test_logins_take_nothing_of_the_docker_sdk_but_its_reader_of_logins() -> None:
@@ -282,21 +286,18 @@ def test_logins_take_nothing_of_the_docker_sdk_but_its_reader_of_logins() -> Non
     assert found == {"docker.auth"}
 
 
-@pytest.mark.parametrize(
-    "module", [name for name in TREES if name.startswith("reprun.cli.") and name not in DOORS]
-)
-def test_the_command_line_prints_in_one_place(module: str) -> None:
-    assert prints(TREES[module]) == []
+def test_the_command_line_prints_in_one_place() -> None:
+    modules = [name for name in TREES if name.startswith("reprun.cli.") and name not in DOORS]
+    assert faults(lambda _, tree: prints(tree), modules) == {}
 
 
-@pytest.mark.parametrize("module", TREES)
-def test_every_process_is_announced_before_it_starts(module: str) -> None:
-    assert unannounced(TREES[module]) == []
+def test_every_process_is_announced_before_it_starts() -> None:
+    assert faults(lambda _, tree: unannounced(tree)) == {}
 
 
-@pytest.mark.parametrize("module", [name for name in TREES if name not in NAMES_PATHS])
-def test_what_steps_wrote_is_reached_in_one_way(module: str) -> None:
-    assert into_workspaces(TREES[module]) == []
+def test_what_steps_wrote_is_reached_in_one_way() -> None:
+    modules = [name for name in TREES if name not in NAMES_PATHS]
+    assert faults(lambda _, tree: into_workspaces(tree), modules) == {}
 
 
 def test_each_exception_is_one() -> None:
@@ -317,10 +318,10 @@ def reads_environment(tree: ast.AST) -> bool:
     )
 
 
-@pytest.mark.parametrize("module", [name for name in TREES if not name.startswith(DOORSTEPS)])
-def test_project_and_store_are_found_at_the_top_and_handed_down(module: str) -> None:
-    found = {"Project.find", "Project.look_up", "Store.default"}
-    assert calls(TREES[module], found) == []
+def test_project_and_store_are_found_at_the_top_and_handed_down() -> None:
+    finders = {"Project.find", "Project.look_up", "Store.default"}
+    inside = [name for name in TREES if not name.startswith(DOORSTEPS)]
+    assert faults(lambda _, tree: calls(tree, finders), inside) == {}
 
 
 def test_few_modules_read_the_environment() -> None:
@@ -349,14 +350,14 @@ def test_documents_have_one_base() -> None:
     assert found == {"reprun.documents.reading": "Document"}
 
 
-@pytest.mark.parametrize("module", APART)
-def test_programs_of_another_environment_import_nothing_of_reprun(module: str) -> None:
-    assert [name for name in imports(TREES[module]) if name.startswith("reprun")] == []
+def test_programs_of_another_environment_import_nothing_of_reprun() -> None:
+    for module in APART:
+        assert not [name for name in imports(TREES[module]) if name.startswith("reprun")], module
 
 
-@pytest.mark.parametrize("folder", [name for name in TREES if is_package(name)])
-def test_no_circle_between_the_rooms_of_a_folder(folder: str) -> None:
-    assert circle(folder, TREES) is None
+def test_no_circle_between_the_rooms_of_a_folder() -> None:
+    folders = [name for name in TREES if is_package(name)]
+    assert [found for folder in folders if (found := circle(folder, TREES))] == []
 
 
 def test_no_test_module_imports_another() -> None:
