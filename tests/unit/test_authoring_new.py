@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import uproot
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from reprun.authoring import new as author
@@ -57,6 +57,8 @@ def refused(path: Path, **options: Any) -> SpecificationError:
 
 
 @given(st.lists(st.floats(-1e9, 1e9), min_size=2, max_size=50))
+@example([235.0, -5e-324, -5e-324])
+@example([-235.0, 5e-324, 5e-324])
 def test_the_binning_shows_what_it_should(values: list[float]) -> None:
     array = np.array(values)
     assume(array.max() - array.min() > 1e-6 * abs(array).max())

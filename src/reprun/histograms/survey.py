@@ -152,8 +152,9 @@ def binning(values: Floats) -> tuple[int, float, float]:
         return 1, _tidy(first - margin), _tidy(last + margin)
     width = _round_up((last - first) / BINS)
     start, stop = math.floor(first / width), math.ceil(last / width)
-    if stop * width == last:
-        stop += 1  # the upper edge is open
+    # A quotient of the smallest numbers rounds to zero; and the upper edge is open.
+    start -= start * width > first
+    stop += stop * width <= last
     return stop - start, _tidy(start * width), _tidy(stop * width)
 
 
