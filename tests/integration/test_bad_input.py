@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -59,9 +60,33 @@ open(sys.argv[2], "w").write("cut,events\\nall,6\\n")
 
 @pytest.fixture
 def tiny(tmp_path: Path, store: Store, columnar: Image) -> Shell:
-    """A project with one small analysis, blessed and locked."""
-    project = tmp_path / "project"
-    shell = Shell(tmp_path, store, {"REPRUN_PROJECT": str(mark_project(project))})
+    """A project with one small analysis."""
+    assert columnar.layers
+    return project_in(tmp_path, store)
+
+
+@pytest.fixture(scope="module")
+def blessed_once(tmp_path_factory: pytest.TempPathFactory, store: Store, columnar: Image) -> Path:
+    """A directory with the same, locked, run and blessed: the tests change copies of it."""
+    assert columnar.layers
+    shell = project_in(tmp_path_factory.mktemp("blessed"), store)
+    shell.reprun("lock", "tiny")
+    shell.reprun("run", "tiny", code=5)  # no reference yet
+    shell.reprun("bless", "tiny", "--reason", "counted by hand", "--author", "the tests")
+    shell.reprun("run", "tiny")
+    return shell.directory
+
+
+@pytest.fixture
+def blessed(blessed_once: Path, tmp_path: Path, store: Store) -> Shell:
+    """The same, of the test's own."""
+    shutil.copytree(blessed_once, tmp_path, symlinks=True, dirs_exist_ok=True)
+    return shell_in(tmp_path, store)
+
+
+def project_in(home: Path, store: Store) -> Shell:
+    project = mark_project(home / "project")
+    shell = shell_in(home, store)
     (project / ".git").mkdir()
     (project / "examples" / "tiny").mkdir(parents=True)
     (project / "images").symlink_to(ROOT / "images")
@@ -71,14 +96,8 @@ def tiny(tmp_path: Path, store: Store, columnar: Image) -> Shell:
     return shell
 
 
-@pytest.fixture
-def blessed(tiny: Shell) -> Shell:
-    """The same, run once and blessed."""
-    tiny.reprun("lock", "tiny")
-    tiny.reprun("run", "tiny", code=5)  # no reference yet
-    tiny.reprun("bless", "tiny", "--reason", "counted by hand", "--author", "the tests")
-    tiny.reprun("run", "tiny")
-    return tiny
+def shell_in(home: Path, store: Store) -> Shell:
+    return Shell(home, store, {"REPRUN_PROJECT": str(home / "project")})
 
 
 def directory(shell: Shell) -> Path:
