@@ -20,6 +20,7 @@ help:
 	@echo "make reana-campaign  50 submissions in a row and 1 GB up and down, on the test server (20 min)"
 	@echo "make hostile-workspaces  10,000 workspaces as a hostile step leaves them (some minutes)"
 	@echo "make kill-campaign  1,000 kills at random moments; STRIKES='…' SEED='…' (some hours)"
+	@echo "make attack-campaign  every attack of the tests against every engine (half an hour)"
 	@echo "make benchmark  print speeds as ratios (docs: benchmarks/README.md)"
 	@echo "make benchmark-dimuon  event loops on 5 million events (some minutes)"
 	@echo "make fuzz       damaged and hostile files for every reader, an hour; ROUNDS='…' SEED='…'"
@@ -96,6 +97,10 @@ hostile-workspaces: setup-test
 	@.venv/bin/python -m tests.hostile_workspaces 10000
 
 STRIKES ?= 1000
+.PHONY: attack-campaign
+attack-campaign: setup-test
+	@REPRUN_TEST_ALL_ATTACKS=1 .venv/bin/python -m pytest tests/integration/test_attacks.py
+
 .PHONY: kill-campaign
 kill-campaign: setup-test
 	@.venv/bin/python -m tests.kill_campaign $(STRIKES) $(SEED)

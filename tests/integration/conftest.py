@@ -91,6 +91,7 @@ def host(
         case "docker":
             url = request.getfixturevalue("docker_url")
             host = Host.of(honest, tmp_path / "home", store)
+            host.engine = "docker"
             host.shell.variables["DOCKER_HOST"] = url
             host.options = ("--engine", "docker")
             yield from _attacked(host)
@@ -99,6 +100,7 @@ def host(
             share(sha256_file(honest / "numbers.csv"), store, user.store)
             with home_of_the_user(user.home) as home:
                 host = Host.of(honest, home / "home", user.store)
+                host.engine = "rootless"
                 give(home)
                 host.shell.variables["HOME"] = str(home)
                 host.prefix, host.python, host.give = BECOME, user.python, give

@@ -6,14 +6,16 @@ and nothing of it is in the run directory.
 
 from __future__ import annotations
 
+import itertools
 import json
+import os
 import re
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from reprun.digests import sha256_file
 from reprun.documents.project import read_project
@@ -23,8 +25,13 @@ from reprun.runs.lock import compute_lock, write_lock
 from reprun.store.store import Store
 from tests.integration.shell import Shell
 
+T = TypeVar("T")
+
 ENGINES = ("runc", "rootless", "docker")
 """What the steps of an attack run with; runc also makes the sandbox for Docker."""
+
+EVERY = 5
+ALL = "REPRUN_TEST_ALL_ATTACKS"
 
 TOKEN = "token-of-the-user-6d1f"
 PRECIOUS = "precious-bytes-of-the-host-91c7"
@@ -95,6 +102,7 @@ class Host:
         self.prefix: tuple[str, ...] = ()
         """What starts reprun otherwise than as a process of the tests' own."""
         self.python = sys.executable
+        self.engine = ENGINES[0]
         self.options: tuple[str, ...] = ()
         """What chooses the engine."""
         self.give: Callable[[Path], None] = lambda _: None
@@ -126,6 +134,15 @@ class Host:
         self.shell.write("project/examples/tiny/Snakefile", (top + text).replace(OUTSIDE, outside))
         self.shell.write("project/examples/tiny/attack.sh", attack.replace(OUTSIDE, outside))
         self.reprun("lock", "tiny", code=0)
+
+    def meets(self, attacks: Mapping[str, T]) -> dict[str, T]:
+        """Return the attacks that this engine meets: the first one all, each other every fifth.
+
+        With ALL in the environment (`make attack-campaign`) each meets all.
+        """
+        number = ENGINES.index(self.engine)
+        step = 1 if number == 0 or ALL in os.environ else EVERY
+        return dict(itertools.islice(attacks.items(), number % step, None, step))
 
     def analyses_are(self, attacks: Mapping[str, Attack]) -> None:
         """Make an analysis of each attack, each with files of the host's to attack, and lock it."""
