@@ -23,9 +23,9 @@ def quoted(path: object) -> str:
     return shlex.quote(str(path))
 
 
-def count_of(number: int, noun: str) -> str:
-    """Return `1 object`, `42 objects`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+def count_of(number: int, noun: str, nouns: str = "") -> str:
+    """Return `1 object`, `42 objects`; `nouns` is the plural where no `s` makes it."""
+    return f"{number:,} {noun if number == 1 else nouns or f'{noun}s'}"
 
 
 def listed(names: Iterable[str], most: int = 3, *, separator: str = ", ", last: str = "") -> str:

@@ -205,7 +205,7 @@ MUTATIONS: dict[str, tuple[DataObject, DataObject, Verdict, str]] = {
     ),
     "entries differ": (
         histogram(entries=99_999.0), histogram(), V.CHANGED,
-        "has 99999 entries, reference 100000; the bins agree",
+        "only the number of entries differs: 99999 / 100000",
     ),
     "entries stored on one side": (
         histogram(entries=None), histogram(), V.EQUAL, "entries is stored on one side only",
@@ -478,7 +478,7 @@ class TestNothing:
         other = dataclasses.replace(histogram(), sums=(4.0, 4.0, 9.0, 20.0))
         item = verdict_of(one, other)
         assert item.verdict is V.CHANGED
-        assert item.headline == "has a stored sum of wx of 8, reference 9: another mean or width"
+        assert item.headline == "only the stored sum of wx differs: 8 / 9 (another mean or width)"
         assert verdict_of(one, histogram()).verdict is V.IDENTICAL
         assert verdict_of(one, other, rule("float", relative=0.2, reason="r")).verdict is V.EQUAL
 
@@ -488,7 +488,10 @@ class TestNothing:
             for number in (5.0, 6.0)
         )
         item = verdict_of(one, other)
-        assert (item.verdict, item.headline) == (V.CHANGED, "has 5 entries, reference 6")
+        assert (item.verdict, item.headline) == (
+            V.CHANGED,
+            "only the number of entries differs: 5 / 6",
+        )
 
     def test_a_unit_in_the_title_of_an_axis_counts(self) -> None:
         sides = [

@@ -147,8 +147,8 @@ NESTED: Mapping[tuple[str, str], Sequence[str]] = {
     ("run-report", "items"): (
         *("name", "title", "class_name", "verdict", "passes", "sentence", "kind"),
         *("rule", "monitored_hash", "reference_hash", "bins", "differing", "beyond", "max_ulp"),
-        *("max_relative", "max_pull", "differences", "checks", "needed", "notes", "panels"),
-        *("table",),
+        *("max_relative", "max_pull", "differences", "migrated", "checks", "needed", "notes"),
+        *("panels", "table"),
     ),
 }
 

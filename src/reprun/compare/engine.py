@@ -67,7 +67,7 @@ def compare(
     return Comparison(
         tuple(items),
         tuple(ignored),
-        (*family.notes(items), *_overall_notes(policy, names)),
+        (*family.notes(items), *_migration_notes(items), *_overall_notes(policy, names)),
         words,
         (monitored, reference),
     )
@@ -100,6 +100,15 @@ def _with_details(items: Sequence[Item], bench: Bench, family: Family, cores: in
         one.item.name: _final(one, family, bench.words) for one in judge_all(bench, first, cores)
     }
     return [again.get(item.name, item) for item in items]
+
+
+def _migration_notes(items: Sequence[Item]) -> tuple[str, ...]:
+    moved = [item for item in items if item.migrated and not item.verdict.passes]
+    if not moved:
+        return ()
+    failed = count_of(sum(not item.verdict.passes for item in items), "object")
+    share = f"{len(moved)} of {failed} that failed"
+    return (f"migrated: {share} differ only by entries that moved to a neighbouring bin",)
 
 
 def _overall_notes(policy: Policy, names: Sequence[str]) -> tuple[str, ...]:

@@ -111,6 +111,31 @@ def numeric_difference(
     )
 
 
+def beyond_places(one: Histogram, other: Histogram, tolerance: Tolerance) -> NDArray[np.intp]:
+    """Return the bins that differ by more than the tolerance, as places in the flat arrays."""
+    pairs = [(one.values, other.values)]
+    if one.sumw2 is not None and other.sumw2 is not None:
+        pairs.append((_signed_root(one.sumw2), _signed_root(other.sumw2)))
+    apart = np.zeros(one.values.size, dtype=np.bool_)
+    for a, b in pairs:
+        apart |= (~tolerance.allows(a, b) & ~(np.isnan(a) & np.isnan(b))).ravel()
+    return np.flatnonzero(apart)
+
+
+def flow_sides(one: Histogram, other: Histogram, tolerance: Tolerance) -> tuple[str, ...]:
+    """Return the flow bins that alone differ: `the overflow bin`; empty if any other does."""
+    shape = one.values.shape
+    found: set[str] = set()
+    for place in zip(*np.unravel_index(beyond_places(one, other, tolerance), shape), strict=True):
+        outside = [n for n, (index, size) in enumerate(zip(place, shape, strict=True))
+                   if index in (0, size - 1)]  # fmt: skip
+        if not outside:
+            return ()
+        side = "underflow" if place[outside[0]] == 0 else "overflow"
+        found.add(f"{'xyz'[outside[0]]} {side}" if len(shape) > 1 else side)
+    return tuple(sorted(found))
+
+
 def _gather(
     found: _Extremes,
     start: int,

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from reprun.compare.numeric import SHOWN, Tolerance, numeric_difference
+from reprun.compare.migration import migrations, sentence_of
+from reprun.compare.numeric import (
+    SHOWN,
+    Tolerance,
+    beyond_places,
+    flow_sides,
+    numeric_difference,
+)
 from reprun.compare.policy import DEFAULT_KIND, Policy
 from reprun.compare.sampled import Tested, apply_tests
 from reprun.compare.structure import edges_differ_in_rounding, structure_difference
@@ -15,6 +23,7 @@ from reprun.compare.verdict import (
     BinDifference,
     Check,
     Item,
+    Migration,
     Numbers,
     Verdict,
     Words,
@@ -148,31 +157,87 @@ def _pair(
     hashed = Check("content hash", passed=False, sentence="the content hashes differ")
     tolerance = Tolerance(rule.relative, rule.absolute) if rule else Tolerance()
     numbers = numeric_difference(one, other, tolerance, SHOWN if detailed else 1)
-    entries = _difference_besides(one, other, tolerance)
-    passed = not numbers.beyond and entries is None
+    besides = _difference_besides(one, other, tolerance)
+    moves = _moves(rule, one, other) if numbers.beyond else ()
+    allowed = bool(moves) and _allowed(moves, rule, one, other, tolerance)
+    passed = (allowed or not numbers.beyond) and besides is None
     if passed:
         verdict, headline = Verdict.EQUAL, ""
-        besides = hashes[0] == hashes[1]
-        sentence = _equal_sentence(one, other, numbers, tolerance, besides=besides)
+        unhashed = hashes[0] == hashes[1]
+        sentence = _equal_sentence(one, other, numbers, tolerance, besides=unhashed)
+        if allowed and rule is not None:
+            sentence = (
+                f"{sentence_of(moves)}; {count_of(rule.migrated, 'entry', 'entries')} allowed"
+            )
+    elif numbers.beyond:
+        verdict = Verdict.CHANGED if numbers.within_statistics else Verdict.DIFFERENT
+        first = _bin_sentence(numbers.first[0])
+        headline = sentence_of(moves) if moves else first
+        sentence = f"{headline}; {first}" if moves else first
+        sentence += _extent_of_difference(one, numbers, tolerance) + _flow(one, other, tolerance)
+        sentence += f"; {besides}" if besides else ""
     else:
-        usual = Verdict.CHANGED if numbers.within_statistics else Verdict.DIFFERENT
-        verdict = usual if numbers.beyond else Verdict.CHANGED
-        headline = _bin_sentence(numbers.first[0]) if numbers.beyond else str(entries)
-        sentence = headline + _extent_of_difference(one, numbers, tolerance)
-        if numbers.beyond and entries is not None:
-            sentence += f"; {entries}"
+        verdict = Verdict.CHANGED
+        headline = sentence = _only(str(besides), numbers, tolerance)
     figures = {
         "max_ulp": numbers.max_ulp,
         "max_relative": numbers.max_relative,
         "max_absolute": numbers.max_absolute,
     }
-    check = Check("numbers", passed=passed, sentence=sentence, figures=figures)
+    checks = [same, hashed, Check("numbers", passed=passed, sentence=sentence, figures=figures)]
+    if moves:
+        moved = {"entries": float(sum(move.entries for move in moves))}
+        checks.append(Check("migration", allowed, sentence_of(moves), moved))
     if not detailed:
         numbers = replace(numbers, first=())
-    return item(
-        verdict, headline, sentence, same, hashed, check, numbers=numbers,
-        needed="" if passed else _needed(numbers, rule, entries),
+    found = item(
+        verdict, headline, sentence, *checks, numbers=numbers,
+        needed="" if passed else _needed(numbers, rule, besides, moves),
     )  # fmt: skip
+    return replace(found, migrated=moves) if moves else found
+
+
+def _moves(
+    rule: ComparisonRule | None, one: DataObject, other: DataObject
+) -> tuple[Migration, ...]:
+    """Return the entries that moved to a neighbouring bin; of other events none is known to."""
+    if isinstance(one, Histogram) and isinstance(other, Histogram):
+        return () if rule and rule.kind == "sampled" else migrations(one, other)
+    return ()
+
+
+def _allowed(
+    moves: Sequence[Migration],
+    rule: ComparisonRule | None,
+    one: DataObject,
+    other: DataObject,
+    tolerance: Tolerance,
+) -> bool:
+    """Say whether a rule allows as many to move, and nothing else differs beyond its tolerance."""
+    assert isinstance(one, Histogram)
+    assert isinstance(other, Histogram)
+    if rule is None or sum(move.entries for move in moves) > rule.migrated:
+        return False
+    places = {place for move in moves for place in (move.source, move.target)}
+    explained = {int(np.ravel_multi_index(place, one.values.shape)) for place in places}
+    return explained.issuperset(beyond_places(one, other, tolerance).tolist())
+
+
+def _flow(one: DataObject, other: DataObject, tolerance: Tolerance) -> str:
+    if not (isinstance(one, Histogram) and isinstance(other, Histogram)):
+        return ""
+    sides = flow_sides(one, other, tolerance)
+    if not sides:
+        return ""
+    plural = "s" if len(sides) > 1 or len(one.axes) > 1 else ""
+    return f"; differs only in the {listed(sides, last=' and ')} bin{plural}"
+
+
+def _only(besides: str, numbers: Numbers, tolerance: Tolerance) -> str:
+    """Say what alone differs of two objects whose numbers agree."""
+    if numbers.differing:
+        return f"only {besides}; the numbers differ by no more than {tolerance}"
+    return f"only {besides}"
 
 
 def _unpaired(
@@ -239,10 +304,18 @@ def _extent(thing: DataObject) -> str:
     return count_of(thing.values.size, "number")
 
 
-def _needed(numbers: Numbers, rule: ComparisonRule | None, entries: str | None) -> str:
+def _needed(
+    numbers: Numbers,
+    rule: ComparisonRule | None,
+    besides: str | None,
+    moves: Sequence[Migration] = (),
+) -> str:
     """Return what would have to be true for two objects of one structure to pass."""
     if not numbers.beyond:
-        return f"what is stored besides the bins must agree too ({entries})"
+        return f"what is stored besides the bins must agree too ({besides})"
+    if moves:
+        entries = sum(move.entries for move in moves)
+        return f"all numbers equal; a rule would need migrated: {entries}, with a reason"
     if not np.isfinite(numbers.max_relative):
         return "no rule passes a number that is not finite on one side only"
     needed = f"relative: {_rounded_up(numbers.max_relative)}, with a reason"
@@ -271,7 +344,7 @@ def _entries_difference(one: DataObject, other: DataObject, tolerance: Tolerance
     if tolerance.allows(np.array([one.entries]), np.array([other.entries])).all():
         return None
     a, b = _figures(one.entries, other.entries)
-    return f"has {a} entries, reference {b}"
+    return f"the number of entries differs: {a} / {b}"
 
 
 SUMS = ("w", "w²", "wx", "wx²", "wy", "wy²", "wxy", "wz", "wz²", "wxz", "wyz", "wt", "wt²")
@@ -287,14 +360,14 @@ def _sums_difference(one: DataObject, other: DataObject, tolerance: Tolerance) -
         return None
     sides = np.array(one.sums), np.array(other.sums)
     if len(sides[0]) != len(sides[1]):
-        return f"has {len(sides[0])} stored sums, reference {len(sides[1])}"
+        return f"the number of stored sums differs: {len(sides[0])} / {len(sides[1])}"
     same = tolerance.allows(*sides) | (np.isnan(sides[0]) & np.isnan(sides[1]))
     apart = np.flatnonzero(~same)
     if not apart.size:
         return None
     first = int(apart[0])
     a, b = _figures(sides[0][first], sides[1][first])
-    return f"has a stored sum of {SUMS[first]} of {a}, reference {b}: another mean or width"
+    return f"the stored sum of {SUMS[first]} differs: {a} / {b} (another mean or width)"
 
 
 def _equal_sentence(
@@ -317,8 +390,6 @@ def _equal_sentence(
 
 def _extent_of_difference(thing: DataObject, numbers: Numbers, tolerance: Tolerance) -> str:
     noun = "bin" if isinstance(thing, Histogram) else "number"
-    if not numbers.beyond:
-        return f"; the {noun}s agree"
     differ = "differs" if numbers.beyond == 1 else "differ"
     text = f"; {numbers.beyond:,} of {count_of(numbers.bins, noun)} {differ}"
     if isinstance(thing, Table) and len(thing.rows) > 1:

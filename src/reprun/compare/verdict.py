@@ -7,10 +7,14 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TypeAlias
 
 from reprun.documents.analysis import ComparisonRule
 from reprun.histograms import DataObject, Objects, Source, Table
 from reprun.wording import count_of
+
+Place: TypeAlias = tuple[int, ...]
+"""A bin, as it is counted in `Histogram.values`: 0 is the underflow of an axis."""
 
 
 class Verdict(StrEnum):
@@ -55,7 +59,7 @@ class BinDifference:
     rerun, so it understates how unlikely the difference is.
     """
 
-    place: tuple[int, ...]
+    place: Place
     label: str
     edges: tuple[tuple[float, float], ...]
     monitored: float
@@ -64,6 +68,27 @@ class BinDifference:
     reference_error: float | None
     ratio: float
     pull: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """Entries that the reference has in one bin and the run in its neighbour.
+
+    With the events of both sides the ones that moved can be named: their values on axis `axis` are
+    on both sides of `edge`.
+    """
+
+    entries: int
+    weight: float
+    """Of each of them."""
+    source: Place
+    """Where the reference has them."""
+    target: Place
+    axis: int
+    edge: float
+    """What separates both bins on that axis."""
+    sentence: str
+    """`1 entry from bin 12 to 13`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +192,8 @@ class Item:
     notes: tuple[str, ...] = ()
     needed: str = ""
     """What would have to be true for this object to pass; empty where it does."""
+    migrated: tuple[Migration, ...] = ()
+    """The moves between neighbouring bins that alone explain the difference."""
     detailed: bool = True
     """Whether checks and differing bins are held; of many thousand objects only the first are."""
 
@@ -250,7 +277,13 @@ class Comparison:
         absolute = max((rule.absolute for rule in rules), default=0.0)
         texts = [f"{relative:g}"] if relative else []
         texts += [f"{absolute:g} absolute"] if absolute else []
+        moved = max((_entries(item) for item in self.items if item.verdict.passes), default=0)
+        texts += [count_of(moved, "migrated entry", "migrated entries")] if moved else []
         return " or ".join(texts) or "rounding of the edges"
+
+
+def _entries(item: Item) -> int:
+    return sum(move.entries for move in item.migrated)
 
 
 def rank(item: Item) -> tuple[bool, int, str]:

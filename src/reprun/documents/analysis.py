@@ -129,6 +129,9 @@ class ComparisonRule(Document):
     """Of kind `float`: the relative difference that passes."""
     absolute: Annotated[Finite, Field(ge=0)] = 0.0
     """Of kind `float`: the absolute difference that passes."""
+    migrated: Annotated[int, Field(ge=0)] = 0
+    """Of kind `count` or `float`: how many entries of a histogram may be in a neighbouring bin,
+    where such moves alone explain the difference."""
     alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.01
     """The chance allowed that a file of `sampled` objects fails although all agree."""
     tests: Annotated[tuple[StatisticalTest, ...], Field(min_length=1)] = DEFAULT_TESTS
@@ -145,10 +148,13 @@ class ComparisonRule(Document):
     @model_validator(mode="after")
     def _exceptions_have_reasons(self) -> ComparisonRule:
         loose = self.kind in ("ignore", "sampled") or self.relative or self.absolute
+        loose = loose or self.migrated
         if loose and not self.reason:
             raise ValueError(f"the rule for '{self.match}' allows a difference: give its reason")
         if self.kind == "count" and (self.relative or self.absolute):
             raise ValueError(f"the rule for '{self.match}': counts are compared exactly")
+        if self.kind not in ("count", "float") and self.migrated:
+            raise ValueError(f"the rule for '{self.match}': migrated is for count and float")
         statistical = {"alpha", "tests", "toys", "covariance"} & self.model_fields_set
         if self.kind != "sampled" and statistical:
             raise ValueError(

@@ -19,6 +19,7 @@ from reprun.report.model import (
     Difference,
     FirstDrift,
     IgnoredItem,
+    Migration,
     Plot,
     Report,
     ReportItem,
@@ -111,6 +112,7 @@ def _item(item: Item, drawing: Drawing) -> ReportItem:
             )
             for one in (numbers.first if numbers else ())
         ),
+        migrated=tuple(Migration(**asdict(move)) for move in item.migrated),
         checks=tuple(
             CheckResult(
                 name=check.name,
@@ -135,6 +137,7 @@ def _rule_used(rule: ComparisonRule) -> RuleUsed:
         kind=rule.kind,
         relative=rule.relative,
         absolute=rule.absolute,
+        migrated=rule.migrated,
         alpha=rule.alpha if rule.kind == "sampled" else None,
         reason=rule.reason,
         expires=rule.expires,

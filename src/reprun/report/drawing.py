@@ -137,10 +137,10 @@ def _projection(
     merge = -(-axis.bins // MOST_DRAWN_BINS)
     first = None if one is None else _projected(one, index, merge)
     second = None if other is None else _projected(other, index, merge)
-    pulls: tuple[float, ...] | None = None
+    pulls: Floats | None = None
     if first is not None and second is not None:
         delta = first[0] - second[0]
-        pulls = _tuple(np.where(delta == 0, 0.0, delta / np.sqrt(first[1] + second[1]))[1:-1])
+        pulls = np.where(delta == 0, 0.0, delta / np.sqrt(first[1] + second[1]))
     notes = []
     if len(thing.axes) > 1:
         notes.append(f"projection on {'xyz'[index]}, summed over the other axes with their flow")
@@ -154,11 +154,14 @@ def _projection(
         same=same,
         monitored=None if first is None else _tuple(first[0][1:-1]),
         monitored_errors=_errors(one, first),
-        monitored_flow=None if first is None else (float(first[0][0]), float(first[0][-1])),
+        monitored_flow=None if first is None else _ends(first[0]),
+        monitored_flow_errors=None if first is None else _ends(np.sqrt(first[1])),
         reference=None if second is None else _tuple(second[0][1:-1]),
         reference_errors=_errors(other, second),
-        reference_flow=None if second is None else (float(second[0][0]), float(second[0][-1])),
-        pulls=pulls,
+        reference_flow=None if second is None else _ends(second[0]),
+        reference_flow_errors=None if second is None else _ends(np.sqrt(second[1])),
+        pulls=None if pulls is None else _tuple(pulls[1:-1]),
+        flow_pulls=None if pulls is None else _ends(pulls),
         note="; ".join(notes),
     )
 
@@ -261,6 +264,10 @@ def _curve_axis(curve: Curve) -> PlotAxis:
 
 def _tuple(values: Floats) -> tuple[float, ...]:
     return tuple(values.tolist())
+
+
+def _ends(line: Floats) -> tuple[float, float]:
+    return float(line[0]), float(line[-1])
 
 
 def _errors(

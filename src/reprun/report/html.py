@@ -135,9 +135,19 @@ def _drawing(panel: Panel, sampled: bool) -> str:
         "re": _numbers(panel.reference_errors),
         "rf": _numbers(panel.reference_flow),
         "p": _numbers(panel.pulls),
+        # As columns of their own where they differ: a difference is to be seen.
+        **(_flow_fields(panel) if panel.flow_pulls and any(panel.flow_pulls) else {}),
     }
     kept = (f'"{key}":{text}' for key, text in fields.items() if text not in ("null", '""'))
     return f"{{{','.join(kept)}}}"
+
+
+def _flow_fields(panel: Panel) -> dict[str, str]:
+    return {
+        "mfe": _numbers(panel.monitored_flow_errors),
+        "rfe": _numbers(panel.reference_flow_errors),
+        "fp": _numbers(panel.flow_pulls),
+    }
 
 
 def _bin_fields(axis: PlotAxis) -> dict[str, str]:

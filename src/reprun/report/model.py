@@ -57,6 +57,8 @@ class PlotAxis(_Part):
 class Panel(_Part):
     """One drawing: the run over its reference, without flow bins, which are given beside.
 
+    A flow bin in which both sides differ is drawn as one more bin, by its errors and its pull.
+
     If `same`, the reference holds the numbers of `monitored` and they are not repeated. A side
     that is null was not there or cannot be drawn on these axes. Errors that are null are
     sqrt(|contents|). `pulls` is null unless both sides are given.
@@ -76,11 +78,14 @@ class Panel(_Part):
     monitored_errors: Numbers | None = None
     monitored_errors_low: Numbers | None = None
     monitored_flow: tuple[Number, Number] | None = None
+    monitored_flow_errors: tuple[Number, Number] | None = None
     reference: Numbers | None = None
     reference_errors: Numbers | None = None
     reference_errors_low: Numbers | None = None
     reference_flow: tuple[Number, Number] | None = None
+    reference_flow_errors: tuple[Number, Number] | None = None
     pulls: Numbers | None = None
+    flow_pulls: tuple[Number, Number] | None = None
     note: str = ""
 
 
@@ -95,6 +100,18 @@ class Difference(_Part):
     reference_error: Number | None
     ratio: Number
     pull: Number | None
+
+
+class Migration(_Part):
+    """Entries in a neighbouring bin; see `reprun.compare.verdict.Migration`."""
+
+    entries: int
+    weight: Number
+    source: tuple[int, ...]
+    target: tuple[int, ...]
+    axis: int
+    edge: float
+    sentence: str
 
 
 class CheckResult(_Part):
@@ -113,6 +130,7 @@ class RuleUsed(_Part):
     kind: str
     relative: float
     absolute: float
+    migrated: int = 0
     alpha: float | None = None
     """The chance of a false alarm in the file; null unless objects are sampled."""
     reason: str | None
@@ -149,6 +167,8 @@ class ReportItem(_Part):
     max_relative: Number
     max_pull: Number | None
     differences: tuple[Difference, ...] = ()
+    migrated: tuple[Migration, ...] = ()
+    """The moves between neighbouring bins that alone explain the difference; empty if none do."""
     checks: tuple[CheckResult, ...] = ()
     needed: str = ""
     """What would have to be true for this object to pass; empty where it does."""

@@ -59,14 +59,32 @@
     return out + `<path class="tick" d="${path}"/>`;
   }
 
-  function draw(p, log) {
-    const edges = edgesOf(p), m = p.m, r = referenceOf(p);
+  // A flow bin in which both sides differ is one more column, behind a dashed line.
+  function withFlow(p) {
+    const shown = [0, 1].filter((k) => p.fp && p.fp[k] !== 0);
+    if (!shown.length) return { ...p, ends: [] };
+    const edges = [...edgesOf(p)], wide = (edges[edges.length - 1] - edges[0]) * 0.05;
+    const roots = (values, errors) => errors || values.map((v) => Math.sqrt(Math.abs(v || 0)));
+    const made = { ...p, m: [...p.m], r: [...p.r], me: [...roots(p.m, p.me)], re: [...roots(p.r, p.re)], p: [...p.p], ends: [] };
+    const add = (name, value, k) => { if (k) made[name].push(value); else made[name].unshift(value); };
+    for (const k of shown) {
+      if (k) edges.push(edges[edges.length - 1] + wide); else edges.unshift(edges[0] - wide);
+      add("m", p.mf[k], k); add("r", p.rf[k], k); add("me", p.mfe[k], k); add("re", p.rfe[k], k); add("p", p.fp[k], k);
+      if (p.l) made.l = k ? [...made.l, "overflow"] : ["underflow", ...made.l];
+      made.ends.push(k);
+    }
+    return { ...made, e: edges };
+  }
+
+  function draw(plain, log) {
+    const p = withFlow(plain), edges = edgesOf(p), m = p.m, r = referenceOf(p);
     const dots = p.k === "p";
     const me = errorsOf(m, p.me), re = p.s ? me : errorsOf(r, p.re);
     const ml = p.ml || me, rl = p.s ? ml : p.rl || re;
     const lo = edges[0], hi = edges[edges.length - 1];
     const X = (x) => L + ((x - lo) / (hi - lo)) * (W - L - R);
-    const xTicks = p.l ? [] : niceTicks(lo, hi, 8).filter((t) => t >= lo && t <= hi);
+    const inner = edgesOf(plain), from = inner[0], to = inner[inner.length - 1];
+    const xTicks = p.l ? [] : niceTicks(from, to, 8).filter((t) => t >= from && t <= to);
     const both = m && r;
     const tops = [], finite = [];
     for (const [v, e, l] of [[m, me, ml], [r, re, rl]]) if (v) v.forEach((x, i) => {
@@ -131,6 +149,11 @@
         svg += pulls(edges, p.p, X, top, xTicks);
         bottom = top + H3;
       }
+    }
+    for (const k of p.ends) {
+      const x = X(k ? to : from);
+      svg += `<path class="flow-edge" d="M${f(x)} ${TOP}V${f(bottom)}"/>`;
+      if (!p.l) svg += `<text class="dim" x="${f(k ? W - R - 2 : L + 2)}" y="${TOP + 14}" text-anchor="${k ? "end" : "start"}" font-size="10">${k ? "overflow" : "underflow"}</text>`;
     }
     if (p.l) {
       const skip = Math.ceil(p.l.length / 14);
@@ -322,8 +345,9 @@
     let out = "";
     const value = (name, v, e, i) => (v ? `\n${name} ${short(v[i])}${e && e[i] ? ` ± ${short(Number(e[i].toPrecision(3)))}` : ""}` : "");
     for (let i = 0; i + 1 < edges.length; i++) {
+      const low = p.ends.includes(0) ? 1 : 0, name = i < low ? "underflow" : p.ends.includes(1) && i + 2 === edges.length ? "overflow" : "";
       const where = p.l ? p.l[i] : `[${short(edges[i])}, ${short(edges[i + 1])})`;
-      const text = `bin ${i + 1} ${where}` + value(RUN, m, me, i) + value(REFERENCE, r, re, i) + (p.p && p.p[i] ? `\npull ${short(Number(p.p[i].toPrecision(3)))}` : "");
+      const text = (name || `bin ${i + 1 - low} ${where}`) + value(RUN, m, me, i) + value(REFERENCE, r, re, i) + (p.p && p.p[i] ? `\npull ${short(Number(p.p[i].toPrecision(3)))}` : "");
       out += `<rect class="probe" x="${f(X(edges[i]))}" y="${top}" width="${f(X(edges[i + 1]) - X(edges[i]))}" height="${height}"><title>${escaped(text)}</title></rect>`;
     }
     return out;
