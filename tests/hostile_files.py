@@ -271,6 +271,25 @@ def uhi() -> dict[str, str]:
     }  # fmt: skip
 
 
+def documents() -> dict[str, str]:
+    """Return JSON documents that must end with an error, or be read at once."""
+    return {
+        "a list that is deep": "[" * 90 + "]" * 90,
+        "a mapping that is deep": '{"a": ' * 90 + "1" + "}" * 90,
+        "very many values": json.dumps([1] * 3_000_000),
+        "very many empty lists": "[" + "[]," * 3_000_000 + "[]]",
+        "a key of a megabyte": json.dumps({"a" * 1_000_000: 1}),
+        "a number of many digits": f'{{"a": {"1" * 5_000}}}',
+        "a number beyond every float": f'{{"a": {"1" * 4_000}, "b": 1e999}}',
+        "half of a key": '{"\\ud800": 1}',
+        "channels that are no list": json.dumps(
+            dict.fromkeys(("channels", "observations", "measurements", "version"), "x")),
+        "channels without names": json.dumps(
+            {"channels": [1, {}, {"name": 5}], "observations": [], "measurements": {}, "version": 1}),
+        "lists of HS3 that are none": '{"metadata": {"hs3_version": 1}, "data": [[{"name": []}]]}',
+    }  # fmt: skip
+
+
 HISTO = """BEGIN YODA_HISTO1D_V3 /h
 Type: Histo1D
 ---
@@ -466,7 +485,7 @@ class Case:
 
 KINDS: Mapping[str, Callable[[], Mapping[str, bytes] | Mapping[str, str]]] = {
     ".root": root,
-    ".json": uhi,
+    ".json": lambda: uhi() | documents(),
     ".yoda": yoda,
     ".yaml": hepdata,
     ".csv": csv,

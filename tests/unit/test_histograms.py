@@ -359,8 +359,8 @@ class TestUhi:
         [
             ("", "not valid JSON"),
             ('{"a": 1', "not valid JSON"),
-            ("[1]", "no histograms by name"),
-            ('{"a": 1}', "'a': "),
+            ('["uhi_schema"]', "no histograms by name"),
+            ('{"a": 1, "b": {"uhi_schema": 1}}', "'a': "),
             ('{"a": {"uhi_schema": 2, "axes": [], "storage": {}}}', "uhi_schema 2"),
             ('{"a": {"uhi_schema": 1, "axes": []}}', "no field 'storage'"),
             ('{"a": {}, "a": {}}', "'a' is duplicated"),

@@ -236,6 +236,43 @@ CSV = {
 }  # fmt: skip
 
 
+DOCUMENTS: dict[str, Any] = {
+    "a limit": {
+        "observed": 0.3, "expected": [0.1, 0.2, 0.4], "poi": "mu", "converged": True, "note": None,
+        "by year": {"2012": {"n": 2**53 + 1}, "a/b~c": 0}, "pairs": [[1, "x"], {}, []], "nan": "-",
+    },
+    "pyhf": {
+        "channels": [
+            {"name": "SR", "samples": [
+                {"name": "signal", "data": [5.0, 10.0],
+                 "modifiers": [{"name": "mu", "type": "normfactor", "data": None}]},
+                {"name": "bkg", "data": [50.0, 60.0], "modifiers": [
+                    {"name": "u", "type": "shapesys", "data": [5.0, 12.0]},
+                    {"name": "u", "type": "normsys", "data": {"hi": 1.1, "lo": 0.9}},
+                    {"name": "h", "type": "histosys",
+                     "data": {"hi_data": [51.0, 61.0], "lo_data": [49.0, 59.0]}},
+                ]},
+            ]},
+        ],
+        "observations": [{"name": "SR", "data": [50.0, 60.0]}],
+        "measurements": [{"name": "m", "config": {
+            "poi": "mu", "parameters": [{"name": "mu", "bounds": [[0, 10]], "inits": [1.0]}]}}],
+        "version": "1.0.0",
+    },
+    "HS3": {
+        "metadata": {"hs3_version": "0.2", "packages": [{"name": "ROOT", "version": "6.40"}]},
+        "distributions": [
+            {"name": "g", "type": "gaussian_dist", "mean": "mu", "sigma": 1.0, "x": "x"},
+            {"name": "h", "type": "histfactory_dist", "axes": [{"name": "x", "nbins": 2}],
+             "samples": [{"name": "s", "data": {"contents": [1, 2], "errors": [0.1, 0.2]},
+                          "modifiers": [{"name": "mu", "type": "normfactor"}]}]},
+        ],
+        "likelihoods": [{"name": "l", "distributions": ["g", "h"], "data": ["d", "e"]}],
+        "parameter_points": [{"name": "start", "parameters": [{"name": "mu", "value": 1.0}]}],
+    },
+}  # fmt: skip
+
+
 def axis(**more: Any) -> dict[str, Any]:
     return {"underflow": True, "overflow": False, "circular": False, "type": "regular"} | more
 
@@ -517,3 +554,10 @@ def test_every_field_of_uhi_counts(tmp_path: Path, name: str) -> None:
     document = {name: UHI[name]}
     mutations = of_trees(document, json.dumps)
     check(tmp_path / "x.json", json.dumps(document), mutations, "UHI JSON")
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_value_of_a_document_counts(tmp_path: Path, name: str) -> None:
+    document = DOCUMENTS[name]
+    mutations = of_trees(document, json.dumps)
+    check(tmp_path / "x.json", json.dumps(document), mutations, "JSON documents")

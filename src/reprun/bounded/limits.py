@@ -74,6 +74,12 @@ FREE_GZIP = Limit(
     "histograms and tables",
 )
 GZIP_RATIO = 20
+DOCUMENT_VALUES = Limit(
+    100_000,
+    "values",
+    "a JSON document of results; the list of the bins of a workspace is one",
+    "histograms and tables",
+)
 DICTIONARY = Limit(
     256_000_000, "bytes", "memory for the dictionary of an LZMA block", "histograms and tables"
 )

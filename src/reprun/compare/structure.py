@@ -13,7 +13,10 @@ import numpy as np
 
 from reprun.errors import did_you_mean
 from reprun.histograms import Axis, DataObject, Histogram, Table
+from reprun.wording import shortened
 
+LONGEST_FACT = 200
+"""Characters shown of a fact that differs."""
 EDGE_ULPS = 4
 """How many units in the last place of its largest edge two axes may differ by.
 
@@ -92,8 +95,8 @@ def _facts(monitored: Mapping[str, str], reference: Mapping[str, str]) -> str | 
     for name in sorted(monitored.keys() | reference.keys()):
         one, other = monitored.get(name), reference.get(name)
         if one != other:
-            said = f"is '{one}'" if one is not None else "is not there"
-            before = f"'{other}'" if other is not None else "has none"
+            said = f"is '{shortened(one, LONGEST_FACT)}'" if one is not None else "is not there"
+            before = f"'{shortened(other, LONGEST_FACT)}'" if other is not None else "has none"
             return f"{name} {said}, reference {before}"
     return None
 

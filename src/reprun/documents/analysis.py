@@ -96,13 +96,15 @@ class Outputs(Document):
     """Files of histograms (ROOT, YODA, JSON), compared object by object."""
     tables: tuple[InsidePath, ...] = ()
     """CSV tables, compared cell by cell."""
+    documents: tuple[InsidePath, ...] = ()
+    """JSON of limits, fits and workspaces, compared value by value."""
     plots: tuple[InsidePath, ...] = ()
     """Pictures for the report; they must be there and are not compared."""
 
     @property
     def all(self) -> tuple[str, ...]:
         """Every declared output."""
-        return self.histograms + self.tables + self.plots
+        return self.histograms + self.tables + self.documents + self.plots
 
     @model_validator(mode="after")
     def _something(self) -> Outputs:
@@ -121,7 +123,8 @@ class ComparisonRule(Document):
     """How objects whose name matches a glob are compared. The first rule that matches counts."""
 
     match: str
-    """Glob on the name of a histogram or table; a table goes by its file's name."""
+    """Glob on the name of a histogram or table; a table goes by its file's name, a value of a
+    document by file and path (`limits.json:/expected/2`)."""
     kind: Literal["count", "float", "sampled", "ignore"]
     """`count`: exactly equal; `float`: equal within the tolerance; `sampled`: independent
     samples, compared with statistical tests; `ignore`: not evaluated."""
@@ -233,7 +236,7 @@ class Analysis(Document):
     outputs: Outputs
     """Files a run must leave behind."""
     reference: InsidePath = "reference"
-    """Directory of the blessed histograms and tables."""
+    """Directory of the blessed histograms, tables and documents."""
     references: Mapping[Name, InsidePath] = {}
     """References of datasets whose numbers are not those of `reference`, by dataset."""
     seeds: tuple[str, ...] = ()

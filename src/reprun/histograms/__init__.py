@@ -1,13 +1,16 @@
 """Histograms and tables: read, written and hashed. Nothing here judges them."""
 
 from reprun.histograms.canonical import content_hash, hash_of_objects
+from reprun.histograms.documents import is_value
 from reprun.histograms.files import (
     open_objects,
     read_all,
     read_objects,
+    read_reference_values,
     readable,
     write_histograms,
     write_table,
+    write_values,
 )
 from reprun.histograms.hepdata import write_hepdata
 from reprun.histograms.model import (
@@ -38,10 +41,12 @@ __all__ = [
     "Unread",
     "content_hash",
     "hash_of_objects",
+    "is_value",
     "number",
     "open_objects",
     "read_all",
     "read_objects",
+    "read_reference_values",
     "readable",
     "regular_edges",
     "table_text",
@@ -49,4 +54,5 @@ __all__ = [
     "write_hepdata",
     "write_histograms",
     "write_table",
+    "write_values",
 ]

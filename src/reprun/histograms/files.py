@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,12 @@ from reprun.bounded.limits import LimitError
 from reprun.bounded.parsing import read_gzip_text, read_text
 from reprun.errors import NothingToCompareError, OutputMissingError, did_you_mean
 from reprun.files import write_atomically
+from reprun.histograms.documents import (
+    read_document,
+    read_values,
+    values_text,
+    workspace_digest,
+)
 from reprun.histograms.hepdata import read_hepdata
 from reprun.histograms.model import DataObject, Histogram, Objects, Source, Table, Unread
 from reprun.histograms.root.files import open_root, read_root
@@ -21,6 +27,9 @@ from reprun.histograms.tables import read_table, table_text
 from reprun.histograms.uhi import read_uhi, uhi_text
 from reprun.histograms.yoda import read_yoda, yoda_text
 from reprun.wording import listed, quoted
+
+UHI_FIELD = '"uhi_schema"'
+"""The field that each histogram of UHI JSON begins with, and no other document has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +78,9 @@ def _check_root(path: Path) -> None:
         )
 
 
-def _uhi(path: Path) -> Objects:
-    return read_uhi(path, stem_of(path), _text(path))
+def _json(path: Path) -> Objects:
+    text = _text(path)
+    return read_uhi(path, stem_of(path), text) if UHI_FIELD in text else read_document(path, text)
 
 
 def _yoda(path: Path) -> Objects:
@@ -111,7 +121,7 @@ def _text(path: Path) -> str:
 
 FORMATS: tuple[Format, ...] = (
     Format((".root",), _root, open=_open_root),
-    Format((".json",), _uhi),
+    Format((".json",), _json),
     Format((".csv",), _table, is_table=True),
     Format((".yoda",), _yoda),
     Format((".yoda.gz",), _packed_yoda),
@@ -147,18 +157,12 @@ def readable(path: Path) -> bool:
 def read_objects(path: Path) -> Objects:
     """Read one file; it may hold nothing, which the caller judges.
 
-    The suffix chooses the reader: `.root`, `.json` (UHI), `.yoda` or `.yoda.gz`, `.yaml` (a
-    HEPData submission or table) or `.csv` (a table, called by the file's stem). Raises
-    OutputMissingError if the file is missing, which names the nearest file beside it, or is
-    truncated or of no known kind.
+    The suffix chooses the reader: `.root`, `.json` (UHI, or any other document), `.yoda` or
+    `.yoda.gz`, `.yaml` (a HEPData submission or table) or `.csv` (a table, called by the file's
+    stem). Raises OutputMissingError if the file is missing, which names the nearest file beside
+    it, or is truncated or of no known kind.
     """
-    if path.is_dir():
-        raise OutputMissingError(f"{path.name} is a directory, not a file", place=str(path))
-    if not path.is_file():
-        raise OutputMissingError(
-            f"{path.name} does not exist{did_you_mean(path.name, _neighbours(path))}",
-            place=str(path),
-        )
+    _check_file(path)
     found = _format_of(path)
     if found is None:
         known = ", ".join(sorted(suffix for each in FORMATS for suffix in each.suffixes))
@@ -167,6 +171,23 @@ def read_objects(path: Path) -> Objects:
             place=str(path),
         )
     return found.read(path)
+
+
+def _check_file(path: Path) -> None:
+    if path.is_dir():
+        raise OutputMissingError(f"{path.name} is a directory, not a file", place=str(path))
+    if not path.is_file():
+        raise OutputMissingError(
+            f"{path.name} does not exist{did_you_mean(path.name, _neighbours(path))}",
+            place=str(path),
+        )
+
+
+def published_digest(path: Path) -> str | None:
+    """Return the digest by which a file's own format knows it, as pyhf does; None without one."""
+    if path.suffix.lower() != ".json" or UHI_FIELD in (text := _text(path)):
+        return None
+    return workspace_digest(path, text)
 
 
 def _neighbours(path: Path) -> list[str]:
@@ -191,22 +212,22 @@ def open_objects(path: Path) -> Source:
     return source
 
 
-def read_all(paths: Iterable[Path], root: Path) -> Objects:
+def read_all(paths: Iterable[Path], root: Path, *, documents: Iterable[Path] = ()) -> Objects:
     """Read several files into one set of names.
 
     Tables are called by the stem of their file. With one histogram file its objects keep
     their own names; with more, `stem/` stands before each (the path below `root` without
-    suffix where two stems are equal). Raises OutputMissingError for a file that cannot be
-    read or a name that is duplicated, NothingToCompareError if there is nothing in all of them.
+    suffix where two stems are equal). Values of `documents`, JSON whatever is in them, have the
+    name of their file before their path: `limits.json:/expected/2`.
+
+    Raises OutputMissingError for a file that cannot be read or a name that is duplicated,
+    NothingToCompareError if there is nothing in all of them.
     """
     files = list(paths)
     prefixes = _prefixes([path for path in files if not _is_table(path)], root)
     found: dict[str, DataObject] = {}
     unread: dict[str, Unread] = {}
-    for path in files:
-        objects = read_objects(path)
-        if prefix := prefixes.get(path):
-            objects = objects.prefixed(prefix)
+    for path, objects in [*_read(files, prefixes), *_read_documents(list(documents), root)]:
         for name in objects.names:
             if name in found or name in unread:
                 raise OutputMissingError(
@@ -220,11 +241,39 @@ def read_all(paths: Iterable[Path], root: Path) -> Objects:
     return Objects(found, unread)
 
 
-def file_of(name: str, paths: Iterable[Path], root: Path) -> Path | None:
+def _read(files: Sequence[Path], prefixes: Mapping[Path, str]) -> Iterator[tuple[Path, Objects]]:
+    for path in files:
+        objects = read_objects(path)
+        prefix = prefixes.get(path)
+        yield path, objects.prefixed(prefix) if prefix else objects
+
+
+def _read_documents(files: Sequence[Path], root: Path) -> Iterator[tuple[Path, Objects]]:
+    for name, path in _document_names(files, root).items():
+        _check_file(path)
+        found = read_document(path, _text(path))
+        yield path, found.taking({f"{name}:{value}": value for value in found.names})
+
+
+def _document_names(files: Sequence[Path], root: Path) -> dict[str, Path]:
+    """Return documents by the names of their files, with directories where those are equal."""
+    count = Counter(path.name for path in files)
+    return {
+        path.name if count[path.name] == 1 else _below(path, root).as_posix(): path
+        for path in files
+    }
+
+
+def file_of(
+    name: str, paths: Iterable[Path], root: Path, *, documents: Iterable[Path] = ()
+) -> Path | None:
     """Return the file that `read_all` has an object of this name from, or would have.
 
     None for a name that none of the files can hold.
     """
+    for document, path in _document_names(list(documents), root).items():
+        if name.startswith(f"{document}:"):
+            return path
     files = list(paths)
     tables = {stem_of(path): path for path in files if _is_table(path)}
     if name in tables:
@@ -255,6 +304,16 @@ def write_histograms(path: Path, histograms: Iterable[Histogram]) -> None:
 def write_table(path: Path, table: Table) -> None:
     """Write a table as CSV. Raises StorageError."""
     write_atomically(path, table_text(table).encode())
+
+
+def read_reference_values(path: Path) -> Objects:
+    """Read what `write_values` wrote; nothing where it is not there. Raises OutputMissingError."""
+    return read_values(path, _text(path)) if path.is_file() else Objects()
+
+
+def write_values(path: Path, values: Mapping[str, Table]) -> None:
+    """Write values of documents by name as JSON. Raises StorageError."""
+    write_atomically(path, values_text(values).encode())
 
 
 def _prefixes(files: Sequence[Path], root: Path) -> dict[Path, str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-FileFormat = Literal["ROOT", "YODA", "HEPData", "CSV", "UHI JSON"]
+FileFormat = Literal["ROOT", "YODA", "HEPData", "CSV", "UHI JSON", "JSON documents"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +94,16 @@ LEFT_OUT: tuple[LeftOut, ...] = (
     *_left("UHI JSON", "who wrote the file; `reprun.storage` counts", "writer_info"),
     *_left("UHI JSON", "an even axis and a list of the same edges are one", "type of an axis"),
     *_left("UHI JSON", _WRITTEN, "digits that float64 does not hold, of a number with a point"),
+    *_left("JSON documents", "no part of a value", "order of keys", "spaces and lines", "escapes"),
+    *_left(
+        "JSON documents", "items of these lists have names (pyhf, HS3)",
+        "order of channels", "order of samples", "order of modifiers", "order of observations",
+        "order of measurements", "order of parameters", "order of the lists at the top of HS3",
+    ),
+    *_left(
+        "JSON documents", _WRITTEN, "1.0 for 1", "sign of a zero",
+        "digits that float64 does not hold, of a number with a point",
+    ),
 )  # fmt: skip
 
 

@@ -33,6 +33,9 @@ STORAGE_LETTERS: Mapping[str, Storage] = {
 _LETTERS = {storage: letter for letter, storage in STORAGE_LETTERS.items()}
 _UNIT = re.compile(r"[\[(]\s*(?:in )?([^\[\]()]+?)\s*[\])]\s*$")
 
+VALUES = ("table", "number", "numbers")
+"""The classes of tables in which a zero is a value like any other."""
+
 LARGEST_EXACT_COUNT = 2**53
 """Above it a float64 no longer holds every integer."""
 
@@ -237,10 +240,12 @@ class Table:
         """Whether the table has no number; one of bins or points, no number but zero."""
         if self.facts:
             return False
-        return self.values.size == 0 or (self.class_name != "table" and not self.values.any())
+        return self.values.size == 0 or (self.class_name not in VALUES and not self.values.any())
 
     def describe_bin(self, place: tuple[int, ...]) -> str:
         """Return the words for one cell: `row '4mu 2012', column 'data'`."""
+        if self.class_name in ("number", "numbers"):
+            return self.rows[place[0]]
         if self.class_name != "table":
             return f"{self.rows[place[0]]}, {self.columns[place[1]]}"
         return f"row '{self.rows[place[0]]}', column '{self.columns[place[1]]}'"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from reprun.report.build import build_report
-    from reprun.report.drawing import table_to_show
+    from reprun.report.drawing import table_to_show, values_to_show
     from reprun.report.html import read_pictures, render_html
     from reprun.report.junit import render_junit
     from reprun.report.markdown import render_markdown
@@ -25,6 +25,7 @@ _MODULES = {
     "render_markdown": "markdown",
     "report_json": "model",
     "table_to_show": "drawing",
+    "values_to_show": "drawing",
 }
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "render_markdown",
     "report_json",
     "table_to_show",
+    "values_to_show",
 ]
 
 

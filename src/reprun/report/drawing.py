@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from reprun.compare import Comparison, Item
-from reprun.histograms import Axis, DataObject, Floats, Histogram, Table
+from reprun.histograms import Axis, DataObject, Floats, Histogram, Objects, Table, is_value
 from reprun.report.curves import Curve, curve_of
 from reprun.report.model import Panel, PlotAxis, ReportTable
 from reprun.wording import count_of
@@ -23,6 +23,8 @@ MOST_DRAWN_BINS = 1000
 MOST_MAP_BINS = 100
 """The same for each axis of a map."""
 MOST_SHOWN_CELLS = 400
+MOST_VALUES = 20
+"""Numbers of a document that stand in a table before all objects."""
 MOST_DRAWN = 2000
 """Objects drawn in one report; the worst come first."""
 MOST_NUMBERS = 1_500_000
@@ -88,6 +90,26 @@ def table_to_show(table: Table, *, title: str = "", caption: str = "") -> Report
         ),
         caption=caption,
     )
+
+
+def values_to_show(objects: Objects) -> list[ReportTable]:
+    """Return the first numbers of each document of the analysis: its limits, its fit."""
+    documents: dict[str, list[tuple[str, float]]] = {}
+    for name, found in objects.items():
+        if is_value(found) and found.class_name == "number":
+            document, _, path = name.partition(":")
+            documents.setdefault(document, []).append((path, float(found.values[0, 0])))
+    return [
+        ReportTable(
+            title=document,
+            columns=("value of", "value"),
+            rows=tuple(rows[:MOST_VALUES]),
+            caption=f"the first {MOST_VALUES} of {len(rows):,} numbers"
+            if len(rows) > MOST_VALUES
+            else "",
+        )
+        for document, rows in documents.items()
+    ]
 
 
 def _drawing(item: Item, one: DataObject | None, other: DataObject | None) -> Drawing:

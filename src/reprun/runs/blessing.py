@@ -62,7 +62,11 @@ def _bless(selection: Selection, record: RunRecord, *, reason: str, author: str)
     outputs = selection.analysis.outputs
     made = selection.run_directory / OUTPUTS
     _refuse_edited(selection, record, made)
-    objects = read_all([made / path for path in (*outputs.histograms, *outputs.tables)], made)
+    objects = read_all(
+        [made / path for path in (*outputs.histograms, *outputs.tables)],
+        made,
+        documents=[made / path for path in outputs.documents],
+    )
     _refuse_numbers_that_are_not_finite(selection, objects)
     reference = selection.reference
     written = bless(reference, objects, record, reason=reason.strip(), author=who)

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import JsonValue
+
 from reprun.compare import Words, compare
 from reprun.compare.calibrate import Calibration, calibrate
 from reprun.compare.select import refuse_nothing, renamed, selected
@@ -15,6 +17,7 @@ from reprun.digests import sha256_file
 from reprun.documents.analysis import ComparisonRule
 from reprun.files import write_atomically
 from reprun.histograms import Source, open_objects
+from reprun.histograms.files import published_digest
 from reprun.report import (
     build_report,
     render_html,
@@ -73,17 +76,29 @@ def compare_files(files: Files, *, html: Path | None = None, draw: bool = False)
         comparison,
         AnalysisInfo(name=names[0], title=f"{names[0]} against {names[1]}"),
         provenance={
-            "monitored": str(files.monitored),
-            "monitored sha256": sha256_file(files.monitored),
-            "reference": str(files.reference),
-            "reference sha256": sha256_file(files.reference),
+            **_provenance("monitored", files.monitored),
+            **_provenance("reference", files.reference),
         },
-        notes=_strangers(monitored, reference),
+        notes=[*_strangers(monitored, reference), *_digests(files)],
         draw=draw or html is not None,
     )
     if html is not None:
         write_atomically(html, render_html(report).encode())
     return report
+
+
+def _provenance(side: str, path: Path) -> dict[str, JsonValue]:
+    return {side: str(path), f"{side} sha256": sha256_file(path)}
+
+
+def _digests(files: Files) -> list[str]:
+    """Return what the digests of two workspaces say, that people quote in place of a file."""
+    one, other = published_digest(files.monitored), published_digest(files.reference)
+    if one is None or other is None:
+        return []
+    if one == other:
+        return [f"both workspaces have the pyhf digest {one}"]
+    return [f"the pyhf digests differ: {one} / {other}"]
 
 
 def _strangers(monitored: Source, reference: Source) -> list[str]:

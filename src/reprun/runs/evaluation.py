@@ -14,9 +14,9 @@ from reprun.compare import Comparison, compare
 from reprun.compare.drift import FirstDrift, first_drift
 from reprun.errors import ReprunError
 from reprun.files import write_atomically
-from reprun.histograms import Table, read_all
+from reprun.histograms import Table, is_value, read_all
 from reprun.histograms.files import file_of
-from reprun.report import build_report, table_to_show
+from reprun.report import build_report, table_to_show, values_to_show
 from reprun.report.model import Report
 from reprun.runs.question import ANSWER, QUESTION, Evaluation, Question
 from reprun.runs.reference import load_reference
@@ -30,7 +30,8 @@ def evaluate(question: Question, outputs: Path, reference: Path) -> Report:
     NothingToCompareError when there is nothing to compare.
     """
     files = [outputs / path for path in question.outputs]
-    monitored = read_all(files, outputs)
+    documents = [outputs / path for path in question.documents]
+    monitored = read_all(files, outputs, documents=documents)
     comparison = compare(
         monitored,
         load_reference(reference),
@@ -41,19 +42,30 @@ def evaluate(question: Question, outputs: Path, reference: Path) -> Report:
     return build_report(
         comparison,
         question.analysis,
-        first_drift=_first_drift(question, files, outputs, comparison),
-        tables=[table_to_show(found) for found in monitored.values() if isinstance(found, Table)],
+        first_drift=_first_drift(question, files, documents, outputs, comparison),
+        tables=[
+            *(
+                table_to_show(found)
+                for found in monitored.values()
+                if isinstance(found, Table) and not is_value(found)
+            ),
+            *values_to_show(monitored),
+        ],
         remark=question.remark,
     )
 
 
 def _first_drift(
-    question: Question, files: list[Path], outputs: Path, comparison: Comparison
+    question: Question,
+    files: list[Path],
+    documents: list[Path],
+    outputs: Path,
+    comparison: Comparison,
 ) -> FirstDrift | None:
     """Return where the drift begins, by the files of what failed and the steps that made them."""
     passes: dict[str, bool] = {}
     for item in comparison.items:
-        path = file_of(item.name, files, outputs)
+        path = file_of(item.name, files, outputs, documents=documents)
         if path is not None:
             name = path.relative_to(outputs).as_posix()
             passes[name] = item.verdict.passes and passes.get(name, True)

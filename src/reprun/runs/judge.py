@@ -67,6 +67,7 @@ def judge(outputs: Outputs, record: RunRecord) -> Report:
     question = Question(
         analysis=_analysis_info(outputs, record),
         outputs=(*analysis.outputs.histograms, *analysis.outputs.tables),
+        documents=analysis.outputs.documents,
         rules=analysis.compare,
         today=dt.datetime.now(dt.UTC).date(),
         shared_events=_same_events(analysis, record, blessing),

@@ -20,6 +20,8 @@ class Question(Document):
     analysis: AnalysisInfo
     outputs: tuple[str, ...]
     """The files to compare, below the directory of the outputs."""
+    documents: tuple[str, ...] = ()
+    """The JSON documents to compare, there as well."""
     rules: tuple[ComparisonRule, ...]
     today: dt.date
     shared_events: bool

@@ -1,6 +1,7 @@
 """References: the histograms and tables an analysis is compared with, who blessed them and why.
 
-In the analysis's reference directory lie `histograms.json` (UHI), one CSV file per table,
+In the analysis's reference directory are `histograms.json` (UHI), one CSV file per table,
+`documents.json` with the values of all documents by their paths,
 `undecoded.json` with the digests of what no reader decodes, and `blessed.json`: reason, author,
 date and the digests of everything the blessed run used.
 """
@@ -35,15 +36,19 @@ from reprun.histograms import (
     Objects,
     Table,
     Unread,
+    is_value,
     read_all,
+    read_reference_values,
     readable,
     write_histograms,
     write_table,
+    write_values,
 )
 from reprun.wording import quoted
 
 BLESSED = "blessed.json"
 HISTOGRAMS = "histograms.json"
+DOCUMENTS = "documents.json"
 UNDECODED = "undecoded.json"
 PLAIN = "table"
 """The class of a table that is a CSV file of its own."""
@@ -100,12 +105,14 @@ def reference_files(directory: Path) -> list[Path]:
 
 def load_reference(directory: Path) -> Objects:
     """Read every reference file of a directory. Raises as `reference_files` and the readers do."""
-    files = [path for path in reference_files(directory) if path.name != UNDECODED]
+    every = reference_files(directory)
+    files = [path for path in every if path.name not in (UNDECODED, DOCUMENTS)]
     known = read_written(Undecoded, directory / UNDECODED, problem=f"{UNDECODED} cannot be read")
     objects = known.objects if known else {}
     unread = {name: Unread(one.reason, one.parts, one.fault) for name, one in objects.items()}
     found = read_all(files, directory) if files else Objects()
-    return Objects(found.by_name, {**found.unread, **unread})
+    values = read_reference_values(directory / DOCUMENTS)
+    return Objects({**found.by_name, **values}, {**found.unread, **unread})
 
 
 def read_blessing(directory: Path, *, hint: str | None = None) -> Blessing | None:
@@ -165,11 +172,17 @@ def _write_objects(directory: Path, objects: Objects) -> list[str]:
         replace(found, name=name) for name, found in objects.items() if isinstance(found, Histogram)
     ]
     tables = {name: found for name, found in objects.items() if isinstance(found, Table)}
+    values = {name: found for name, found in tables.items() if is_value(found)}
     written = []
     if histograms:
         write_histograms(directory / HISTOGRAMS, histograms)
         written.append(HISTOGRAMS)
+    if values:
+        write_values(directory / DOCUMENTS, values)
+        written.append(DOCUMENTS)
     for name, table in tables.items():
+        if name in values:
+            continue
         file = _file_of(name, table, written)
         write_table(directory / file, replace(table, name=name))
         written.append(file)
