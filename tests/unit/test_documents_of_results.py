@@ -76,7 +76,7 @@ def test_the_ladder_is_that_of_histograms(tmp_path: Path) -> None:
         (None, "not comparable: is a null, reference a number"),
         (float("nan"), "different: the value is nan, reference 0.3"),
         ([0.3], "missing"),
-        ({}, "not comparable: is a empty mapping, reference a number"),
+        ({}, "not comparable: is a mapping, reference a number"),
     ],
 )
 def test_another_kind_of_value_is_no_number(tmp_path: Path, value: Any, words: str) -> None:

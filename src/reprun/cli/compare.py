@@ -13,7 +13,8 @@ from reprun.errors import SpecificationError
 
 def compare(
     monitored: Annotated[
-        Path, typer.Argument(help="A file: ROOT, YODA, HEPData YAML, UHI JSON or CSV table.")
+        Path,
+        typer.Argument(help="A file: ROOT, YODA, HEPData, UHI (JSON, zip, HDF5), JSON or CSV."),
     ],
     reference: Annotated[Path, typer.Argument(help="The file it is compared with.")],
     kind: Annotated[

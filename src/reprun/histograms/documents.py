@@ -153,7 +153,7 @@ def _is_numbers(value: Iterable[Any]) -> bool:
     return all(type(item) in (int, float) for item in value)
 
 
-_CLASSES = (NUMBER, NUMBERS, "string", "boolean", "null", "empty list", "empty mapping")
+_CLASSES = (NUMBER, NUMBERS, "string", "boolean", "null", "list", "mapping")
 
 
 def _table(name: str, value: Any) -> Table:
@@ -163,9 +163,9 @@ def _table(name: str, value: Any) -> Table:
     if isinstance(value, bool) or value is None:
         return _other(name, "null" if value is None else "boolean", json.dumps(value))
     if value == {}:
-        return _other(name, "empty mapping", "{}")
+        return _other(name, "mapping", "{}")
     if value == []:
-        return _other(name, "empty list", "[]")
+        return _other(name, "list", "[]")
     numbers = value if isinstance(value, list) else [value]
     if not _is_numbers(numbers):
         raise _FaultError(f"the value '{name}' is not a number, a string or a list of numbers")

@@ -25,6 +25,7 @@ from reprun.histograms.root.files import open_root, read_root
 from reprun.histograms.root.writer import write_root
 from reprun.histograms.tables import read_table, table_text
 from reprun.histograms.uhi import read_uhi, uhi_text
+from reprun.histograms.uhi_containers import read_uhi_hdf5, read_uhi_zip
 from reprun.histograms.yoda import read_yoda, yoda_text
 from reprun.wording import listed, quoted
 
@@ -127,6 +128,8 @@ FORMATS: tuple[Format, ...] = (
     Format((".yoda.gz",), _packed_yoda),
     Format((".yoda.h5",), _yoda_h5),
     Format((".yaml", ".yml"), _hepdata),
+    Format((".zip",), read_uhi_zip),
+    Format((".h5", ".hdf5"), read_uhi_hdf5),
 )
 """Every format that is read: the one place a new one is added to (CONTRIBUTING.md)."""
 
@@ -158,9 +161,9 @@ def read_objects(path: Path) -> Objects:
     """Read one file; it may hold nothing, which the caller judges.
 
     The suffix chooses the reader: `.root`, `.json` (UHI, or any other document), `.yoda` or
-    `.yoda.gz`, `.yaml` (a HEPData submission or table) or `.csv` (a table, called by the file's
-    stem). Raises OutputMissingError if the file is missing, which names the nearest file beside
-    it, or is truncated or of no known kind.
+    `.yoda.gz`, `.yaml` (a HEPData submission or table), `.zip` or `.h5` (UHI) or `.csv` (a
+    table, called by the file's stem). Raises OutputMissingError if the file is missing, which
+    names the nearest file beside it, or is truncated or of no known kind.
     """
     _check_file(path)
     found = _format_of(path)

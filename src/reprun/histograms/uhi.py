@@ -59,6 +59,8 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
     "weighted_mean": ("sum_of_weights", "sum_of_weights_squared", "values", "variances"),
 }
 """The arrays of each storage."""
+ARRAYS = frozenset({"index", "edges", *(field for fields in FIELDS.values() for field in fields)})
+"""What may be kept apart from a histogram."""
 COLUMNS: Mapping[str, str] = {
     "counts": "count",
     "sum_of_weights": "sum of weights",
@@ -77,7 +79,7 @@ AXIS_FIELDS: Mapping[str, tuple[str, ...]] = {
 LEFT_OUT = left_out("UHI JSON")
 
 
-class _FaultError(Exception):
+class FaultError(Exception):
     """The document is not what the UHI schema allows; the message says where and why."""
 
 
@@ -96,30 +98,33 @@ def read_uhi(path: Path, name: str, text: str) -> Objects:
     Raises OutputMissingError that names the file, the object and the fault.
     """
     try:
-        document = parse_json(text, _no_key_twice)
+        document = parse_json(text, no_key_twice)
         if not isinstance(document, dict):
-            raise _FaultError("it holds no histograms by name")  # noqa: TRY301
-        return _objects({name: document} if "uhi_schema" in document else document, len(text))
+            raise FaultError("it holds no histograms by name")  # noqa: TRY301
+        return histograms_of({name: document} if "uhi_schema" in document else document, len(text))
     except json.JSONDecodeError as error:
         raise OutputMissingError(
             f"{path.name} is not valid JSON: {error.msg}", place=f"{path}:{error.lineno}"
         ) from error
-    except (_FaultError, LimitError) as error:
+    except (FaultError, LimitError) as error:
         raise OutputMissingError(
             f"{path.name} is not a readable UHI histogram file: {shortened(str(error))}",
             place=str(path),
         ) from error
 
 
-def _objects(document: dict[str, Any], size: int) -> Objects:
-    """Return the objects of a document; `size` is what bounds the bins that it may declare."""
+def histograms_of(document: Mapping[str, Any], size: int) -> Objects:
+    """Return histograms by name; `size` is what bounds the bins that they may declare.
+
+    Raises FaultError.
+    """
     found: dict[str, DataObject] = {}
     unread: dict[str, Unread] = {}
     left = limits.FREE_CELLS.value + size
     for key, content in document.items():
         name = printable(key)
         if name in found or name in unread:
-            raise _FaultError(f"the name '{name}' is duplicated")
+            raise FaultError(f"the name '{name}' is duplicated")
         try:
             found[name] = _object(name, content, left)
             left -= found[name].values.size
@@ -128,7 +133,7 @@ def _objects(document: dict[str, Any], size: int) -> Objects:
             whole = {BYTES: sha256_bytes(json.dumps(content, sort_keys=True).encode())}
             unread[name] = Unread(str(reason), {} if reason.elsewhere else whole)
         except BROKEN_VALUES as error:
-            raise _FaultError(f"'{name}': {_said(error)}") from error
+            raise FaultError(f"'{name}': {_said(error)}") from error
     return Objects(found, unread)
 
 
@@ -150,12 +155,13 @@ def uhi_text(histograms: Iterable[Histogram]) -> str:
     return "{\n" + ",\n".join(blocks) + "\n}\n" if blocks else "{}\n"
 
 
-def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a mapping of JSON. Raises FaultError for a key that is there twice."""
     found = dict(pairs)
     if len(found) != len(pairs):
         seen: set[str] = set()
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise _FaultError(f"the name '{twice}' is duplicated")
+        raise FaultError(f"the name '{twice}' is duplicated")
     return found
 
 
@@ -277,6 +283,8 @@ def _places(axes: tuple[Axis, ...]) -> tuple[slice, ...]:
 def _with_flow(stored: Any, what: str, axes: tuple[Axis, ...]) -> Floats:
     full = np.zeros(tuple(axis.bins + 2 for axis in axes))
     inner = full[_places(axes)]
+    if (stored["type"], what) == ("weighted_mean", "variances") and "index" in stored:
+        inner[...] = np.nan  # as a bin without entries has it, that a sparse storage leaves out
     if what not in stored:
         if stored.keys() & {*FIELDS[stored["type"]], "index"}:
             raise KeyError(what)
