@@ -51,6 +51,8 @@ ONLY_IN: Mapping[str, str | tuple[str, ...]] = {
     "snakemake": "snakemake_executor_plugin_reprun",
     "gherkin": "reprun.reana.local.gherkin",
     "typer": "reprun.cli.",
+    "matplotlib": "reprun.report.figures",
+    "h5py": "reprun.histograms.",
     "reana_client": "reprun.reana.remote.driver",
     "reana_commons": "reprun.reana",
 }

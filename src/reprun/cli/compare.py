@@ -52,6 +52,10 @@ def compare(
         typer.Option(min=20, metavar="N", help="Do not compare: run N toys through the checks."),
     ] = None,
     html: Annotated[Path | None, typer.Option(help="Also write an HTML report here.")] = None,
+    plots: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Also write PNG and PDF of what differs there."),
+    ] = None,
     output_format: Annotated[
         Literal["text", "json", "junit", "markdown"],
         typer.Option("--format", help="How the result is printed."),
@@ -61,7 +65,7 @@ def compare(
 
     No analysis is needed around them.
     """
-    from reprun.cli.output import answer
+    from reprun.cli.output import answer, shown_path
     from reprun.cli.run_output import report_text
     from reprun.compare.rules import one_rule, parse_maps, parse_rule, read_rules
     from reprun.report import render_junit, render_markdown
@@ -78,12 +82,12 @@ def compare(
         found = calibrate_files(files, calibrate)
         answer("calibration", output_format, dataclasses.asdict(found), calibration_lines(found))
         return
-    report = compare_files(files, html=html, draw=output_format == "json")
+    report = compare_files(files, html=html, plots=plots, draw=output_format == "json")
     answer(
         "comparison",
         output_format,
         report,
-        report_text(report),
+        report_text(report, written=[("plots", shown_path(plots))] if plots else []),
         documents={
             "junit": lambda: render_junit(report),
             "markdown": lambda: render_markdown(report),

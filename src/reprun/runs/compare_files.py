@@ -15,13 +15,14 @@ from reprun.compare.calibrate import Calibration, calibrate
 from reprun.compare.select import refuse_nothing, renamed, selected
 from reprun.digests import sha256_file
 from reprun.documents.analysis import ComparisonRule
-from reprun.files import write_atomically
+from reprun.files import make_directory, write_atomically
 from reprun.histograms import Source, open_objects
 from reprun.histograms.files import published_digest
 from reprun.report import (
     build_report,
     render_html,
 )
+from reprun.report.figures import figures
 from reprun.report.model import AnalysisInfo, Report
 
 
@@ -55,10 +56,14 @@ def read_files(files: Files) -> tuple[Source, Source]:
     return selected(monitored, files.match), selected(reference, files.match)
 
 
-def compare_files(files: Files, *, html: Path | None = None, draw: bool = False) -> Report:
+def compare_files(
+    files: Files, *, html: Path | None = None, plots: Path | None = None, draw: bool = False
+) -> Report:
     """Compare two files on their own; with `html`, also write the page there.
 
-    `draw` keeps the numbers of plots in the report, which the page needs anyway.
+    With `plots`, write figures of what differs into that directory. `draw` keeps the numbers of
+    plots in the report, which page and figures need anyway. Raises BackendError where there is
+    nothing to draw figures with.
     """
     monitored, reference = read_files(files)
     today = dt.datetime.now(dt.UTC).date()
@@ -80,10 +85,14 @@ def compare_files(files: Files, *, html: Path | None = None, draw: bool = False)
             **_provenance("reference", files.reference),
         },
         notes=[*_strangers(monitored, reference), *_digests(files)],
-        draw=draw or html is not None,
+        draw=draw or html is not None or plots is not None,
     )
     if html is not None:
         write_atomically(html, render_html(report).encode())
+    if plots is not None:
+        make_directory(plots)
+        for name, data in figures(report):
+            write_atomically(plots / name, data)
     return report
 
 
