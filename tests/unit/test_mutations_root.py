@@ -19,7 +19,8 @@ from reprun.digests import sha256_bytes
 from reprun.errors import ReprunError
 from reprun.histograms import Objects, read_objects
 from reprun.histograms.identity import left_out
-from reprun.histograms.root.keys import newest_keys, object_bytes
+from reprun.histograms.root.containers import COLLECTIONS, CONTAINERS, Payload, Span
+from reprun.histograms.root.keys import Key, newest_keys, object_bytes, text_at
 from tests.hostile_files import key, root_file
 
 pytestmark = pytest.mark.slow
@@ -148,3 +149,46 @@ def _both_nan(one: str | None, other: str | None) -> bool:
         return math.isnan(float(str(one))) and math.isnan(float(str(other)))
     except ValueError:
         return False
+
+
+@pytest.mark.parametrize("name", ["stack", "graphs", "folder", "mapping", "few"])
+def test_every_byte_of_a_container_counts_but_its_name_and_sizes(tmp_path: Path, name: str) -> None:
+    """What is in the objects that it holds is of the test of their class, above."""
+    data = (DATA / "root_containers.root").read_bytes()
+    found = newest_keys(data)[name]
+    payload = object_bytes(data, found)
+    whole = written(tmp_path / "a.root", name, found.class_name, payload, found.header)
+    before = read_objects(whole)
+    assert compare(before, before, [], TODAY).reproduced
+    places = set(range(len(payload))) - set(of_no_container(payload, found))
+    assert name in before.unread
+    assert len(places) > 8
+    for place in places:
+        changed = bytearray(payload)
+        changed[place] ^= 0x01
+        other = written(tmp_path / "b.root", name, found.class_name, bytes(changed), found.header)
+        assert not identical(before, other), place
+
+
+def of_no_container(data: bytes, found: Key) -> Iterator[int]:
+    """Yield the places that are left out, and those of the objects in a container.
+
+    Of a container they are sizes, versions, fUniqueID, fBits, fName and fTitle: all on the list.
+    """
+    payload = Payload(data, found.header)
+    waiting = [Span(found.class_name, 0, 0, len(data))]
+    for span in waiting:
+        at = span.start
+        while data[at] & 0x40:
+            yield from range(at, at + 4)
+            at += 6
+        if span.class_name == "TObjString":
+            continue
+        if span.class_name not in CONTAINERS:
+            yield from range(span.start, span.end)
+            continue
+        waiting += payload.pointers(span.start, span.end)
+        after = text_at(data, at + 10)[1]
+        if span.class_name not in COLLECTIONS:
+            after = text_at(data, after)[1]
+        yield from range(span.start, after)

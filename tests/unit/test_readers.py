@@ -28,6 +28,7 @@ from reprun.histograms import (
 from reprun.histograms.files import FORMATS, Format, file_of
 from reprun.histograms.model import Storage
 from reprun.histograms.root import files as root_files
+from reprun.histograms.root.containers import Payload
 from reprun.histograms.root.keys import object_bytes
 from tests.compare_support import TODAY
 from tests.histograms_support import column, table
@@ -117,8 +118,9 @@ class TestRoot:
             SAMPLE.open("rb") as stream,
             mmap.mmap(stream.fileno(), 0, prot=mmap.PROT_READ) as data,
         ):
-            key = source.keys["sub/labelled"]
-            assert root_files._directly("sub/labelled", key, object_bytes(data, key)) is None
+            entry = source.entries["sub/labelled"]
+            payload = Payload(object_bytes(data, entry.key), entry.key.header)
+            assert root_files._directly("sub/labelled", entry, payload) is None
         found = read_objects(SAMPLE)["sub/labelled"]
         assert isinstance(found, Histogram)
         assert found.axes[0].labels == ("all", "trigger")

@@ -84,7 +84,13 @@ DICTIONARY = Limit(
     256_000_000, "bytes", "memory for the dictionary of an LZMA block", "histograms and tables"
 )
 ROOT_NESTING = Limit(
-    100, "levels", "directories of a ROOT file in each other", "histograms and tables"
+    100, "levels", "directories or containers of a ROOT file in each other", "histograms and tables"
+)
+ROOT_MEMBERS = Limit(
+    1_000_000,
+    "objects",
+    "what a list, folder, stack or canvas of a ROOT file holds",
+    "histograms and tables",
 )
 ROOT_PATH = Limit(
     1_000, "characters", "the path of an object in a ROOT file", "histograms and tables"

@@ -36,6 +36,7 @@ LEFT_OUT: tuple[LeftOut, ...] = (
     *_left("ROOT", "objects are matched by the name of their key", "fName"),
     *_left("ROOT", _TITLE, "fTitle"),
     *_left("ROOT", "how it is stored: what is decoded counts", "sizes and versions of parts"),
+    *_left("ROOT", "how it is stored: the class counts", "where a container names a class"),
     *_left("ROOT", "the contents count, and how many they are", "fNcells"),
     *_left("ROOT", "of a class that has three whatever it needs", "an axis that is not used"),
     *_left("ROOT", "ROOT does not use it", "fScalefactor"),

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import re
 import struct
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -193,8 +194,10 @@ def _array(data: bytes, at: int, kind: str) -> tuple[Any, int]:
     return found, at + 4 + found.nbytes
 
 
-def efficiency(name: str, data: bytes, most: int) -> Table:
+def efficiency(name: str, data: bytes, most: int, classes: Mapping[int, str]) -> Table:
     """Decode a TEfficiency: its two histograms. uproot cannot read those with beta parameters.
+
+    `classes` has those that are named before it in a container, by what refers to them.
 
     Raises ForeignError for what this reader does not know, and BrokenError for one of more than
     `most` bins.
@@ -217,7 +220,7 @@ def efficiency(name: str, data: bytes, most: int) -> Table:
             if gap:
                 (option,) = struct.unpack_from(">i", data, at)
             pointed, after = _pointer(data, at + gap)
-            kind, start = _class(data, pointed, kind)
+            kind, start = _class(data, pointed, kind, classes)
             if not HISTOGRAM.match(kind):
                 raise ForeignError(f"an efficiency of {kind}")
             sides.append(decoded(name, kind, data[start:after]))
@@ -260,12 +263,15 @@ def _pointer(data: bytes, at: int) -> tuple[int, int]:
     return at + 4, at + 4 + (count & ~HAS_BYTE_COUNT)
 
 
-def _class(data: bytes, at: int, before: str) -> tuple[str, int]:
-    """Return the class name at a tag and where the object starts; a reference repeats `before`."""
+def _class(data: bytes, at: int, before: str, classes: Mapping[int, str]) -> tuple[str, int]:
+    """Return the class name at a tag and where the object starts.
+
+    A reference to a class that is not known repeats `before`.
+    """
     (tag,) = struct.unpack_from(">I", data, at)
     if tag == NEW_CLASS:
         end = data.index(0, at + 4)
         return data[at + 4 : end].decode("ascii", "replace"), end + 1
     if not tag & CLASS_REFERENCE:
         raise ForeignError("no class")
-    return before, at + 4
+    return classes.get(tag & ~CLASS_REFERENCE, before), at + 4

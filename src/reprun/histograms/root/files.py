@@ -1,17 +1,16 @@
 """ROOT files: histograms by the direct decoder, everything that it does not know by uproot.
 
-A histogram is decoded from its members, not from uproot's `variances`: those return the
-contents when no sumw2 is stored, and "none stored" is a fact that must survive.
+What is in a list, a folder or a canvas is an object of its own, as if that were a directory.
 """
 
 from __future__ import annotations
 
-import math
 import mmap
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,21 +19,9 @@ import numpy as np
 from reprun.bounded import limits
 from reprun.digests import sha256_bytes
 from reprun.errors import OutputMissingError
-from reprun.histograms.composites import GRAPH_COLUMNS, binned_table, points_table
-from reprun.histograms.model import (
-    BYTES,
-    LARGEST_EXACT_COUNT,
-    STORAGE_LETTERS,
-    Axis,
-    DataObject,
-    Floats,
-    Histogram,
-    Objects,
-    Table,
-    Unread,
-    regular_edges,
-)
-from reprun.histograms.root.direct import decoded, efficiency, options
+from reprun.histograms.model import BYTES, DataObject, Objects, Unread
+from reprun.histograms.root.containers import CONTAINERS, Member, Payload, Span
+from reprun.histograms.root.direct import decoded, efficiency
 from reprun.histograms.root.keys import (
     DIRECTORIES,
     BrokenError,
@@ -44,17 +31,13 @@ from reprun.histograms.root.keys import (
     object_bytes,
     streamers,
 )
+from reprun.histograms.root.models import HISTOGRAM, UnsupportedError, from_model
 from reprun.histograms.root.trees import TREES, UndecodedError, branch_digests
 from reprun.wording import shortened, size_of
 
-_HISTOGRAM = re.compile(r"^TH([123])([CSILFD])$")
 EFFICIENCY = "TEfficiency"
 ELSEWHERE = re.compile(r"^(TTree|TNtuple|TNtupleD|TChain|TBranch|TBasket|ROOT::.*RNTuple)$")
 """Classes whose own bytes do not say what they hold: the numbers lie elsewhere in the file."""
-
-
-class _UnsupportedError(Exception):
-    """This one object cannot be represented; the message says why."""
 
 
 def read_root(path: Path) -> Objects:
@@ -79,13 +62,13 @@ def open_root(path: Path) -> RootSource:
         except BrokenError as error:
             raise _unreadable(path, str(error)) from error
         size = len(data)
-    held = {name: key for name, key in keys.items() if key.class_name not in DIRECTORIES}
-    whole = sum(key.length for key in held.values())
-    if whole > limits.FREE_FILE.value + limits.FILE_RATIO * size:
-        raise _unreadable(
-            path, f"it has {size_of(whole)} once decompressed, of {size_of(size)} on disk"
-        )
-    return RootSource(path, held)
+        held = {name: key for name, key in keys.items() if key.class_name not in DIRECTORIES}
+        whole = sum(key.length for key in held.values())
+        if whole > limits.FREE_FILE.value + limits.FILE_RATIO * size:
+            raise _unreadable(
+                path, f"it has {size_of(whole)} once decompressed, of {size_of(size)} on disk"
+            )
+        return RootSource(path, _with_members(data, held))
 
 
 def check_root(path: Path) -> None:
@@ -104,16 +87,65 @@ def check_root(path: Path) -> None:
 
 
 @dataclass(frozen=True, slots=True)
+class Entry:
+    """Where an object is: all of a key, or a part of one that is a container."""
+
+    key: Key
+    member: Member | None = None
+
+    @property
+    def class_name(self) -> str:
+        """The class of the object."""
+        return self.key.class_name if self.member is None else self.member.span.class_name
+
+    def of(self, payload: Payload) -> bytes:
+        """Return the bytes of the object, of all those that the key has."""
+        if self.member is None:
+            return payload.data
+        return payload.data[self.member.span.start : self.member.span.end]
+
+    def undecoded(self, payload: Payload) -> Unread:
+        """Return the object as what it is without being decoded."""
+        if not payload.data or ELSEWHERE.match(self.class_name):
+            return Unread(self.class_name)
+        if self.member is None:
+            return Unread(self.class_name, {BYTES: sha256_bytes(payload.data)})
+        return Unread(self.class_name, {BYTES: payload.digest(self.member.span)})
+
+
+def _with_members(data: mmap.mmap, keys: Mapping[str, Key]) -> dict[str, Entry]:
+    """Return every object by name, those in containers below these."""
+    found = {name: Entry(key) for name, key in keys.items()}
+    for name, key in keys.items():
+        if key.class_name not in CONTAINERS or key.ambiguous:
+            continue
+        try:
+            unpacked = object_bytes(data, key)
+        except BrokenError:
+            continue  # reported when it is read
+        members: list[Member] = []
+        try:
+            members += Payload(unpacked, key.header).opened(key.class_name, name)
+        except BrokenError as error:
+            known = Unread(key.class_name, {BYTES: sha256_bytes(unpacked)}, shortened(str(error)))
+            members = [Member(name, Span(key.class_name, 0, 0, len(unpacked)), known)]
+        for member in members:
+            taken = member.name in found and member.name != name
+            found[member.name] = Entry(replace(key, ambiguous=taken), member)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
 class RootSource:
     """The objects of one ROOT file by name, not yet decoded."""
 
     path: Path
-    keys: Mapping[str, Key]
+    entries: Mapping[str, Entry]
 
     @property
     def names(self) -> Collection[str]:
         """The names of all objects, those included that cannot be decoded."""
-        return self.keys.keys()
+        return self.entries.keys()
 
     def only(self, names: Iterable[str]) -> Objects:
         """Decode the objects of some names; those whose bytes are broken are among the unread.
@@ -122,24 +154,30 @@ class RootSource:
         """
         found: dict[str, DataObject] = {}
         unread: dict[str, Unread] = {}
-        rest: dict[str, tuple[Key, Unread]] = {}
+        rest: dict[str, _Waiting] = {}
         with _mapped(self.path) as data:
+            payload, of = Payload(b"", 0), None
             for name in names:
-                if (key := self.keys.get(name)) is None:
+                if (entry := self.entries.get(name)) is None:
                     continue
-                if key.ambiguous:
-                    unread[name] = Unread(key.class_name, fault="two objects have this path")
+                if entry.key.ambiguous:
+                    unread[name] = Unread(entry.class_name, fault="two objects have this path")
                     continue
-                undecoded = Unread(key.class_name)
+                if entry.member is not None and entry.member.container is not None:
+                    unread[name] = entry.member.container
+                    continue
+                undecoded = Unread(entry.class_name)
                 try:
-                    unpacked = object_bytes(data, key)
-                    undecoded = _known_by_bytes(key, unpacked)
-                    thing = _directly(name, key, unpacked)
+                    if entry.key.start != of:
+                        payload = Payload(object_bytes(data, entry.key), entry.key.header)
+                        of = entry.key.start
+                    undecoded = entry.undecoded(payload)
+                    thing = _directly(name, entry, payload)
                 except BrokenError as error:
                     unread[name] = _broken(undecoded, str(error))
                 else:
                     if thing is None:
-                        rest[name] = key, undecoded
+                        rest[name] = _Waiting(entry, undecoded, payload if entry.member else None)
                     else:
                         found[name] = thing
             if rest:
@@ -149,31 +187,36 @@ class RootSource:
 
     def taking(self, names: Mapping[str, str]) -> RootSource:
         """Return the objects of some names under new ones; `names` maps new to old."""
-        moved = {new: self.keys[old] for new, old in names.items() if old in self.keys}
+        moved = {new: self.entries[old] for new, old in names.items() if old in self.entries}
         return RootSource(self.path, moved)
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """An object that the direct decoder does not know."""
+
+    entry: Entry
+    undecoded: Unread
+    """What it is where uproot does not decode it either."""
+    payload: Payload | None
+    """The bytes of the container that it is in."""
 
 
 def _broken(undecoded: Unread, what: str) -> Unread:
     return replace(undecoded, fault=shortened(what))
 
 
-def _known_by_bytes(key: Key, unpacked: bytes) -> Unread:
-    """Return an object as what it is without being decoded."""
-    if not unpacked or ELSEWHERE.match(key.class_name):
-        return Unread(key.class_name)
-    return Unread(key.class_name, {BYTES: sha256_bytes(unpacked)})
-
-
-def _directly(name: str, key: Key, unpacked: bytes) -> DataObject | None:
+def _directly(name: str, entry: Entry, payload: Payload) -> DataObject | None:
     """Return what the direct decoder makes of an object, None if it does not know it.
 
     Raises BrokenError for an object whose bytes no reader may go on with, uproot included.
     """
     try:
-        if _HISTOGRAM.match(key.class_name):
-            return decoded(name, key.class_name, unpacked)
-        if key.class_name == EFFICIENCY:
-            return efficiency(name, unpacked, limits.FREE_CELLS.value + key.size)
+        if HISTOGRAM.match(entry.class_name):
+            return decoded(name, entry.class_name, entry.of(payload))
+        if entry.class_name == EFFICIENCY:
+            most = limits.FREE_CELLS.value + entry.key.size
+            return efficiency(name, entry.of(payload), most, payload.classes)
     except ForeignError:
         return None
     return None
@@ -201,32 +244,28 @@ def _unreadable(path: Path, what: str) -> OutputMissingError:
     )
 
 
-def _by_uproot(path: Path, wanted: Mapping[str, tuple[Key, Unread]]) -> Objects:
-    """Read some objects whose bytes the direct reader has seen, and does not know.
-
-    Each comes with what it is where uproot does not decode it either.
-    """
+def _by_uproot(path: Path, wanted: Mapping[str, _Waiting]) -> Objects:
+    """Read some objects whose bytes the direct reader has seen, and does not know."""
     import uproot  # noqa: PLC0415 - 0.2 s that most files need not pay
 
     found: dict[str, DataObject] = {}
     unread: dict[str, Unread] = {}
     try:
         with uproot.open(path) as file:
-            for name, (key, undecoded) in wanted.items():
-                class_name = key.class_name
-                matched = _HISTOGRAM.match(class_name)
-                place = f"{key.path};{key.cycle}"
+            for name, waiting in wanted.items():
+                entry, undecoded = waiting.entry, waiting.undecoded
                 try:
-                    if matched:
-                        found[name] = _histogram(name, matched.group(2), file[place])
-                    elif TREES.match(class_name):
-                        unread[name] = Unread(class_name, branch_digests(file[place]))
-                    elif class_name in _COMPOSITES:
-                        most = limits.FREE_CELLS.value + key.size
-                        found[name] = _COMPOSITES[class_name](name, file[place], most)
-                    else:
+                    if TREES.match(entry.class_name) and entry.member is None:
+                        digests = branch_digests(_model(file, waiting))
+                        unread[name] = Unread(entry.class_name, digests)
+                        continue
+                    most = limits.FREE_CELLS.value + entry.key.size
+                    thing = from_model(name, entry.class_name, partial(_model, file, waiting), most)
+                    if thing is None:
                         unread[name] = undecoded
-                except (_UnsupportedError, UndecodedError) as reason:
+                    else:
+                        found[name] = thing
+                except (UnsupportedError, UndecodedError) as reason:
                     unread[name] = _broken(undecoded, str(reason))
                 # Broken bytes lead uproot into whatever they decode to: zlib.error, struct.error,
                 # IndexError, KeyError, AssertionError and more. All of them mean the same.
@@ -238,203 +277,27 @@ def _by_uproot(path: Path, wanted: Mapping[str, tuple[Key, Unread]]) -> Objects:
     return Objects(found, unread)
 
 
+def _model(file: Any, waiting: _Waiting) -> Any:
+    """Return uproot's model of an object; of a container only what is asked for is decoded."""
+    import uproot  # noqa: PLC0415 - as above
+
+    key, member, payload = waiting.entry.key, waiting.entry.member, waiting.payload
+    if member is None or payload is None:
+        return file[f"{key.path};{key.cycle}"]
+    whole = file.file
+    bytes_of = np.frombuffer(payload.data, np.uint8)
+    chunk = uproot.source.chunk.Chunk.wrap(whole.source, bytes_of)
+    known = {
+        place: whole.class_named(name)
+        for place, name in payload.classes.items()
+        if name in uproot.classes or name in whole.streamers
+    }
+    cursor = uproot.source.cursor.Cursor(member.span.start, -key.header, known)
+    model = whole.class_named(member.span.class_name)
+    context = {"breadcrumbs": (), "TKey": None}
+    return model.read(chunk, cursor, context, whole, whole.detached, None)
+
+
 def _first_line(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
-
-
-def _histogram(name: str, letter: str, model: Any) -> Histogram:
-    members = model.all_members
-    buffered = members.get("fBuffer")
-    if buffered is not None and len(buffered) and buffered[0] > 0:
-        raise _UnsupportedError(
-            f"{int(buffered[0])} unflushed fills in its buffer: call BufferEmpty() before Write()"
-        )
-    rank = int(type(model).__name__.split("_")[1][2])
-    contents = _contents(model)
-    axes, shape = _axes(members, rank, len(contents))
-    values = _array(contents, shape)
-    if letter == "L" and np.abs(values).max() >= LARGEST_EXACT_COUNT:
-        raise _UnsupportedError("counts of 2^53 and more")
-    stored = np.asarray(members["fSumw2"])
-    return Histogram(
-        name=name,
-        axes=axes,
-        values=values,
-        sumw2=_array(stored, shape) if len(stored) else None,
-        storage=STORAGE_LETTERS[letter],
-        entries=float(members["fEntries"]),
-        title=str(members["fTitle"]),
-        sums=_sums(members, SUMS[: LENGTHS[rank]]),
-        facts=options(float(members["fNormFactor"]), int(members.get("fBinStatErrOpt") or 0)),
-    )
-
-
-SUMS = (
-    *("fTsumw", "fTsumw2", "fTsumwx", "fTsumwx2", "fTsumwy", "fTsumwy2", "fTsumwxy"),
-    *("fTsumwz", "fTsumwz2", "fTsumwxz", "fTsumwyz"),
-)
-LENGTHS = {1: 4, 2: 7, 3: 11}
-"""How many of them a histogram of so many axes has."""
-
-
-def _sums(members: Any, names: Iterable[str]) -> tuple[float, ...]:
-    return tuple(float(members[name]) for name in names)
-
-
-def _axes(members: Any, rank: int, cells: int) -> tuple[tuple[Axis, ...], tuple[int, ...]]:
-    """Return the axes of an object of so many bins, and its shape with flow."""
-    models = [members[f"f{letter}axis"] for letter in "XYZ"[:rank]]
-    shape = tuple(int(model.member("fNbins")) + 2 for model in models)
-    if math.prod(shape) != cells:
-        raise ValueError(f"{cells} numbers for {shape} bins")
-    return tuple(map(_axis, models)), shape
-
-
-ERROR_MODES = {1: "s", 2: "i", 3: "g"}
-"""EErrorType of TProfile: the spread, `1/sqrt(N)` for integers, weights as errors."""
-
-
-def _profile_options(members: Any, rank: int) -> dict[str, str]:
-    """Return what of a profile is not as usual: its errors, and which values it took."""
-    found = options(float(members["fNormFactor"]), int(members.get("fBinStatErrOpt") or 0))
-    if mode := int(members.get("fErrorMode", 0)):
-        found["error option"] = ERROR_MODES.get(mode, str(mode))
-    letter = "YZT"[rank - 1]
-    taken = [float(members[f"f{letter}{end}"]) for end in ("min", "max")]
-    if any(taken):
-        found["range of values"] = f"{taken[0]!r} to {taken[1]!r}"
-    return found
-
-
-def _profile(name: str, model: Any, most: int) -> Table:
-    members = model.all_members
-    class_name = type(model).__name__.split("_")[1]
-    rank = int(class_name[8]) if len(class_name) > 8 else 1
-    contents = _contents(model)
-    if len(contents) > most:
-        raise _UnsupportedError(f"{len(contents):,} bins, of which the file says nothing")
-    axes, shape = _axes(members, rank, len(contents))
-    fills = members["fBinEntries"], members["fBinSumw2"]
-    columns = {"sumw": _array(np.asarray(fills[0]), shape)}
-    if len(fills[1]):
-        columns["sumw2"] = _array(np.asarray(fills[1]), shape)
-    columns["sumwy"] = _array(contents, shape)
-    columns["sumwy2"] = _array(np.asarray(members["fSumw2"]), shape)
-    wanted = SUMS[: LENGTHS[rank]] if rank > 1 else SUMS[:6]
-    more = {2: ("fTsumwz", "fTsumwz2"), 3: ("fTsumwt", "fTsumwt2")}.get(rank, ())
-    return binned_table(
-        name, class_name, axes, columns,
-        entries=float(members["fEntries"]), title=str(members["fTitle"]),
-        facts=_profile_options(members, rank),
-        sums=_sums(members, (*wanted, *more)),
-    )  # fmt: skip
-
-
-def _graph(name: str, model: Any, most: int) -> Table:
-    members = model.all_members
-    if len(members["fX"]) > most:
-        raise _UnsupportedError(f"{len(members['fX']):,} points, of which the file says nothing")
-    x, y = (np.asarray(members[one], dtype=np.float64) for one in ("fX", "fY"))
-    none = np.zeros(len(x))
-
-    def errors(letter: str) -> list[Any]:
-        if f"fE{letter}" in members:
-            return [members[f"fE{letter}"]] * 2
-        return [members.get(f"fE{letter}{side}", none) for side in ("low", "high")]
-
-    values = np.array([x, y, *errors("X"), *errors("Y")], dtype=np.float64).T
-    class_name = model.classname
-    return points_table(name, class_name, GRAPH_COLUMNS, values, str(members["fTitle"]))
-
-
-def _vector(name: str, model: Any, _: int) -> Table:
-    """Return a TVectorT: an element a row."""
-    values = np.asarray(model.member("fElements"), dtype=np.float64)
-    first = int(model.member("fRowLwb"))
-    rows = tuple(f"element {first + n}" for n in range(len(values)))
-    return Table(name, rows, ("value",), values[:, None], class_name=model.classname)
-
-
-def _matrix(name: str, model: Any, _: int) -> Table:
-    """Return a TMatrixT; of a symmetric one ROOT stores the upper half, row by row."""
-    number, columns = int(model.member("fNrows")), int(model.member("fNcols"))
-    stored = np.asarray(model.member("fElements"), dtype=np.float64)
-    if "Sym" in model.classname:
-        full = np.zeros((number, columns))
-        full[np.triu_indices(number)] = stored
-        full = np.where(np.tri(number, columns, -1, dtype=bool), full.T, full)
-    else:
-        full = stored.reshape(number, columns)
-    rows, low = int(model.member("fRowLwb")), int(model.member("fColLwb"))
-    return Table(
-        name,
-        tuple(f"row {rows + n}" for n in range(number)),
-        tuple(f"column {low + n}" for n in range(columns)),
-        full,
-        class_name=model.classname,
-    )
-
-
-def _parameter(name: str, model: Any, _: int) -> Table:
-    """Return a TParameter: one number."""
-    value = np.array([[float(model.member("fVal"))]])
-    return Table(name, (name,), ("value",), value, class_name=model.classname)
-
-
-_COMPOSITES: Mapping[str, Callable[[str, Any, int], Table]] = {
-    "TProfile": _profile,
-    "TProfile2D": _profile,
-    "TProfile3D": _profile,
-    "TGraph": _graph,
-    "TGraphErrors": _graph,
-    "TGraphAsymmErrors": _graph,
-    **{f"TVectorT<{kind}>": _vector for kind in ("float", "double")},
-    **{f"TMatrixT<{kind}>": _matrix for kind in ("float", "double")},
-    **{f"TMatrixTSym<{kind}>": _matrix for kind in ("float", "double")},
-    **{f"TParameter<{kind}>": _parameter for kind in ("float", "double", "int", "bool")},
-}
-
-
-def _contents(model: Any) -> Any:
-    """Return the flat array of a TH1x: its base class TArrayx."""
-    import uproot  # noqa: PLC0415 - see read_root
-
-    (array,) = model.base(uproot.models.TArray.Model_TArray)
-    return np.asarray(array)
-
-
-def _array(flat: Any, shape: tuple[int, ...]) -> Floats:
-    """Shape ROOT's flat array, in which x runs fastest, to (nx + 2, ny + 2, nz + 2)."""
-    if flat.size != math.prod(shape):
-        raise ValueError(f"{flat.size} numbers for {shape} bins")
-    return np.asarray(flat.reshape(shape[::-1]).T, dtype=np.float64)
-
-
-def _axis(model: Any) -> Axis:
-    bins = int(model.member("fNbins"))
-    lower, upper = float(model.member("fXmin")), float(model.member("fXmax"))
-    stored = np.asarray(model.member("fXbins"), dtype=np.float64)
-    title = str(model.member("fTitle"))
-    labels = _labels(model.member("fLabels", none_if_missing=True), bins)
-    if len(stored):
-        return Axis(stored, "variable", labels, title)
-    if not lower < upper:
-        raise _UnsupportedError(f"an axis from {lower:g} to {upper:g}")
-    return Axis(regular_edges(bins, lower, upper), "regular", labels, title)
-
-
-def _labels(stored: Any, bins: int) -> tuple[str, ...] | None:
-    """Return one label a bin: ROOT keeps the bin number of each in its fUniqueID."""
-    if not stored:
-        return None
-    labels = [""] * bins
-    for position, label in enumerate(stored, start=1):
-        place = _unique_id(label) or position
-        if 1 <= place <= bins:
-            labels[place - 1] = str(label)
-    return tuple(labels)
-
-
-def _unique_id(label: Any) -> int:
-    return next((int(base.member("@fUniqueID")) for base in label.bases), 0)

@@ -51,6 +51,8 @@ class Key:
     """Of the object once it is decompressed; `size` is what it takes in the file."""
     directory: int = 0
     """Where the list of keys is that it is in."""
+    header: int = 0
+    """Bytes of the key before the object: references in the object count from its start."""
     ambiguous: bool = False
     """Another directory has an object of the same path: `a/b` beside `b` in `a`."""
 
@@ -204,6 +206,7 @@ def _key_at(data: Bytes, at: int, path: str) -> tuple[Key, int]:
         start + key_length,
         size - key_length,
         length,
+        header=key_length,
     )
     return key, end
 
