@@ -8,6 +8,7 @@ interface; tests/integration/test_executor.py holds each of them on the pinned r
 # No `from __future__ import annotations`: Snakemake reads the types of the settings' fields.
 
 import concurrent.futures
+import math
 import queue
 import sys
 import threading
@@ -26,7 +27,7 @@ from snakemake_interface_executor_plugins.settings import (
 )
 
 from reprun.errors import ReprunError, SpecificationError
-from reprun.workflow.planned import PlannedStep
+from reprun.workflow.planned import MOST_TRIES, PlannedStep, Try
 from reprun.workflow.protocol import Answer, Plan, Run, call
 from reprun.workflow.resources import memory_mb
 
@@ -209,9 +210,9 @@ def _own_steps(settings: Any, snakefile: Path, cores: int) -> Steps:
 def _planned(job: Any) -> PlannedStep:
     """Return a job as it is planned, with what a run would refuse it for."""
     fault = None
-    memory, minutes = None, None
+    first, *others = [Try(command="")]
     try:
-        memory, minutes = _limits(job)
+        first, *others = _tries(job)
         _refuse_streams(job)
         _refuse(job)
     except SpecificationError as error:
@@ -219,7 +220,7 @@ def _planned(job: Any) -> PlannedStep:
     return PlannedStep(
         rule=job.rule.name,
         wildcards={key: str(value) for key, value in job.wildcards_dict.items()},
-        command=(job.shellcmd or "") if job.is_shell else "",
+        command=first.command,
         container=job.container_img_url,
         inputs=tuple(map(str, job.input)),
         outputs=tuple(map(str, job.output)),
@@ -227,9 +228,10 @@ def _planned(job: Any) -> PlannedStep:
         touched=tuple(map(str, job.touch_output)),
         temporary=tuple(map(str, job.temp_output)),
         logs=tuple(map(str, job.log)),
-        threads=max(1, job.threads),
-        memory_mb=memory,
-        minutes=minutes,
+        threads=first.threads,
+        memory_mb=first.memory_mb,
+        minutes=first.minutes,
+        tries=tuple(others) if any(one != first for one in others) else (),
         benchmark=str(job.benchmark) if job.benchmark else None,
         repetitions=job.benchmark_repeats or 1,
         checkpoint=job.is_checkpoint,
@@ -238,18 +240,46 @@ def _planned(job: Any) -> PlannedStep:
     )
 
 
-def _limits(job: Any) -> tuple[int | None, float | None]:
-    """Return memory in MB and time in minutes as the rule gives them, here or for REANA.
+def _tries(job: Any) -> list[Try]:
+    """Return what each try of a job runs.
+
+    Nothing of the job is changed: the scheduler reads it meanwhile in another thread. Parameters
+    are the first try's, as in Snakemake, which expands them once.
+    """
+    return [_try(job, attempt) for attempt in range(1, min(job.restart_times + 1, MOST_TRIES) + 1)]
+
+
+def _try(job: Any, attempt: int) -> Try:
+    """Return what a try runs; the command and limits may depend on its number by resources."""
+    resources = job.resources
+    if attempt != job.attempt:
+        resources = job.rule.expand_resources(job.wildcards_dict, job.input, attempt)
+    memory, minutes = _limits(resources)
+    threads = resources["_cores"]
+    shell = job.rule.shellcmd if job.is_shell else None
+    return Try(
+        command=job.format_wildcards(shell, resources=resources, threads=threads) if shell else "",
+        threads=max(1, threads),
+        memory_mb=memory,
+        minutes=minutes,
+    )
+
+
+def _limits(resources: Any) -> tuple[int | None, float | None]:
+    """Return memory in MB and time in minutes as a rule gives them, here or for REANA.
 
     Raises SpecificationError for an amount that nobody can read.
     """
-    resources = job.resources
     memory, minutes = resources.get("mem_mb"), resources.get("runtime")
     for_reana = resources.get("kubernetes_memory_limit")
-    if not isinstance(memory, int):
+    if isinstance(memory, int | float):
+        memory = max(0, math.ceil(memory))
+    else:
         memory = memory_mb(for_reana) if isinstance(for_reana, str) else None
     seconds = resources.get("kubernetes_job_timeout")
-    if not isinstance(minutes, int | float):
+    if isinstance(minutes, int | float):
+        minutes = max(0, minutes)
+    else:
         minutes = seconds / 60 if isinstance(seconds, int | float) else None
     return memory, minutes
 

@@ -23,9 +23,10 @@ from reprun.images.catalogue.catalogue import Catalogue
 from reprun.store.store import Store
 from reprun.workflow import steps as steps_module
 from reprun.workflow import supervisor as supervisor_module
-from reprun.workflow.planned import PlannedStep, WorkflowPlan
+from reprun.workflow.evidence import failed_of, lack_of_steps
+from reprun.workflow.planned import MOST_TRIES, PlannedStep, Try, WorkflowPlan
 from reprun.workflow.steps import LAST, STRICT
-from reprun.workflow.supervisor import MOST_TRIES, Cores, Supervisor, Surroundings
+from reprun.workflow.supervisor import Cores, Supervisor, Surroundings
 from reprun.workflow.workspace import Given, Workspace
 from tests.engines.fake import FakeContainer, FakeEngine
 from tests.unit import builders
@@ -125,6 +126,10 @@ def test_a_plan_cannot_change_once_it_is_taken(room: Room) -> None:
         {"rule": "a b"},
         {"rule": ".hidden"},
         {"fault": "uses run:"},
+        {"memory_mb": 0},
+        {"memory_mb": 5},
+        {"minutes": 0},
+        {"tries": (Try(command="make it", memory_mb=1),)},
     ],
 )
 def test_what_a_plan_may_not_hold(room: Room, changes: dict[str, Any]) -> None:
@@ -148,6 +153,62 @@ def test_a_step_that_leaves_nothing_fails_and_may_be_tried_again(room: Room) -> 
     assert supervisor.run(step().key).succeeded
     assert supervisor.error is None
     assert [record.succeeded for record in supervisor.records] == [False, True]
+
+
+def test_each_try_runs_as_it_was_planned(room: Room) -> None:
+    again = (Try(command="make more", memory_mb=200), Try(command="make most", memory_mb=300))
+    planned = step(memory_mb=100, tries=again)
+    for command, program in (("make it", None), ("make more", None), ("make most", makes)):
+        room.program(command, program or (lambda _: 1))
+    supervisor = room.supervisor()
+    supervisor.take_plan([planned])
+    for _ in range(2):
+        with pytest.raises(StepFailedError):
+            supervisor.run(planned.key)
+    assert supervisor.run(planned.key).succeeded
+    assert [record.command for record in supervisor.records] == [
+        "make it",
+        "make more",
+        "make most",
+    ]
+    assert [job.limits.memory_bytes for job in room.engine.jobs] == [
+        n * MIB for n in (100, 200, 300)
+    ]
+    plan = supervisor.plan
+    assert lack_of_steps(plan, supervisor.records, "log", "again") is None
+    assert not failed_of(supervisor.records)
+
+
+LATER: dict[str, tuple[dict[str, Any], dict[str, Any], bool]] = {
+    "memory by the size of an input": ({}, {"memory_mb": 200, "minutes": 3.0}, True),
+    "a number not known yet": ({"command": "fit -m <TBD>"}, {"command": "fit -m 180"}, True),
+    "two of them": ({"command": "f <TBD> <TBD>m"}, {"command": "f 1 20m"}, True),
+    "something else than a number": ({"command": "f <TBD>"}, {"command": "f 1;rm"}, False),
+    "no number": ({"command": "f <TBD>"}, {"command": "f "}, False),
+    "another command": ({"command": "f <TBD>"}, {"command": "g 12"}, False),
+    "a number in its place": ({"command": "f 10"}, {"command": "f 11"}, False),
+    "another try": ({}, {"tries": (Try(command="other"),)}, False),
+    "another input": ({}, {"inputs": ("other",)}, False),
+    "another output": ({}, {"outputs": ("other",)}, False),
+    "other cores": ({}, {"threads": 2}, False),
+    "another image": ({}, {"container": "other"}, False),
+}
+
+
+@pytest.mark.parametrize("case", LATER)
+def test_what_follows_from_sizes_of_inputs_may_be_known_later(room: Room, case: str) -> None:
+    before, after, taken = LATER[case]
+    supervisor = room.supervisor()
+    supervisor.take_plan([step(**before)])
+    if not taken:
+        with pytest.raises(IntegrityError, match="now plans rule"):
+            supervisor.take_plan([step(**before | after)])
+        return
+    supervisor.take_plan([step(**before | after)])
+    room.program(after.get("command", "make it"), makes)
+    assert supervisor.run(step().key).succeeded
+    assert lack_of_steps(supervisor.grown, supervisor.records, "log", "again") is None
+    assert lack_of_steps(supervisor.plan, supervisor.records, "log", "again") is None
 
 
 def test_tries_have_an_end(room: Room) -> None:

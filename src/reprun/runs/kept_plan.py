@@ -27,7 +27,7 @@ FILE = "plan.json"
 class KeptPlan(Document):
     """The whole of `plan.json`."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     planned_from: str
     """Digest of all that decides the plan."""
     plan: WorkflowPlan

@@ -51,6 +51,7 @@ from reprun.wording import listed, quoted
 from reprun.workflow.beneath import Beneath
 from reprun.workflow.driver import snakemake_version
 from reprun.workflow.evidence import (
+    failed_of,
     inconsistencies,
     lack_of_steps,
     last_of_each,
@@ -175,7 +176,7 @@ def _with_other_commands(rerun: Rules, plan: WorkflowPlan, last: RunRecord | Non
     changed = {
         step.rule
         for step in plan.steps
-        if step.key in ran and ran[step.key].command != step.command
+        if step.key in ran and not step.may_run(ran[step.key].command)
     }
     return replace(rerun, names=tuple(sorted({*rerun.names, *changed})))
 
@@ -211,11 +212,10 @@ def finish(
 
 def _failure(steps: Sequence[StepRecord]) -> ReprunError | None:
     """Return the error of a step that failed in its last try."""
-    for step in steps:
-        if not step.succeeded:
-            from reprun.workflow.steps import failure_of  # noqa: PLC0415 - only on failure
+    for step in failed_of(steps):
+        from reprun.workflow.steps import failure_of  # noqa: PLC0415 - only on failure
 
-            return failure_of(step)
+        return failure_of(step)
     return None
 
 

@@ -21,12 +21,17 @@ def last_of_each(records: Iterable[StepRecord]) -> dict[str, StepRecord]:
     return {record.key: record for record in records}
 
 
+def failed_of(records: Iterable[StepRecord]) -> list[StepRecord]:
+    """Return the record of every step that failed in its last try."""
+    return [record for record in last_of_each(records).values() if not record.succeeded]
+
+
 def not_run(plan: WorkflowPlan, records: Iterable[StepRecord]) -> Iterator[PlannedStep]:
-    """Yield every planned step without a record of this very command that succeeded."""
+    """Yield every planned step without a record of one of its very commands that succeeded."""
     found = last_of_each(records)
     for step in plan.steps:
         record = found.get(step.key)
-        if record is None or not record.succeeded or record.command != step.command:
+        if record is None or not record.succeeded or not step.may_run(record.command):
             yield step
 
 

@@ -17,6 +17,7 @@ from reprun.errors import InterruptedRunError, ReprunError, unforeseen
 from reprun.progress import Progress, Task
 from reprun.store.store import Store
 from reprun.workflow.driver import POLL_SECONDS, drive
+from reprun.workflow.evidence import failed_of
 from reprun.workflow.planned import WorkflowPlan
 from reprun.workflow.protocol import Plan
 from reprun.workflow.rerun import OUT_OF_DATE, Everything, Rules, Steps
@@ -132,7 +133,7 @@ class _Run:
         self._request = request
         self._cores = cores
         self._steps = 0
-        self._done = 0
+        self._done: set[str] = set()
         self._news: queue.SimpleQueue[Callable[[Progress, Task], None]] = queue.SimpleQueue()
         self._error: ReprunError | None = None
         self._supervisor = Supervisor(
@@ -156,7 +157,7 @@ class _Run:
     def take_plan(self, plan: Plan) -> bool:
         """Take what Snakemake has planned; see `driver.Overseer`."""
         self._supervisor.take_plan(plan.steps)
-        self._steps = self._done + len(plan.needed)
+        self._steps = len(self._done | set(plan.needed))
         return True
 
     def run(self, key: str) -> None:
@@ -190,7 +191,7 @@ class _Run:
             self._error = unforeseen(error, hint=UNFORESEEN_HINT)
             return
         self._error = self._supervisor.error
-        if self._error is None and all(one.succeeded for one in self._supervisor.records):
+        if self._error is None and not failed_of(self._supervisor.records):
             self._error = driven.error(log, request.snakefile)
         if self.cancelled.is_set():
             self._supervisor.clean_up()
@@ -223,18 +224,20 @@ class _Run:
         return arguments
 
     def _ended(self, record: StepRecord) -> None:
-        self._done += 1
+        again = record.key in self._done
+        self._done.add(record.key)
+        number = len(self._done)
         state = "done" if record.succeeded else "FAILED"
         if record.ending == Ending.CANCELLED:
             state = "stopped"
         whose = f"{self._label}: " if self._label else ""
         text = (
-            f"[{self._done}/{self._steps}] {whose}{record.rule} {state} "
-            f"in {record.wall_seconds:.1f} s"
+            f"[{number}/{self._steps}] {whose}{record.rule} {state} in {record.wall_seconds:.1f} s"
         )
 
         def tell(progress: Progress, bar: Task) -> None:
-            bar.advance(1)
+            if not again:
+                bar.advance(1)
             progress.say(text)
 
         self._news.put(tell)

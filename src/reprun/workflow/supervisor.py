@@ -30,13 +30,18 @@ from reprun.images.ensure import ensure
 from reprun.images.model import Image
 from reprun.progress import Silent
 from reprun.store.store import Store
-from reprun.workflow.planned import MOST_PATHS, PlannedStep, WorkflowPlan, refuse, unplanned
+from reprun.workflow.planned import (
+    MOST_PATHS,
+    MOST_TRIES,
+    PlannedStep,
+    WorkflowPlan,
+    refuse,
+    unplanned,
+)
 from reprun.workflow.steps import StepRunner, bounded, failure_of, step_of
 from reprun.workflow.workspace import Workspace
 
 UNFORESEEN_HINT = "reprun --verbose …   # the same command; and tell the authors of reprun"
-MOST_TRIES = 100
-"""How often a step may be run in one run; `retries:` asks for more than one."""
 
 
 class Cores:
@@ -183,15 +188,19 @@ class Supervisor:
         return record
 
     def _begin(self, key: str) -> PlannedStep:
-        """Take a planned step into those that run. Raises BackendError where it may not."""
+        """Take a planned step into those that run; return it as this try of it is planned.
+
+        Raises BackendError where it may not run.
+        """
         with self._lock:
             step = self._steps.get(key)
             if step is None or step.open or key in self._running:
                 raise BackendError(f"Snakemake asks for a step that is not planned: {key}")
-            if sum(record.key == key for record in self.records) >= MOST_TRIES:
+            tried = sum(record.key == key for record in self.records)
+            if tried >= MOST_TRIES:
                 raise BackendError(f"step {step.rule} was tried {MOST_TRIES} times")
             self._running[key] = step
-        return step
+        return step.at_try(tried + 1)
 
     @property
     def grown(self) -> WorkflowPlan | None:

@@ -62,6 +62,7 @@ from reprun.runs.run import ready_engine
 from reprun.runs.workspace import as_recorded
 from reprun.store.store import Store
 from reprun.wording import listed, quoted
+from reprun.workflow.evidence import failed_of
 from reprun.workflow.steps import failure_of
 
 ALWAYS = "every step ran: a REANA project has no lock to tell what changed"
@@ -185,7 +186,7 @@ def _evidence(
     project: ReanaProject, ended: Ended, where: Place, times: tuple[dt.datetime, dt.datetime]
 ) -> Evidence:
     steps = ended.outcome.steps
-    good = ended.outcome.error is None and all(step.succeeded for step in steps)
+    good = ended.outcome.error is None and not failed_of(steps)
     return Evidence(
         status="finished" if good else "failed",
         workspace=where.workspace,
@@ -263,12 +264,11 @@ def _notes(
 
 
 def _raise_what_failed(report: ProjectReport, record: RunRecord, run_directory: Path) -> None:
-    for step in record.steps:
-        if not step.succeeded:
-            error = failure_of(step)
-            if error.hint and error.hint.startswith("resources:"):
-                error.hint = "kubernetes_memory_limit / kubernetes_job_timeout of that step"
-            raise error
+    for step in failed_of(record.steps):
+        error = failure_of(step)
+        if error.hint and error.hint.startswith("resources:"):
+            error.hint = "kubernetes_memory_limit / kubernetes_job_timeout of that step"
+        raise error
     if report.missing:
         raise OutputMissingError(
             f"the run left no {listed(report.missing)}, which reana.yaml declares as output",

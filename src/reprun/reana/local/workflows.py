@@ -21,8 +21,8 @@ from reprun.reana.local.specification import ReanaProject, Resources, SerialStep
 from reprun.store.store import Store
 from reprun.wording import quoted
 from reprun.workflow.driver import snakemake_version
-from reprun.workflow.evidence import lack_of_steps, last_of_each
-from reprun.workflow.planned import PlannedStep
+from reprun.workflow.evidence import failed_of, lack_of_steps
+from reprun.workflow.planned import PlannedStep, refuse_memory
 from reprun.workflow.planning import plan_steps
 from reprun.workflow.resources import cpus, memory_mb
 from reprun.workflow.snakefiles import RuleText, read_snakefile
@@ -198,10 +198,12 @@ def _memory(step: SerialStep, project: ReanaProject, at: tuple[str | int, ...]) 
     if step.kubernetes_memory_limit is None:
         return DEFAULT_MEMORY_MB
     try:
-        return memory_mb(step.kubernetes_memory_limit)
+        found = memory_mb(step.kubernetes_memory_limit)
+        refuse_memory(found, step.kubernetes_memory_limit)
     except SpecificationError as error:
         error.place = project.place(*at, "kubernetes_memory_limit")
         raise
+    return found
 
 
 def _cpus(step: SerialStep, project: ReanaProject, at: tuple[str | int, ...]) -> float | None:
@@ -319,9 +321,7 @@ def run_snakemake(
     )
     outcome = run_workflow(request, where.engine, where.cores, where.store, progress)
     log = where.run_directory / LOG
-    if outcome.error is None and all(
-        step.succeeded for step in last_of_each(outcome.steps).values()
-    ):
+    if outcome.error is None and not failed_of(outcome.steps):
         again = f"less {quoted(log)}"
         plan = outcome.grown or outcome.plan
         outcome = replace(outcome, error=lack_of_steps(plan, outcome.steps, str(log), again))
