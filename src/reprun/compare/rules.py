@@ -50,7 +50,12 @@ def read_rules(path: Path) -> list[ComparisonRule]:
     listed = document.get("compare") if isinstance(document, dict) else document
     if not isinstance(listed, list) or not listed:
         raise SpecificationError(f"{path.name} has no list 'compare'", place=str(path))
-    return [_rule(fields, f"{path}: compare.{n}") for n, fields in enumerate(listed)]
+    return checked_rules(listed, f"{path}: compare")
+
+
+def checked_rules(listed: Sequence[Any], place: str) -> list[ComparisonRule]:
+    """Return rules of a list of fields. Raises SpecificationError that numbers the first wrong."""
+    return [_rule(fields, f"{place}.{n}") for n, fields in enumerate(listed)]
 
 
 def parse_maps(given: Sequence[str]) -> list[tuple[str, str]]:
