@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import IntEnum
 from pathlib import Path
 from typing import ClassVar, Self
@@ -61,6 +61,17 @@ class SpecificationError(ReprunError):
     """A document (analysis.yaml, Snakefile, lock …) or a command line is wrong."""
 
     exit_code = ExitCode.SPECIFICATION
+
+
+class MissingFilesError(SpecificationError):
+    """A Snakefile needs files that no rule makes and that the run is not given."""
+
+    def __init__(
+        self, message: str, *, paths: Sequence[str], needed_by: str, place: str, hint: str
+    ) -> None:
+        super().__init__(message, place=place, hint=hint)
+        self.paths = tuple(paths)
+        self.needed_by = needed_by
 
 
 class ImageNotHereError(SpecificationError):

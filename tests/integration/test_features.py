@@ -128,3 +128,80 @@ def test_every_try_is_recorded(small: Shell) -> None:
     assert [step["exit_code"] for step in steps_of(small)] == [1, 1, 0]
     assert [step["memory_limit_bytes"] >> 20 for step in steps_of(small)] == [100, 200, 300]
     assert done.stdout.count("[1/1] t") + done.stderr.count("[1/1] t") == 3
+
+
+FAILS = {
+    "data that nobody declares": (
+        """
+rule t:
+    input: "data/x.txt"
+    output: "out/t.csv"
+    container: config["image"]
+    shell: 'TABLE'
+""",
+        2,
+        "rule t needs data/x.txt, which is in the directory of the analysis, but",
+        "code: [data/x.txt]   # in ",
+    ),
+    "data that nobody declares, behind a checkpoint": (
+        """
+rule t:
+    input: lambda wildcards: [checkpoints.first.get().output[0], "data/x.txt"]
+    output: "out/t.csv"
+    container: config["image"]
+    shell: 'TABLE'
+
+checkpoint first:
+    output: "first"
+    container: config["image"]
+    shell: 'echo > {output}'
+""",
+        2,
+        "rule t needs data/x.txt, which is in the directory of the analysis, but",
+        "code: [data/x.txt]   # in ",
+    ),
+    "data that only the command names": (
+        """
+rule t:
+    output: "out/t.csv"
+    container: config["image"]
+    shell: 'cat data/x.txt; TABLE'
+""",
+        4,
+        "    data/x.txt is in the directory of the analysis, but analysis.yaml names it neither",
+        "code: [data/x.txt]   # in ",
+    ),
+    "an include that nobody declares": (
+        'include: "data/x.txt"\n',
+        2,
+        "Snakefile needs data/x.txt, which is in the directory of the analysis, but",
+        "code: [data/x.txt]   # in ",
+    ),
+    "an output that is not as ensure() has it": (
+        """
+rule t:
+    input: "empty"
+    output: "out/t.csv"
+    container: config["image"]
+    shell: 'TABLE'
+
+rule empty:
+    output: ensure("empty", non_empty=True)
+    container: config["image"]
+    shell: 'touch {output}'
+""",
+        4,
+        "Snakemake refuses what a step left:\n    WorkflowError in rule empty in file",
+        "less ",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", FAILS)
+def test_what_cannot_be_run_is_said_with_the_line_to_write(small: Shell, case: str) -> None:
+    text, code, message, hint = FAILS[case]
+    small.write("project/examples/small/data/x.txt", "1\n")
+    snakefile(small, text)
+    done = small.reprun("run", "small", code=code)
+    assert message in done.stderr
+    assert f"\n  try: {hint}" in done.stderr

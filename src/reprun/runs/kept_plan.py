@@ -14,8 +14,10 @@ from pydantic import ValidationError
 from reprun.digests import canonical_json, sha256_bytes
 from reprun.documents.reading import Document
 from reprun.engines.trusted import Confinement
+from reprun.errors import MissingFilesError
 from reprun.files import write_atomically
 from reprun.runs.cell import Cell
+from reprun.runs.undeclared import with_undeclared
 from reprun.workflow.driver import snakemake_version
 from reprun.workflow.planned import WorkflowPlan
 from reprun.workflow.planning import plan_given
@@ -50,9 +52,19 @@ def kept_plan(cell: Cell, given: Given, cores: int, confined: Confinement) -> Wo
         kept = None
     if kept is not None and kept.planned_from == _digest(cell, cores):
         return kept.plan
-    return plan_given(
-        given, cell.selection.snakefile, cell.plan.config, cell.plan.targets, confined, cores=cores
-    )
+    selection = cell.selection
+    try:
+        return plan_given(
+            selection.directory,
+            given,
+            selection.snakefile,
+            cell.plan.config,
+            cell.plan.targets,
+            confined,
+            cores=cores,
+        )
+    except MissingFilesError as error:
+        raise with_undeclared(error, selection, given.digests) from error
 
 
 def _digest(cell: Cell, cores: int) -> str:

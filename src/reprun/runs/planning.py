@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from reprun.conditions.mounts import mounts_of
-from reprun.documents.reading import edit_command
 from reprun.engines.base import MIB, ContainerJob, Mount, environment_of
 from reprun.engines.trusted import Confinement
 from reprun.errors import SpecificationError
 from reprun.images.model import Image
 from reprun.runs.cell import Cell, load_planned_cell
 from reprun.runs.request import RunRequest
+from reprun.runs.undeclared import with_undeclared
 from reprun.workflow.planned import PlannedStep, refusal
 from reprun.workflow.planning import plan_steps
 from reprun.workflow.steps import container_of, step_of, written_by
@@ -57,8 +57,7 @@ def plan_analysis(request: RunRequest, confined: Confinement) -> AnalysisPlan:
             confined,
         )
     except SpecificationError as error:
-        error.hint = edit_command(cell.selection.directory / cell.selection.snakefile)
-        raise
+        raise with_undeclared(error, cell.selection, {*cell.lock.code, *cell.data_paths}) from error
     return AnalysisPlan(cell, tuple(_step(cell, step) for step in plan.steps))
 
 

@@ -45,6 +45,7 @@ from reprun.runs.cell import Cell
 from reprun.runs.kept_plan import keep_plan, kept_plan
 from reprun.runs.lock import LOCK
 from reprun.runs.plan import Plan, what_to_run
+from reprun.runs.undeclared import with_undeclared
 from reprun.store import collection
 from reprun.store.store import Store
 from reprun.wording import listed, quoted
@@ -196,7 +197,9 @@ def finish(
     if isinstance(outcome.error, SpecificationError) and outcome.error.hint is None:
         snakefile = cell.selection.directory / cell.selection.snakefile
         outcome.error.hint = edit_command(snakefile)
-    if error is None:
+    if error is not None:
+        error = with_undeclared(error, cell.selection, prepared.workflow.given.digests)
+    else:
         error = _lack(cell, outcome, steps, workspace)
     outputs = _outputs(cell, steps, workspace)
     if error is None:

@@ -29,11 +29,11 @@ from reprun.errors import (
     BackendError,
     NoSandboxError,
     ReprunError,
-    SpecificationError,
     unforeseen,
 )
 from reprun.files import scratch
 from reprun.wording import quoted
+from reprun.workflow.complaint import error_of
 from reprun.workflow.protocol import Answer, Line, Plan, Problem, Run, listening
 from reprun.workflow.supervisor import UNFORESEEN_HINT
 from reprun.workflow.workspace import Given, Workspace
@@ -51,7 +51,6 @@ PLANNING_SECONDS = 1800.0
 """How long Snakemake may take to its first plan: a Snakefile that hangs may stall no matrix."""
 MOST_WAITING = 5000
 """Steps that Snakemake may have asked for and that have not ended."""
-LAST_LINES = 12
 LOG_BYTES = 64 << 20
 """Bytes of Snakemake's log that are kept."""
 
@@ -72,6 +71,8 @@ class Driven:
 
     result: ContainerResult
     fault: ReprunError | None
+    planned: bool
+    """Whether it had planned before."""
     places: tuple[str, ...]
     """Where Snakemake saw what the user knows by a path of the analysis."""
 
@@ -95,19 +96,11 @@ class Driven:
             return BackendError(
                 "Snakemake was killed before it finished", place=str(log), hint=hint
             )
-        return self.planning_error(log, snakefile) if self.result.exit_code else None
+        return self.complaint(log, snakefile) if self.result.exit_code else None
 
-    def planning_error(self, log: Path, snakefile: str) -> SpecificationError:
-        """Return what Snakemake could not make of the Snakefile, from the end of its log."""
-        text = log.read_text(errors="replace")
-        for place in self.places:
-            text = text.replace(f"{place}/", "")
-        noise = ("Assuming unrestricted", "Using shell", "Provided cores", "host:", "Building DAG")
-        lines = [line for line in text.splitlines() if line.strip() and not line.startswith(noise)]
-        said = "".join(f"\n    {line}" for line in lines[-LAST_LINES:])
-        return SpecificationError(
-            f"Snakemake refuses {snakefile}:{said}", place=str(log), hint=f"less {quoted(log)}"
-        )
+    def complaint(self, log: Path, snakefile: str) -> ReprunError:
+        """Return what Snakemake says was wrong."""
+        return error_of(log, snakefile, self.places, planned=self.planned)
 
 
 KILLED = 128 + 9
@@ -175,7 +168,7 @@ def drive(
                         fault = _answer(listener, ended, overseer, workers, cancel, planning)
                     fault = fault or planning.fault(log)
                     places = (work, str(workspace.given.directory))
-                    return Driven(ended.result(), fault, places)
+                    return Driven(ended.result(), fault, planning.made, places)
                 except NoSandboxError as error:
                     error.hint = TRUST_HINT
                     raise
@@ -254,6 +247,8 @@ class _Planning:
     def __init__(self, cancel: threading.Event) -> None:
         self._cancel = cancel
         self._late = False
+        self.made = False
+        """Whether a plan has come."""
         self._timer = threading.Timer(PLANNING_SECONDS, self._end)
         self._timer.daemon = True
 
@@ -268,6 +263,7 @@ class _Planning:
 
     def done(self) -> None:
         """Take note that the plan has come."""
+        self.made = True
         self._timer.cancel()
 
     def fault(self, log: Path) -> ReprunError | None:

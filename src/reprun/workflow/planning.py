@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from reprun.documents.reading import edit_command
 from reprun.engines.trusted import Confinement
 from reprun.errors import BackendError
 from reprun.files import scratch
@@ -76,6 +77,7 @@ def plan_steps(
 
 
 def plan_given(
+    directory: Path,
     given: Given,
     snakefile: str,
     config: Mapping[str, Any],
@@ -86,10 +88,11 @@ def plan_given(
 ) -> WorkflowPlan:
     """Return the plan of what would run from nothing on files that are staged.
 
-    Raises as `plan_steps` does.
+    `directory` is where the user has the Snakefile. Raises as `plan_steps` does.
     """
     with scratch() as home:
-        return _plan(home, given, snakefile, snakefile, config, targets, confined, cores)
+        where = str(directory / snakefile)
+        return _plan(home, given, snakefile, where, config, targets, confined, cores)
 
 
 def _plan(
@@ -120,5 +123,8 @@ def _plan(
         workers=cores or len(os.sched_getaffinity(0)),
     )
     if taker.plan is None:
-        raise driven.error(log, where) or driven.planning_error(log, where)
+        error = driven.error(log, snakefile) or driven.complaint(log, snakefile)
+        if error.place == str(log):  # which is gone with the directory
+            error.place, error.hint = where, edit_command(Path(where))
+        raise error
     return taker.plan

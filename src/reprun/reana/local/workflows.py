@@ -12,14 +12,15 @@ from typing import Any
 from reprun.documents.record import StepRecord
 from reprun.engines.base import ContainerEngine
 from reprun.engines.trusted import Confinement
-from reprun.errors import InterruptedRunError, ReprunError, SpecificationError
+from reprun.errors import InterruptedRunError, MissingFilesError, ReprunError, SpecificationError
 from reprun.images.catalogue.catalogue import Catalogue
 from reprun.progress import Progress
 from reprun.reana.local.images import Chosen, ImageMap, choose
 from reprun.reana.local.parameters import expanded
 from reprun.reana.local.specification import ReanaProject, Resources, SerialStep
 from reprun.store.store import Store
-from reprun.wording import quoted
+from reprun.wording import listed, quoted
+from reprun.workflow.complaint import undeclared
 from reprun.workflow.driver import snakemake_version
 from reprun.workflow.evidence import failed_of, lack_of_steps
 from reprun.workflow.planned import PlannedStep, refuse_memory
@@ -248,7 +249,17 @@ def plan_project(
     """Return the jobs of a Snakemake project that has these files; nothing runs."""
     small = [name for name in files if (directory / name).stat().st_size <= PLANNED_BYTES]
     large = sorted(set(files) - set(small))
-    plan = plan_steps(directory, project.workflow_file, small, large, parameters, (), confined)
+    try:
+        plan = plan_steps(directory, project.workflow_file, small, large, parameters, (), confined)
+    except MissingFilesError as error:
+        if found := list(undeclared(error.paths, project.directory, files)):
+            raise SpecificationError(
+                f"{error.needed_by} needs {listed(found)}, in the directory of the project but "
+                "not among its inputs",
+                place=project.place("inputs"),
+                hint=f"inputs: {{files: [{listed(found, len(found))}]}}   # or `directories`",
+            ) from error
+        raise
     return plan.steps
 
 

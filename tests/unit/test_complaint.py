@@ -1,0 +1,134 @@
+"""What Snakemake says was wrong becomes one error, with the files it misses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from reprun.errors import (
+    ExitCode,
+    MissingFilesError,
+    ReprunError,
+    SpecificationError,
+    StepFailedError,
+)
+from reprun.workflow.complaint import MOST_LINES, complaint_of, error_of, undeclared
+
+HEAD = """\
+Assuming unrestricted shared filesystem usage.
+
+SNAKEMAKE
+=========
+  Snakefile: /run/reprun/workspace/Snakefile
+Building DAG of jobs...
+"""
+MISSING = """\
+MissingInputException in rule t in file "/run/reprun/workspace/Snakefile", line 2:
+Missing input files for rule t:
+    output: out/t.csv
+    wildcards: n=a
+    affected files:
+        data/a b.txt
+        data/y.txt
+"""
+NO_INCLUDE = """\
+FileNotFoundError in file "/run/reprun/workspace/Snakefile", line 1:
+[Errno 2] No such file or directory: '/run/reprun/workspace/rules/a.smk'
+"""
+NO_MODULE = """\
+ModuleNotFoundError in file "/run/reprun/workspace/Snakefile", line 3:
+No module named 'tools.cuts'
+"""
+NO_NAME = """\
+NameError in file "/run/reprun/workspace/Snakefile", line 3:
+name 'x' is not defined
+"""
+LOGS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "an input": (MISSING, ("data/a b.txt", "data/y.txt")),
+    "an input behind a checkpoint": (f"Updating …\n{MISSING}", ("data/a b.txt", "data/y.txt")),
+    "an include": (NO_INCLUDE, ("rules/a.smk",)),
+    "a module": (NO_MODULE, ("tools/cuts.py", "tools/cuts/__init__.py")),
+    "no file": (NO_NAME, ()),
+}
+
+
+def error(tmp_path: Path, text: str, *, planned: bool = False) -> ReprunError:
+    log = tmp_path / "snakemake.log"
+    log.write_text(HEAD + text)
+    return error_of(log, "Snakefile", ("/run/reprun/workspace",), planned=planned)
+
+
+@pytest.mark.parametrize("case", LOGS)
+def test_the_files_that_are_missing(tmp_path: Path, case: str) -> None:
+    text, paths = LOGS[case]
+    found = error(tmp_path, text)
+    assert found.exit_code == ExitCode.SPECIFICATION
+    assert isinstance(found, MissingFilesError) == bool(paths)
+    if isinstance(found, MissingFilesError):
+        assert found.paths == paths
+    assert "/run/reprun" not in found.message
+    assert "Building DAG" not in found.message
+
+
+def test_a_missing_input_is_a_sentence(tmp_path: Path) -> None:
+    assert error(tmp_path, MISSING).message == (
+        "rule t needs data/a b.txt, data/y.txt, which no rule makes and the run is not given"
+    )
+
+
+def test_the_first_error_is_the_cause() -> None:
+    text = (
+        "Traceback (most recent call last):\n  File x, line 1\n"
+        "SyntaxError: Expected name or colon.\n\n"
+        "During handling of the above exception, another exception occurred:\n\n"
+        "Traceback (most recent call last):\nKeyError: 1\n"
+    )
+    assert complaint_of(HEAD + text).lines == ("SyntaxError: Expected name or colon.",)
+
+
+def test_what_snakemake_finds_wrong_with_a_step_is_a_step_that_failed(tmp_path: Path) -> None:
+    text = (
+        'WorkflowError in rule ens in file "/run/reprun/workspace/Snakefile", line 6:\n'
+        "Detected unexpected empty output files.\n"
+        "Removing output files of failed job ens since they might be corrupted:\nens\n"
+        "WorkflowError:\nAt least one job did not complete successfully.\n"
+    )
+    found = error(tmp_path, text, planned=True)
+    assert isinstance(found, StepFailedError)
+    assert found.message == (
+        "Snakemake refuses what a step left:\n"
+        '    WorkflowError in rule ens in file "Snakefile", line 6:\n'
+        "    Detected unexpected empty output files."
+    )
+    assert type(error(tmp_path, text)) is SpecificationError
+
+
+def test_a_log_without_an_error_shows_its_end() -> None:
+    text = HEAD + "".join(f"line {number}\n" for number in range(50))
+    assert complaint_of(text).lines == tuple(f"line {n}" for n in range(50 - MOST_LINES, 50))
+    assert complaint_of("").lines == ()
+
+
+def test_a_general_error_is_not_the_cause() -> None:
+    text = "WorkflowError:\nAt least one job did not complete successfully.\n"
+    assert complaint_of(text).kind == ""
+
+
+def test_what_a_directory_has_and_a_run_does_not(tmp_path: Path) -> None:
+    for name in ("data/x.txt", "code/y.py", "z"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    looked_for = [
+        "data/x.txt",
+        "./z",
+        "data",
+        "code/y.py",
+        "code",
+        "gone",
+        "/etc/passwd",
+        "../x",
+        "",
+    ]
+    found = list(undeclared(looked_for, tmp_path, {"code/y.py"}))
+    assert found == ["data/x.txt", "z", "data"]
