@@ -179,10 +179,13 @@ REFUSED = {
         "uses `shadow:`",
     ),
     "unknown image": ('container: "colunmar"\n    shell: "touch {output}"', "columnar"),
-    "tag": ('container: "columnar:latest"\n    shell: "touch {output}"', "not locked"),
+    "tag": (
+        'container: "columnar:latest"\n    shell: "touch {output}"',
+        "by a tag, which may move",
+    ),
     "registry": (
         'container: "docker://example.org/some/image:1"\n    shell: "touch {output}"',
-        "not locked",
+        "is an image of a registry, not an image of the catalogue",
     ),
     "other digest": (
         f'container: "columnar@sha256:{"0" * 64}"\n    shell: "touch {{output}}"',

@@ -7,6 +7,7 @@ finished follows from the records that were written here (`reprun.workflow.evide
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -250,8 +251,10 @@ class Supervisor:
             locked = catalogue.by_reference(reference)
         except SpecificationError as error:
             raise SpecificationError(
-                f"rule {step.rule}: the image '{reference}' is not locked: {error.message}",
-                hint=error.hint or "reprun images list",
+                f"rule {step.rule}: {error.message}",
+                hint=error.hint
+                if re.split("[:@]", reference)[0] in catalogue.names()
+                else 'container: config["image"]   # or one of: reprun images list',
             ) from error
         image = ensure(locked, catalogue, self._around.store, Silent())
         self._around.engine.prepare(image)

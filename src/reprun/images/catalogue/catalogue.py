@@ -39,6 +39,14 @@ from reprun.images.model import Image
 from reprun.images.oci import layout
 from reprun.wording import quoted
 
+SIF = ".sif"
+"""The end of the name of an image file of Apptainer."""
+
+
+def _is_elsewhere(name: str) -> bool:
+    """Tell whether Apptainer would read a name as a path or as an address with a scheme."""
+    return "://" in name or name.startswith(("/", ".")) or name.endswith(SIF)
+
 
 class Catalogue:
     """The images in an ordered list of directories; each name is in one of them alone."""
@@ -249,10 +257,17 @@ class Catalogue:
         digest is not the locked one.
         """
         name, at, digest = reference.partition("@")
-        if ":" in name:
+        untagged = name.partition(":")[0]
+        if "/" in name or name.endswith(SIF):
+            what = "a file or an address" if _is_elsewhere(name) else "an image of a registry"
             raise SpecificationError(
-                f"{reference} names an image by a tag, which may move: write its digest",
-                hint=f"reprun images show {name.partition(':')[0]}",
+                f"{reference} is {what}, not an image of the catalogue", hint="reprun images list"
+            )
+        if untagged != name and untagged in self.names():
+            raise SpecificationError(
+                f"{reference} names an image by a tag, which may move: write the name alone, or "
+                "its digest",
+                hint=f"reprun images show {untagged}",
             )
         image = self.locked(name)
         if not at:
