@@ -13,6 +13,7 @@ EXIT_CODES = {
     "ReprunError": 3,
     "SpecificationError": 2,
     "ImageNotHereError": 2,
+    "MissingFilesError": 2,
     "EngineError": 3,
     "NoSandboxError": 3,
     "BackendError": 3,
