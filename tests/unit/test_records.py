@@ -162,3 +162,27 @@ def test_the_file_list_is_that_of_cernopendata_client(name: str, number: int) ->
     lines = [f"{file.uris[-1]}\t{file.size}\tadler32:{file.adler32}" for file in dataset.files]
     assert len(lines) == recorded["files"]
     assert sha256_bytes("\n".join(lines).encode()) == f"sha256:{recorded['sha256']}"
+
+
+@pytest.mark.parametrize("kind", ["index.json", "index.txt"])
+def test_an_index_is_no_data(kind: str) -> None:
+    record = real("cms-derived-csv-2012", 5200)
+    index = {**record["files"][0], "uri": f"{record['files'][0]['uri']}.{kind}", "type": kind}
+    assert files_of({**record, "files": [index, *record["files"]]}) == files_of(record)
+
+
+def test_a_record_of_indexes_alone_says_where_the_files_are() -> None:
+    index = {"uri": "root://x//a_index.json", "size": 1, "checksum": "", "type": "index.json"}
+    record = {
+        "recid": "90001",
+        "files": [index, index],
+        "distribution": {"number_files": 1200, "size": 3_000_000_000_000},
+    }
+    with pytest.raises(SpecificationError) as caught:
+        dataset_of(record)
+    assert caught.value.message == (
+        "record 90001 lists 2 file indexes and none of the files behind them (1,200 files, 3.0 TB)"
+    )
+    assert "import-record 90001" in (caught.value.hint or "")
+    with pytest.raises(SpecificationError, match=r"1 file index and none of the files behind it$"):
+        dataset_of({"recid": "1", "files": [index]})

@@ -23,7 +23,7 @@ from reprun.data.sources import innermost_reason
 from reprun.documents.manifest import Dataset
 from reprun.documents.validation import faults_of
 from reprun.errors import InputsGoneError, SpecificationError
-from reprun.wording import quoted
+from reprun.wording import count_of, quoted, size_of
 
 PORTAL = "https://opendata.cern.ch"
 ROOT_SERVER = "root://eospublic.cern.ch//eos/opendata/"
@@ -96,12 +96,32 @@ def int_of(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() else None
 
 
+INDEX = "index."
+"""How the type of a file begins that lists others, and holds no data."""
+
+
 def files_of(record: dict[str, Any]) -> list[tuple[str, int, str]]:
-    """Return (URI, size, checksum) of each file, as `cernopendata-client` lists them."""
+    """Return (URI, size, checksum) of each file, as `cernopendata-client` lists them.
+
+    Raises SpecificationError for a record that lists files of its files and not these.
+    """
     listed = list(record.get("files") or [])
     for index in record.get("_file_indices") or []:
         listed += index.get("files") or []
-    return [(file["uri"], file["size"], file.get("checksum", "")) for file in listed]
+    data = [file for file in listed if not str(file.get("type", "")).startswith(INDEX)]
+    if listed and not data:
+        number = record.get("recid")
+        distribution = record.get("distribution") or {}
+        files, size = distribution.get("number_files"), distribution.get("size")
+        behind = [f"{files:,} files"] if isinstance(files, int) else []
+        behind += [size_of(size)] if isinstance(size, int) else []
+        raise SpecificationError(
+            f"record {number} lists {count_of(len(listed), 'file index', 'file indexes')} and "
+            f"none of the files behind {'it' if len(listed) == 1 else 'them'}"
+            + (f" ({', '.join(behind)})" if behind else ""),
+            hint=f"reprun data import-record {number}   # from the portal, which lists them",
+        )
+    return [(file["uri"], file["size"], file.get("checksum", "")) for file in data]
 
 
 def dataset_of(record: dict[str, Any], place: str = "") -> Dataset:
