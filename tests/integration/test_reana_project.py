@@ -187,7 +187,8 @@ def test_every_way_to_fail_has_its_exit_code(work: Shell) -> None:
         "hello/reana.yaml",
         HELLO + "          - echo done; mkdir d\noutputs: {files: [a.txt], directories: [d]}\n",
     )
-    assert "the run left no a.txt, d" in work.reprun("run", "hello", code=4).stderr
+    said = work.reprun("run", "hello", code=4).stderr
+    assert "the run left no a.txt; d is an empty directory" in said
     assert record_of(work, "hello")["status"] == "failed"
     work.write("hello/reana.yaml", HELLO + "          - echo no; exit 3\n          - touch never\n")
     done = work.reprun("run", "hello", code=4)

@@ -15,7 +15,7 @@ from reprun.reana.local.images import choose, normalised, parse_image_map
 from reprun.reana.local.lint import lint_project
 from reprun.reana.local.parameters import expanded, parameters_for
 from reprun.reana.local.specification import project_file, read_project
-from reprun.reana.local.staging import declared_files, stage
+from reprun.reana.local.staging import Staged, declared_files, stage
 from reprun.reana.local.workflows import prepare_serial, refuse_resources
 from reprun.store.store import Store
 from reprun.workflow.resources import cpus, memory_mb
@@ -175,6 +175,38 @@ def test_a_directory_that_holds_a_link_out_is_refused(tmp_path: Path) -> None:
         stage(read, tmp_path / "workspace")
 
 
+IGNORES = {
+    "*.root": ["data/keep.txt", "data/sub/x.txt"],
+    "data/sub": ["data/keep.txt", "data/made.root"],
+    "/data/*.root\n": ["data/keep.txt", "data/sub/deep.root", "data/sub/x.txt"],
+    "*.root\n!deep.root\n": ["data/keep.txt", "data/sub/deep.root", "data/sub/x.txt"],
+    "# data\n\n": ["data/keep.txt", "data/made.root", "data/sub/deep.root", "data/sub/x.txt"],
+}
+
+
+@pytest.mark.parametrize("file", [".gitignore", ".reanaignore"])
+@pytest.mark.parametrize("patterns", IGNORES)
+def test_what_reana_client_would_not_upload_is_left_out(
+    tmp_path: Path, file: str, patterns: str
+) -> None:
+    path = project(tmp_path, SERIAL.replace("files: [code/a.py]", "directories: [data]"))
+    every = ("data/keep.txt", "data/made.root", "data/sub/deep.root", "data/sub/x.txt")
+    for name in every:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("")
+    (tmp_path / file).write_text(patterns)
+    staged = stage(read_project(path), tmp_path / "workspace")
+    assert list(staged.files) == IGNORES[patterns]
+    left_out = [name for name in every if name not in staged.files]
+    assert [name for name in left_out if not any(name in note for note in staged.notes)] == []
+
+
+def test_a_file_that_is_named_is_uploaded_whatever_is_ignored(tmp_path: Path) -> None:
+    path = project(tmp_path)
+    (tmp_path / ".gitignore").write_text("*\n")
+    assert stage(read_project(path), tmp_path / "workspace") == Staged(("code/a.py",), ())
+
+
 def test_parameters_are_replaced_as_reana_does() -> None:
     values: dict[str, Any] = {"name": "world", "n": 3}
     assert expanded("a ${name} $n $$HOME $${x}", values, "") == "a world 3 $HOME ${x}"
@@ -189,6 +221,23 @@ def test_parameters_of_the_command_line(tmp_path: Path) -> None:
     assert parameters_for(read, {"name": "you"}) == {"name": "you", "numbers": [1, 2]}
     with pytest.raises(SpecificationError, match=r"no parameter 'nam'\. Did you mean 'name'"):
         parameters_for(read, {"nam": "you"})
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("2024-01-01", "'name' is a date to YAML"),
+        ("2024-01-01 10:00:00", "'name' is a datetime to YAML"),
+        ("[1, {day: 2024-01-01}]", "'name.1.day' is a date to YAML"),
+        ("!!set {a, b}", "'name' is a set to YAML"),
+        ("!!binary aGk=", "'name' is a bytes to YAML"),
+    ],
+)
+def test_what_json_has_not_is_no_parameter(tmp_path: Path, value: str, words: str) -> None:
+    path = project(tmp_path, SERIAL.replace("name: world", f"name: {value}"))
+    with pytest.raises(SpecificationError, match=words) as caught:
+        parameters_for(read_project(path), {})
+    assert (caught.value.place or "").startswith(f"{path}:")
 
 
 def test_a_file_of_parameters_takes_the_place_of_all(tmp_path: Path) -> None:

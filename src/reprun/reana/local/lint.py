@@ -31,8 +31,12 @@ def lint_project(path: Path, confined: Confinement) -> list[Finding]:
     Raises SpecificationError where reana.yaml itself cannot be read.
     """
     project = read_project(path)
-    declared = declared_files(project)
+    inputs = declared_files(project)
+    declared = inputs.files
     found = [*_of_the_tests(project)]
+    if inputs.note:
+        line = project.line("inputs", "directories")
+        found.append(Finding("warning", project.path, line, inputs.note, "name it under files"))
     if not project.specification.outputs.files and not project.specification.outputs.directories:
         found.append(
             Finding(

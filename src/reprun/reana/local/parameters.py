@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,7 +22,8 @@ def parameters_for(project: ReanaProject, given: Mapping[str, Scalar]) -> dict[s
     """Return the parameters of a run: those declared, with what was given put over them.
 
     Of a Snakemake workflow the file named by `input` takes the place of all others, as on
-    REANA. Raises SpecificationError for a name that is not declared.
+    REANA. Raises SpecificationError for a name that is not declared, and for a value that JSON
+    does not have.
     """
     declared = dict(project.specification.inputs.parameters)
     typed = dict(given)
@@ -34,6 +36,9 @@ def parameters_for(project: ReanaProject, given: Mapping[str, Scalar]) -> dict[s
                 place=project.place("inputs", "parameters", INPUT),
             )
         declared = _mapping(path)
+        _refuse_beyond_json(declared, f"{path}:1")
+    else:
+        _refuse_beyond_json(declared, project.place("inputs", "parameters"))
     for name in typed:
         if name not in declared:
             raise SpecificationError(
@@ -49,6 +54,29 @@ def _mapping(path: Path) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise SpecificationError("a file of parameters has lines `NAME: VALUE`", place=f"{path}:1")
     return document
+
+
+def _refuse_beyond_json(value: Any, place: str, name: str = "") -> None:
+    """Refuse what YAML has and JSON has not: a workflow goes to REANA as JSON."""
+    match value:
+        case Mapping():
+            for key, inner in value.items():
+                _refuse_beyond_json(inner, place, f"{name}.{key}" if name else str(key))
+        case list():
+            for number, inner in enumerate(value):
+                _refuse_beyond_json(inner, place, f"{name}.{number}")
+        case None | str() | int() | float():
+            pass
+        case _:
+            written = (
+                f'{name.rpartition(".")[2]}: "{value}"' if isinstance(value, dt.date) else None
+            )
+            raise SpecificationError(
+                f"the parameter '{name}' is a {type(value).__name__} to YAML, and REANA takes "
+                "only what JSON has",
+                place=place,
+                hint=f"{written}   # in quotes it is a string" if written else None,
+            )
 
 
 def as_scalars(parameters: Mapping[str, Any]) -> dict[str, Scalar]:

@@ -27,6 +27,8 @@ class OutputResult(Document):
     """Bytes; of a directory those of all its files."""
     files: int | None = None
     """How many files a directory holds."""
+    fault: str = ""
+    """What is there in its place; empty where nothing is."""
 
 
 class ScenarioResult(Document):
@@ -78,9 +80,9 @@ class ProjectReport(Document):
         return self.status == "passed"
 
     @property
-    def missing(self) -> list[str]:
-        """The declared outputs that are not there."""
-        return [output.path for output in self.outputs if not output.present]
+    def missing(self) -> str:
+        """Which of the declared outputs are not there, in words; empty if all are."""
+        return _missing(self.outputs)
 
 
 def make_report(
@@ -138,17 +140,30 @@ def make_report(
 def _outputs(run: Evidence) -> Iterator[OutputResult]:
     for path in run.outputs.files:
         size = run.files.get(path)
-        yield OutputResult(path=path, kind="file", present=size is not None, size=size)
+        fault = "is a directory, and declared as a file" if path in run.directories else ""
+        yield OutputResult(path=path, kind="file", present=size is not None, size=size, fault=fault)
     for path in run.outputs.directories:
         sizes = [size for name, size in run.files.items() if name.startswith(f"{path}/")]
-        # An empty directory is not an output: nothing was written.
+        fault = ""
+        if path in run.files:
+            fault = "is a file, and declared as a directory"
+        elif path in run.directories and not sizes:
+            # An empty directory is not an output: nothing was written.
+            fault = "is an empty directory"
         yield OutputResult(
             path=path,
             kind="directory",
             present=bool(sizes),
             size=sum(sizes) if sizes else None,
             files=len(sizes),
+            fault=fault,
         )
+
+
+def _missing(outputs: Sequence[OutputResult]) -> str:
+    absent = [output.path for output in outputs if not output.present and not output.fault]
+    found = [f"the run left no {listed(absent)}"] if absent else []
+    return "; ".join([*found, *(f"{one.path} {one.fault}" for one in outputs if one.fault)])
 
 
 def _verdict(
@@ -157,14 +172,14 @@ def _verdict(
     outputs: Sequence[OutputResult],
     scenarios: Sequence[ScenarioResult],
 ) -> tuple[Literal["passed", "not passed", "failed", "nothing checked"], str]:
-    missing = [output.path for output in outputs if not output.present]
+    missing = _missing(outputs)
     wrong = [one for one in scenarios if one.status in ("failed", "not understood")]
     held = sum(one.status == "passed" for one in scenarios)
-    present = len(outputs) - len(missing)
+    present = sum(output.present for output in outputs)
     if run.status != "finished":
         return "failed", f"✗ {name}: the workflow failed"
     if missing:
-        return "failed", f"✗ {name}: the run left no {listed(missing)}"
+        return "failed", f"✗ {name}: {missing}"
     if not present and not held and not wrong:
         return "nothing checked", f"✗ {name}: no declared output, no scenario that was checked"
     parts = [f"{count_of(present, 'output')} there"] if outputs else ["no output declared"]
@@ -187,8 +202,8 @@ def render_text(report: ProjectReport, report_place: Path) -> str:
     for output in report.outputs:
         mark = "✓" if output.present else "✗"
         many = f" in {count_of(output.files, 'file')}" if output.files else ""
-        size = f": {size_of(output.size)}{many}" if output.size is not None else ": missing"
-        lines.append(f"  {mark} {output.kind} {output.path}{size}")
+        size = f"{size_of(output.size)}{many}" if output.size is not None else "missing"
+        lines.append(f"  {mark} {output.kind} {output.path}: {output.fault or size}")
     for one in report.scenarios:
         lines.append(f"  {MARKS[one.status]} {one.name}: {one.status}")
         if one.sentence:

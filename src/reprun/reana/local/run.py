@@ -61,7 +61,7 @@ from reprun.runs.directory import alone
 from reprun.runs.run import ready_engine
 from reprun.runs.workspace import as_recorded
 from reprun.store.store import Store
-from reprun.wording import listed, quoted
+from reprun.wording import quoted
 from reprun.workflow.evidence import failed_of
 from reprun.workflow.steps import failure_of
 
@@ -116,6 +116,8 @@ def run_project(
             (run_directory / stale).unlink(missing_ok=True)
         workspace = run_directory / "workspace"
         staged = stage(project, workspace)
+        for note in staged.notes:
+            progress.say(f"note: {note}")
         confined = confinement(store, trusted=request.trust_snakefile, progress=progress)
         prepared = (
             prepare_serial(project, images, catalogue)
@@ -271,7 +273,7 @@ def _raise_what_failed(report: ProjectReport, record: RunRecord, run_directory: 
         raise error
     if report.missing:
         raise OutputMissingError(
-            f"the run left no {listed(report.missing)}, which reana.yaml declares as output",
+            f"outputs of reana.yaml: {report.missing}",
             place=str(run_directory / "workspace"),
             hint=f"ls -R {quoted(run_directory / 'workspace')}",
         )

@@ -7,9 +7,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from pathspec import PathSpec, Pattern
+
+from reprun.bounded import limits
+from reprun.bounded.limits import LimitError
+from reprun.bounded.parsing import read_text
 from reprun.errors import SpecificationError
 from reprun.files import storage_errors
 from reprun.reana.local.specification import Files, ReanaProject
+from reprun.wording import listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,16 +26,62 @@ class Staged:
     notes: tuple[str, ...]
 
 
-def declared_files(project: ReanaProject) -> list[str]:
-    """Return the files that inputs name, those in directories one by one.
+IGNORE_FILES = (".gitignore", ".reanaignore")
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What the inputs of a project name, files in directories one by one."""
+
+    files: tuple[str, ...]
+    ignored: tuple[str, ...]
+    """Those that reana-client would not upload, and so are not among the files."""
+
+    @property
+    def note(self) -> str | None:
+        """What to say of the files that are left out; None where none is."""
+        if not self.ignored:
+            return None
+        return (
+            f"left out, as reana-client does by {' and '.join(IGNORE_FILES)}: "
+            f"{listed(self.ignored)}"
+        )
+
+
+def declared_files(project: ReanaProject) -> Declared:
+    """Return the files that inputs name.
+
+    Of directories those are left out that patterns in the project's `.gitignore` and
+    `.reanaignore` match, as by reana-client (`upload_to_server` in its `api/client.py`, 0.9).
 
     Raises SpecificationError with the line of what does not exist or leads out of the project.
     """
     specification = project.specification
+    ignores = _ignores(project.directory)
     found: dict[str, None] = {}
+    ignored: dict[str, None] = {}
     for part, files in (("inputs", specification.inputs), ("workflow", specification.workflow)):
-        found |= dict.fromkeys(_of(project, part, files))
-    return list(found)
+        for name in _of(project, part, files):
+            left_out = name not in files.files and any(one.match_file(name) for one in ignores)
+            (ignored if left_out else found)[name] = None
+    return Declared(tuple(found), tuple(name for name in ignored if name not in found))
+
+
+def _ignores(directory: Path) -> list[PathSpec[Pattern]]:
+    """Return the patterns of each file of them; reana-client reads none below the project's."""
+    return [
+        PathSpec.from_lines("gitignore", _lines(directory / name))
+        for name in IGNORE_FILES
+        if (directory / name).exists()
+    ]
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return read_text(path, limits.YAML_BYTES).splitlines()
+    except (OSError, UnicodeDecodeError, LimitError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise SpecificationError(f"cannot read {path.name}: {reason}", place=str(path)) from error
 
 
 def _of(project: ReanaProject, part: str, files: Files) -> Iterator[str]:
@@ -63,8 +115,9 @@ def _of(project: ReanaProject, part: str, files: Files) -> Iterator[str]:
 
 def stage(project: ReanaProject, workspace: Path) -> Staged:
     """Make the workspace again from what the project declares."""
-    names = declared_files(project)
-    notes = []
+    declared = declared_files(project)
+    names = list(declared.files)
+    notes = [declared.note] if declared.note else []
     if project.type == "snakemake" and project.workflow_file not in names:
         names.append(project.workflow_file)
         notes.append(
