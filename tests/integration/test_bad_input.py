@@ -252,7 +252,8 @@ def test_no_engine_at_all(blessed: Shell, tmp_path: Path) -> None:
 
 def test_a_snakefile_that_is_none(blessed: Shell) -> None:
     change(blessed, "Snakefile", "rule make:", "rule make")
-    in_order(blessed.reprun("run", "tiny", "--update-lock", code=2).stderr, "Snakefile", "line 2")
+    error = blessed.reprun("run", "tiny", "--update-lock", code=2).stderr
+    in_order(error, 'File "Snakefile", line ', "SyntaxError: Expected name or colon after rule")
 
 
 def test_a_rule_that_would_run_on_the_host(blessed: Shell) -> None:

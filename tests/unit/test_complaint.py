@@ -132,3 +132,15 @@ def test_what_a_directory_has_and_a_run_does_not(tmp_path: Path) -> None:
     ]
     found = list(undeclared(looked_for, tmp_path, {"code/y.py"}))
     assert found == ["data/x.txt", "z", "data"]
+
+
+def test_the_line_of_a_snakefile_that_is_none_is_said(tmp_path: Path) -> None:
+    inner = '  File "/lib/snakemake/parser.py", line 181, in error\n    raise SyntaxError(msg)\n\n'
+    last = '  File "/run/reprun/workspace/Snakefile", line 4\n\nSyntaxError: Expected a name\n'
+    text = f"Traceback (most recent call last):\n\n{inner}{last}"
+    assert error(tmp_path, text).message.splitlines() == [
+        "Snakemake refuses Snakefile:",
+        '    File "Snakefile", line 4',
+        "    SyntaxError: Expected a name",
+    ]
+    assert 'File "' not in error(tmp_path, text.replace("/run/reprun/workspace", "/lib")).message

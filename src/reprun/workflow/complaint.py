@@ -28,6 +28,8 @@ _FIRST = re.compile(
     r"(?:\w+\.)*(?P<kind>\w+(?:Error|Exception))"
     r"(?: in (?:rule (?P<rule>\S+) in )?file .*|:.*)?"
 )
+_PLACE = re.compile(r'\s+File "[^/"][^"]*", line \d+')
+"""The end of a traceback in a file of the analysis, whose path is not absolute any more."""
 _NO_FILE = re.compile(r"No such file or directory: '(?P<path>[^']+)'")
 _NO_MODULE = re.compile(r"No module named '(?P<name>[\w.]+)'")
 _AFFECTED = "affected files:"
@@ -66,7 +68,8 @@ def complaint_of(text: str) -> Complaint:
         said = [line, *takewhile(lambda one: not one.startswith(ENDS), lines[number + 1 :])]
         # A list of files is whole; of everything else the beginning says what it is.
         most = None if found["kind"] == MISSING_INPUT else MOST_LINES
-        return Complaint(found["kind"], found["rule"], tuple(said[:most]))
+        where = [one.strip() for one in lines[:number][-1:] if _PLACE.fullmatch(one)]
+        return Complaint(found["kind"], found["rule"], (*where, *said[:most]))
     rest = [line for line in lines if not line.startswith(NOISE)]
     return Complaint("", None, tuple(rest[-MOST_LINES:]))
 
