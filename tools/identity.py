@@ -20,10 +20,15 @@ HEAD = """\
 A verdict covers everything that is in a file, except the fields below. Numbers are compared as
 numbers; text beside them (cells such as `< 0.5`, units, qualifiers, annotations) are *facts*, which
 must be equal. What reprun cannot decode is compared by its bytes: equal bytes are identical, others
-not comparable. A tree is compared by the values of its branches. What is in a list, folder, stack,
-map or canvas of a ROOT file is an object of its own, by its path (`list/h_pt`; another of one name
-is `list/h_pt#2`, one without a name goes by its place); the rest of the container, such as the
-order of what it holds, draw options and colours, counts by its digest.
+not comparable. What is in a list, folder, stack, map or canvas of a ROOT file is an object of its
+own, by its path (`list/h_pt`; another of one name is `list/h_pt#2`, one without a name goes by its
+place); the rest of the container, such as the order of what it holds, draw options and colours,
+counts by its digest.
+
+A tree (TTree, TNtuple, RNTuple) is compared by the number of its entries and the values of its
+branches in their order, whatever baskets, compression and writer. Where these differ, so do events:
+they are matched by their key columns, or by their place, and compared value by value. A branch that
+is not decoded is compared by the bytes of its entries; an RNTuple with such a field never passes.
 
 Tests change every field of small files of every text format (`tests/unit/test_mutations_text.py`)
 and every byte of the objects of ROOT files (`tests/unit/test_mutations_root.py`), and find no

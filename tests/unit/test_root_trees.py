@@ -62,14 +62,18 @@ def test_baskets_and_compression_are_no_content(tmp_path: Path, whole: Objects) 
 @pytest.mark.parametrize(
     ("name", "changed", "seen"),
     [
-        ("x", [1.0, 0.0, np.nan, np.inf, 5.000000000000001], "x"),
-        ("x", [1.0, 0.0, 2.0, np.inf, 5.0], "x"),
-        ("n", [0, 1, 2, 4, 3], "n"),
-        ("jets", [*LISTS[:4], [4.5, 5.5, 6.25]], "jets"),
-        ("jets", [[1.5], [2.5], *LISTS[2:]], "jets, njets"),
+        (
+            "x",
+            [1.0, 0.0, np.nan, np.inf, 5.000000000000001],
+            "entry 4: x 5.0000000000000009 / 5",
+        ),
+        ("x", [1.0, 0.0, 2.0, np.inf, 5.0], "entry 2: x 2 / nan"),
+        ("n", [0, 1, 2, 4, 3], "entry 3: n 4 / 3"),
+        ("jets", [*LISTS[:4], [4.5, 5.5, 6.25]], "entry 4: jets[2] 6.25 / 6.5"),
+        ("jets", [[1.5], [2.5], *LISTS[2:]], "entry 0: njets 1 / 2"),
     ],
 )
-def test_the_branch_that_differs_is_named(
+def test_the_value_that_differs_is_named(
     tmp_path: Path, whole: Objects, name: str, changed: Any, seen: str
 ) -> None:
     array = jets(changed) if name == "jets" else np.array(changed, values()[name].dtype)
@@ -85,12 +89,10 @@ def test_a_zero_and_a_nan_are_those_of_the_content_hash(tmp_path: Path, whole: O
 
 def test_events_more_or_less_are_seen(tmp_path: Path, whole: Objects) -> None:
     fewer = {name: array[:4] for name, array in values().items()}
-    assert differing(tree(tmp_path / "b.root", fewer), whole) == (
-        "differs in jets, n, njets and 2 more"
-    )
+    assert differing(tree(tmp_path / "b.root", fewer), whole) == "has 4 entries, reference 5"
 
 
-def test_a_branch_that_is_not_decoded_is_never_the_same(
+def test_a_branch_that_is_not_decoded_is_known_by_its_bytes(
     whole: Objects, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object, **__: object) -> None:
@@ -98,9 +100,29 @@ def test_a_branch_that_is_not_decoded_is_never_the_same(
 
     monkeypatch.setattr(uproot.TBranch, "array", refuse)
     unknown = read_objects(tmp_path / "a.root")
+    parts = [{name: array[part] for name, array in values().items()}
+             for part in (slice(0, 2), slice(2, 5))]  # fmt: skip
+    assert compare(unknown, tree(tmp_path / "b.root", *parts), [], TODAY).reproduced
+    other = tree(tmp_path / "c.root", {**values(), "n": np.arange(1, 6, dtype="i4")})
+    assert differing(other, unknown) == (
+        "cannot be compared by this version in n (stored bytes), which differ"
+    )
+
+
+def test_a_field_that_is_not_decoded_is_never_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with uproot.recreate(tmp_path / "a.root") as file:
+        file.mkrntuple("events", {"x": np.arange(5.0)})
+
+    def refuse(*_: object, **__: object) -> None:
+        raise NotImplementedError("this type")
+
+    monkeypatch.setattr(uproot.behaviors.RNTuple.HasFields, "arrays", refuse)
+    unknown = read_objects(tmp_path / "a.root")
     assert not unknown.unread["events"].parts
     assert differing(unknown, unknown) == (
-        "cannot be compared by this version (TTree: branch x of double)"
+        "cannot be compared by this version (ROOT::RNTuple: field x of double)"
     )
 
 

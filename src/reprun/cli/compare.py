@@ -61,7 +61,7 @@ def compare(
         typer.Option("--format", help="How the result is printed."),
     ] = "text",
 ) -> None:
-    """Compare two files of histograms or tables.
+    """Compare two files of histograms, tables or trees.
 
     No analysis is needed around them.
     """

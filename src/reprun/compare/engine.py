@@ -67,7 +67,11 @@ def compare(
     return Comparison(
         tuple(items),
         tuple(ignored),
-        (*family.notes(items), *_migration_notes(items), *_overall_notes(policy, names)),
+        (
+            *family.notes(items),
+            *_migration_notes(items),
+            *_overall_notes(policy, [*names, *_columns(items)]),
+        ),
         words,
         (monitored, reference),
     )
@@ -109,6 +113,11 @@ def _migration_notes(items: Sequence[Item]) -> tuple[str, ...]:
     failed = count_of(sum(not item.verdict.passes for item in items), "object")
     share = f"{len(moved)} of {failed} that failed"
     return (f"migrated: {share} differ only by entries that moved to a neighbouring bin",)
+
+
+def _columns(items: Sequence[Item]) -> list[str]:
+    """Return the names by which rules may name the columns of trees."""
+    return [f"{item.name}/{column}" for item in items for column in item.columns]
 
 
 def _overall_notes(policy: Policy, names: Sequence[str]) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from reprun.compare.numeric import (
 from reprun.compare.policy import DEFAULT_KIND, Policy
 from reprun.compare.sampled import Tested, apply_tests
 from reprun.compare.structure import edges_differ_in_rounding, structure_difference
+from reprun.compare.trees import is_tree, judge_trees
 from reprun.compare.verdict import (
     About,
     BinDifference,
@@ -68,6 +69,8 @@ class Bench:
         rule = self.policy.rule_for(name)
         one, other = monitored.unread.get(name), reference.unread.get(name)
         if one is not None and other is not None:
+            if one.reason == other.reason and is_tree(one) and is_tree(other):
+                return judge_trees(name, one, other, self.policy)
             return _known_by_bytes(name, rule, one, other)
         decoded = name in monitored or name in reference
         if decoded:

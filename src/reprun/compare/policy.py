@@ -24,6 +24,16 @@ class Policy:
         """Return the rule that holds for `name`, None if no rule in force matches it."""
         return next((rule for rule in self._active if fnmatchcase(name, rule.match)), None)
 
+    def rule_for_part(self, name: str, part: str) -> ComparisonRule | None:
+        """Return the rule that holds for a column: the first that names it or its whole tree."""
+        path = f"{name}/{part}"
+        matching = (
+            rule
+            for rule in self._active
+            if fnmatchcase(path, rule.match) or fnmatchcase(name, rule.match)
+        )
+        return next(matching, None)
+
     def expired_for(self, name: str) -> ComparisonRule | None:
         """Return the rule that would have held for `name` but for its date."""
         first = next((rule for rule in self.rules if fnmatchcase(name, rule.match)), None)

@@ -30,7 +30,7 @@ def parse_rule(text: str) -> ComparisonRule:
                 f"--rule {text}: '{part}' is not NAME=VALUE{near}",
                 hint="reprun compare A B --rule 'match=m4l*,kind=float,relative=1e-9'",
             )
-        fields[name] = value.split("+") if name == "tests" else value
+        fields[name] = value.split("+") if name in ("tests", "keys") else value
     return _rule(fields, f"--rule {text}")
 
 

@@ -194,6 +194,8 @@ class Item:
     """What would have to be true for this object to pass; empty where it does."""
     migrated: tuple[Migration, ...] = ()
     """The moves between neighbouring bins that alone explain the difference."""
+    columns: tuple[str, ...] = ()
+    """Of a tree, which rules may name one by one."""
     detailed: bool = True
     """Whether checks and differing bins are held; of many thousand objects only the first are."""
 
@@ -279,7 +281,9 @@ class Comparison:
         texts += [f"{absolute:g} absolute"] if absolute else []
         moved = max((_entries(item) for item in self.items if item.verdict.passes), default=0)
         texts += [count_of(moved, "migrated entry", "migrated entries")] if moved else []
-        return " or ".join(texts) or "rounding of the edges"
+        trees = all(item.columns for item in self.items if item.verdict is Verdict.EQUAL)
+        otherwise = "what the rules allow" if trees else "rounding of the edges"
+        return " or ".join(texts) or otherwise
 
 
 def _entries(item: Item) -> int:

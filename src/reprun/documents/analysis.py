@@ -123,11 +123,13 @@ class ComparisonRule(Document):
     """How objects whose name matches a glob are compared. The first rule that matches counts."""
 
     match: str
-    """Glob on the name of a histogram or table; a table goes by its file's name, a value of a
-    document by file and path (`limits.json:/expected/2`)."""
+    """Glob on the name of a histogram, table or tree; a table goes by its file's name, a column
+    of a tree by `tree/column`, a value of a document by file and path
+    (`limits.json:/expected/2`)."""
     kind: Literal["count", "float", "sampled", "ignore"]
     """`count`: exactly equal; `float`: equal within the tolerance; `sampled`: independent
-    samples, compared with statistical tests; `ignore`: not evaluated."""
+    samples, compared with statistical tests (of a tree: exactly equal); `ignore`: not
+    evaluated."""
     relative: Annotated[Finite, Field(ge=0, lt=1)] = 0.0
     """Of kind `float`: the relative difference that passes."""
     absolute: Annotated[Finite, Field(ge=0)] = 0.0
@@ -135,6 +137,11 @@ class ComparisonRule(Document):
     migrated: Annotated[int, Field(ge=0)] = 0
     """Of kind `count` or `float`: how many entries of a histogram may be in a neighbouring bin,
     where such moves alone explain the difference."""
+    keys: tuple[str, ...] = ()
+    """Of a tree: the columns of integers that name an event. Without them those called run,
+    luminosityBlock, event or alike do, and else the place of an entry."""
+    ordered: bool = True
+    """Of a tree: false where the order of the entries may differ."""
     alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.01
     """The chance allowed that a file of `sampled` objects fails although all agree."""
     tests: Annotated[tuple[StatisticalTest, ...], Field(min_length=1)] = DEFAULT_TESTS
@@ -151,7 +158,7 @@ class ComparisonRule(Document):
     @model_validator(mode="after")
     def _exceptions_have_reasons(self) -> ComparisonRule:
         loose = self.kind in ("ignore", "sampled") or self.relative or self.absolute
-        loose = loose or self.migrated
+        loose = loose or self.migrated or not self.ordered
         if loose and not self.reason:
             raise ValueError(f"the rule for '{self.match}' allows a difference: give its reason")
         if self.kind == "count" and (self.relative or self.absolute):
@@ -162,6 +169,11 @@ class ComparisonRule(Document):
         if self.kind != "sampled" and statistical:
             raise ValueError(
                 f"the rule for '{self.match}': {min(statistical)} is for the kind sampled"
+            )
+        of_trees = {"keys", "ordered"} & self.model_fields_set
+        if self.kind in ("sampled", "ignore") and of_trees:
+            raise ValueError(
+                f"the rule for '{self.match}': {min(of_trees)} is for the kinds count and float"
             )
         if len(set(self.tests)) != len(self.tests):
             raise ValueError(f"the rule for '{self.match}' has a duplicate test")

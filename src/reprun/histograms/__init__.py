@@ -2,6 +2,7 @@
 
 from reprun.histograms.canonical import content_hash, hash_of_objects
 from reprun.histograms.documents import is_value
+from reprun.histograms.events import Column, Events, Values
 from reprun.histograms.files import (
     open_objects,
     read_all,
@@ -31,7 +32,9 @@ from reprun.histograms.uhi import uhi_text
 
 __all__ = [
     "Axis",
+    "Column",
     "DataObject",
+    "Events",
     "Floats",
     "Histogram",
     "Objects",
@@ -39,6 +42,7 @@ __all__ = [
     "Storage",
     "Table",
     "Unread",
+    "Values",
     "content_hash",
     "hash_of_objects",
     "is_value",

@@ -16,6 +16,8 @@ from typing import Literal, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from reprun.histograms.events import Events
+
 Floats: TypeAlias = NDArray[np.float64]
 Storage = Literal["int8", "int16", "int32", "int64", "float32", "float64"]
 AxisKind = Literal["regular", "variable", "category"]
@@ -266,9 +268,12 @@ class Unread:
     """Its class, or what about it is not supported."""
     parts: Mapping[str, str] = field(default_factory=dict)
     """The digest of each part of its content: of all of it as `BYTES`, or of each branch of a
-    tree. Empty where no digest would cover everything that it holds."""
+    tree, which has its number of entries besides. Empty where no digest would cover everything
+    that it holds."""
     fault: str = ""
     """What is wrong with its bytes, where that is why."""
+    events: Events | None = field(default=None, compare=False, repr=False)
+    """The values of a tree, where they can be read."""
 
     def __str__(self) -> str:
         """Say why it is not decoded."""

@@ -32,7 +32,13 @@ from reprun.histograms.root.keys import (
     streamers,
 )
 from reprun.histograms.root.models import HISTOGRAM, UnsupportedError, from_model
-from reprun.histograms.root.trees import TREES, UndecodedError, branch_digests
+from reprun.histograms.root.trees import (
+    TREES,
+    RootEvents,
+    UndecodedError,
+    branch_digests,
+    decoded_columns,
+)
 from reprun.wording import shortened, size_of
 
 EFFICIENCY = "TEfficiency"
@@ -256,8 +262,7 @@ def _by_uproot(path: Path, wanted: Mapping[str, _Waiting]) -> Objects:
                 entry, undecoded = waiting.entry, waiting.undecoded
                 try:
                     if TREES.match(entry.class_name) and entry.member is None:
-                        digests = branch_digests(_model(file, waiting))
-                        unread[name] = Unread(entry.class_name, digests)
+                        unread[name] = _tree(path, waiting.entry, _model(file, waiting))
                         continue
                     most = limits.FREE_CELLS.value + entry.key.size
                     thing = from_model(name, entry.class_name, partial(_model, file, waiting), most)
@@ -275,6 +280,13 @@ def _by_uproot(path: Path, wanted: Mapping[str, _Waiting]) -> Objects:
     except Exception as error:
         raise _unreadable(path, _first_line(error)) from error
     return Objects(found, unread)
+
+
+def _tree(path: Path, entry: Entry, model: Any) -> Unread:
+    parts = branch_digests(model)
+    place = f"{entry.key.path};{entry.key.cycle}"
+    events = RootEvents(path, place, int(model.num_entries), decoded_columns(list(parts)))
+    return Unread(entry.class_name, parts, events=events)
 
 
 def _model(file: Any, waiting: _Waiting) -> Any:

@@ -2,46 +2,124 @@
 
 A digest covers the values of a branch in the order of the entries, and nothing of how they are
 stored: not the baskets, not the compression, not the writer. As in the content hash of a
-histogram -0.0 counts as 0.0 and every NaN as the same one.
+histogram -0.0 counts as 0.0 and every NaN as the same one. A branch that uproot does not decode
+is known by the bytes of its entries.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from reprun.digests import PREFIX, canonical_json, sha256_bytes
+from reprun.histograms.events import ENTRIES, STORED, Column, canonical_values, column_of
 from reprun.wording import shortened
 
 TREES = re.compile(r"^(TTree|TNtuple|TNtupleD|ROOT::(?:Experimental::)?RNTuple)$")
-ENTRIES = "number of entries"
 ENTRIES_AT_A_TIME = 100_000
 """One step for all files: where lists are cut into parts must not depend on the baskets."""
+BASKETS_AT_A_TIME = 10
+"""As many are read in one go: of those at its ends, which are read twice, there are few."""
+MOST_BYTES_AT_A_TIME = 32_000_000
 
 
 class UndecodedError(Exception):
     """A branch is of a type that is not decoded; the message names it."""
 
 
-def branch_digests(tree: Any) -> dict[str, str]:
-    """Return the digest of each branch of uproot's tree or RNTuple, and of the number of entries.
+@dataclass(frozen=True, slots=True)
+class RootEvents:
+    """The entries of a tree or RNTuple in a file."""
 
-    Raises UndecodedError for the first branch that uproot does not decode.
+    path: Path
+    place: str
+    """Its path with cycle."""
+    entries: int
+    columns: Sequence[str]
+    """Those that uproot decodes."""
+
+    def column(self, name: str) -> Column:
+        """Read one column. Raises what uproot raises for a file that has changed since."""
+        import uproot  # noqa: PLC0415 - 0.2 s that most files need not pay
+
+        with uproot.open(self.path) as file:
+            return column_of(dict(_columns(file[self.place]))[name].array(library="ak"))
+
+
+def branch_digests(tree: Any) -> dict[str, str]:
+    """Return the digest of each branch of uproot's tree or RNTuple, and the number of entries.
+
+    Raises UndecodedError for the first field of an RNTuple that uproot does not decode.
     """
     entries = int(tree.num_entries)
-    found = {ENTRIES: sha256_bytes(str(entries).encode())}
-    for name, branch in _columns(tree):
-        digest = hashlib.sha256()
-        for start in range(0, entries, ENTRIES_AT_A_TIME):
-            stop = min(start + ENTRIES_AT_A_TIME, entries)
-            for part in _parts(_values(name, branch, start, stop)):
-                digest.update(part)
-        found[name] = PREFIX + digest.hexdigest()
+    found = {ENTRIES: str(entries)}
+    with ThreadPoolExecutor(1) as hasher:
+        for name, branch in _columns(tree):
+            try:
+                found[name] = _digest(branch, entries, hasher)
+            except Exception as error:
+                # uproot has many errors for what it does not know; each means: not decoded.
+                if not hasattr(branch, "num_baskets"):
+                    kind = getattr(branch, "typename", None) or "an unknown type"
+                    raise UndecodedError(f"field {name} of {shortened(str(kind))}") from error
+                found[name + STORED] = _digest_of_bytes(branch)
     return found
+
+
+def decoded_columns(parts: Sequence[str]) -> list[str]:
+    """Return the columns that are among the parts of a tree."""
+    return [part for part in parts if part != ENTRIES and not part.endswith(STORED)]
+
+
+def _digest(branch: Any, entries: int, hasher: ThreadPoolExecutor) -> str:
+    """Return the digest of a branch; one part is hashed while the next is read."""
+    digest = hashlib.sha256()
+    before: Future[None] | None = None
+    for values in _read(branch, entries):
+        if before is not None:
+            before.result()
+        before = hasher.submit(_update, digest, values)
+    if before is not None:
+        before.result()
+    return PREFIX + digest.hexdigest()
+
+
+def _update(digest: Any, values: Any) -> None:
+    for start in range(0, len(values), ENTRIES_AT_A_TIME):
+        for part in _parts(values[start : start + ENTRIES_AT_A_TIME]):
+            digest.update(part)
+
+
+def _read(branch: Any, entries: int) -> Iterator[Any]:
+    """Yield the values of a branch, each time of a multiple of `ENTRIES_AT_A_TIME`."""
+    baskets = max(int(getattr(branch, "num_baskets", 0)), 1)
+    size = int(getattr(branch, "uncompressed_bytes", 0)) / max(entries, 1)
+    wanted = BASKETS_AT_A_TIME * entries / baskets
+    wanted = min(wanted, max(MOST_BYTES_AT_A_TIME / max(size, 1.0), 1))
+    step = max(int(wanted) // ENTRIES_AT_A_TIME, 1) * ENTRIES_AT_A_TIME
+    for start in range(0, entries, step):
+        stop = min(start + step, entries)
+        yield branch.array(entry_start=start, entry_stop=stop, library="ak")
+
+
+def _digest_of_bytes(branch: Any) -> str:
+    """Return the digest of type, sizes and bytes of all entries, wherever a basket ends."""
+    sizes, stored = hashlib.sha256(), hashlib.sha256()
+    for number in range(int(branch.num_baskets)):
+        basket = branch.basket(number)
+        if basket.byte_offsets is not None:
+            sizes.update(canonical_values(np.diff(basket.byte_offsets)))
+        stored.update(np.ascontiguousarray(basket.data).tobytes())
+    kind = str(getattr(branch, "typename", None))
+    return sha256_bytes(canonical_json([kind, sizes.hexdigest(), stored.hexdigest()]))
 
 
 def _columns(tree: Any) -> Iterator[tuple[str, Any]]:
@@ -50,20 +128,12 @@ def _columns(tree: Any) -> Iterator[tuple[str, Any]]:
         for field in tree.fields:
             yield field.name, field
         return
+    seen: Counter[str] = Counter()
     for name, branch in tree.iteritems(recursive=True):
         # Of a class with bases or without members there is a branch that stores nothing.
         if not branch.branches and branch.uncompressed_bytes:
-            yield name, branch
-
-
-def _values(name: str, branch: Any, start: int, stop: int) -> Any:
-    """Return what uproot makes of some entries of a branch."""
-    try:
-        return branch.array(entry_start=start, entry_stop=stop, library="ak")
-    except Exception as error:
-        # uproot has many errors for what it does not know; each means that it is not decoded.
-        kind = getattr(branch, "typename", None) or "an unknown type"
-        raise UndecodedError(f"branch {name} of {shortened(str(kind))}") from error
+            seen[name] += 1
+            yield name if seen[name] == 1 else f"{name}#{seen[name]}", branch
 
 
 def _parts(values: Any) -> Iterator[bytes]:
@@ -73,12 +143,4 @@ def _parts(values: Any) -> Iterator[bytes]:
     form, length, buffers = ak.to_buffers(ak.to_packed(values))
     yield canonical_json([form.to_dict(verbose=False), length])
     for key in sorted(buffers):
-        yield _canonical(np.asarray(buffers[key]))
-
-
-def _canonical(values: Any) -> bytes:
-    flat = np.ascontiguousarray(values).ravel()
-    if flat.dtype.kind == "f":
-        flat = flat + flat.dtype.type(0)
-        flat[np.isnan(flat)] = np.nan
-    return flat.astype(flat.dtype.newbyteorder("<"), copy=False).tobytes()
+        yield canonical_values(np.asarray(buffers[key]))

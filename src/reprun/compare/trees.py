@@ -1,0 +1,162 @@
+"""The verdict on two trees: by the digests of their columns, and where these differ by events.
+
+A reference that was blessed has digests only: then the columns that differ are named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from reprun.compare.columns import EXACT
+from reprun.compare.event_keys import Keys, keys_of
+from reprun.compare.events import EventsCompared, compare_events
+from reprun.compare.numeric import Tolerance
+from reprun.compare.policy import DEFAULT_KIND, Policy
+from reprun.compare.verdict import About, Check, Item, Verdict
+from reprun.digests import digest_of_mapping
+from reprun.documents.analysis import ComparisonRule
+from reprun.histograms import Events, Unread
+from reprun.histograms.events import ENTRIES, STORED
+from reprun.wording import count_of, listed
+
+
+def is_tree(thing: Unread) -> bool:
+    """Say whether an object is known by its columns."""
+    return ENTRIES in thing.parts
+
+
+def judge_trees(name: str, one: Unread, other: Unread, policy: Policy) -> Item:
+    """Compare two trees. Raises SpecificationError for keys that are not columns of both."""
+    pair = _Pair(name, one, other, policy)
+    columns = tuple(sorted((one.parts.keys() | other.parts.keys()) - {ENTRIES}))
+    hashes = digest_of_mapping(one.parts), digest_of_mapping(other.parts)
+    rule = policy.rule_for(name)
+    found = pair.events()
+    wrong = [*pair.entries(), *pair.structure()]
+    wrong += pair.parts() if found is None else found.findings(ordered=pair.ordered)
+    verdict = pair.verdict(wrong)
+    sentence = "; ".join([*wrong, *pair.remarks(found, passed=not wrong)])
+    return Item(
+        name, verdict, wrong[0] if wrong else "", sentence, rule.kind if rule else DEFAULT_KIND,
+        rule, About(class_name=one.reason), *hashes,
+        checks=(Check("columns", passed=not wrong, sentence=sentence),),
+        notes=tuple(pair.ignored()),
+        needed=pair.needed(found) if wrong else "", columns=columns,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """Two trees of one name."""
+
+    name: str
+    one: Unread
+    other: Unread
+    policy: Policy
+
+    def structure(self) -> Iterator[str]:
+        """Yield what only one side has, and what nobody can compare."""
+        here, there = self._parts(self.one), self._parts(self.other)
+        for words, alone in (("has", here - there), ("lacks", there - here)):
+            if alone:
+                noun = "the column" if len(alone) == 1 else "the columns"
+                yield f"{words} {noun} {listed(sorted(alone))}"
+        unknown = [part for part in self._differing() if part.endswith(STORED)]
+        if unknown:
+            yield f"cannot be compared by this version in {listed(unknown)}, which differ"
+
+    @property
+    def same_number(self) -> bool:
+        """Whether both have as many entries."""
+        return self.one.parts[ENTRIES] == self.other.parts[ENTRIES]
+
+    @property
+    def ordered(self) -> bool:
+        """Whether the order of the entries counts."""
+        rule = self.policy.rule_for(self.name)
+        return rule is None or rule.ordered
+
+    def entries(self) -> Iterator[str]:
+        """Yield how many entries they have, where that differs."""
+        if not self.same_number:
+            yield f"has {self.one.parts[ENTRIES]} entries, reference {self.other.parts[ENTRIES]}"
+
+    def parts(self) -> Iterator[str]:
+        """Yield the columns that differ, as digests tell: all do where entries are missing."""
+        differing = [part for part in self._differing() if not part.endswith(STORED)]
+        if differing and self.same_number:
+            yield f"differs in {listed(differing)}"
+
+    def events(self) -> EventsCompared | None:
+        """Compare event by event, where the digests differ and both sides have the values."""
+        one, other = self.one.events, self.other.events
+        if one is None or other is None or (self.same_number and not self._differing()):
+            return None
+        rule = self.policy.rule_for(self.name)
+        keys = keys_of(self.name, (one, other), rule.keys if rule else (), ordered=self.ordered)
+        return compare_events(one, other, keys, self._columns(one, other, keys), self._tolerance)
+
+    def verdict(self, wrong: Collection[str]) -> Verdict:
+        """Return the verdict on what is wrong."""
+        if wrong:
+            return Verdict.NOT_COMPARABLE if any(self.structure()) else Verdict.DIFFERENT
+        same = self.one.parts == self.other.parts
+        return Verdict.IDENTICAL if same else Verdict.EQUAL
+
+    def remarks(self, found: EventsCompared | None, *, passed: bool) -> Iterator[str]:
+        """Yield how it was compared, and all that passed."""
+        if found is not None:
+            yield from found.more()
+            if passed:
+                yield f"{count_of(found.pairs, 'event')} agree within what is allowed"
+            yield f"events are matched by {found.keys}"
+        elif passed:
+            same = self.one.parts.keys() & self.other.parts.keys() - self.ignored_columns()
+            yield f"{count_of(len(same), 'part')}, all the same ({self.one})"
+
+    def needed(self, found: EventsCompared | None) -> str:
+        """Return what would have to be true for the trees to pass."""
+        if found is None and self.other.events is None:
+            return "all columns must be the same: a blessed reference has their digests only"
+        return "all events must be the same, or within the tolerance of a rule of kind float"
+
+    def ignored(self) -> Iterator[str]:
+        """Yield the columns that rules ignore, with the reason."""
+        for column in sorted(self.ignored_columns()):
+            rule = self._rule(column)
+            assert rule is not None
+            yield f"the column {column} is ignored: {rule.reason}"
+
+    def ignored_columns(self) -> set[str]:
+        """Return the columns that rules ignore."""
+        every = (self.one.parts.keys() | self.other.parts.keys()) - {ENTRIES}
+        rules = {column: self._rule(column) for column in every}
+        return {name for name, rule in rules.items() if rule is not None and rule.kind == "ignore"}
+
+    def _rule(self, part: str) -> ComparisonRule | None:
+        return self.policy.rule_for_part(self.name, part.removesuffix(STORED))
+
+    def _tolerance(self, column: str) -> Tolerance:
+        rule = self._rule(column)
+        return EXACT if rule is None else Tolerance(rule.relative, rule.absolute)
+
+    def _parts(self, side: Unread) -> set[str]:
+        return side.parts.keys() - self.ignored_columns()
+
+    def _differing(self) -> list[str]:
+        """Return the columns in both whose digests differ."""
+        both = (self._parts(self.one) & self._parts(self.other)) - {ENTRIES}
+        return sorted(part for part in both if self.one.parts[part] != self.other.parts[part])
+
+    def _columns(self, one: Events, other: Events, keys: Keys) -> list[str]:
+        """Return the columns to look into: those that differ, but all where events moved."""
+        differing = self._differing()
+        moved = any(self.one.parts[name] != self.other.parts[name] for name in keys.names)
+        every = moved or not self.same_number
+        ignored = self.ignored_columns()
+        return [
+            name
+            for name in one.columns
+            if name in other.columns and name not in ignored and (every or name in differing)
+        ]

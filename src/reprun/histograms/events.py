@@ -1,0 +1,100 @@
+"""Events: what a tree or a table of events holds, column by column, where its file is at hand.
+
+A tree is known by the digests of its columns. To say which events differ its values are needed:
+one column at a time, so that memory does not grow with their number.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Values: TypeAlias = NDArray[Any]
+ENTRIES = "number of entries"
+"""The part of a tree that is not a column; the number itself, not a digest."""
+STORED = " (stored bytes)"
+"""Ends the name of the part that is a column known by its bytes alone."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Column:
+    """The values of one column: numbers, lists of numbers, or anything else as text."""
+
+    type: str
+    """Of one entry, in the words of Awkward Array: `float64`, `var * int32`, `3 * float32`."""
+    values: Values
+    """Those of all entries, one after the other."""
+    counts: Values | None = None
+    """How many each entry has; None: one each."""
+
+
+class Events(Protocol):
+    """Entries of which the values can be read."""
+
+    @property
+    def entries(self) -> int:
+        """How many there are."""
+        ...
+
+    @property
+    def columns(self) -> Sequence[str]:
+        """The columns that can be read, in the order of the file."""
+        ...
+
+    def column(self, name: str) -> Column:
+        """Read one column."""
+        ...
+
+
+def column_of(array: Any) -> Column:
+    """Return the column that an array of awkward is, whatever is in it."""
+    import awkward as ak  # noqa: PLC0415 - comes with uproot, and files without trees do without
+
+    packed = ak.to_packed(array)
+    kind = str(ak.type(packed).content)
+    values = _as_numpy(packed)
+    if values is not None:
+        if values.ndim == 1:
+            return Column(kind, values)
+        size = values[0].size if len(values) else 0
+        return Column(kind, values.ravel(), np.full(len(values), size, dtype=np.int64))
+    if packed.ndim == 2:
+        flat = _as_numpy(ak.flatten(packed))
+        # A list that is missing has no length: it is not an empty one.
+        counts = ak.num(packed)
+        if flat is not None and flat.ndim == 1 and not ak.any(ak.is_none(packed)):
+            return Column(kind, flat, np.asarray(counts, dtype=np.int64))
+    texts = [json.dumps(each, sort_keys=True, default=str) for each in ak.to_list(packed)]
+    return Column(kind, np.array(texts, dtype=object))
+
+
+def canonical_values(values: Values) -> bytes:
+    """Return the bytes of numbers, little-endian, with -0.0 as 0.0 and one NaN."""
+    flat = np.ascontiguousarray(values).ravel()
+    if flat.dtype.kind == "f":
+        flat = flat + flat.dtype.type(0)
+        missing = np.isnan(flat)
+        if missing.any():
+            flat[missing] = np.nan
+    return flat.astype(flat.dtype.newbyteorder("<"), copy=False).tobytes()
+
+
+def _as_numpy(packed: Any) -> Values | None:
+    """Return numbers of one shape an entry, the leaves of a list of leaves side by side."""
+    import awkward as ak  # noqa: PLC0415 - as above
+
+    try:
+        values = np.asarray(ak.to_numpy(packed, allow_missing=False))
+    except ValueError:
+        return None
+    if values.dtype.names is not None and values.ndim == 1:
+        leaves = [values[name] for name in values.dtype.names]
+        if len({leaf.dtype for leaf in leaves}) > 1 or any(leaf.ndim > 1 for leaf in leaves):
+            return None
+        values = np.stack(leaves, axis=1)
+    return values if values.dtype.kind in "biuf" else None
