@@ -7,7 +7,9 @@ import datetime as dt
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import uproot
 
 from reprun.documents.analysis import ComparisonRule
 from reprun.engines.base import MIB, ContainerResult, Ending
@@ -16,8 +18,11 @@ from reprun.report.model import AnalysisInfo
 from reprun.runs import evaluated as module
 from reprun.runs.evaluated import evaluated
 from reprun.runs.evaluation import evaluate
+from reprun.runs.outputs import read_outputs
 from reprun.runs.question import ANSWER, Question
+from reprun.runs.reference import bless
 from reprun.store.store import Store
+from tests.unit import builders
 
 QUESTION = Question(
     analysis=AnalysisInfo(name="tiny", title="Tiny"),
@@ -52,6 +57,20 @@ def test_the_sandbox_answers_what_the_same_code_does_here(
     assert found.report == evaluate(QUESTION, outputs, reference)
     assert found.report.reproduced
     assert found.notes == ()
+
+
+def test_trees_are_read_in_the_sandbox_too(outputs: Path, reference: Path, store: Store) -> None:
+    with uproot.recreate(outputs / "out/events.root") as file:
+        file.mktree("Events", {"pt": np.dtype("f8")})
+        file["Events"].extend({"pt": np.arange(1000.0)})
+    trees = ("out/events.root",)
+    question = QUESTION.model_copy(update={"outputs": QUESTION.outputs + trees, "trees": trees})
+    objects = read_outputs(outputs, question.outputs, trees)
+    bless(reference, objects, builders.record(), reason="right", author="A. Nobody")
+    found = evaluated(question, outputs, reference, store)
+    assert found.report == evaluate(question, outputs, reference)
+    assert found.report.reproduced
+    assert {item.name for item in found.report.items} == {"Events", "yields"}
 
 
 def test_an_error_is_the_same_and_names_the_file_of_the_host(

@@ -18,7 +18,7 @@ from reprun.compare.numeric import (
 from reprun.compare.policy import DEFAULT_KIND, Policy
 from reprun.compare.sampled import Tested, apply_tests
 from reprun.compare.structure import edges_differ_in_rounding, structure_difference
-from reprun.compare.trees import is_tree, judge_trees
+from reprun.compare.trees import judge_trees
 from reprun.compare.verdict import (
     About,
     BinDifference,
@@ -69,7 +69,7 @@ class Bench:
         rule = self.policy.rule_for(name)
         one, other = monitored.unread.get(name), reference.unread.get(name)
         if one is not None and other is not None:
-            if one.reason == other.reason and is_tree(one) and is_tree(other):
+            if one.reason == other.reason and one.is_tree and other.is_tree:
                 return judge_trees(name, one, other, self.policy)
             return _known_by_bytes(name, rule, one, other)
         decoded = name in monitored or name in reference

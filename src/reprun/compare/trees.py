@@ -20,10 +20,10 @@ from reprun.histograms import Events, Unread
 from reprun.histograms.events import ENTRIES, STORED
 from reprun.wording import count_of, listed
 
-
-def is_tree(thing: Unread) -> bool:
-    """Say whether an object is known by its columns."""
-    return ENTRIES in thing.parts
+SHOWN = 3
+"""Columns that are named in the first place."""
+MOST_NAMED = 100
+"""Columns that are named at all."""
 
 
 def judge_trees(name: str, one: Unread, other: Unread, policy: Policy) -> Item:
@@ -86,7 +86,7 @@ class _Pair:
         """Yield the columns that differ, as digests tell: all do where entries are missing."""
         differing = [part for part in self._differing() if not part.endswith(STORED)]
         if differing and self.same_number:
-            yield f"differs in {listed(differing)}"
+            yield f"differs in {listed(differing, most=SHOWN)}"
 
     def events(self) -> EventsCompared | None:
         """Compare event by event, where the digests differ and both sides have the values."""
@@ -111,7 +111,11 @@ class _Pair:
             if passed:
                 yield f"{count_of(found.pairs, 'event')} agree within what is allowed"
             yield f"events are matched by {found.keys}"
-        elif passed:
+            return
+        differing = self._differing()
+        if len(differing) > SHOWN + 1:
+            yield f"the columns that differ: {listed(differing, most=MOST_NAMED)}"
+        if passed:
             same = self.one.parts.keys() & self.other.parts.keys() - self.ignored_columns()
             yield f"{count_of(len(same), 'part')}, all the same ({self.one})"
 

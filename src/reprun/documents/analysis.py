@@ -98,13 +98,20 @@ class Outputs(Document):
     """CSV tables, compared cell by cell."""
     documents: tuple[InsidePath, ...] = ()
     """JSON of limits, fits and workspaces, compared value by value."""
+    trees: tuple[InsidePath, ...] = ()
+    """ROOT files of events, compared column by column; each must have a tree."""
     plots: tuple[InsidePath, ...] = ()
     """Pictures for the report; they must be there and are not compared."""
 
     @property
     def all(self) -> tuple[str, ...]:
         """Every declared output."""
-        return self.histograms + self.tables + self.documents + self.plots
+        return self.compared + self.documents + self.plots
+
+    @property
+    def compared(self) -> tuple[str, ...]:
+        """Those whose objects a reference is compared with; values of documents are as well."""
+        return self.histograms + self.tables + self.trees
 
     @model_validator(mode="after")
     def _something(self) -> Outputs:

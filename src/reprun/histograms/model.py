@@ -16,7 +16,7 @@ from typing import Literal, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from reprun.histograms.events import Events
+from reprun.histograms.events import ENTRIES, Events
 
 Floats: TypeAlias = NDArray[np.float64]
 Storage = Literal["int8", "int16", "int32", "int64", "float32", "float64"]
@@ -274,6 +274,11 @@ class Unread:
     """What is wrong with its bytes, where that is why."""
     events: Events | None = field(default=None, compare=False, repr=False)
     """The values of a tree, where they can be read."""
+
+    @property
+    def is_tree(self) -> bool:
+        """Whether it is known by its columns."""
+        return ENTRIES in self.parts
 
     def __str__(self) -> str:
         """Say why it is not decoded."""

@@ -11,10 +11,11 @@ from reprun.digests import sha256_file
 from reprun.documents.record import RunRecord, changed_reports, read_record
 from reprun.documents.selection import Selection
 from reprun.errors import SpecificationError
-from reprun.histograms import Objects, read_all
+from reprun.histograms import Objects
 from reprun.progress import Progress, announced
 from reprun.runs.directory import OUTPUTS, alone, written_alone
 from reprun.runs.lock import compute_lock, write_lock
+from reprun.runs.outputs import read_outputs
 from reprun.runs.reference import bless
 from reprun.store.store import Store
 
@@ -62,11 +63,7 @@ def _bless(selection: Selection, record: RunRecord, *, reason: str, author: str)
     outputs = selection.analysis.outputs
     made = selection.run_directory / OUTPUTS
     _refuse_edited(selection, record, made)
-    objects = read_all(
-        [made / path for path in (*outputs.histograms, *outputs.tables)],
-        made,
-        documents=[made / path for path in outputs.documents],
-    )
+    objects = read_outputs(made, outputs.compared, outputs.trees, outputs.documents)
     _refuse_numbers_that_are_not_finite(selection, objects)
     reference = selection.reference
     written = bless(reference, objects, record, reason=reason.strip(), author=who)

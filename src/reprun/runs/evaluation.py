@@ -14,10 +14,11 @@ from reprun.compare import Comparison, compare
 from reprun.compare.drift import FirstDrift, first_drift
 from reprun.errors import ReprunError
 from reprun.files import write_atomically
-from reprun.histograms import Table, is_value, read_all
+from reprun.histograms import Table, is_value
 from reprun.histograms.files import file_of
 from reprun.report import build_report, table_to_show, values_to_show
 from reprun.report.model import Report
+from reprun.runs.outputs import read_outputs
 from reprun.runs.question import ANSWER, QUESTION, Evaluation, Question
 from reprun.runs.reference import load_reference
 from reprun.workflow.protocol import Problem
@@ -31,7 +32,7 @@ def evaluate(question: Question, outputs: Path, reference: Path) -> Report:
     """
     files = [outputs / path for path in question.outputs]
     documents = [outputs / path for path in question.documents]
-    monitored = read_all(files, outputs, documents=documents)
+    monitored = read_outputs(outputs, question.outputs, question.trees, question.documents)
     comparison = compare(
         monitored,
         load_reference(reference),

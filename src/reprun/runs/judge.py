@@ -66,8 +66,9 @@ def judge(outputs: Outputs, record: RunRecord) -> Report:
     blessing = read_blessing(directory, hint=restoring(directory / BLESSED, otherwise=trusted))
     question = Question(
         analysis=_analysis_info(outputs, record),
-        outputs=(*analysis.outputs.histograms, *analysis.outputs.tables),
+        outputs=analysis.outputs.compared,
         documents=analysis.outputs.documents,
+        trees=analysis.outputs.trees,
         rules=analysis.compare,
         today=dt.datetime.now(dt.UTC).date(),
         shared_events=_same_events(analysis, record, blessing),

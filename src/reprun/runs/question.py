@@ -22,6 +22,8 @@ class Question(Document):
     """The files to compare, below the directory of the outputs."""
     documents: tuple[str, ...] = ()
     """The JSON documents to compare, there as well."""
+    trees: tuple[str, ...] = ()
+    """Those among them that must have a tree."""
     rules: tuple[ComparisonRule, ...]
     today: dt.date
     shared_events: bool
