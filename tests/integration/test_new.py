@@ -19,6 +19,7 @@ from reprun.store.store import Store
 from tests.integration.shell import ROOT, Shell
 from tests.projects import mark_project
 from tests.real_data import real_file, shared_data
+from tests.record_files import write_records
 
 MUONS = "Run2012BC_DoubleMuParked_Muons_first100k.root"
 NAN = 'mass [GeV],"a, b",e.tag\n1.5,,x\n,2,y\n2.5,nan,z\n# a remark\n3.5,4,w\n'
@@ -79,6 +80,17 @@ def test_all_three_kinds_run_as_they_are_written(project: Shell) -> None:
     assert "--max-events 1000" in planned
 
 
+def test_parts_of_records_are_filled_as_they_are_written(project: Shell) -> None:
+    source = project.directory / "records.root"
+    write_records(source)
+    project.reprun("new", "records", "--from", str(source))
+    project.reprun("run", "records", code=5)
+    (made,) = (project.directory / "results" / "records").glob("*/outputs/results")
+    with uproot.open(made / "histograms.root") as file:
+        assert set(file.keys(cycle=False)) == {"muons.pt", "vertex.z"}
+        assert file["muons.pt"].values(flow=True).sum() == 1 + 2 + 3 + 4
+
+
 def flow(directory: Path) -> dict[str, str]:
     with (directory / "yields.csv").open(newline="") as table:
         header, *rows = csv.reader(table)
@@ -93,12 +105,14 @@ def flow_number(directory: Path) -> int:
 
 def test_what_is_written_is_clean_code(tmp_path: Path) -> None:
     muons = shared_data() / "cms-dimuon"
+    write_records(tmp_path / "records.root")
     project = read_project(mark_project(tmp_path, packaged_images=True))
     code = project.analyses
     for name, source in {
         "tree": muons / MUONS,
         "table": muons / "MuRun2010B_0.csv",
         "histograms": real_file("HZZ12.root"),
+        "parts": tmp_path / "records.root",
     }.items():
         new_analysis(Request(name, source, experiment="LHCb"), project)
     shared = ("--config", str(ROOT / "pyproject.toml"), str(code))

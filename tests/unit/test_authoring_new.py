@@ -22,7 +22,8 @@ from reprun.errors import SpecificationError, StorageError
 from reprun.histograms.survey import BINS, binning, survey
 from reprun.runs.lock import read_lock
 from tests.projects import mark_project
-from tests.real_data import real_file, shared_data
+from tests.real_data import real_file, shared_case, shared_data
+from tests.record_files import write_records
 
 TABLE = "event,mass,charge,kind\n1,1.5,1,a\n2,2.5,-1,b\n3,7.25,1,c\n"
 
@@ -221,13 +222,57 @@ def test_a_tree_of_numbers_lists_and_other_things(tmp_path: Path, kind: str) -> 
     assert [c.name for c in survey(path, columns=["flag"]).columns] == ["flag"]
 
 
+def test_a_tuple_of_floats_is_the_tree_it_is() -> None:
+    """As the shared case `new-tntuple` says."""
+    found = survey(shared_case("new-tntuple") / "f.root")
+    assert (found.kind, found.tree, found.entries) == ("tree", "ntuple", 100)
+    assert [column.name for column in found.columns] == ["px", "py", "pz"]
+
+
+def test_the_leaves_of_a_branch_are_columns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """uproot writes no leaf lists: two numbers a row are read as the two leaves they could be."""
+    with uproot.recreate(tmp_path / "t.root") as file:
+        file.mktree("events", {"pos": (np.dtype("f8"), (2,))})
+        file["events"].extend({"pos": np.array([[1.0, 10.0], [2.5, 20.5], [3.0, 35.0]])})
+    leaves = uproot.AsDtype(np.dtype([("x", ">f8"), ("y", ">f8")]))
+    monkeypatch.setattr(uproot.TBranch, "interpretation", property(lambda _: leaves))
+    found = survey(tmp_path / "t.root")
+    assert [(c.name, c.lists, c.path) for c in found.columns] == [
+        ("pos.x", False, ("pos", "x")),
+        ("pos.y", False, ("pos", "y")),
+    ]
+    assert (found.columns[1].low, found.columns[1].high) == (10.0, 35.0)
+
+
+def test_members_of_records_and_of_lists_of_records_are_columns(tmp_path: Path) -> None:
+    write_records(tmp_path / "r.root")
+    found = survey(tmp_path / "r.root")
+    assert {column.name: (column.lists, column.path) for column in found.columns} == {
+        "muons.pt": (True, ("muons", "pt")),
+        "vertex.z": (False, ("vertex", "z")),
+    }
+    assert found.left_out == {
+        "vertex.run": "numbers the events",
+        "tags": "std::vector<std::string>",
+    }
+
+
+@pytest.mark.slow
+def test_members_of_a_split_branch_are_columns() -> None:
+    path = shared_data() / "atlas-physlite" / "PHYSLITE_example.root"
+    (column,) = survey(path, columns=["METAssoc_AnalysisMETAux.jettrkpx"]).columns
+    assert (column.lists, column.path) == (True, ("METAssoc_AnalysisMETAux.jettrkpx",))
+
+
 @pytest.mark.slow
 def test_branches_of_text_and_of_objects_are_left_out_by_type() -> None:
     path = shared_data() / "atlas-4lep"
     found = survey(next(path.glob("*.root")))
     assert found.left_out["category"] == "std::string"
     path = shared_data() / "atlas-physlite" / "PHYSLITE_example.root"
-    assert "xAOD::" in survey(path).left_out["METAssoc_AnalysisMETAux."]
+    assert "xAOD::" in survey(path).left_out["METAssoc_AnalysisMETAux.jetLink"]
 
 
 def test_histograms_and_what_is_no_histogram(tmp_path: Path) -> None:

@@ -151,6 +151,7 @@ def _write(made: Path, request: Request, found: Survey, target: str) -> bool:
         "tree": found.tree,
         "delimiter": found.delimiter,
         "columns": found.columns,
+        "parts": [column for column in found.columns if len(column.path) > 1],
         "spectra": found.spectra,
         "cut": _first_cut(found.columns),
         "dataset": dataset,

@@ -5,17 +5,20 @@ from __future__ import annotations
 import csv
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from reprun.errors import OutputMissingError, SpecificationError, did_you_mean
 from reprun.histograms.model import Floats
 from reprun.histograms.root.files import check_root
+from reprun.histograms.root.trees import TREES
 from reprun.wording import listed, quoted
 
 SAMPLE = 100_000
@@ -34,7 +37,6 @@ LARGEST = 1e300
 """Beyond it are the marks of what is missing, such as DBL_MAX, whose differences overflow."""
 FINEST = 1e-13
 """No width is smaller beside its edges: 15 digits, as many as are written, tell them apart."""
-TREES = ("TTree", "ROOT::RNTuple")
 FIELD = re.compile(
     r"^(?P<lists>std::(vector|array)<|ROOT::(VecOps::)?RVec<)?"
     r"(std::)?(u?int(8|16|32|64)_t|float|double|bool)(,\d+)?>?$"
@@ -53,6 +55,8 @@ class Column:
     bins: int
     low: float
     high: float
+    path: tuple[str, ...] = ()
+    """Where it is in a tree: the branch, then the leaf or member of what the branch holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +210,7 @@ def _reasons(left_out: Mapping[str, str], most: int = 6) -> str:
 
 def _why_not(name: str, values: Floats) -> str | None:
     """Tell why a column makes no first histogram; None if it does."""
-    if IDENTIFIER.match(name):
+    if IDENTIFIER.match(name.rpartition(".")[2]):
         return "numbers the events"
     if not len(values):
         return "holds no number in the events that were looked at"
@@ -358,7 +362,7 @@ def _root_file(path: Path, wanted: Sequence[str], tree: str | None, most: int) -
 def _opened(path: Path, file: Any, wanted: Sequence[str], tree: str | None, most: int) -> Survey:
     """Choose trees where there are any with events, else histograms."""
     classes: dict[str, str] = file.classnames(recursive=True, cycle=False)
-    trees = {name: file[name] for name, kind in classes.items() if kind in TREES}
+    trees = {name: file[name] for name, kind in classes.items() if TREES.match(kind)}
     if tree is not None or any(each.num_entries for each in trees.values()):
         return _tree(path, trees, classes, wanted, tree, most)
     if trees and not any(kind.startswith("TH1") for kind in classes.values()):
@@ -391,12 +395,12 @@ def _tree(
         for other, kind in classes.items()
         if other != name and kind != "TDirectory"
     }
-    usable: dict[str, bool] = {}
-    for column, lists, why in _columns(tree):
+    usable: dict[str, tuple[str, ...]] = {}
+    for column, why in _columns(tree):
         if why is None:
-            usable[column] = lists
+            usable[".".join(column)] = column
         else:
-            left[column] = why
+            left[".".join(column)] = why
     chosen = _chosen(list(usable), wanted, left, path)
 
     def read() -> Iterator[tuple[str, bool, Floats]]:
@@ -405,16 +409,17 @@ def _tree(
             if enough >= most and not wanted:
                 left[each] = "not among the first"
                 continue
-            if not wanted and tree[each].typename == "bool":
+            lists, values = _sample(tree, usable[each])
+            if not wanted and values.dtype == bool:
                 left[each] = "true or false"
                 continue
-            array = tree[each].array(library="np", entry_stop=SAMPLE)
-            parts = array if array.dtype == object else [array.ravel()]
-            flat = np.concatenate([np.empty(0), *parts]).astype(float)
+            flat = values.astype(float)
             enough += _why_not(each, _measured(flat)) is None
-            yield each, usable[each], flat
+            yield each, lists, flat
 
-    columns = _pick(read(), wanted, most, left)
+    columns = tuple(
+        replace(column, path=usable[column.name]) for column in _pick(read(), wanted, most, left)
+    )
     if not columns:
         raise SpecificationError(
             f"tree {name} of {path.name} has no branch of numbers that could be drawn: "
@@ -423,22 +428,53 @@ def _tree(
     return Survey("tree", int(tree.num_entries), left, columns, tree=name)
 
 
-def _columns(tree: Any) -> Iterator[tuple[str, bool, str | None]]:
-    """Yield the columns of a tree or RNTuple: name, whether of lists, why it is of no use."""
-    if not hasattr(tree, "branches"):
-        for field in tree.fields:
-            found = FIELD.match(field.typename)
-            lists = found is not None and found["lists"] is not None
-            yield field.name, lists, None if found else str(field.typename)
-        return
-    for branch in tree.branches:
-        outer = branch.interpretation
-        jagged = outer.__class__.__name__ == "AsJagged"
-        inner = outer.content if jagged else outer
-        if inner.__class__.__name__ == "AsDtype" and inner.to_dtype.base.kind in "biuf":
-            yield branch.name, jagged or bool(inner.inner_shape), None
+def _sample(tree: Any, path: tuple[str, ...]) -> tuple[bool, NDArray[Any]]:
+    """Return whether each of the first events has a list in a column, and all values of these."""
+    import awkward as ak  # noqa: PLC0415 - comes with uproot, and tables do without
+
+    array = tree[path[0]].array(library="ak", entry_stop=SAMPLE)
+    for part in path[1:]:
+        array = array[part]
+    return array.ndim > 1, np.asarray(ak.to_numpy(ak.flatten(array, axis=None)))
+
+
+def _columns(tree: Any) -> Iterator[tuple[tuple[str, ...], str | None]]:
+    """Yield the columns of a tree or RNTuple: path, and why it is of no use."""
+    return _branches(tree) if hasattr(tree, "branches") else _fields(tree.fields)
+
+
+def _fields(fields: Iterable[Any], above: tuple[str, ...] = ()) -> Iterator[tuple[Any, str | None]]:
+    """Yield the fields of an RNTuple; of records, also of lists of these, their members."""
+    for field in fields:
+        path = (*above, field.name)
+        if field.fields and not FIELD.match(field.typename):
+            yield from _fields(field.fields, path)
         else:
-            yield branch.name, jagged, str(branch.typename or "of an unknown type")
+            yield path, None if FIELD.match(field.typename) else str(field.typename)
+
+
+def _branches(tree: Any) -> Iterator[tuple[tuple[str, ...], str | None]]:
+    """Yield the branches of a tree: of one that is split its members, of one with leaves these."""
+    ends = [(path, each) for path, each in tree.iteritems(recursive=True) if not each.branches]
+    names = Counter(branch.name for _, branch in ends)
+    for path, branch in ends:
+        if "/" in path and not branch.num_baskets:
+            continue  # a base class, or what of a member is in other branches
+        name = branch.name if names[branch.name] == 1 else path
+        outer = branch.interpretation
+        inner = outer.content if outer.__class__.__name__ == "AsJagged" else outer
+        if inner.__class__.__name__ != "AsDtype":
+            yield (name,), str(branch.typename or "of an unknown type")
+            continue
+        leaves = inner.to_dtype.base.names
+        for leaf in leaves or ():
+            yield (name, leaf), _no_number(inner.to_dtype.base[leaf])
+        if leaves is None:
+            yield (name,), _no_number(inner.to_dtype)
+
+
+def _no_number(dtype: np.dtype[Any]) -> str | None:
+    return None if dtype.base.kind in "biuf" else str(dtype)
 
 
 def _histograms(
