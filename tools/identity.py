@@ -28,7 +28,10 @@ counts by its digest.
 A tree (TTree, TNtuple, RNTuple) is compared by the number of its entries and the values of its
 branches in their order, whatever baskets, compression and writer. Where these differ, so do events:
 they are matched by their key columns, or by their place, and compared value by value. A branch that
-is not decoded is compared by the bytes of its entries; an RNTuple with such a field never passes.
+is not decoded is compared by the bytes of its entries; an RNTuple with such a field never passes. A
+CSV table of events is compared as a tree: one whose first column is called run, luminosity block or
+event, or alike, where there is another of these and one is the event. All its headings and cells
+count.
 
 Tests change every field of small files of every text format (`tests/unit/test_mutations_text.py`)
 and every byte of the objects of ROOT files (`tests/unit/test_mutations_root.py`), and find no

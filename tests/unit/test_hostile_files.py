@@ -113,14 +113,14 @@ def test_every_shared_file_is_within_the_limits(suffix: str) -> None:
         if path.stat().st_size > 20_000_000:
             continue
         try:
-            names = read_objects(path)
+            objects = read_objects(path)
         except OutputMissingError as error:
             told = error.message
             assert not any(
                 words in told for words in ("declares", "once decompressed", "more than")
             )
         else:
-            read += bool(names)
+            read += bool(objects.names)
     assert read or suffix not in (".root", ".csv")
 
 

@@ -116,7 +116,7 @@ def test_an_output_that_should_have_a_tree_and_has_none_is_no_pass(run: Run, mad
         if made == "histogram":
             file["h"] = np.histogram([1.0])
     for look in (run.report, run.bless):
-        with pytest.raises(OutputMissingError, match=r"out/events\.root has no tree"):
+        with pytest.raises(OutputMissingError, match=r"out/events\.root has no tree or table"):
             look()
 
 
@@ -124,3 +124,11 @@ def test_an_analysis_declares_trees() -> None:
     analysis = builders.analysis(outputs={"trees": ["out/events.root"], "plots": ["a.png"]})
     assert analysis.outputs.compared == ("out/events.root",)
     assert analysis.outputs.all == ("out/events.root", "a.png")
+
+
+def test_a_table_of_events_is_one(tmp_path: Path) -> None:
+    (tmp_path / "events.csv").write_text("run,event,pt\n1,1,2.5\n1,2,3.5\n")
+    assert read_outputs(tmp_path, ["events.csv"], ["events.csv"]).unread["events"].is_tree
+    (tmp_path / "events.csv").write_text("row,pt\na,2.5\n")
+    with pytest.raises(OutputMissingError, match="has no tree"):
+        read_outputs(tmp_path, ["events.csv"], ["events.csv"])

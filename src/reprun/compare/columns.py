@@ -73,15 +73,17 @@ def _list(column: Column, place: int) -> Values:
 
 def _apart(one: Values, other: Values, tolerance: Tolerance) -> Values:
     """Say of each pair of values whether it differs; NaN is as NaN."""
+    kinds = {one.dtype.kind, other.dtype.kind}
+    if not kinds <= set("iuf"):
+        return np.asarray(one != other, dtype=bool)
+    if len(kinds) > 1 or (tolerance != EXACT and kinds != {"f"}):
+        # An integer is exact in the widest of floats only.
+        one, other = one.astype(np.longdouble), other.astype(np.longdouble)
     apart = np.asarray(one != other, dtype=bool)
-    if one.dtype.kind not in "iuf":
-        return apart
-    if one.dtype.kind == "f":
+    if "f" in kinds:
         apart &= ~(np.isnan(one) & np.isnan(other))
     if tolerance != EXACT:
-        # An integer is exact in the wider of the two only.
-        wide = np.float64 if one.dtype.kind == "f" else np.longdouble
-        apart &= ~tolerance.allows(one.astype(wide), other.astype(wide))
+        apart &= ~tolerance.allows(one, other)
     return apart
 
 

@@ -13,14 +13,9 @@ import numpy as np
 
 from reprun.errors import SpecificationError, did_you_mean
 from reprun.histograms import Events, Values
+from reprun.histograms.events import event_names
 from reprun.wording import listed
 
-NAMES = (
-    ("run", "runnumber", "run_number"),
-    ("luminosityblock", "lumi", "lumiblock", "lumi_block", "luminosity_block", "ls"),
-    ("event", "eventnumber", "event_number", "evt"),
-)
-"""What columns that name an event are called, in lower case; the last is needed."""
 SHOWN_KEYS = 4
 """Of an event; where all its numbers name it there may be hundreds."""
 
@@ -93,7 +88,7 @@ def keys_of(
             raise SpecificationError(f"{tree}: the key '{name}' is not a column of integers")
     if asked:
         return Keys(tuple(asked), "a rule")
-    guessed = _well_known(both)
+    guessed = event_names(both)
     if guessed and all(_is_single(side, name, "iu") for side in sides for name in guessed):
         return Keys(guessed)
     if ordered:
@@ -117,13 +112,6 @@ def match(monitored: Events, reference: Events, keys: Keys) -> Matched:
     ]
     labels = Labels(keys.names, values[0]), Labels(keys.names, values[1])
     return Matched(here, there, rest[0], rest[1], labels)
-
-
-def _well_known(columns: Sequence[str]) -> tuple[str, ...]:
-    """Return the columns whose names say that they name an event."""
-    lower = {name.rpartition(".")[2].lower(): name for name in reversed(columns)}
-    known = [next((lower[each] for each in names if each in lower), None) for names in NAMES]
-    return tuple(name for name in known if name is not None) if known[-1] is not None else ()
 
 
 def _is_single(events: Events, name: str, kinds: str) -> bool:

@@ -21,6 +21,14 @@ STORED = " (stored bytes)"
 """Ends the name of the part that is a column known by its bytes alone."""
 
 
+NAMES = (
+    ("run", "runnumber", "run_number"),
+    ("luminosityblock", "lumi", "lumiblock", "lumi_block", "luminosity_block", "ls"),
+    ("event", "eventnumber", "event_number", "evt"),
+)
+"""What columns that name an event are called, in lower case; the last is needed."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Column:
     """The values of one column: numbers, lists of numbers, or anything else as text."""
@@ -49,6 +57,13 @@ class Events(Protocol):
     def column(self, name: str) -> Column:
         """Read one column."""
         ...
+
+
+def event_names(columns: Sequence[str]) -> tuple[str, ...]:
+    """Return the columns whose own names say that they name an event."""
+    lower = {name.rpartition(".")[2].lower(): name for name in reversed(columns)}
+    known = [next((lower[each] for each in names if each in lower), None) for names in NAMES]
+    return tuple(name for name in known if name is not None) if known[-1] is not None else ()
 
 
 def column_of(array: Any) -> Column:

@@ -19,6 +19,7 @@ from reprun.histograms.documents import (
     values_text,
     workspace_digest,
 )
+from reprun.histograms.event_tables import is_event_table, read_event_table
 from reprun.histograms.hepdata import read_hepdata
 from reprun.histograms.model import DataObject, Histogram, Objects, Source, Table, Unread
 from reprun.histograms.root.files import open_root, read_root
@@ -109,7 +110,10 @@ def _hepdata(path: Path) -> Objects:
 
 
 def _table(path: Path) -> Objects:
-    table = read_table(path, stem_of(path), _text(path))
+    text = _text(path)
+    if is_event_table(path, text):
+        return Objects({}, {stem_of(path): read_event_table(path, text)})
+    table = read_table(path, stem_of(path), text)
     return Objects({table.name: table})
 
 

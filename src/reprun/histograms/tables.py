@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
@@ -14,9 +13,9 @@ import numpy as np
 
 from reprun.bounded.parsing import BROKEN_VALUES, parse_json
 from reprun.errors import OutputMissingError
+from reprun.histograms.csv_rows import read_rows, unreadable_table
 from reprun.histograms.facts import is_exact, remember
 from reprun.histograms.model import Axis, AxisKind, Table, number, printable
-from reprun.wording import shortened
 
 ABOUT = "# reprun: "
 """Starts the remark that says what a table is when it is a profile, a graph or the like."""
@@ -33,67 +32,36 @@ def read_table(path: Path, name: str, text: str) -> Table:
     """
     about = _about(path, text)
     facts: dict[str, str] = about.pop("facts", {})
-    lines = _Lines(text)
-    reader = csv.reader(lines, strict=True)
     header: list[str] | None = None
     rows: dict[str, list[float]] = {}
-    try:
-        for cells in reader:
-            lines.between = True
-            if not cells:
-                continue
-            if header is None:
-                header = [cell.strip() for cell in cells]
-                continue
-            place = f"{path}:{reader.line_num}"
-            if len(cells) != len(header):
-                raise _fault(path, f"{len(cells)} cells, the heading has {len(header)}", place)
-            row = cells[0].strip()
-            if row in rows:
-                raise _fault(path, f"the row '{row}' is duplicated", place)
-            rows[row] = [
-                _cell(path, cell, column, place)
-                for cell, column in zip(cells[1:], header[1:], strict=True)
-            ]
-            for cell, column in zip(cells[1:], header[1:], strict=True):
-                if not is_exact(cell):
-                    remember(facts, f"row '{row}', column '{column}'", cell.strip())
-    except csv.Error as error:
-        raise _fault(path, str(error), f"{path}:{reader.line_num}") from error
+    for place, cells in read_rows(path, text):
+        if header is None:
+            header = [cell.strip() for cell in cells]
+            continue
+        row = cells[0].strip()
+        if row in rows:
+            raise unreadable_table(path, f"the row '{row}' is duplicated", place)
+        rows[row] = [
+            _cell(path, cell, column, place)
+            for cell, column in zip(cells[1:], header[1:], strict=True)
+        ]
+        for cell, column in zip(cells[1:], header[1:], strict=True):
+            if not is_exact(cell):
+                remember(facts, f"row '{row}', column '{column}'", cell.strip())
     if header is None:
-        raise _fault(path, "it is empty", str(path))
+        raise unreadable_table(path, "it is empty", str(path))
     if len(set(header[1:])) != len(header) - 1:
-        raise _fault(path, "a column heading is duplicated", str(path))
+        raise unreadable_table(path, "a column heading is duplicated", str(path))
     values = np.array(list(rows.values()), dtype=np.float64)
     shape = (len(rows), len(header) - 1)
     name = str(about.pop("name", name))
     axes: tuple[Axis, ...] = about.get("axes", ())
     if axes and len(rows) != math.prod(axis.bins + 2 for axis in axes):
-        raise _fault(path, f"{len(rows)} rows are not the bins of its first line", f"{path}:1")
+        what = f"{len(rows)} rows are not the bins of its first line"
+        raise unreadable_table(path, what, f"{path}:1")
     return Table(
         name, tuple(rows), tuple(header[1:]), values.reshape(shape), header[0], facts=facts, **about
     )
-
-
-class _Lines:
-    """The lines of a CSV text for its parser, without remarks.
-
-    Inside of quotes there are none: a line of a cell may start with `#`.
-    """
-
-    def __init__(self, text: str) -> None:
-        self._lines = io.StringIO(text, newline="")
-        self.between = True
-
-    def __iter__(self) -> Iterator[str]:
-        return self
-
-    def __next__(self) -> str:
-        line = next(self._lines)
-        if self.between and line.startswith("#"):
-            return "\n"
-        self.between = False
-        return line
 
 
 def table_text(table: Table) -> str:
@@ -144,7 +112,7 @@ def _about(path: Path, text: str) -> dict[str, Any]:
         about["entries"] = None if about["entries"] is None else float(about["entries"])
         about["facts"] = {name: str(said) for name, said in about.get("facts", {}).items()}
     except BROKEN_VALUES as error:
-        raise _fault(path, f"its first line: {error}", f"{path}:1") from error
+        raise unreadable_table(path, f"its first line: {error}", f"{path}:1") from error
     return about
 
 
@@ -175,9 +143,3 @@ def _cell(path: Path, cell: str, column: str, place: str) -> float:
             place=place,
             hint="a table has the name of each row in its first column, and numbers in all others",
         ) from None
-
-
-def _fault(path: Path, what: str, place: str) -> OutputMissingError:
-    return OutputMissingError(
-        f"{path.name} is not a readable table: {shortened(what)}", place=place
-    )

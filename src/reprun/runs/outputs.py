@@ -29,7 +29,7 @@ def read_outputs(
     for path in trees:
         if directory / path not in having:
             raise OutputMissingError(
-                f"the output {path} has no tree that can be compared",
+                f"the output {path} has no tree or table of events that can be compared",
                 place=str(directory / path),
                 hint="declare it under 'histograms' in analysis.yaml if it should have none",
             )
