@@ -94,8 +94,11 @@ class _Pair:
         if one is None or other is None or (self.same_number and not self._differing()):
             return None
         rule = self.policy.rule_for(self.name)
-        keys = keys_of(self.name, (one, other), rule.keys if rule else (), ordered=self.ordered)
-        return compare_events(one, other, keys, self._columns(one, other, keys), self._tolerance)
+        asked = rule.keys if rule else ()
+        with one.opened() as here, other.opened() as there:
+            keys = keys_of(self.name, (here, there), asked, ordered=self.ordered)
+            columns = self._columns(here, there, keys)
+            return compare_events(here, there, keys, columns, self._tolerance)
 
     def verdict(self, wrong: Collection[str]) -> Verdict:
         """Return the verdict on what is wrong."""

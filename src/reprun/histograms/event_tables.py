@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +38,10 @@ class EventTable:
     def columns(self) -> Sequence[str]:
         """The columns, in the order of the file."""
         return list(self.held)
+
+    def opened(self) -> AbstractContextManager[EventTable]:
+        """Return the table itself."""
+        return nullcontext(self)
 
     def column(self, name: str) -> Column:
         """Return one column."""

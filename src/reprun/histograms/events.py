@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
@@ -56,6 +57,14 @@ class Events(Protocol):
 
     def column(self, name: str) -> Column:
         """Read one column."""
+        ...
+
+
+class StoredEvents(Protocol):
+    """Events whose file is opened once for all columns: of a large tree that takes a second."""
+
+    def opened(self) -> AbstractContextManager[Events]:
+        """Return the events to read."""
         ...
 
 

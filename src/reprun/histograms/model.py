@@ -16,7 +16,7 @@ from typing import Literal, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from reprun.histograms.events import ENTRIES, Events
+from reprun.histograms.events import ENTRIES, StoredEvents
 
 Floats: TypeAlias = NDArray[np.float64]
 Storage = Literal["int8", "int16", "int32", "int64", "float32", "float64"]
@@ -272,7 +272,7 @@ class Unread:
     that it holds."""
     fault: str = ""
     """What is wrong with its bytes, where that is why."""
-    events: Events | None = field(default=None, compare=False, repr=False)
+    events: StoredEvents | None = field(default=None, compare=False, repr=False)
     """The values of a tree, where they can be read."""
 
     @property

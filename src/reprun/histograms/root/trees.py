@@ -11,8 +11,9 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from reprun.digests import PREFIX, canonical_json, sha256_bytes
-from reprun.histograms.events import ENTRIES, STORED, Column, canonical_values, column_of
+from reprun.histograms.events import ENTRIES, STORED, Column, Events, canonical_values, column_of
 from reprun.wording import shortened
 
 TREES = re.compile(r"^(TTree|TNtuple|TNtupleD|ROOT::(?:Experimental::)?RNTuple)$")
@@ -46,12 +47,26 @@ class RootEvents:
     columns: Sequence[str]
     """Those that uproot decodes."""
 
-    def column(self, name: str) -> Column:
-        """Read one column. Raises what uproot raises for a file that has changed since."""
+    @contextmanager
+    def opened(self) -> Iterator[Events]:
+        """Yield the events to read. Raises what uproot raises for a file that has changed since."""
         import uproot  # noqa: PLC0415 - 0.2 s that most files need not pay
 
         with uproot.open(self.path) as file:
-            return column_of(dict(_columns(file[self.place]))[name].array(library="ak"))
+            yield _OpenEvents(self.entries, self.columns, dict(_columns(file[self.place])))
+
+
+@dataclass(frozen=True, slots=True)
+class _OpenEvents:
+    """The entries of a tree in a file that is open."""
+
+    entries: int
+    columns: Sequence[str]
+    branches: Mapping[str, Any]
+
+    def column(self, name: str) -> Column:
+        """Read one column."""
+        return column_of(self.branches[name].array(library="ak"))
 
 
 def branch_digests(tree: Any) -> dict[str, str]:
