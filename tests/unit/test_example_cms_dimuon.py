@@ -21,6 +21,8 @@ from reprun.runs.lock import enforce_lock
 from tests.example_code import EXAMPLES, load_code
 from tests.real_data import shared_data
 
+pytestmark = pytest.mark.slow
+
 EXAMPLE = EXAMPLES / "cms-dimuon"
 NANOAOD = "Run2012BC_DoubleMuParked_Muons_first100k.root"
 CSV = "MuRun2010B_0.csv"

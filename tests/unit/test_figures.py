@@ -21,6 +21,8 @@ from reprun.report.model import AnalysisInfo, Report
 from reprun.runs.compare_files import Files, compare_files
 from tests.compare_support import AXIS, TODAY
 
+pytestmark = pytest.mark.slow
+
 PNG, PDF = b"\x89PNG\r\n", b"%PDF-"
 ONE = Histogram("h", (AXIS,), np.arange(52.0))
 

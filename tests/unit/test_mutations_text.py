@@ -24,6 +24,8 @@ from reprun.histograms import Objects, read_objects
 from reprun.histograms.identity import FileFormat, left_out
 from tests.compare_support import TODAY
 
+pytestmark = pytest.mark.slow
+
 HEPDATA: dict[str, Any] = {
     "description": "of it",
     "keywords": [{"name": "reactions", "values": ["P P --> X"]}],
