@@ -224,11 +224,12 @@ def _draw_contents(ax: Any, panel: Panel, line: _Line, sides: tuple[str, str]) -
         ax.set_ylim(min(0.0, low * 1.1), top * 1.5 if top > 0 else 1.0)
     ax.set_ylabel("value" if points else "entries", loc="top")
     ax.legend(loc="upper right")
+    # Flow bins are named below the legend, which may reach into them.
     for side in line.ends:
         middle = (line.edges[-1] + line.inner[-1]) / 2 if side else (
             line.edges[0] + line.inner[0]) / 2  # fmt: skip
         ax.text(
-            middle, 0.97, "overflow" if side else "underflow", rotation=90, va="top",
+            middle, 0.68, "overflow" if side else "underflow", rotation=90, va="top",
             ha="center", fontsize=11, color="grey", transform=ax.get_xaxis_transform(),
         )  # fmt: skip
 
