@@ -91,4 +91,4 @@ def _digest(column: Column) -> str:
     if column.type == "text":
         return sha256_bytes(canonical_json(column.values.tolist()))
     kind = canonical_json(column.values.dtype.kind)
-    return sha256_bytes(kind + canonical_values(column.values))
+    return sha256_bytes(b"".join([kind, canonical_values(column.values)]))

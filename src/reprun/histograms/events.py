@@ -97,15 +97,15 @@ def column_of(array: Any) -> Column:
     return Column(kind, np.array(texts, dtype=object))
 
 
-def canonical_values(values: Values) -> bytes:
+def canonical_values(values: Values) -> memoryview:
     """Return the bytes of numbers, little-endian, with -0.0 as 0.0 and one NaN."""
     flat = np.ascontiguousarray(values).ravel()
     if flat.dtype.kind == "f":
         flat = flat + flat.dtype.type(0)
-        missing = np.isnan(flat)
-        if missing.any():
-            flat[missing] = np.nan
-    return flat.astype(flat.dtype.newbyteorder("<"), copy=False).tobytes()
+        # The maximum of numbers among which there is a NaN is one: found without an array.
+        if flat.size and np.isnan(flat.max()):
+            flat[np.isnan(flat)] = np.nan
+    return flat.astype(flat.dtype.newbyteorder("<"), copy=False).view(np.uint8).data
 
 
 def _as_numpy(packed: Any) -> Values | None:

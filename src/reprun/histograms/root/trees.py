@@ -11,8 +11,8 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,10 +76,16 @@ def branch_digests(tree: Any) -> dict[str, str]:
     """
     entries = int(tree.num_entries)
     found = {ENTRIES: str(entries)}
-    with ThreadPoolExecutor(1) as hasher:
-        for name, branch in _columns(tree):
+    with ThreadPoolExecutor(1) as thread:
+        hasher = _Hasher(thread)
+        # A branch is hashed while the next one is read; then there is one to wait for.
+        branches = [
+            (name, branch, hasher.started(_read(branch, entries)))
+            for name, branch in _columns(tree)
+        ]
+        for name, branch, hashed in branches:
             try:
-                found[name] = _digest(branch, entries, hasher)
+                found[name] = hashed()
             except Exception as error:
                 # uproot has many errors for what it does not know; each means: not decoded.
                 if not hasattr(branch, "num_baskets"):
@@ -94,23 +100,39 @@ def decoded_columns(parts: Sequence[str]) -> list[str]:
     return [part for part in parts if part != ENTRIES and not part.endswith(STORED)]
 
 
-def _digest(branch: Any, entries: int, hasher: ThreadPoolExecutor) -> str:
-    """Return the digest of a branch; one part is hashed while the next is read."""
-    digest = hashlib.sha256()
-    before: Future[None] | None = None
-    for values in _read(branch, entries):
-        if before is not None:
-            before.result()
-        before = hasher.submit(_update, digest, values)
-    if before is not None:
-        before.result()
-    return PREFIX + digest.hexdigest()
+class _Hasher:
+    """Hashes in another thread, one array at a time: no more than two are in memory."""
+
+    def __init__(self, thread: ThreadPoolExecutor) -> None:
+        self._thread = thread
+        self._before: Future[None] | None = None
+
+    def started(self, arrays: Iterator[Any]) -> Callable[[], str]:
+        """Read arrays to their end; return what waits for their digest, or raises its error."""
+        digest = hashlib.sha256()
+        parts: list[Future[None]] = []
+        try:
+            for values in arrays:
+                if self._before is not None:
+                    wait([self._before])
+                self._before = self._thread.submit(_update, digest, values)
+                parts.append(self._before)
+        except Exception as error:  # noqa: BLE001 - uproot's, of which there are many
+            failed: Future[None] = Future()
+            failed.set_exception(error)
+            parts.append(failed)
+
+        def hashed() -> str:
+            for part in parts:
+                part.result()
+            return PREFIX + digest.hexdigest()
+
+        return hashed
 
 
 def _update(digest: Any, values: Any) -> None:
-    for start in range(0, len(values), ENTRIES_AT_A_TIME):
-        for part in _parts(values[start : start + ENTRIES_AT_A_TIME]):
-            digest.update(part)
+    for part in _parts(values):
+        digest.update(part)
 
 
 def _read(branch: Any, entries: int) -> Iterator[Any]:
@@ -151,11 +173,25 @@ def _columns(tree: Any) -> Iterator[tuple[str, Any]]:
             yield name if seen[name] == 1 else f"{name}#{seen[name]}", branch
 
 
-def _parts(values: Any) -> Iterator[bytes]:
-    """Yield the bytes of an array and of all that is in its lists and records."""
+def _parts(values: Any) -> Iterator[bytes | memoryview]:
+    """Yield the bytes of an array and of all that is in its lists and records, step by step."""
     import awkward as ak  # noqa: PLC0415 - comes with uproot, and files without trees do without
 
-    form, length, buffers = ak.to_buffers(ak.to_packed(values))
-    yield canonical_json([form.to_dict(verbose=False), length])
-    for key in sorted(buffers):
-        yield canonical_values(np.asarray(buffers[key]))
+    if isinstance(values.layout, ak.contents.NumpyArray) and values.ndim == 1:
+        # Numbers are cut as numpy's: to cut arrays of awkward costs as much as to hash them.
+        form, _, buffers = ak.to_buffers(values)
+        described = form.to_dict(verbose=False)
+        for numbers in _steps(np.asarray(next(iter(buffers.values())))):
+            yield canonical_json([described, len(numbers)])
+            yield canonical_values(numbers)
+        return
+    for some in _steps(values):
+        form, length, buffers = ak.to_buffers(ak.to_packed(some))
+        yield canonical_json([form.to_dict(verbose=False), length])
+        for key in sorted(buffers):
+            yield canonical_values(np.asarray(buffers[key]))
+
+
+def _steps(values: Any) -> Iterator[Any]:
+    for start in range(0, len(values), ENTRIES_AT_A_TIME):
+        yield values[start : start + ENTRIES_AT_A_TIME]
