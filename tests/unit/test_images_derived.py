@@ -433,7 +433,7 @@ CONFLICT = "with tiny, which is locked to greet 2.0: Because more==1.5 depends o
         ((), UNSOLVED, f"requirements: 'other' and 'more' together conflict {CONFLICT}"),
         (("more",), UNSOLVED, "more==1.5 cannot be used."),
         (("more",), UNKNOWN, "'more' cannot be resolved: Because nowhere was not found in the r"),
-        (("more",), "error: no network\n", "'more' cannot be resolved: error: no network"),
+        (("more",), "error: no network\n", "'more' cannot be resolved: no network"),
     ],
 )
 def test_the_resolver_refuses(

@@ -21,8 +21,8 @@ from reprun.images.builder.resolve import (
     archive,
     compile_pins,
     download,
-    first_error,
     listed_pins,
+    reason_of,
 )
 from reprun.images.catalogue.definition import Definition
 from reprun.images.catalogue.image_toml import fault_in
@@ -136,7 +136,7 @@ def _unresolved(
 ) -> SpecificationError:
     """Return the error for requirements that the resolver refused, with its reason."""
     named = " and ".join(f"'{each}'" for each in requirements)
-    reason = _reason(stderr)
+    reason = reason_of(stderr)
     pins = [
         f"{each.name} {each.version}"
         for each in parent.wheels
@@ -158,9 +158,3 @@ def _conflict(
     )
     error.hint = f"{error.hint}   # ask for a version that goes together with {pins}"
     return error
-
-
-def _reason(stderr: str) -> str:
-    """Return uv's explanation as one line, or the first error where it has none."""
-    explained = re.search(r"\bBecause .*?(?=\n\s*\n|\Z)", stderr, re.DOTALL)
-    return " ".join(explained[0].split()) if explained else first_error(stderr)

@@ -35,6 +35,8 @@ KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
 _PIN = re.compile(r"[A-Za-z0-9._-]+==[A-Za-z0-9.!+_-]+")
 _URI_LINE = re.compile(r"^'(?P<uri>[^']+)' \S+ \d+", flags=re.MULTILINE)
+_ERROR_PREFIXES = ("E:", "ERROR:", "error:")
+"""Of apt, pip and uv."""
 
 
 def resolve_debs(
@@ -127,7 +129,7 @@ class Apt:
         if done.returncode != 0:
             raise InputsGoneError(
                 f"the package list of Debian {self._definition.suite} is not available: "
-                + first_error(done.stderr),
+                + reason_of(done.stderr),
                 place=str(self._definition.place),
                 hint="apt-get update   # does it work for this system?",
             )
@@ -138,7 +140,7 @@ class Apt:
         if done.returncode != 0:
             raise SpecificationError(
                 f"{_field(self._definition, 'debian', 'packages')} cannot be resolved: "
-                + first_error(done.stderr),
+                + reason_of(done.stderr),
                 place=str(self._definition.place),
             )
         wanted = {
@@ -193,7 +195,7 @@ def resolve_wheels(
     if done.returncode != 0:
         raise SpecificationError(
             f"{_field(definition, 'python', 'requirements')} cannot be resolved: "
-            + first_error(done.stderr),
+            + reason_of(done.stderr),
             place=str(definition.place),
         )
     return download(done.stdout, definition, store, progress)
@@ -214,7 +216,7 @@ def download(
         if done.returncode != 0:
             raise SpecificationError(
                 f"{_field(definition, 'python', 'requirements')} cannot be downloaded: "
-                + first_error(done.stderr),
+                + reason_of(done.stderr),
                 place=str(definition.place),
             )
         return tuple(_wheel_entry(path, store) for path in sorted((home / "wheels").glob("*.whl")))
@@ -301,8 +303,15 @@ def _proxies() -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def first_error(stderr: str) -> str:
-    """Return the first error of what a program printed."""
+def reason_of(stderr: str) -> str:
+    """Return uv's explanation of a conflict as one line, or the first error of any program."""
+    explained = re.search(r"\bBecause .*?(?=\n\s*\n|\Z)", stderr, re.DOTALL)
+    if explained:
+        return " ".join(explained[0].split())
     lines: Sequence[str] = [line.strip() for line in stderr.splitlines() if line.strip()]
-    errors = [line for line in lines if line.startswith(("E:", "ERROR:", "error:", "\u00d7"))]
-    return (errors or lines or ["no reason given"])[0]
+    errors = [line for line in lines if line.startswith((*_ERROR_PREFIXES, "\u00d7"))]
+    first = (errors or lines or ["no reason given"])[0]
+    return next(
+        (first.removeprefix(each).strip() for each in _ERROR_PREFIXES if first.startswith(each)),
+        first,
+    )
