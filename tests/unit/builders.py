@@ -220,13 +220,14 @@ def record(**changes: Any) -> RunRecord:
 
 def cell(state: Any, name: str = "a", **fields: Any) -> CellReport:
     """Return a cell of a matrix."""
-    codes = {"reproduced": 0, "not reproduced": 1, "failed": 4, "not run": 3}
+    codes = {"reproduced": 0, "not reproduced": 1, "failed": 4, "not run": 3, "no reference": 5}
     given: dict[str, Any] = {
         "variant": "columnar",
         "image": "columnar",
         "sentence": f"{state}: so <it> is",
     }
     given["exit_code"] = codes[state]
+    given["ran"] = state != "not run"
     return CellReport(analysis=name, state=state, **(given | fields))
 
 

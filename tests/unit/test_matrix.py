@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,7 @@ from reprun.errors import (
     InterruptedRunError,
     RegistryError,
     ReprunError,
+    SpecificationError,
     ToolError,
 )
 from reprun.images.model import Image
@@ -187,7 +189,7 @@ def test_an_image_that_is_not_available_spoils_its_own_cells_alone(
     assert states(found) == all_but(old=state)
     assert host.ran == [{"one/new", "two/new"}]
     assert {cell.sentence for cell in found.cells if cell.variant == "old"} == {error.message}
-    assert exit_code(found) == (0 if state == "not run" else error.exit_code)
+    assert exit_code(found) == error.exit_code
 
 
 def test_an_image_that_the_engine_refuses_spoils_its_own_cells_alone(host: Host) -> None:
@@ -252,7 +254,74 @@ def test_nothing_that_could_run_needs_no_engine(host: Host) -> None:
     host.absent = dict.fromkeys(("old", "new"), ToolError("locking needs apt"))
     found = host.matrix()
     assert states(found) == all_but("not run")
-    assert exit_code(found) == 5
+    assert exit_code(found) == ExitCode.HOST
+
+
+def test_a_cell_that_cannot_run_is_allowed_to_where_somebody_said_so(host: Host) -> None:
+    host.absent["old"] = ToolError("locking needs apt")
+    assert exit_code(host.matrix()) == ExitCode.HOST
+    found = host.matrix(allowed_not_to_run=("*/old",))
+    assert exit_code(found) == 0
+    assert {cell.allowed for cell in found.cells if cell.state == "not run"} == {"--allow-not-run"}
+    for name in ("one", "two"):
+        place = host.home / "project" / "examples" / name / "analysis.yaml"
+        text = place.read_text()
+        place.write_text(text.replace("{image: old}", "{image: old, optional: not public}"))
+    found = host.matrix()
+    assert exit_code(found) == 0
+    assert {cell.allowed for cell in found.cells if cell.state == "not run"} == {"not public"}
+    # What one has to have runs, or fails the matrix, whatever analysis.yaml says.
+    assert exit_code(host.matrix(required=("one/old",))) == ExitCode.HOST
+    assert exit_code(host.matrix(required=("*/new",))) == 0
+
+
+@pytest.mark.parametrize("option", ["required", "allowed_not_to_run"])
+def test_a_glob_that_matches_no_cell_is_refused(host: Host, option: str) -> None:
+    with pytest.raises(SpecificationError, match=r"no cell of the matrix is called 'on'.*'one'"):
+        host.matrix(**{option: ("on",)})
+
+
+def test_what_is_required_is_among_the_cells_asked_for(host: Host) -> None:
+    with pytest.raises(SpecificationError, match="'two' is required and not among the cells"):
+        host.matrix(cells=("one",), required=("two",))
+
+
+def test_a_matrix_of_some_cells_leaves_the_page_of_all(host: Host) -> None:
+    host.matrix()
+    home = host.home / "results" / "matrix"
+    before = (home / "index.html").read_bytes()
+    host.matrix(cells=("one",))
+    assert (home / "index.html").read_bytes() == before
+    assert "two" not in (home / "part.html").read_text()
+    assert {path.name for path in home.iterdir()} == {
+        "index.html",
+        "matrix.json",
+        "part.html",
+        "part.json",
+    }
+
+
+def test_a_verdict_that_was_kept_says_of_which_day_it_is(host: Host) -> None:
+    assert not any("unchanged" in cell.sentence for cell in host.matrix().cells)
+    kept = host.matrix()
+    assert kept.sentence == "reproduced: 4 cells (4 unchanged since earlier runs)"
+    for cell in kept.cells:
+        assert cell.finished is not None
+        day = f"{cell.finished:%Y-%m-%d}"
+        assert cell.sentence.startswith(f"reproduced on {day}, unchanged since: ")
+
+
+def test_a_cell_without_reference_has_not_failed(host: Host) -> None:
+    directory = host.home / "project" / "examples" / "one"
+    shutil.rmtree(directory / "reference")
+    write_lock(compute_lock(select(read_project(host.home / "project"), "one")), directory)
+    found = host.matrix()
+    assert {name: states(found)[name] for name in ("one/old", "two/old")} == {
+        "one/old": "no reference",
+        "two/old": "reproduced",
+    }
+    assert exit_code(found) == ExitCode.NOTHING_TO_COMPARE
+    assert "reprun bless one" in str(found.cells[0].hint)
 
 
 @pytest.mark.parametrize("where", ["absent", "ended"])

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from xml.etree import ElementTree as ET
+
+import pytest
+
 from reprun.report.grid import plain_text
 from reprun.report.matrix import (
+    CellReport,
     MatrixReport,
     matrix_html,
     matrix_json,
@@ -14,45 +20,112 @@ from reprun.report.matrix import (
 from reprun.runs.matrix import exit_code
 from tests.unit.builders import cell, matrix
 
+OPTIONAL = "nobody has pinned it"
+
 
 def test_exit_codes() -> None:
     good, bad = cell("reproduced"), cell("not reproduced")
     failed, absent = cell("failed"), cell("not run")
-    assert exit_code(matrix(good, absent)) == 0
-    assert exit_code(matrix(good, bad, absent)) == 1
+    allowed, fresh = cell("not run", allowed=OPTIONAL), cell("no reference")
+    assert exit_code(matrix(good, allowed)) == 0
+    assert exit_code(matrix(good, absent)) == 3
+    assert exit_code(matrix(good, absent, cell("not run", exit_code=6))) == 6
+    assert exit_code(matrix(good, fresh)) == 5
+    assert exit_code(matrix(good, fresh, absent)) == 3
+    assert exit_code(matrix(good, bad, absent, fresh)) == 1
     assert exit_code(matrix(good, bad, failed)) == 4
     assert exit_code(matrix(failed, cell("failed", exit_code=6))) == 6
-    assert exit_code(matrix(absent)) == 5
+    assert exit_code(matrix(absent)) == 3
+    assert exit_code(matrix(allowed)) == 5
     assert exit_code(matrix()) == 5
 
 
 def test_sentences() -> None:
     good, bad = cell("reproduced", "good"), cell("not reproduced", "bad")
-    absent = cell("not run", "far")
+    absent, fresh = cell("not run", "far"), cell("no reference", "new")
+    allowed = cell("not run", "old", allowed=OPTIONAL)
+    kept = cell("reproduced", "kept", ran=False)
     assert matrix(good).sentence == "reproduced: 1 cell"
-    assert matrix(good, absent).sentence == "reproduced: 1 cell; 1 not run (far/columnar)"
+    assert matrix(good, kept).sentence == ("reproduced: 2 cells (1 unchanged since earlier runs)")
+    assert matrix(good, allowed).sentence == (
+        "reproduced: 1 cell; 1 allowed not to run (old/columnar)"
+    )
+    assert matrix(good, absent).sentence == "not run: 1 of 2 cells (far/columnar); 1 reproduced"
+    assert matrix(good, fresh).sentence == (
+        "no reference: 1 of 2 cells (new/columnar); 1 reproduced"
+    )
     assert matrix(good, bad).sentence == "not reproduced: 1 of 2 cells (bad/columnar)"
-    assert matrix(absent).sentence == "no cell could run; 1 not run (far/columnar)"
+    assert matrix(bad, absent, fresh, allowed).sentence == (
+        "not reproduced: 1 of 2 cells (bad/columnar); 1 not run (far/columnar); "
+        "1 without reference (new/columnar); 1 allowed not to run (old/columnar)"
+    )
+    assert matrix(absent).sentence == "not run: 1 of 1 cell (far/columnar)"
+    assert matrix(allowed).sentence == "no cell could run; 1 allowed not to run (old/columnar)"
     many = [cell("failed", f"bad{number}") for number in range(10)]
     assert matrix(*many).sentence == (
         "not reproduced: 10 of 10 cells (bad0/columnar, bad1/columnar, bad2/columnar and 7 more)"
     )
 
 
-def test_only_what_is_reproduced_is_green() -> None:
-    absent = matrix(cell("not run", hint="do <this>"))
-    assert '<header class="bad">' in matrix_html(absent)
-    assert matrix_markdown(absent).startswith("## ❌")
-    both = matrix(cell("reproduced", report="../a/report.html"), cell("not run", "b"))
-    page = matrix_html(both)
-    assert '<header class="good">' in page
+@pytest.mark.parametrize(
+    ("cells", "banner", "mark"),
+    [
+        ([cell("reproduced")], "good", "✅"),
+        ([cell("reproduced"), cell("not run", "b", allowed=OPTIONAL)], "good", "✅"),
+        ([cell("reproduced"), cell("not run", "b")], "pending", "⏸"),
+        ([cell("not run", allowed=OPTIONAL)], "pending", "⏸"),
+        ([cell("reproduced"), cell("no reference", "b")], "pending", "❔"),
+        ([cell("reproduced"), cell("failed", "b")], "bad", "💥"),
+        ([cell("reproduced"), cell("not reproduced", "b")], "bad", "❌"),
+    ],
+)
+def test_what_did_not_run_has_a_colour_of_its_own(
+    cells: list[CellReport], banner: str, mark: str
+) -> None:
+    found = matrix(*cells)
+    assert f'<header class="{banner}">' in matrix_html(found)
+    assert matrix_markdown(found).startswith(f"## {mark} ")
+    passes = exit_code(found) == 0
+    assert passes == (banner == "good")
+    suite = ET.fromstring(matrix_junit(found))
+    # A CI that reads nothing but JUnit sees the same, but for a matrix of nothing that could run.
+    assert (suite.attrib["failures"] == suite.attrib["errors"] == "0") == (
+        passes or all(one.allowed for one in cells)
+    )
+
+
+def test_the_page_links_to_reports() -> None:
+    page = matrix_html(matrix(cell("reproduced", report="../a/report.html"), cell("not run", "b")))
     assert page.count("s-reproduced") == page.count(".s-reproduced") + 1
     assert 'href="../a/report.html"' in page
     assert '<span class="cell s-not-run">' in page
-    for state in ("failed", "not reproduced"):
-        spoiled = matrix(cell("reproduced"), cell(state, "b"))
-        assert '<header class="bad">' in matrix_html(spoiled)
-        assert matrix_markdown(spoiled).startswith("## ❌")
+
+
+def test_why_a_cell_was_allowed_not_to_run_is_said() -> None:
+    found = matrix(cell("reproduced"), cell("not run", "b", allowed=OPTIONAL))
+    for shown in (
+        matrix_html(found),
+        matrix_markdown(found),
+        matrix_junit(found),
+        plain_text(matrix_renderable(found), 160),
+    ):
+        assert f"allowed: {OPTIONAL}" in shown
+    assert ET.fromstring(matrix_junit(found)).attrib["skipped"] == "1"
+
+
+def test_an_earlier_result_has_its_day_and_no_time() -> None:
+    day = dt.datetime(2026, 11, 22, tzinfo=dt.UTC)
+    sentence = "reproduced on 2026-11-22, unchanged since: 2 of 2 objects"
+    old = cell("reproduced", ran=False, finished=day, step_seconds=12.0, sentence=sentence)
+    new = cell("reproduced", "b", finished=day, step_seconds=34.0)
+    found = matrix(old, new)
+    assert "unchanged since 2026-11-22" in matrix_html(found)
+    times = [case.attrib["time"] for case in ET.fromstring(matrix_junit(found)).iter("testcase")]
+    assert times == ["0.000", "34.000"]
+    for shown in (matrix_html(found), plain_text(matrix_renderable(found), 160)):
+        assert "34.0" in shown
+        assert "12.0" not in shown
+    assert f"- a/columnar {sentence}" in matrix_markdown(found)
 
 
 def test_text_of_others_is_no_markup() -> None:

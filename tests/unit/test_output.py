@@ -140,6 +140,7 @@ NESTED: Mapping[tuple[str, str], Sequence[str]] = {
     ("lock", "changes"): ("part", "name", "before", "now", "rows"),
     ("matrix", "cells"): (
         *("analysis", "title", "variant", "image", "dataset", "state", "sentence"),
+        *("allowed", "finished"),
         *("hint", "exit_code", "ran", "step_seconds", "report"),
     ),
     ("reana-list", "workflows"): ("name", "status", "created", "id"),

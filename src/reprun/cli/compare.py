@@ -8,6 +8,12 @@ from typing import Annotated, Literal
 
 import typer
 
+from reprun.cli.options import (
+    JsonFileOption,
+    JunitFileOption,
+    MarkdownFileOption,
+    ReportFormatOption,
+)
 from reprun.errors import SpecificationError
 
 
@@ -56,10 +62,10 @@ def compare(
         Path | None,
         typer.Option(metavar="DIR", help="Also write PNG and PDF of what differs there."),
     ] = None,
-    output_format: Annotated[
-        Literal["text", "json", "junit", "markdown"],
-        typer.Option("--format", help="How the result is printed."),
-    ] = "text",
+    json_file: JsonFileOption = None,
+    junit_file: JunitFileOption = None,
+    markdown_file: MarkdownFileOption = None,
+    output_format: ReportFormatOption = "text",
 ) -> None:
     """Compare two files of histograms, tables or trees.
 
@@ -82,7 +88,9 @@ def compare(
         found = calibrate_files(files, calibrate)
         answer("calibration", output_format, dataclasses.asdict(found), calibration_lines(found))
         return
-    report = compare_files(files, html=html, plots=plots, draw=output_format == "json")
+    report = compare_files(
+        files, html=html, plots=plots, draw=output_format == "json" or json_file is not None
+    )
     answer(
         "comparison",
         output_format,
@@ -92,6 +100,7 @@ def compare(
             "junit": lambda: render_junit(report),
             "markdown": lambda: render_markdown(report),
         },
+        files={"json": json_file, "junit": junit_file, "markdown": markdown_file},
     )
     raise typer.Exit(0 if report.reproduced else 1)
 

@@ -32,6 +32,19 @@ AnalysisArgument = Annotated[
     ),
 ]
 FormatOption = Annotated[Format, typer.Option("--format", help="How the result is printed.")]
+ReportFormatOption = Annotated[
+    Literal["text", "json", "junit", "markdown"],
+    typer.Option("--format", help="How the result is printed."),
+]
+JsonFileOption = Annotated[
+    Path | None, typer.Option("--json", metavar="FILE", help="Also write JSON there.")
+]
+JunitFileOption = Annotated[
+    Path | None, typer.Option("--junit", metavar="FILE", help="Also write JUnit XML there.")
+]
+MarkdownFileOption = Annotated[
+    Path | None, typer.Option("--markdown", metavar="FILE", help="Also write Markdown there.")
+]
 ResultsOption = Annotated[
     Path, typer.Option("--results", help="Directory for workspaces, records and reports.")
 ]

@@ -23,6 +23,7 @@ from rich.text import Text
 
 from reprun import __version__
 from reprun.errors import StorageError
+from reprun.files import storage_errors, write_atomically
 from reprun.report.grid import Visible, indented, plain_text, styled
 from reprun.wording import json_visible, visible
 
@@ -91,13 +92,20 @@ def answer(
     text: Iterable[RenderableType],
     *,
     documents: Mapping[str, Callable[[], str]] | None = None,
+    files: Mapping[str, Path | None] | None = None,
     piped_width: int = PIPED_WIDTH,
 ) -> None:
     """Print what a command found: the facts as JSON, or a text, or one of the other documents.
 
     A `str` of the text is a line that is never wrapped; `styled` makes one that is, between words.
-    The text is asked for only where it is printed, part by part.
+    The text is asked for only where it is printed, part by part. `files` are written first, each
+    in the format it is named by. Raises StorageError for one that cannot be written.
     """
+    for name, place in (files or {}).items():
+        if place is not None:
+            document = envelope(kind, facts) if name == "json" else (documents or {})[name]()
+            with storage_errors(place):
+                write_atomically(place, visible(document).encode())
     if output_format == "json":
         _write_json(envelope(kind, facts))
         _answered.set(True)

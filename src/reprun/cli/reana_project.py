@@ -31,6 +31,7 @@ def run_project(
     cores: int | None,
     results: Path,
     trust_snakefile: bool,
+    json_file: Path | None,
     output_format: str,
 ) -> None:
     """Run a REANA project, print its verdict and exit with what it says."""
@@ -56,5 +57,5 @@ def run_project(
     )
     outcome = run(request, catalogue_here(), Store.default(), progress_on_stderr())
     text = render_text(outcome.report, outcome.directory / REPORT_HTML).splitlines()
-    answer("project-report", output_format, outcome.report, text)
+    answer("project-report", output_format, outcome.report, text, files={"json": json_file})
     raise typer.Exit(0 if outcome.report.passed else 1)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from reprun.cli.options import (
     Asked,
     Engine,
-    FormatOption,
     ImageMapOption,
+    JsonFileOption,
+    JunitFileOption,
+    MarkdownFileOption,
     ParameterOption,
+    ReportFormatOption,
     ResultsOption,
     SkipScenarioOption,
     TrustOption,
@@ -52,7 +55,10 @@ def run(
     ] = False,
     image_map: ImageMapOption = None,
     skip_scenario: SkipScenarioOption = None,
-    output_format: FormatOption = "text",
+    json_file: JsonFileOption = None,
+    junit_file: JunitFileOption = None,
+    markdown_file: MarkdownFileOption = None,
+    output_format: ReportFormatOption = "text",
 ) -> None:
     """Run an analysis in its image; compare with its reference.
 
@@ -61,6 +67,7 @@ def run(
     """
     from reprun.reana.local.specification import project_file
 
+    files = {"json": json_file, "junit": junit_file, "markdown": markdown_file}
     if (project := project_file(asked.analysis)) is not None:
         from reprun.cli.reana_project import refuse_options, run_project
 
@@ -70,6 +77,9 @@ def run(
                 "--update-lock": update_lock,
                 "--allow-network": allow_network,
                 "--relock-images": relock_images,
+                "--junit": junit_file,
+                "--markdown": markdown_file,
+                f"--format {output_format}": output_format in ("junit", "markdown"),
             }
         )
         run_project(
@@ -81,6 +91,7 @@ def run(
             cores=cores,
             results=asked.results,
             trust_snakefile=trust_snakefile,
+            json_file=json_file,
             output_format=output_format,
         )
     for option, given in (("--image-map", image_map), ("--skip-scenario", skip_scenario)):
@@ -92,6 +103,7 @@ def run(
     from reprun.cli.console import progress_on_stderr
     from reprun.cli.output import answer
     from reprun.cli.run_output import outcome_text
+    from reprun.report import render_junit, render_markdown
     from reprun.runs.request import RunRequest
     from reprun.runs.run import run as run_analysis
     from reprun.store.store import Store
@@ -108,7 +120,17 @@ def run(
         relock_images=relock_images,
     )
     outcome = run_analysis(request, Store.default(), progress_on_stderr())
-    answer("run-report", output_format, outcome.report, outcome_text(outcome))
+    answer(
+        "run-report",
+        output_format,
+        outcome.report,
+        outcome_text(outcome),
+        documents={
+            "junit": lambda: render_junit(outcome.report),
+            "markdown": lambda: render_markdown(outcome.report),
+        },
+        files=files,
+    )
     raise typer.Exit(0 if outcome.report.reproduced else 1)
 
 
@@ -132,10 +154,18 @@ def matrix(
         bool,
         typer.Option("--relock-images", help="As for reprun run, for every image."),
     ] = False,
-    output_format: Annotated[
-        Literal["text", "json", "junit", "markdown"],
-        typer.Option("--format", help="How the result is printed."),
-    ] = "text",
+    require: Annotated[
+        list[str] | None,
+        typer.Option(metavar="GLOB", help="Fail where such a cell cannot run, optional or not."),
+    ] = None,
+    allow_not_run: Annotated[
+        list[str] | None,
+        typer.Option(metavar="GLOB", help="Do not fail where such a cell cannot run."),
+    ] = None,
+    json_file: JsonFileOption = None,
+    junit_file: JunitFileOption = None,
+    markdown_file: MarkdownFileOption = None,
+    output_format: ReportFormatOption = "text",
 ) -> None:
     """Run every analysis in every variant and evaluate them all."""
     from reprun.cli.console import progress_on_stderr
@@ -143,7 +173,7 @@ def matrix(
     from reprun.cli.run_output import matrix_text
     from reprun.documents.project import Project
     from reprun.report.matrix import matrix_junit, matrix_markdown
-    from reprun.runs.matrix import HOME, PAGE, MatrixRequest, exit_code, run_matrix
+    from reprun.runs.matrix import HOME, MatrixRequest, exit_code, page_of, run_matrix
     from reprun.store.store import Store
 
     request = MatrixRequest(
@@ -154,17 +184,20 @@ def matrix(
         trust_snakefile=trust_snakefile,
         again=again,
         relock_images=relock_images,
+        required=tuple(require or ()),
+        allowed_not_to_run=tuple(allow_not_run or ()),
     )
     found = run_matrix(request, Project.find(), Store.default(), progress_on_stderr())
     answer(
         "matrix",
         output_format,
         found,
-        matrix_text(found, results.resolve() / HOME / PAGE),
+        matrix_text(found, results.resolve() / HOME / page_of(request)),
         documents={
             "junit": lambda: matrix_junit(found),
             "markdown": lambda: matrix_markdown(found),
         },
+        files={"json": json_file, "junit": junit_file, "markdown": markdown_file},
         piped_width=WIDE,
     )
     raise typer.Exit(exit_code(found))

@@ -42,6 +42,8 @@ class Variant(Document):
     """Snapshots this variant needs besides the analysis's own."""
     network: Annotated[str, Field(min_length=1)] | None = None
     """Why its steps need a network: it runs with --allow-network only, and is not hermetic."""
+    optional: Annotated[str, Field(min_length=1)] | None = None
+    """Why a matrix passes on hosts where this variant cannot run; without it, it fails there."""
 
     @property
     def all_images(self) -> Mapping[str, str]:

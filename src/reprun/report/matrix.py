@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Literal
 from xml.etree import ElementTree as ET  # only writes
@@ -20,18 +20,41 @@ from reprun.report.markdown import plain
 from reprun.report.page import own, template
 from reprun.wording import count_of, listed
 
-State = Literal["reproduced", "not reproduced", "failed", "not run"]
+State = Literal["reproduced", "not reproduced", "failed", "not run", "no reference"]
 MARKS: Mapping[State, str] = {
     "reproduced": "✓",
     "not reproduced": "✗",
     "failed": "!",
     "not run": "-",
+    "no reference": "?",
 }
 STYLES: Mapping[State, str] = {
     "reproduced": "green",
     "not reproduced": "red",
     "failed": "red",
     "not run": "yellow",
+    "no reference": "yellow",
+}
+_EMOJI: Mapping[State, str] = {
+    "reproduced": "✅",
+    "not reproduced": "❌",
+    "failed": "💥",
+    "not run": "⏸",
+    "no reference": "❔",
+}
+_BANNERS: Mapping[State, str] = {
+    "reproduced": "good",
+    "not reproduced": "bad",
+    "failed": "bad",
+    "not run": "pending",
+    "no reference": "pending",
+}
+"""Style of the head of the page."""
+_JUNIT_TAGS: Mapping[State, str] = {
+    "not reproduced": "failure",
+    "failed": "error",
+    "not run": "error",
+    "no reference": "error",
 }
 
 
@@ -50,8 +73,12 @@ class CellReport(Document):
     """The next command to type, where something did."""
     exit_code: int
     """What `reprun run` would have ended with; of a cell that cannot run here, too."""
+    allowed: str | None = None
+    """Why the matrix passes though this cell did not run: it is optional, or was allowed not to."""
     ran: bool = False
     """Whether steps ran now; else the verdict is that of an earlier run, and still holds."""
+    finished: dt.datetime | None = None
+    """When its last step ended, of whichever run that was."""
     step_seconds: float | None = None
     """Wall time of all its steps, whenever they ran."""
     report: str | None = None
@@ -61,6 +88,13 @@ class CellReport(Document):
     def name(self) -> str:
         """What people call it."""
         return f"{self.analysis}/{self.variant}"
+
+    @property
+    def since(self) -> str:
+        """The day since which the verdict stands; empty where steps ran now, or none ever did."""
+        if self.ran or self.finished is None or self.state in ("failed", "not run"):
+            return ""
+        return f"unchanged since {self.finished:%Y-%m-%d}"
 
 
 class MatrixReport(Document):
@@ -78,6 +112,11 @@ class MatrixReport(Document):
         return sum(cell.state == state for cell in self.cells)
 
     @property
+    def state(self) -> State:
+        """The state of the whole: the worst of a cell, but of cells allowed not to run."""
+        return state_of(self.cells)
+
+    @property
     def images(self) -> tuple[str, ...]:
         """The images, in the order in which they first appear."""
         return tuple(dict.fromkeys(cell.image for cell in self.cells))
@@ -92,19 +131,42 @@ class MatrixReport(Document):
         return tuple(c for c in self.cells if (c.analysis, c.image) == (analysis, image))
 
 
-def matrix_sentence(cells: tuple[CellReport, ...]) -> str:
-    """Return the whole answer in one sentence; what did not run is named."""
+def state_of(cells: Sequence[CellReport]) -> State:
+    """Return the worst state of the cells; `not run` where none could."""
+    states = {cell.state for cell in cells if cell.allowed is None}
+    worst: tuple[State, ...] = ("failed", "not reproduced", "not run", "no reference", "reproduced")
+    return next((state for state in worst if state in states), "not run")
+
+
+def matrix_sentence(cells: Sequence[CellReport]) -> str:
+    """Return the whole answer in one sentence, the worst first; what did not run is named."""
     ran = [cell for cell in cells if cell.state != "not run"]
-    good = sum(cell.state == "reproduced" for cell in ran)
-    if not ran:
-        sentence = "no cell could run"
-    elif good == len(ran):
-        sentence = f"reproduced: {count_of(good, 'cell')}"
-    else:
-        bad = listed(cell.name for cell in ran if cell.state != "reproduced")
-        sentence = f"not reproduced: {len(ran) - good} of {count_of(len(ran), 'cell')} ({bad})"
-    absent = [cell.name for cell in cells if cell.state == "not run"]
-    return sentence + (f"; {len(absent)} not run ({listed(absent)})" if absent else "")
+    good = [cell for cell in ran if cell.state == "reproduced"]
+    bad = [cell.name for cell in ran if cell.state in ("not reproduced", "failed")]
+    absent = [cell.name for cell in cells if cell.state == "not run" and cell.allowed is None]
+    fresh = [cell.name for cell in cells if cell.state == "no reference"]
+    parts = []
+    if bad:
+        parts.append(f"not reproduced: {_part(bad, len(ran))}")
+    if absent:
+        told = f"{len(absent)} not run ({listed(absent)})"
+        parts.append(told if parts else f"not run: {_part(absent, len(cells))}")
+    if fresh:
+        told = f"{len(fresh)} without reference ({listed(fresh)})"
+        parts.append(told if parts else f"no reference: {_part(fresh, len(ran))}")
+    if good and not bad:
+        old = sum(not cell.ran for cell in good)
+        since = f" ({old} unchanged since earlier runs)" if old else ""
+        told = f"{len(good)} reproduced" if parts else f"reproduced: {count_of(len(good), 'cell')}"
+        parts.append(told + since)
+    allowed = [cell.name for cell in cells if cell.allowed is not None]
+    parts = parts or ["no cell could run"]
+    parts += [f"{len(allowed)} allowed not to run ({listed(allowed)})"] if allowed else []
+    return "; ".join(parts)
+
+
+def _part(names: Sequence[str], total: int) -> str:
+    return f"{len(names)} of {count_of(total, 'cell')} ({listed(names)})"
 
 
 def matrix_json(matrix: MatrixReport) -> str:
@@ -116,20 +178,19 @@ def matrix_renderable(matrix: MatrixReport) -> RenderableType:
     """Return what a rich console shows: one row a cell, then what kept cells from running."""
     rows = []
     for cell in matrix.cells:
-        seconds = "" if cell.step_seconds is None else f"{cell.step_seconds:.1f}"
+        seconds = _seconds(cell)
         mark = styled((f"{MARKS[cell.state]} {cell.state}", STYLES[cell.state]))
         first, *rest = cell.sentence.splitlines() or [""]
         why = first.removeprefix(f"{cell.state}: ") + (" …" if rest else "")
+        why += f" (allowed: {cell.allowed})" if cell.allowed else ""
         rows.append((cell.analysis, cell.variant, cell.image, mark, seconds, why))
     columns = (
         *map(Column, ("analysis", "variant", "image", "verdict")),
         Column("steps s", right=True),
         Column("why", prose=True),
     )
-    good = all(cell.state in ("reproduced", "not run") for cell in matrix.cells)
-    style = "bold green" if good and matrix.count("reproduced") else "bold red"
     parts: list[RenderableType] = [Grid(columns, rows), Text()]
-    parts.append(indented(styled((matrix.sentence, style))))
+    parts.append(indented(styled((matrix.sentence, f"bold {STYLES[matrix.state]}"))))
     parts += [
         styled((f"{cell.name}: try: {cell.hint}", "dim"), wrap=False)
         for cell in matrix.cells
@@ -138,49 +199,53 @@ def matrix_renderable(matrix: MatrixReport) -> RenderableType:
     return Group(*parts)
 
 
+def _seconds(cell: CellReport) -> str:
+    """Return the time of steps that ran now: that of earlier ones says nothing of this host."""
+    return f"{cell.step_seconds:.1f}" if cell.ran and cell.step_seconds is not None else ""
+
+
 def matrix_junit(matrix: MatrixReport) -> str:
-    """Return one suite with a case for each cell; one that cannot run is skipped, with why."""
+    """Return one suite with a case for each cell; one that was allowed not to run is skipped."""
+    tags = ["skipped" if cell.allowed else _JUNIT_TAGS.get(cell.state) for cell in matrix.cells]
     numbers = {
         "tests": len(matrix.cells),
-        "failures": matrix.count("not reproduced"),
-        "errors": matrix.count("failed"),
-        "skipped": matrix.count("not run"),
+        "failures": tags.count("failure"),
+        "errors": tags.count("error"),
+        "skipped": tags.count("skipped"),
     }
     attributes = {name: str(number) for name, number in numbers.items()}
     root = ET.Element("testsuites", {"name": "reprun matrix", **attributes})
     suite = ET.SubElement(root, "testsuite", {"name": "matrix", **attributes})
-    tags = {"not reproduced": "failure", "failed": "error", "not run": "skipped"}
-    for cell in matrix.cells:
+    for cell, tag in zip(matrix.cells, tags, strict=True):
         case = ET.SubElement(
             suite,
             "testcase",
             {
                 "classname": clean(cell.analysis),
                 "name": clean(f"{cell.variant} ({cell.image})"),
-                "time": f"{cell.step_seconds or 0:.3f}",
+                "time": f"{(cell.step_seconds or 0) if cell.ran else 0:.3f}",
             },
         )
-        if cell.state in tags:
-            message = {"message": clean(cell.sentence.partition("\n")[0])}
-            text = cell.sentence + (f"\ntry: {cell.hint}" if cell.hint else "")
-            ET.SubElement(case, tags[cell.state], message).text = clean(text)
-        else:
+        if tag is None:
             ET.SubElement(case, "system-out").text = clean(cell.sentence)
+            continue
+        first = cell.sentence.partition("\n")[0]
+        first += f" (allowed: {cell.allowed})" if cell.allowed else ""
+        text = cell.sentence + (f"\ntry: {cell.hint}" if cell.hint else "")
+        kind = {} if tag == "skipped" else {"type": cell.state}
+        ET.SubElement(case, tag, {"message": clean(first), **kind}).text = clean(text)
     ET.indent(root, " ")
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, "unicode") + "\n"
 
 
 def matrix_markdown(matrix: MatrixReport) -> str:
     """Return one row an analysis, one column an image, and below it what did not pass."""
-    marks = {"reproduced": "✅", "not reproduced": "❌", "failed": "💥", "not run": "⏸"}
-    good = all(cell.state in ("reproduced", "not run") for cell in matrix.cells)
-    mark = "✅" if good and matrix.count("reproduced") else "❌"
-    lines = [f"## {mark} {plain(matrix.sentence)}", ""]
+    lines = [f"## {_EMOJI[matrix.state]} {plain(matrix.sentence)}", ""]
     lines += ["| analysis | " + " | ".join(map(plain, matrix.images)) + " |"]
     lines += ["|---|" + "---|" * len(matrix.images)]
     for name, _ in matrix.analyses:
         row = [
-            ", ".join(f"{marks[cell.state]} {cell.state}" for cell in matrix.at(name, image))
+            ", ".join(f"{_EMOJI[cell.state]} {cell.state}" for cell in matrix.at(name, image))
             for image in matrix.images
         ]
         lines.append(f"| {plain(name)} | " + " | ".join(row) + " |")
@@ -188,7 +253,10 @@ def matrix_markdown(matrix: MatrixReport) -> str:
     for cell in matrix.cells:
         if cell.state != "reproduced":
             lines.append(f"- **{plain(cell.name)}** {cell.state}: {plain(cell.sentence)}")
+            lines += [f"  allowed: {plain(cell.allowed)}"] if cell.allowed else []
             lines += [f"  try: `{cell.hint}`"] if cell.hint else []
+        elif not cell.ran:
+            lines.append(f"- {plain(cell.name)} {plain(cell.sentence)}")
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -197,12 +265,12 @@ def matrix_html(matrix: MatrixReport) -> str:
     return _template().render(
         matrix=matrix,
         marks=MARKS,
+        banner=_BANNERS[matrix.state],
         style=own("report.css", "matrix.css"),
-        good=matrix.count("reproduced") > 0
-        and all(cell.state in ("reproduced", "not run") for cell in matrix.cells),
     )
 
 
 @cache
 def _template() -> Template:
-    return template("matrix.html.j2", filters={"slug": lambda text: re.sub(r"\W+", "-", text)})
+    filters = {"slug": lambda text: re.sub(r"\W+", "-", text), "seconds": _seconds}
+    return template("matrix.html.j2", filters=filters)

@@ -242,6 +242,15 @@ class Report(_Part):
         """Whether every object passed."""
         return self.status == "reproduced"
 
+    def unchanged_since(self, finished: datetime.datetime) -> Report:
+        """Return the report of a run that ended then, as it still stands: its sentence says so."""
+        told = f"{self.status} on {finished:%Y-%m-%d}, unchanged since"
+        if self.status in self.sentence:
+            sentence = self.sentence.replace(self.status, told, 1)
+        else:
+            sentence = f"{told}: {self.sentence}"
+        return self.model_copy(update={"sentence": sentence})
+
 
 def report_json(report: Report) -> str:
     """Return the text of `report.json`."""

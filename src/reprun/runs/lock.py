@@ -140,6 +140,8 @@ def compute_lock(selection: Selection) -> AnalysisLock:
     decides: dict[str, Any] = analysis.model_dump(
         mode="json",
         include={"parameters", "outputs", "compare", "variants", "references", "seeds"},
+        # Where a variant may be left out decides nothing of its result.
+        exclude={"variants": {"__all__": {"optional"}}},
         exclude_defaults=True,
     )
     return AnalysisLock(

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import assert_never
 
 from reprun import __version__
 from reprun.documents.project import Project
@@ -22,6 +23,7 @@ from reprun.errors import (
     ImageNotHereError,
     InputsGoneError,
     InterruptedRunError,
+    NothingToCompareError,
     ReprunError,
     SpecificationError,
     ToolError,
@@ -34,6 +36,7 @@ from reprun.progress import Progress
 from reprun.report.matrix import (
     CellReport,
     MatrixReport,
+    State,
     matrix_html,
     matrix_json,
     matrix_sentence,
@@ -53,12 +56,14 @@ from reprun.runs.workspace import (
 )
 from reprun.store import collection
 from reprun.store.store import Store
+from reprun.wording import quoted
 from reprun.workflow.rerun import Nothing, Rerun, Steps
 from reprun.workflow.snakemake import WorkflowOutcome, run_workflows
 
 HOME = "matrix"
-PAGE = "index.html"
-DOCUMENT = "matrix.json"
+PAGE, DOCUMENT = "index.html", "matrix.json"
+PAGE_OF_SOME, DOCUMENT_OF_SOME = "part.html", "part.json"
+"""Of a matrix of some cells: the page of all stays as it was."""
 CANNOT_RUN_HERE = (ImageNotHereError, InputsGoneError, ToolError)
 """Errors that say nothing of an analysis, only of what this host has and can reach."""
 
@@ -69,6 +74,10 @@ class MatrixRequest:
 
     cells: Sequence[str] = ()
     """Globs of `analysis` or `analysis/variant`; all if there is none."""
+    required: Sequence[str] = ()
+    """Globs of cells that have to run, also where analysis.yaml says that they are optional."""
+    allowed_not_to_run: Sequence[str] = ()
+    """Globs of cells that spoil nothing where they cannot run."""
     engine: EngineChoice = "auto"
     cores: int | None = None
     results: Path = RESULTS
@@ -85,6 +94,8 @@ class _Slot:
     variant: str
     image: str
     title: str = ""
+    allowed: str | None = None
+    """Why nothing is spoiled where it cannot run."""
     request: RunRequest | None = None
     """None where analysis.yaml cannot be read."""
     cell: Cell | None = None
@@ -113,7 +124,7 @@ def run_matrix(
     glob matches no cell, and InterruptedRunError when the user stops it; what has finished is kept.
     """
     started = dt.datetime.now(dt.UTC)
-    slots = list(_chosen(request, project))
+    slots = _chosen(request, project)
     with ExitStack() as held:
         for slot in slots:
             if slot.request is None:
@@ -138,23 +149,40 @@ def run_matrix(
     )
     make_directory(home)
     sweep(home)
-    write_atomically(home / DOCUMENT, matrix_json(matrix).encode())
-    write_atomically(home / PAGE, matrix_html(matrix).encode())
+    write_atomically(home / document_of(request), matrix_json(matrix).encode())
+    write_atomically(home / page_of(request), matrix_html(matrix).encode())
     return matrix
 
 
+def page_of(request: MatrixRequest) -> str:
+    """Return the name of the page that a matrix writes."""
+    return PAGE_OF_SOME if request.cells else PAGE
+
+
+def document_of(request: MatrixRequest) -> str:
+    """Return the name of the JSON document that a matrix writes."""
+    return DOCUMENT_OF_SOME if request.cells else DOCUMENT
+
+
 def exit_code(matrix: MatrixReport) -> int:
-    """Return the program's: 0 where all that could run is reproduced, and something could."""
-    failed = [cell.exit_code for cell in matrix.cells if cell.state == "failed"]
-    if failed:
-        return max(failed)
-    if matrix.count("not reproduced"):
-        return ExitCode.NOT_REPRODUCED
-    return ExitCode.REPRODUCED if matrix.count("reproduced") else ExitCode.NOTHING_TO_COMPARE
+    """Return the program's: 0 where all cells but those allowed not to run are reproduced."""
+    match matrix.state:
+        case "reproduced":
+            return ExitCode.REPRODUCED
+        case "not reproduced":
+            return ExitCode.NOT_REPRODUCED
+        case "no reference":
+            return ExitCode.NOTHING_TO_COMPARE
+        case "failed" | "not run" as state:
+            open_cells = [cell for cell in matrix.cells if cell.allowed is None]
+            codes = [cell.exit_code for cell in open_cells if cell.state == state]
+            return max(codes, default=ExitCode.NOTHING_TO_COMPARE)
+        case _:
+            assert_never(matrix.state)
 
 
-def _chosen(request: MatrixRequest, project: Project) -> Iterator[_Slot]:
-    """Yield the cells asked for. Raises SpecificationError for a glob that matches none."""
+def _chosen(request: MatrixRequest, project: Project) -> list[_Slot]:
+    """Return the cells asked for. Raises SpecificationError for a glob that matches none."""
     slots: list[_Slot] = []
     for name in project.analysis_names():
         try:
@@ -166,7 +194,7 @@ def _chosen(request: MatrixRequest, project: Project) -> Iterator[_Slot]:
             told = unforeseen(error, hint=f"reprun --verbose show {name}")
             slots.append(_Slot(name, "?", "?", error=told))
             continue
-        for variant, chosen in default.analysis.variants.items():
+        for variant, declared in default.analysis.variants.items():
             asked = RunRequest(
                 replace(default, variant=variant),
                 engine=request.engine,
@@ -174,17 +202,35 @@ def _chosen(request: MatrixRequest, project: Project) -> Iterator[_Slot]:
                 again=request.again,
                 relock_images=request.relock_images,
             )
-            slots.append(_Slot(name, variant, chosen.image, default.analysis.title, asked))
-    for glob in request.cells:
+            slot = _Slot(name, variant, declared.image, default.analysis.title, request=asked)
+            slot.allowed = _allowed(slot, declared.optional, request)
+            slots.append(slot)
+    for glob in (*request.cells, *request.required, *request.allowed_not_to_run):
         if not any(_matches(slot, glob) for slot in slots):
             known = {slot.analysis for slot in slots} | {slot.name for slot in slots}
             raise SpecificationError(
                 f"no cell of the matrix is called '{glob}'{did_you_mean(glob, known)}",
                 hint="reprun list",
             )
-    for slot in slots:
-        if not request.cells or any(_matches(slot, glob) for glob in request.cells):
-            yield slot
+    chosen = [slot for slot in slots if not request.cells or _matches_any(slot, request.cells)]
+    for glob in request.required:
+        if not any(_matches(slot, glob) for slot in chosen):
+            raise SpecificationError(
+                f"'{glob}' is required and not among the cells asked for",
+                hint=f"reprun matrix {quoted(glob)} --require {quoted(glob)}",
+            )
+    return chosen
+
+
+def _allowed(slot: _Slot, optional: str | None, request: MatrixRequest) -> str | None:
+    """Return why a cell may be left out where it cannot run; None where it may not."""
+    if _matches_any(slot, request.allowed_not_to_run):
+        return "--allow-not-run"
+    return None if _matches_any(slot, request.required) else optional
+
+
+def _matches_any(slot: _Slot, globs: Sequence[str]) -> bool:
+    return any(_matches(slot, glob) for glob in globs)
 
 
 def _matches(slot: _Slot, glob: str) -> bool:
@@ -284,12 +330,15 @@ def _report(slot: _Slot, home: Path) -> CellReport:
         sentence="",
         exit_code=0,
         ran=slot.prepared is not None,
+        finished=slot.record.finished if slot.record else None,
         step_seconds=sum(step.wall_seconds for step in slot.record.steps) if slot.record else None,
     )
     if error is not None:
+        state = _state_of(error)
         return cell.model_copy(
             update={
-                "state": "not run" if isinstance(error, CANNOT_RUN_HERE) else "failed",
+                "state": state,
+                "allowed": slot.allowed if state == "not run" else None,
                 "sentence": error.message,
                 "hint": error.hint,
                 "exit_code": int(error.exit_code),
@@ -298,6 +347,8 @@ def _report(slot: _Slot, home: Path) -> CellReport:
     assert report is not None
     assert slot.cell is not None
     page = slot.cell.run_directory / REPORT_HTML
+    if not cell.ran and cell.finished:
+        report = report.unchanged_since(cell.finished)
     return cell.model_copy(
         update={
             "state": report.status,
@@ -307,3 +358,9 @@ def _report(slot: _Slot, home: Path) -> CellReport:
             "hint": None if report.reproduced else f"xdg-open {page}",
         }
     )
+
+
+def _state_of(error: ReprunError) -> State:
+    if isinstance(error, NothingToCompareError):
+        return "no reference"
+    return "not run" if isinstance(error, CANNOT_RUN_HERE) else "failed"

@@ -71,6 +71,8 @@ def run(request: RunRequest, store: Store, progress: Progress) -> RunOutcome:
             case _:
                 assert_never(rerun)
         report = stored or judge_cell(cell, record)
+        if isinstance(rerun, Nothing):
+            report = report.unchanged_since(record.finished)
         sweep(cell.selection.directory)
         if request.update_lock:
             write_lock(cell.lock, cell.selection.directory)
