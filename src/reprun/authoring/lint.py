@@ -18,7 +18,7 @@ from typing import Any, Literal
 from reprun.documents.analysis import DOCUMENT
 from reprun.documents.reading import edit_command, read_document
 from reprun.documents.selection import Selection
-from reprun.engines.trusted import Confinement
+from reprun.engines.confinement import Confinement
 from reprun.errors import SpecificationError
 from reprun.images.catalogue.catalogue import Catalogue
 from reprun.runs.cell import Cell, load_planned_cell

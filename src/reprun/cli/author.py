@@ -19,7 +19,7 @@ from reprun.cli.options import (
 
 if TYPE_CHECKING:
     from reprun.authoring.lint import Finding
-    from reprun.engines.trusted import Confinement
+    from reprun.engines.confinement import Confinement
 
 
 @choosing
@@ -156,7 +156,7 @@ def lint(
 def _confinement(trusted: bool) -> Confinement:
     """Return what the Snakefile is read in."""
     from reprun.cli.console import progress_on_stderr
-    from reprun.engines.trusted import confinement
+    from reprun.engines.confinement import confinement
     from reprun.store.store import Store
 
     return confinement(Store.default(), trusted=trusted, progress=progress_on_stderr())

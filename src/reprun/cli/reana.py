@@ -108,7 +108,7 @@ def export(
     """Write a complete REANA project, images by digest."""
     from reprun.cli.console import progress_on_stderr
     from reprun.cli.output import answer
-    from reprun.engines.trusted import confinement
+    from reprun.engines.confinement import confinement
     from reprun.reana.remote.submission import PROJECT
     from reprun.reana.remote.submit import prepare_export, remote_cell
     from reprun.store.store import Store

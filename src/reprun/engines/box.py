@@ -51,7 +51,6 @@ class Box:
 
     sandbox: Sandbox = "runc"
     mounts = True
-    """Whether a program finds what it is given mounted, and not where it is on this machine."""
 
     def __init__(self, store: Store) -> None:
         self._containers = Containers(store)
@@ -68,10 +67,7 @@ class Box:
         keeps: Sequence[int] = (),
         limits: Limits = LIMITS,
     ) -> ContainerResult:
-        """Run a module of this environment with its arguments, to its end.
-
-        Raises NoSandboxError where no container can be started.
-        """
+        """Run a program as `Confinement.run` says."""
         with _as_no_sandbox(), self._containers.bundle({}) as bundle:
             with storage_errors(self._place):
                 environment = list(_environment_mounts())

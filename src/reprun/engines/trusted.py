@@ -21,10 +21,8 @@ from contextlib import suppress
 
 from reprun.documents.record import TRUSTED, Sandbox
 from reprun.engines.base import ContainerResult, Ending, Limits, Mount, Output
-from reprun.engines.box import ENVIRONMENT, LIMITS, Box, command_of
-from reprun.errors import NoSandboxError
-from reprun.progress import Progress, announced
-from reprun.store.store import Store
+from reprun.engines.box import ENVIRONMENT, LIMITS, command_of
+from reprun.progress import announced
 
 POLL_SECONDS = 0.1
 CHUNK = 1 << 16
@@ -49,11 +47,10 @@ class Trusted:
         keeps: Sequence[int] = (),
         limits: Limits = LIMITS,
     ) -> ContainerResult:
-        """Run a module of this environment with its arguments, to its end; as `Box.run` does.
+        """Run a program as `Confinement.run` says.
 
-        Nothing is mounted: `working_directory` is the target of one of the mounts, or a path of
-        this machine. Of the limits that of time is set. With the program all ends that it
-        started, unless it left its session.
+        Nothing is mounted, and of the limits that of time is set. With the program all ends that
+        it started, unless it left its session.
         """
         places = {one.target: one.source for one in mounts}
         started = time.monotonic()
@@ -77,26 +74,6 @@ class Trusted:
     def seen(self, mount: Mount) -> str:
         """Return where a program finds what would be mounted: where it is."""
         return str(mount.source)
-
-
-Confinement = Box | Trusted
-"""What a program of ours runs in that works on what others wrote."""
-
-
-def confinement(store: Store, *, trusted: bool, progress: Progress) -> Confinement:
-    """Return the sandbox; where none can be made and the user trusts the Snakefile, none."""
-    box = Box(store)
-    if not trusted:
-        return box
-    try:
-        box.check()
-    except NoSandboxError as error:
-        progress.say(
-            f"note: {error.message}; the Snakefile is executed as you, trusted by --trust-snakefile"
-        )
-        return Trusted()
-    progress.say("note: --trust-snakefile changes nothing here: runc makes a sandbox")
-    return box
 
 
 def _follow(

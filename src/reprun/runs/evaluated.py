@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from reprun.bounded import limits
 from reprun.engines.base import MIB, Ending, Limits, Mount
 from reprun.engines.box import HOME, Box
-from reprun.engines.trusted import Confinement, Trusted
+from reprun.engines.confinement import Confinement
+from reprun.engines.trusted import Trusted
 from reprun.errors import NoSandboxError, OutputMissingError, ReprunError
 from reprun.files import scratch
 from reprun.report.model import Report

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from reprun.digests import canonical_json, sha256_bytes
 from reprun.documents.reading import Document
-from reprun.engines.trusted import Confinement
+from reprun.engines.confinement import Confinement
 from reprun.errors import MissingFilesError
 from reprun.files import write_atomically
 from reprun.runs.cell import Cell

@@ -17,7 +17,7 @@ from reprun.documents.record import REPORT_HTML, RunRecord, read_record
 from reprun.documents.selection import RESULTS, select
 from reprun.engines.base import EngineStatus
 from reprun.engines.choose import EngineChoice
-from reprun.engines.trusted import confinement
+from reprun.engines.confinement import confinement
 from reprun.errors import (
     ExitCode,
     ImageNotHereError,

@@ -8,7 +8,7 @@ from typing import Any
 
 from reprun.conditions.mounts import mounts_of
 from reprun.engines.base import MIB, ContainerJob, Mount, environment_of
-from reprun.engines.trusted import Confinement
+from reprun.engines.confinement import Confinement
 from reprun.errors import SpecificationError
 from reprun.images.model import Image
 from reprun.runs.cell import Cell, load_planned_cell

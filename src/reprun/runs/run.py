@@ -17,7 +17,7 @@ from reprun.documents.record import (
 )
 from reprun.engines.base import ContainerEngine, EngineStatus
 from reprun.engines.choose import EngineChoice, choose_engine
-from reprun.engines.trusted import confinement
+from reprun.engines.confinement import confinement
 from reprun.errors import OutputMissingError, ReprunError
 from reprun.files import sweep
 from reprun.images.model import Image

@@ -28,7 +28,7 @@ from reprun.documents.record import (
     write_record,
 )
 from reprun.engines.base import EngineStatus
-from reprun.engines.trusted import Confinement
+from reprun.engines.confinement import Confinement
 from reprun.errors import (
     IntegrityError,
     InterruptedRunError,

@@ -24,7 +24,7 @@ from typing import Any, Protocol, Self, assert_never
 
 from reprun.engines.base import ContainerResult, Ending, Mount
 from reprun.engines.box import HOME
-from reprun.engines.trusted import Confinement
+from reprun.engines.confinement import Confinement
 from reprun.errors import (
     BackendError,
     NoSandboxError,

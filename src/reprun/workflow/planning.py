@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from reprun.documents.reading import edit_command
-from reprun.engines.trusted import Confinement
+from reprun.engines.confinement import Confinement
 from reprun.errors import BackendError
 from reprun.files import scratch
 from reprun.workflow.driver import drive

@@ -12,7 +12,7 @@ from typing import Any, assert_never
 
 from reprun.documents.record import StepRecord
 from reprun.engines.base import ContainerEngine, Ending, Mount
-from reprun.engines.trusted import Confinement
+from reprun.engines.confinement import Confinement
 from reprun.errors import InterruptedRunError, ReprunError, unforeseen
 from reprun.progress import Progress, Task
 from reprun.store.store import Store

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from reprun.authoring.lint import Finding, image_findings, in_order, lint_snakefile
-from reprun.engines.trusted import Confinement
+from reprun.engines.confinement import Confinement
 from reprun.errors import SpecificationError
 from reprun.reana.local.gherkin import read_feature
 from reprun.reana.local.parameters import INPUT, expanded, parameters_for

@@ -27,7 +27,7 @@ from reprun.documents.record import (
 )
 from reprun.engines.base import EngineStatus
 from reprun.engines.choose import EngineChoice
-from reprun.engines.trusted import confinement
+from reprun.engines.confinement import confinement
 from reprun.errors import (
     InterruptedRunError,
     NothingToCompareError,

@@ -11,7 +11,7 @@ from typing import Any
 
 from reprun.documents.record import StepRecord
 from reprun.engines.base import ContainerEngine
-from reprun.engines.trusted import Confinement
+from reprun.engines.confinement import Confinement
 from reprun.errors import InterruptedRunError, MissingFilesError, ReprunError, SpecificationError
 from reprun.images.catalogue.catalogue import Catalogue
 from reprun.progress import Progress

@@ -20,7 +20,7 @@ from reprun import data
 from reprun.authoring.lint import Finding, lint_snakefile
 from reprun.conditions.snapshot import Snapshot
 from reprun.documents.selection import Selection
-from reprun.engines.trusted import Confinement
+from reprun.engines.confinement import Confinement
 from reprun.errors import InputsGoneError, IntegrityError, SpecificationError
 from reprun.files import storage_errors
 from reprun.images.catalogue.catalogue import Catalogue

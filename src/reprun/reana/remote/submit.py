@@ -15,7 +15,7 @@ from typing import Any
 
 from reprun.documents.record import read_record
 from reprun.documents.selection import Selection
-from reprun.engines.trusted import Confinement, confinement
+from reprun.engines.confinement import Confinement, confinement
 from reprun.errors import IntegrityError, InterruptedRunError, ReanaError, SpecificationError
 from reprun.progress import Progress
 from reprun.reana.remote.client import Client, RemoteError
