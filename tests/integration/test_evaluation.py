@@ -1,9 +1,12 @@
-"""Outputs are compared in a sandbox; what comes back is read like anything of a stranger."""
+"""Outputs are read in a sandbox; what comes back is read like anything of a stranger."""
 
 from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import json
+import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +16,22 @@ import uproot
 
 from reprun.documents.analysis import ComparisonRule
 from reprun.engines.base import MIB, ContainerResult, Ending
-from reprun.errors import EngineError, NothingToCompareError, OutputMissingError
+from reprun.errors import (
+    EngineError,
+    NothingToCompareError,
+    OutputMissingError,
+    ReprunError,
+    SpecificationError,
+)
 from reprun.report.model import AnalysisInfo
-from reprun.runs import evaluated as module
+from reprun.runs import asked as module
 from reprun.runs.evaluated import evaluated
 from reprun.runs.evaluation import evaluate
 from reprun.runs.outputs import read_outputs
-from reprun.runs.question import ANSWER, Question
-from reprun.runs.reference import bless
+from reprun.runs.question import ANSWER, FILES, Declared, Question
+from reprun.runs.reference import bless, write_objects
+from reprun.runs.rewriting import rewrite
+from reprun.runs.rewritten import rewritten
 from reprun.store.store import Store
 from tests.unit import builders
 
@@ -66,7 +77,13 @@ def test_trees_are_read_in_the_sandbox_too(outputs: Path, reference: Path, store
     trees = ("out/events.root",)
     question = QUESTION.model_copy(update={"outputs": QUESTION.outputs + trees, "trees": trees})
     objects = read_outputs(outputs, question.outputs, trees)
-    bless(reference, objects, builders.record(), reason="right", author="A. Nobody")
+    bless(
+        reference,
+        partial(write_objects, objects),
+        builders.record(),
+        reason="right",
+        author="A. Nobody",
+    )
     found = evaluated(question, outputs, reference, store)
     assert found.report == evaluate(question, outputs, reference)
     assert found.report.reproduced
@@ -103,6 +120,11 @@ def test_it_has_limits_of_memory_and_time(
         monkeypatch.setattr(module, "LIMITS", limits)
         with pytest.raises(OutputMissingError, match=words):
             evaluated(QUESTION, outputs, reference, store)
+        with (
+            pytest.raises(OutputMissingError, match=words),
+            rewritten(Declared(outputs=QUESTION.outputs), outputs, store),
+        ):
+            pass
 
 
 def test_without_a_sandbox_a_note_says_so(
@@ -157,3 +179,96 @@ def test_what_is_no_answer_is_not_believed(
     monkeypatch.setattr(module, "Box", lambda _: Misled(leave))
     with pytest.raises(OutputMissingError, match=r"ended with: SomeError: it was led astray"):
         evaluated(QUESTION, outputs, reference, store)
+
+
+def test_the_sandbox_writes_the_reference_that_the_same_code_writes_here(
+    outputs: Path, tmp_path: Path, store: Store
+) -> None:
+    declared = Declared(outputs=QUESTION.outputs)
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir()
+    there.mkdir()
+    with rewritten(declared, outputs, store) as found:
+        assert found.notes == ()
+        names = found.write(there)
+    assert names == rewrite(declared, outputs, here) == ["yields.csv"]
+    assert (there / "yields.csv").read_text() == (here / "yields.csv").read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "words"),
+    [
+        ("row,x\na,word\n", OutputMissingError, "'word' in column 'x' is not a number"),
+        ("row,x\na,nan\n", SpecificationError, "yields contains NaN or infinity and cannot be"),
+    ],
+)
+def test_what_cannot_be_blessed_is_refused_as_anywhere(
+    outputs: Path, store: Store, text: str, error: type[ReprunError], words: str
+) -> None:
+    (outputs / "out/yields.csv").write_text(text)
+    with (
+        pytest.raises(error, match=words),
+        rewritten(Declared(outputs=QUESTION.outputs), outputs, store),
+    ):
+        pass
+
+
+NAMES = (
+    "../yields.csv",
+    "/etc/x.csv",
+    ".csv",
+    "blessed.json",
+    "a b.csv",
+    "x.root",
+    "x",
+    "",
+    "\x1b.csv",
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_name_that_is_answered_leads_out_of_the_reference(
+    outputs: Path, store: Store, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    said = json.dumps({"files": ["histograms.json", "yields.csv", "yields_2.csv", name]})
+    monkeypatch.setattr(module, "Box", lambda _: Misled(lambda place: place.write_text(said)))
+    with (
+        pytest.raises(OutputMissingError, match="is not the name of a reference file"),
+        rewritten(Declared(outputs=QUESTION.outputs), outputs, store),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(
+    "kind", ["a link", "a pipe", "a directory", "nothing", "a linked directory"]
+)
+def test_what_takes_the_place_of_a_reference_file_is_not_blessed(
+    outputs: Path, tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    secret = tmp_path / "secret"
+    secret.mkdir()
+    (secret / "yields.csv").write_text("row,x\na,1\n")
+
+    def leave(place: Path) -> None:
+        place.write_text('{"files": ["yields.csv"]}')
+        files = place.parent / FILES
+        if kind == "a linked directory":
+            files.symlink_to(secret)
+            return
+        files.mkdir()
+        match kind:
+            case "a link":
+                (files / "yields.csv").symlink_to(secret / "yields.csv")
+            case "a pipe":
+                os.mkfifo(files / "yields.csv")
+            case "a directory":
+                (files / "yields.csv").mkdir()
+
+    monkeypatch.setattr(module, "Box", lambda _: Misled(leave))
+    target = tmp_path / "reference"
+    with (
+        pytest.raises(OutputMissingError),
+        rewritten(Declared(outputs=QUESTION.outputs), outputs, store) as found,
+    ):
+        bless(target, found.write, builders.record(), reason="right", author="A. Nobody")
+    assert not target.exists()

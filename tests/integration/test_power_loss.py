@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from reprun.files import write_atomically
 from reprun.histograms import Objects, Table
 from reprun.images.rootfs.sealed import check
 from reprun.images.rootfs.unpack import unpacked_root
-from reprun.runs.reference import bless, load_reference, read_blessing
+from reprun.runs.reference import bless, load_reference, read_blessing, write_objects
 from reprun.store.store import Store
 from tests.images_support import layered, member
 from tests.power_loss import Disk, mounted_disk
@@ -95,7 +96,7 @@ def test_a_reference_is_the_old_one_or_the_new_one(
 ) -> None:
     directory, record = disk.place / "analysis" / "reference", builders.record()
     if before is not None:
-        bless(directory, OBJECTS, record, reason=before, author="A. Nobody")
+        bless(directory, partial(write_objects, OBJECTS), record, reason=before, author="A. Nobody")
     states: list[str | None] = []
 
     def see(found: Path) -> None:
@@ -107,7 +108,13 @@ def test_a_reference_is_the_old_one_or_the_new_one(
             assert all(sha256_file(there / name) == one for name, one in blessing.files.items())
 
     def act() -> None:
-        bless(directory, OBJECTS, record, reason="the second", author="A. Nobody")
+        bless(
+            directory,
+            partial(write_objects, OBJECTS),
+            record,
+            reason="the second",
+            author="A. Nobody",
+        )
 
     disk.losing(act, see, monkeypatch)
     assert set(states) == {before, "the second"}

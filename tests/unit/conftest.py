@@ -5,17 +5,20 @@ from __future__ import annotations
 import multiprocessing.util
 import sys
 from collections.abc import Iterator
-from functools import cache
+from contextlib import contextmanager
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
 import typer.main
 import typer.testing
 
-from reprun.runs import judge
+from reprun.runs import blessing, judge
 from reprun.runs.evaluated import Evaluated
 from reprun.runs.evaluation import evaluate
-from reprun.runs.question import Question
+from reprun.runs.question import Declared, Question
+from reprun.runs.rewriting import rewrite
+from reprun.runs.rewritten import Written
 from reprun.store.store import Store
 
 # The program's commands are made once for all tests that call it, not for each of their calls.
@@ -97,10 +100,15 @@ def no_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[Guard]:
 
 
 @pytest.fixture(autouse=True)
-def evaluated_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Compare outputs in this process; tests/integration/test_evaluation.py has the sandbox."""
+def outputs_read_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read outputs in this process; tests/integration/test_evaluation.py has the sandbox."""
 
     def here(question: Question, outputs: Path, reference: Path, _: Store) -> Evaluated:
         return Evaluated(evaluate(question, outputs, reference))
 
+    @contextmanager
+    def written_here(declared: Declared, outputs: Path, _: Store) -> Iterator[Written]:
+        yield Written(partial(rewrite, declared, outputs))
+
     monkeypatch.setattr(judge, "evaluated", here)
+    monkeypatch.setattr(blessing, "rewritten", written_here)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from reprun.report.model import AnalysisInfo
 from reprun.runs.compare_files import Files, compare_files
 from reprun.runs.evaluation import evaluate
 from reprun.runs.question import Question
-from reprun.runs.reference import bless, load_reference
+from reprun.runs.reference import bless, load_reference, write_objects
 from tests.compare_support import TODAY
 from tests.real_data import shared_data
 from tests.unit.builders import record, step
@@ -281,7 +282,7 @@ def test_documents_are_blessed_and_compared_with_other_outputs(tmp_path: Path) -
     (outputs / "yields.csv").write_text("cut,events\nall,5\n")
     made = read_all([outputs / "yields.csv"], outputs, documents=[outputs / "limits.json"])
     reference = tmp_path / "reference"
-    written = bless(reference, made, record(), reason="r", author="a")
+    written = bless(reference, partial(write_objects, made), record(), reason="r", author="a")
     assert written == ["documents.json", "yields.csv", "blessed.json"]
     assert set(load_reference(reference)) == {"yields", *(f"limits.json:{path}" for path in PATHS)}
 

@@ -6,6 +6,7 @@ import errno
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,14 @@ from reprun.errors import (
 )
 from reprun.histograms import Axis, Histogram, Objects, Table, Unread, hash_of_objects
 from reprun.runs import reference
-from reprun.runs.reference import Blessing, bless, causes, load_reference, read_blessing
+from reprun.runs.reference import (
+    Blessing,
+    bless,
+    causes,
+    load_reference,
+    read_blessing,
+    write_objects,
+)
 from tests.unit import builders
 from tests.unit.builders import digest
 
@@ -37,7 +45,13 @@ def directory(tmp_path: Path) -> Path:
 
 
 def blessed(directory: Path, objects: Objects = OBJECTS) -> list[str]:
-    return bless(directory, objects, builders.record(), reason="it is right", author="A. Nobody")
+    return bless(
+        directory,
+        partial(write_objects, objects),
+        builders.record(),
+        reason="it is right",
+        author="A. Nobody",
+    )
 
 
 def blessing(directory: Path) -> Blessing:

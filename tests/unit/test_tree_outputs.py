@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from reprun.report.model import AnalysisInfo, Report
 from reprun.runs.evaluation import evaluate
 from reprun.runs.outputs import read_outputs
 from reprun.runs.question import Question
-from reprun.runs.reference import bless
+from reprun.runs.reference import bless, write_objects
 from tests.unit import builders
 
 STEPS = (
@@ -46,7 +47,13 @@ class Run:
 
     def bless(self) -> None:
         objects = read_outputs(self.outputs, OUTPUTS, OUTPUTS[1:])
-        bless(self.reference, objects, builders.record(), reason="right", author="A. Nobody")
+        bless(
+            self.reference,
+            partial(write_objects, objects),
+            builders.record(),
+            reason="right",
+            author="A. Nobody",
+        )
 
     def report(self, *rules: ComparisonRule) -> Report:
         question = Question(

@@ -5,18 +5,16 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-import numpy as np
-
 from reprun.digests import sha256_file
 from reprun.documents.record import RunRecord, changed_reports, read_record
 from reprun.documents.selection import Selection
 from reprun.errors import SpecificationError
-from reprun.histograms import Objects
 from reprun.progress import Progress, announced
 from reprun.runs.directory import OUTPUTS, alone, written_alone
 from reprun.runs.lock import compute_lock, write_lock
-from reprun.runs.outputs import read_outputs
+from reprun.runs.question import Declared
 from reprun.runs.reference import bless
+from reprun.runs.rewritten import rewritten
 from reprun.store.store import Store
 
 
@@ -31,7 +29,8 @@ def bless_last_run(
     """
     _finished_run(selection)  # before anything is made where nothing ran
     with written_alone(selection), alone(selection.run_directory, store, progress):
-        return _bless(selection, _finished_run(selection), reason=reason, author=author)
+        record = _finished_run(selection)
+        return _bless(selection, record, store, progress, reason=reason, author=author)
 
 
 def _finished_run(selection: Selection) -> RunRecord:
@@ -47,7 +46,15 @@ def _finished_run(selection: Selection) -> RunRecord:
     return record
 
 
-def _bless(selection: Selection, record: RunRecord, *, reason: str, author: str) -> list[str]:
+def _bless(
+    selection: Selection,
+    record: RunRecord,
+    store: Store,
+    progress: Progress,
+    *,
+    reason: str,
+    author: str,
+) -> list[str]:
     _refuse_other_parameters(selection, record)
     if not reason.strip():
         raise SpecificationError(
@@ -63,10 +70,16 @@ def _bless(selection: Selection, record: RunRecord, *, reason: str, author: str)
     outputs = selection.analysis.outputs
     made = selection.run_directory / OUTPUTS
     _refuse_edited(selection, record, made)
-    objects = read_outputs(made, outputs.compared, outputs.trees, outputs.documents)
-    _refuse_numbers_that_are_not_finite(selection, objects)
+    declared = Declared(outputs=outputs.compared, documents=outputs.documents, trees=outputs.trees)
     reference = selection.reference
-    written = bless(reference, objects, record, reason=reason.strip(), author=who)
+    try:
+        with rewritten(declared, made, store) as found:
+            for note in found.notes:
+                progress.say(f"note: {note}")
+            written = bless(reference, found.write, record, reason=reason.strip(), author=who)
+    except SpecificationError as error:
+        error.hint = error.hint or f"{selection.command('run')}   # once the code is fixed"
+        raise
     write_lock(compute_lock(selection), selection.directory)
     return [str(reference / file) for file in written]
 
@@ -103,15 +116,6 @@ def _refuse_other_parameters(selection: Selection, record: RunRecord) -> None:
                 f"says {value}: a reference is what a run without -p repeats",
                 hint=f"{selection.command('run')}   # or write {name}: {ran[name]} into "
                 "analysis.yaml",
-            )
-
-
-def _refuse_numbers_that_are_not_finite(selection: Selection, objects: Objects) -> None:
-    for name, found in objects.items():
-        if not np.isfinite(found.values).all():
-            raise SpecificationError(
-                f"{name} contains NaN or infinity and cannot be a reference",
-                hint=f"{selection.command('run')}   # once the code is fixed",
             )
 
 

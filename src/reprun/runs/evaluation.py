@@ -12,16 +12,13 @@ from pathlib import Path
 
 from reprun.compare import Comparison, compare
 from reprun.compare.drift import FirstDrift, first_drift
-from reprun.errors import ReprunError
-from reprun.files import write_atomically
 from reprun.histograms import Table, is_value
 from reprun.histograms.files import file_of
 from reprun.report import build_report, table_to_show, values_to_show
 from reprun.report.model import Report
 from reprun.runs.outputs import read_outputs
-from reprun.runs.question import ANSWER, QUESTION, Evaluation, Question
+from reprun.runs.question import Evaluation, Question, respond
 from reprun.runs.reference import load_reference
-from reprun.workflow.protocol import Problem
 
 
 def evaluate(question: Question, outputs: Path, reference: Path) -> Report:
@@ -75,12 +72,11 @@ def _first_drift(
 
 def main(control: Path, outputs: Path, reference: Path) -> None:
     """Answer the question in a directory."""
-    question = Question.model_validate_json((control / QUESTION).read_bytes())
-    try:
-        found = Evaluation(report=evaluate(question, outputs, reference))
-    except ReprunError as error:
-        found = Evaluation(problem=Problem.of(error))
-    write_atomically(control / ANSWER, found.model_dump_json().encode())
+
+    def find(question: Question) -> Evaluation:
+        return Evaluation(report=evaluate(question, outputs, reference))
+
+    respond(control, Question, Evaluation, find)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,19 @@
-"""What crosses into the sandbox in which the outputs of a run are compared, and what comes back."""
+"""What crosses into the sandbox in which the outputs of a run are read, and what comes back."""
 
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self, TypeVar
+
+from pydantic import model_validator
 
 from reprun.documents.analysis import ComparisonRule
 from reprun.documents.reading import Document
 from reprun.documents.record import StepRecord
+from reprun.errors import ReprunError
+from reprun.files import write_atomically
 from reprun.report.model import AnalysisInfo, Report
 from reprun.workflow.protocol import Problem
 
@@ -14,16 +21,21 @@ QUESTION = "question.json"
 ANSWER = "answer.json"
 
 
-class Question(Document):
-    """What decides a verdict besides the files."""
+class Declared(Document):
+    """Which outputs to read, and as what."""
 
-    analysis: AnalysisInfo
     outputs: tuple[str, ...]
     """The files to compare, below the directory of the outputs."""
     documents: tuple[str, ...] = ()
     """The JSON documents to compare, there as well."""
     trees: tuple[str, ...] = ()
-    """Those among them that must have a tree."""
+    """Those among the outputs that must have a tree."""
+
+
+class Question(Declared):
+    """What decides a verdict besides the files."""
+
+    analysis: AnalysisInfo
     rules: tuple[ComparisonRule, ...]
     today: dt.date
     shared_events: bool
@@ -33,8 +45,43 @@ class Question(Document):
     remark: str | None = None
 
 
-class Evaluation(Document):
-    """The answer: one of both."""
+class Answer(Document):
+    """What comes back: one of the fields, and the others are null."""
+
+    problem: Problem | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        given = [name for name in type(self).model_fields if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(f"an answer is one of its fields, not {given}")
+        return self
+
+
+class Evaluation(Answer):
+    """The outputs compared with a reference."""
 
     report: Report | None = None
-    problem: Problem | None = None
+
+
+class Rewritten(Answer):
+    """The outputs as the files of a reference."""
+
+    files: tuple[str, ...] | None = None
+    """Their names, in the directory `FILES` beside the answer."""
+
+
+FILES = "files"
+
+Q = TypeVar("Q", bound=Declared)
+A = TypeVar("A", bound=Answer)
+
+
+def respond(control: Path, question: type[Q], answer: type[A], find: Callable[[Q], A]) -> None:
+    """Answer the question in a directory, there, by what `find` returns or raises."""
+    asked = question.model_validate_json((control / QUESTION).read_bytes())
+    try:
+        found = find(asked)
+    except ReprunError as error:
+        found = answer(problem=Problem.of(error))
+    write_atomically(control / ANSWER, found.model_dump_json().encode())

@@ -13,7 +13,7 @@ import itertools
 import json
 import re
 import shutil
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -44,6 +44,7 @@ from reprun.histograms import (
     write_table,
     write_values,
 )
+from reprun.histograms.files import stem_of
 from reprun.wording import quoted
 
 BLESSED = "blessed.json"
@@ -53,6 +54,7 @@ UNDECODED = "undecoded.json"
 PLAIN = "table"
 """The class of a table that is a CSV file of its own."""
 NOT_IN_FILE_NAMES = re.compile(r"[^A-Za-z0-9_-]+")
+COUNTED = re.compile(r"_\d+$")
 LONGEST_STEM = 100
 
 
@@ -125,10 +127,14 @@ def read_blessing(directory: Path, *, hint: str | None = None) -> Blessing | Non
     )
 
 
+Write = Callable[[Path], Sequence[str]]
+"""Writes the files of a reference into an empty directory and returns their names."""
+
+
 def bless(
-    directory: Path, objects: Objects, record: RunRecord, *, reason: str, author: str
+    directory: Path, write: Write, record: RunRecord, *, reason: str, author: str
 ) -> list[str]:
-    """Make the objects of a finished run the reference; return the file names written.
+    """Make what a finished run left the reference; return the file names written.
 
     The old reference stays until the new one is complete, and then they exchange names: a kill
     at any moment leaves one of them whole in its place.
@@ -137,7 +143,7 @@ def bless(
     with storage_errors(directory), scratch(directory.parent, ".reference-") as home:
         fresh = home / directory.name
         fresh.mkdir(mode=0o755)
-        written = _write_objects(fresh, objects)
+        written = write(fresh)
         blessing = Blessing(
             reason=reason,
             author=author,
@@ -166,7 +172,8 @@ def _keep_what_is_no_reference(old: Path, fresh: Path) -> None:
             shutil.copy2(path, fresh / path.name)
 
 
-def _write_objects(directory: Path, objects: Objects) -> list[str]:
+def write_objects(objects: Objects, directory: Path) -> list[str]:
+    """Write the objects of a run as files of a reference; return their names."""
     # By the names they go by among all files: in two files there may be one `m4l` each.
     histograms = [
         replace(found, name=name) for name, found in objects.items() if isinstance(found, Histogram)
@@ -210,6 +217,19 @@ def _file_of(name: str, table: Table, taken: Collection[str]) -> str:
     stem = name if plain else NOT_IN_FILE_NAMES.sub("_", name)[:LONGEST_STEM]
     tries = (f"{stem}.csv" if n == 1 else f"{stem}_{n}.csv" for n in itertools.count(1))
     return next(file for file in tries if file not in taken)
+
+
+def is_name_of_file(name: str, outputs: Collection[str]) -> bool:
+    """Tell whether `write_objects` may call a file so, for outputs of these paths."""
+    stem = name.removesuffix(".csv")
+    if stem == name:
+        return name in (HISTOGRAMS, DOCUMENTS, UNDECODED)
+    declared = {stem_of(Path(path)) for path in outputs}
+    return (
+        stem in declared
+        or COUNTED.sub("", stem) in declared
+        or (stem != "" and NOT_IN_FILE_NAMES.search(stem) is None)
+    )
 
 
 def causes(blessing: Blessing | None, variant: str, inputs: Inputs, directory: Path) -> list[str]:
