@@ -110,5 +110,9 @@ def test_the_checkpoint_may_add_others_the_next_time(grows: Shell) -> None:
     assert ran(grows)["split"] == ran(grows)["total"] == 1
     output = grows.directory / "results/grows/columnar/outputs/out/total.csv"
     assert output.read_text() == "cut,events\nall,5\n"
+    # The third square was not planned: it neither counts nor is it listed.
+    squares = {step["job"]: step for step in record_of(grows)["steps"] if step["rule"] == "square"}
+    assert {step["wildcards"]["n"] for step in squares.values()} == {"1", "2"}
+    assert "squares/3.txt" not in record_of(grows)["outputs"]
     grows.write("project/examples/grows/count.txt", "3\n")
     assert "reproduced" in grows.reprun("run", "grows", "--update-lock").stdout

@@ -190,9 +190,10 @@ def finish(
     That it has finished follows from the records of its steps and the digests of its files.
     """
     cell = prepared.cell
-    kept = _kept_steps(prepared.last, outcome.steps, cell.plan)
     workspace = Workspace(cell.workspace, prepared.workflow.given)
+    kept, unplanned = _earlier_steps(prepared.last, outcome, cell.plan)
     steps = tuple(last_of_each((*kept, *outcome.steps)).values())
+    _remove_what_none_made(unplanned, steps, workspace)
     error = outcome.error or _failure(steps)
     if isinstance(outcome.error, SpecificationError) and outcome.error.hint is None:
         snakefile = cell.selection.directory / cell.selection.snakefile
@@ -228,7 +229,7 @@ def _lack(
     """Return the error of a run of which not every step has run, or not on the same files."""
     log = cell.run_directory / "snakemake.log"
     again = cell.selection.command("run", "--again")
-    plan = outcome.grown or outcome.plan
+    plan = outcome.last_plan
     if (lack := lack_of_steps(plan, steps, str(log), again)) is not None or plan is None:
         return lack
     if missing := list(not_made(cell.plan.targets, steps)):
@@ -356,15 +357,34 @@ def _as_recorded(step: StepRecord, run_directory: Path) -> StepRecord:
     return step.model_copy(update={"log": os.path.relpath(run_directory / step.log, run_directory)})
 
 
-def _kept_steps(
-    last: RunRecord | None, steps: Sequence[StepRecord], plan: Plan
-) -> list[StepRecord]:
-    """Return the earlier run's steps whose outputs this run took over."""
+def _earlier_steps(
+    last: RunRecord | None, outcome: WorkflowOutcome, plan: Plan
+) -> tuple[list[StepRecord], list[StepRecord]]:
+    """Return the earlier run's steps whose outputs this run took over, and those it does not plan.
+
+    The latter were planned by a checkpoint that now plans others. That is known only where
+    Snakemake went to its end: before a checkpoint has run, all behind it is unplanned.
+    """
     if last is None or last.inputs.images != plan.inputs.images:
-        return []
-    ran = last_of_each(steps)
-    return [
+        return [], []
+    ran = last_of_each(outcome.steps)
+    earlier = [
         step.model_copy(update={"kept": True})
         for step in last.steps
         if step.succeeded and step.key not in ran
     ]
+    if outcome.error is not None or outcome.last_plan is None:
+        return earlier, []
+    planned = {step.key for step in outcome.last_plan.steps}
+    return (
+        [step for step in earlier if step.key in planned],
+        [step for step in earlier if step.key not in planned],
+    )
+
+
+def _remove_what_none_made(
+    unplanned: Sequence[StepRecord], steps: Sequence[StepRecord], workspace: Workspace
+) -> None:
+    """Remove outputs of which no record is kept: to Snakemake they would be up to date."""
+    made = {path for step in steps for path in step.outputs}
+    workspace.remove([path for step in unplanned for path in step.outputs if path not in made])

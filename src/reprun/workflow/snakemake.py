@@ -68,6 +68,11 @@ class WorkflowOutcome:
     grown: WorkflowPlan | None = None
     """The plan with what checkpoints have added; None where there is no other than `plan`."""
 
+    @property
+    def last_plan(self) -> WorkflowPlan | None:
+        """What is planned as far as Snakemake has come."""
+        return self.grown or self.plan
+
 
 def run_workflow(
     request: WorkflowRequest, engine: ContainerEngine, cores: int, store: Store, progress: Progress

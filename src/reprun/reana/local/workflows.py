@@ -334,7 +334,7 @@ def run_snakemake(
     log = where.run_directory / LOG
     if outcome.error is None and not failed_of(outcome.steps):
         again = f"less {quoted(log)}"
-        plan = outcome.grown or outcome.plan
+        plan = outcome.last_plan
         outcome = replace(outcome, error=lack_of_steps(plan, outcome.steps, str(log), again))
     return Ended(
         outcome,
