@@ -1,11 +1,14 @@
 """reprun killed at random moments: nothing is lost, the next command succeeds, nothing is left.
 
 `python -m tests.kill_campaign STRIKES SEED` strikes in turn at every deed of `DEEDS`, each time
-after a random part of the time that the deed takes, with SIGKILL or with Ctrl-C typed twice.
+after a random part of the time that the deed takes, with SIGKILL or with Ctrl-C typed twice. A
+deed is struck several times in a row, so most strikes meet what the one before has left; then it
+must succeed. As many scenes are struck side by side as there are cores.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import signal
@@ -15,6 +18,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,6 +42,7 @@ LARGE = 1 << 22
 """Bytes of a blob above which it is hashed only when the campaign ends."""
 DATA = b"muon,energy\n" * (1 << 18)
 INTERRUPTED = 130
+IN_A_ROW = 8
 
 ANALYSIS = """\
 schema_version: 1
@@ -181,7 +186,7 @@ class Scene:
                 self.store.remove(layer.digest)
 
     def strike(self, deed: str) -> str:
-        """Strike at a deed; check what is there, then what is left by the same command again."""
+        """Strike at a deed, and check that all is there that was."""
         self.undo(deed)
         how = self.chance.choice(("SIGKILL", "SIGKILL", "Ctrl-C twice"))
         process = self.start(*DEEDS[deed])
@@ -196,11 +201,14 @@ class Scene:
         assert process.returncode in (0, -signal.SIGKILL, INTERRUPTED), (process.returncode, said)
         assert "Traceback" not in said, said
         self.refuse_lost()
+        return f"{deed}, {how}"
+
+    def recover(self, deed: str) -> None:
+        """Do what was struck at, without more ado; nothing is lost, and nothing left."""
         self.succeed(*DEEDS[deed])
         self.succeed("run", "tiny")
         self.refuse_lost()
         assert list(self.left()) == []
-        return f"{deed}, {how}"
 
     def refuse_lost(self, largest: int = LARGE) -> None:
         """Fail where a reference, report or blob is not whole."""
@@ -232,28 +240,54 @@ class Scene:
 
 
 def campaign(
-    home: Path, filled: Store, strikes: int, seed: int, told: Callable[[str], None]
+    home: Path,
+    filled: Store,
+    strikes: int,
+    seed: int,
+    told: Callable[[str], None],
+    *,
+    in_a_row: int = 1,
 ) -> Counter[str]:
-    """Strike so often; return how often at what. Fails at the first thing that goes wrong."""
+    """Strike so often; return how often at what. Fails at the first thing that goes wrong.
+
+    Up to `in_a_row` strikes are at one deed before it is let through.
+    """
     scene = Scene(home.resolve(), random.Random(seed))
     scene.fill(filled)
     struck: Counter[str] = Counter()
-    for number in range(strikes):
-        what = scene.strike(list(DEEDS)[number % len(DEEDS)])
-        struck[what] += 1
-        told(f"{number + 1}: {what}")
+    deeds = itertools.cycle(DEEDS)
+    while (left := strikes - struck.total()) > 0:
+        deed = next(deeds)
+        for _ in range(min(left, scene.chance.randint(1, in_a_row))):
+            what = scene.strike(deed)
+            struck[what] += 1
+            told(f"{struck.total()}: {what}")
+        scene.recover(deed)
     scene.refuse_lost(largest=1 << 40)
     return struck
+
+
+def scene_of_its_own(strikes: int, seed: int) -> Counter[str]:
+    """Strike at a scene in a directory of its own, from a process of its own."""
+    filled = Store(Path(os.environ.get("REPRUN_TEST_STORE", ROOT / "build" / "test-store")))
+
+    def told(text: str) -> None:
+        print(f"seed {seed}, {text}", flush=True)
+
+    with tempfile.TemporaryDirectory(dir=ROOT / "build", prefix="kills-") as home:
+        return campaign(Path(home), filled, strikes, seed, told, in_a_row=IN_A_ROW)
 
 
 def main() -> None:
     """Strike as often as is asked for."""
     strikes, seed = (int(each) for each in (*sys.argv[1:], *("1000", "1")[len(sys.argv) - 1 :]))
-    filled = Store(Path(os.environ.get("REPRUN_TEST_STORE", ROOT / "build" / "test-store")))
     (ROOT / "build").mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=ROOT / "build", prefix="kills-") as home:
-        struck = campaign(Path(home), filled, strikes, seed, lambda text: print(text, flush=True))
-    print(f"{strikes} strikes, seed {seed}, nothing lost and nothing left: {dict(struck)}")
+    scenes = len(os.sched_getaffinity(0))
+    shares = [len(range(number, strikes, scenes)) for number in range(scenes)]
+    with ProcessPoolExecutor(scenes) as pool:
+        counts = list(pool.map(scene_of_its_own, shares, itertools.count(seed)))
+    struck = dict(sum(counts, Counter[str]()))
+    print(f"{strikes} strikes, seed {seed}, nothing lost and nothing left: {struck}")
 
 
 if __name__ == "__main__":
