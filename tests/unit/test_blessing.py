@@ -86,6 +86,13 @@ def test_a_run_that_did_not_finish_is_refused(directory: Path, status: str | Non
     assert not (directory / "reference").exists()
 
 
+def test_a_run_that_a_newer_reprun_recorded_is_refused(directory: Path) -> None:
+    path = directory.parents[2] / "results" / "demo" / "columnar" / "record.json"
+    path.write_text(path.read_text().replace('"schema_version": 2', '"schema_version": 3'))
+    with pytest.raises(SpecificationError, match=r"\(it was written by a newer reprun\)"):
+        bless(directory)
+
+
 def test_a_run_with_other_parameters_is_refused(directory: Path) -> None:
     """With another seed for reference, every plain run would be excused by statistics."""
     run_directory = directory.parents[2] / "results" / "demo" / "columnar"

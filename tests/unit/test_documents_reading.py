@@ -16,7 +16,7 @@ from reprun.conditions.snapshot import Snapshot
 from reprun.documents.analysis import Analysis
 from reprun.documents.manifest import Dataset
 from reprun.documents.project import ProjectFile
-from reprun.documents.reading import Document, read_written
+from reprun.documents.reading import UPGRADE, Document, read_written
 from reprun.documents.record import REPORT_JSON, RunRecord
 from reprun.documents.validation import faults_of
 from reprun.errors import OutputMissingError, ReprunError, SpecificationError
@@ -179,6 +179,17 @@ def test_the_version_of_a_document_is_its_number(model: type[Document]) -> None:
     for version, given in ((True, "true"), (False, "false"), (other, f"the number {other}")):
         said = f"schema_version: must be {number}, is {given}"
         assert [each.rstrip(".") for each in faulty(model, version)] == [said, said]
+
+
+@pytest.mark.parametrize(("version", "age"), [(1, "older"), (3, "newer")])
+def test_a_written_document_of_another_version_says_who_wrote_it(
+    tmp_path: Path, version: int, age: str
+) -> None:
+    path = tmp_path / "plan.json"
+    path.write_text(json.dumps({"schema_version": version, "something": "else"}))
+    with pytest.raises(SpecificationError, match=f"it was written by an? {age} reprun$") as error:
+        read_written(KeptPlan, path, problem="plan.json cannot be read", hint="git checkout")
+    assert error.value.hint == {"older": "git checkout", "newer": UPGRADE}[age]
 
 
 def test_no_document_with_a_version_is_left_out() -> None:

@@ -13,8 +13,9 @@ import yaml
 from reprun.digests import sha256_bytes
 from reprun.documents.analysis import load_analysis
 from reprun.documents.project import Project, read_project
-from reprun.documents.record import RECORD, REPORT_JSON, write_record
-from reprun.report.model import report_json
+from reprun.documents.record import RECORD, REPORT_JSON, read_record, unread_record, write_record
+from reprun.errors import OutputMissingError
+from reprun.report.model import read_report, report_json
 from reprun.runs import history
 from reprun.runs.history import analysis_document, listed
 from tests.hostile_documents import BROKEN_YAML, YAML, names
@@ -85,8 +86,12 @@ DAMAGES: dict[str, Callable[[bytes], bytes]] = {
     "a list": lambda _: b"[]",
     "null": lambda _: b"null",
     "half of a character": lambda data: data.replace(b'"', b'"\\ud800', 3),
-    "another version": lambda data: json.dumps(json.loads(data) | {"schema_version": 99}).encode(),
-    "all fields but one": lambda _: b'{"schema_version": 1}',
+    "a version of its own": lambda data: json.dumps(
+        json.loads(data) | {"schema_version": "9"}
+    ).encode(),
+    "all fields but one": lambda data: json.dumps(
+        {"schema_version": json.loads(data)["schema_version"]}
+    ).encode(),
 }  # fmt: skip
 
 
@@ -107,6 +112,38 @@ def test_a_damaged_result_is_named_with_the_next_command(
     assert found["good"] == f"{sample().status} ({CELL})"
     path.unlink()
     assert "damaged" not in verdicts(project)["bad"]
+
+
+@pytest.mark.parametrize(
+    ("version", "age", "remedy"),
+    [
+        (1, "an older", "run again"),
+        (99, "a newer", "pip install --upgrade reprun, or run again"),
+    ],
+)
+def test_a_record_of_another_version_says_who_wrote_it(
+    project: Project, version: int, age: str, remedy: str
+) -> None:
+    path = project.root / "results/bad" / CELL / RECORD
+    document = json.loads(path.read_text()) | {"schema_version": version}
+    path.write_text(json.dumps(document))
+    assert verdicts(project)["bad"] == f"{RECORD} was written by {age} reprun: {remedy} ({CELL})"
+    assert read_record(path.parent) is None
+    assert unread_record(path.parent) == age.split()[1]
+    assert unread_record(path.parent / "nowhere") is None
+
+
+def test_a_report_of_another_version_says_who_wrote_it(project: Project) -> None:
+    place = project.root / "results/bad" / CELL
+    text = json.dumps(json.loads((place / REPORT_JSON).read_text()) | {"schema_version": 2})
+    (place / REPORT_JSON).write_text(text)
+    record = read_record(place)
+    assert record is not None
+    digests = {**record.reports, REPORT_JSON: sha256_bytes(text.encode())}
+    write_record(record.model_copy(update={"reports": digests}), place)
+    assert verdicts(project)["bad"].startswith(f"{REPORT_JSON} was written by a newer reprun: pip")
+    with pytest.raises(OutputMissingError, match="it was written by a newer reprun"):
+        read_report(place / REPORT_JSON)
 
 
 def test_a_damaged_record_is_that_of_its_variant_and_of_its_time(project: Project) -> None:

@@ -7,10 +7,10 @@ import json
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, TypeVar, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -123,12 +123,53 @@ def read_written(model: type[M], path: Path, *, problem: str, hint: str | None =
         raise SpecificationError(f"{problem}: {error}", place=str(path), hint=hint) from error
     with suppress(ValidationError):
         return model.model_validate_json(text)  # knows no lines, and takes half the time
+    if (state := _state_of(model, text)) != "damaged":
+        raise SpecificationError(
+            f"{problem}: {WORDS[state]}",
+            place=f"{path}:1",
+            hint=UPGRADE if state == "newer" else hint,
+        )
     try:
         return validated(model, _parse_json(text, path), path, {})
     except SpecificationError as error:
         raise SpecificationError(
             f"{problem}: {error.message}", place=error.place, hint=hint
         ) from error
+
+
+State = Literal["damaged", "older", "newer"]
+"""Why a document that reprun wrote is not read: it is damaged, or of another schema version."""
+WORDS: Mapping[State, str] = {
+    "damaged": "it is damaged",
+    "older": "it was written by an older reprun",
+    "newer": "it was written by a newer reprun",
+}
+UPGRADE = "pip install --upgrade reprun"
+
+
+def state_of(model: type[BaseModel], path: Path) -> State:
+    """Return why a document that is there cannot be read as its model."""
+    try:
+        text = read_text(path, limits.WRITTEN_BYTES)
+    except (OSError, UnicodeDecodeError, LimitError):
+        return "damaged"
+    return _state_of(model, text)
+
+
+def _state_of(model: type[BaseModel], text: str) -> State:
+    """Tell by the schema version that a text states, if it states one."""
+    try:
+        document = parse_json(text, dict)
+    except (json.JSONDecodeError, LimitError):
+        return "damaged"
+    field = model.model_fields.get("schema_version")
+    stated = document.get("schema_version") if isinstance(document, dict) else None
+    if field is None or type(stated) is not int or stated < 1:
+        return "damaged"
+    (own,) = get_args(field.annotation)
+    if stated == own:
+        return "damaged"
+    return "newer" if stated > own else "older"
 
 
 def _line_of(fault: Fault, lines: Lines) -> int:

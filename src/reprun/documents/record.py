@@ -20,7 +20,7 @@ from reprun.bounded import limits
 from reprun.bounded.limits import LimitError
 from reprun.bounded.parsing import read_text
 from reprun.digests import canonical_json, sha256_bytes, sha256_file
-from reprun.documents.reading import Document
+from reprun.documents.reading import Document, State, state_of
 from reprun.files import write_atomically
 
 # What lies in a run directory beside the workspace.
@@ -188,6 +188,12 @@ def read_record(run_directory: Path) -> RunRecord | None:
         )
     except (OSError, UnicodeDecodeError, LimitError, ValidationError):
         return None
+
+
+def unread_record(run_directory: Path) -> State | None:
+    """Return why the record that is there is none for `read_record`; None where there is none."""
+    path = run_directory / RECORD
+    return state_of(RunRecord, path) if os.path.lexists(path) else None
 
 
 def changed_reports(record: RunRecord, run_directory: Path) -> list[str]:

@@ -6,7 +6,8 @@ import subprocess
 from pathlib import Path
 
 from reprun.digests import sha256_file
-from reprun.documents.record import RunRecord, changed_reports, read_record
+from reprun.documents.reading import WORDS
+from reprun.documents.record import RunRecord, changed_reports, read_record, unread_record
 from reprun.documents.selection import Selection
 from reprun.errors import SpecificationError
 from reprun.progress import Progress, announced
@@ -37,7 +38,13 @@ def _finished_run(selection: Selection) -> RunRecord:
     """Return the record of the last run; raise SpecificationError if it did not finish."""
     record = read_record(selection.run_directory)
     if record is None or record.status != "finished":
-        state = "has not run here" if record is None else f"{record.status} in its last run"
+        unread = unread_record(selection.run_directory)
+        if record is not None:
+            state = f"{record.status} in its last run"
+        elif unread is not None:
+            state = f"has a record of its last run that is not read ({WORDS[unread]})"
+        else:
+            state = "has not run here"
         raise SpecificationError(
             f"{selection.analysis.name} {state}; only a finished run can be blessed",
             place=str(selection.run_directory),

@@ -7,13 +7,14 @@ import os
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, assert_never
 
 from reprun.documents.analysis import Analysis, load_analysis
 from reprun.documents.project import Project
+from reprun.documents.reading import UPGRADE, State, state_of
 from reprun.documents.record import RECORD, REPORT_JSON, RunRecord, changed_reports, read_record
 from reprun.errors import OutputMissingError, ReprunError, unforeseen
-from reprun.report.model import read_report
+from reprun.report.model import Report, read_report
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ def _last_run(analysis: Analysis, path: Path) -> tuple[str, LastRun]:
     if record is None:
         named = [name for name in analysis.variants if f"{cell}.".startswith(f"{name}.")]
         when = dt.datetime.fromtimestamp(path.lstat().st_mtime, dt.UTC)
-        verdict = _damaged(RECORD, path)
+        verdict = _unread(state_of(RunRecord, path), path)
         return max(named, key=len, default=""), LastRun(verdict, cell, finished=when)
     verdict = _verdict(record, path.parent) if record.status == "finished" else record.status
     return record.variant, LastRun(verdict, cell, record.tier, record.finished)
@@ -67,11 +68,19 @@ def _verdict(record: RunRecord, run_directory: Path) -> str:
         return read_report(path).status
     except OutputMissingError:
         # What was deleted or never made is no damage: the next run compares again.
-        return _damaged(REPORT_JSON, path) if os.path.lexists(path) else "no reference"
+        return _unread(state_of(Report, path), path) if os.path.lexists(path) else "no reference"
 
 
-def _damaged(name: str, path: Path) -> str:
-    return _remedied(f"{name} is damaged", path)
+def _unread(state: State, path: Path) -> str:
+    match state:
+        case "damaged":
+            return _remedied(f"{path.name} is damaged", path)
+        case "older":
+            return f"{path.name} was written by an older reprun: run again"
+        case "newer":
+            return f"{path.name} was written by a newer reprun: {UPGRADE}, or run again"
+        case _:
+            assert_never(state)
 
 
 def _remedied(fault: str, path: Path) -> str:

@@ -13,7 +13,7 @@ from typing import Literal
 from reprun import __version__, data
 from reprun.conditions.mounts import prepare
 from reprun.digests import sha256_file
-from reprun.documents.reading import edit_command
+from reprun.documents.reading import WORDS, edit_command
 from reprun.documents.record import (
     REPORT_HTML,
     REPORT_JSON,
@@ -25,6 +25,7 @@ from reprun.documents.record import (
     Sandbox,
     StepRecord,
     this_host,
+    unread_record,
     write_record,
 )
 from reprun.engines.base import EngineStatus
@@ -83,6 +84,8 @@ def decide(cell: Cell, last: RunRecord | None, *, again: bool) -> Rerun:
     """Tell what has to run, by the content of inputs and outputs as they are now."""
     if again:
         return Everything("--again was given")
+    if last is None and (state := unread_record(cell.run_directory)) is not None:
+        return Everything(f"the record of the last run is not read: {WORDS[state]}")
     now: dict[str, str | None] = {}
     if last is not None and last.outputs and cell.workspace.is_dir():
         workspace = Workspace(cell.workspace, Given(cell.inputs))
