@@ -321,7 +321,11 @@ def _needed(
         return f"all numbers equal; a rule would need migrated: {entries}, with a reason"
     if not np.isfinite(numbers.max_relative):
         return "no rule passes a number that is not finite on one side only"
-    needed = f"relative: {_rounded_up(numbers.max_relative)}, with a reason"
+    # A relative tolerance of 1 would let any number pass for zero, and is refused.
+    tolerance = f"relative: {_rounded_up(numbers.max_relative)}"
+    if float(tolerance.partition(" ")[2]) >= 1:
+        tolerance = f"absolute: {_rounded_up(numbers.max_absolute)}"
+    needed = f"{tolerance}, with a reason"
     if rule is not None and rule.kind == "float":
         return f"all numbers within the tolerance; it would take {needed}"
     return f"all numbers equal; a rule of kind float would need {needed}"
