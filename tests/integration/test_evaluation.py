@@ -18,6 +18,7 @@ from reprun.documents.analysis import ComparisonRule
 from reprun.engines.base import MIB, ContainerResult, Ending
 from reprun.errors import (
     EngineError,
+    ExitCode,
     NothingToCompareError,
     OutputMissingError,
     ReprunError,
@@ -99,9 +100,15 @@ def test_an_error_is_the_same_and_names_the_file_of_the_host(
     assert error.value.place == f"{outputs}/out/yields.csv:2"
 
 
-def test_without_a_reference_nothing_is_compared(
-    outputs: Path, tmp_path: Path, store: Store
-) -> None:
+def test_without_a_reference_everything_is_shown(outputs: Path, store: Store) -> None:
+    found = evaluated(QUESTION, outputs, None, store).report
+    assert (found.status, found.exit_code) == ("no reference", ExitCode.NOTHING_TO_COMPARE)
+    assert {item.verdict for item in found.items} == {"new"}
+    assert found.tables
+    assert found.first_drift is None
+
+
+def test_a_reference_without_files_is_none(outputs: Path, tmp_path: Path, store: Store) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(NothingToCompareError, match="there is no reference") as error:
         evaluated(QUESTION, outputs, tmp_path / "empty", store)

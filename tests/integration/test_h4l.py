@@ -65,7 +65,7 @@ def test_it_reproduces_and_then_has_nothing_to_do(h4l: Shell) -> None:
         assert step["cpu_seconds"] > 0
     again = h4l.reprun("run", NAME)
     assert "nothing ran: nothing changed" in again.stdout
-    assert "reproduced: 36 objects" in again.stdout
+    assert ", unchanged since: 36 objects" in again.stdout
     assert json.loads((run_directory(h4l) / "record.json").read_text()) == record
 
 

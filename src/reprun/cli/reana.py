@@ -325,4 +325,4 @@ def _print_outcome(outcome: RunOutcome, output_format: str) -> None:
     from reprun.cli.run_output import outcome_text
 
     answer("run-report", output_format, outcome.report, outcome_text(outcome))
-    raise typer.Exit(0 if outcome.report.reproduced else 1)
+    raise typer.Exit(outcome.report.exit_code)

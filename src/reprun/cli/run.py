@@ -131,7 +131,7 @@ def run(
         },
         files=files,
     )
-    raise typer.Exit(0 if outcome.report.reproduced else 1)
+    raise typer.Exit(outcome.report.exit_code)
 
 
 def matrix(

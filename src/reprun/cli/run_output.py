@@ -13,6 +13,7 @@ from reprun.documents.record import REPORT_HTML
 from reprun.report.grid import styled
 from reprun.report.model import Report
 from reprun.report.text import renderable
+from reprun.runs.directory import OUTPUTS
 from reprun.workflow.rerun import Nothing
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ def report_text(
 def outcome_text(outcome: RunOutcome) -> Iterator[RenderableType]:
     """Yield what a run gives: tables, verdict, and where plot and report are."""
     written = [("plot", shown_path(outcome.directory / p.path)) for p in outcome.report.plots]
+    if outcome.report.status == "no reference":
+        written.append(("outputs", shown_path(outcome.directory / OUTPUTS)))
     written.append(("report", shown_path(outcome.directory / REPORT_HTML)))
     for change in outcome.lock_changes:
         yield styled((f"lock updated: {change}", "yellow"))

@@ -1,6 +1,7 @@
 """Verdicts on what a run made against its reference. Pure: no file, no clock, no network."""
 
 from reprun.compare.engine import compare
+from reprun.compare.first import first_look
 from reprun.compare.verdict import (
     BinDifference,
     Check,
@@ -22,4 +23,5 @@ __all__ = [
     "Verdict",
     "Words",
     "compare",
+    "first_look",
 ]

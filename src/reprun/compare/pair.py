@@ -321,20 +321,25 @@ def _needed(
         return f"all numbers equal; a rule would need migrated: {entries}, with a reason"
     if not np.isfinite(numbers.max_relative):
         return "no rule passes a number that is not finite on one side only"
-    # A relative tolerance of 1 would let any number pass for zero, and is refused.
-    tolerance = f"relative: {_rounded_up(numbers.max_relative)}"
-    if float(tolerance.partition(" ")[2]) >= 1:
-        tolerance = f"absolute: {_rounded_up(numbers.max_absolute)}"
-    needed = f"{tolerance}, with a reason"
+    name, least = "relative", _rounded_up(numbers.max_relative)
+    if least >= 1:
+        # A relative tolerance of 1 would let any number pass for zero, and is refused.
+        name, least = "absolute", _rounded_up(numbers.max_absolute)
+    if not np.isfinite(least):
+        return "no rule passes a difference that no float can hold"
+    needed = f"{name}: {least:.10g}, with a reason"
     if rule is not None and rule.kind == "float":
         return f"all numbers within the tolerance; it would take {needed}"
     return f"all numbers equal; a rule of kind float would need {needed}"
 
 
-def _rounded_up(value: float) -> str:
-    """Return a number with two digits that is not below `value`."""
+@np.errstate(over="ignore")
+def _rounded_up(value: float) -> float:
+    """Return a number with two digits that is not below `value`; infinite where none is."""
+    if not np.isfinite(value):
+        return value
     step = 10.0 ** (np.floor(np.log10(value)) - 1)
-    return f"{np.ceil(value / step * (1 - 1e-12)) * step:.2g}"
+    return float(np.ceil(value / step * (1 - 1e-12)) * step)
 
 
 def _difference_besides(one: DataObject, other: DataObject, tolerance: Tolerance) -> str | None:

@@ -36,6 +36,8 @@ class Verdict(StrEnum):
     """The run made it and the reference lacks it, so nothing vouches for it."""
     MISSING = "missing"
     """The reference holds it and the run did not make it."""
+    NEW = "new"
+    """There is no reference yet to compare anything with."""
 
     @property
     def passes(self) -> bool:
@@ -250,6 +252,8 @@ class Comparison:
     def sentence(self) -> str:
         """The whole answer in one sentence."""
         total = count_of(len(self.items), "object")
+        if self.worst is Verdict.NEW:
+            return f"no reference: {total}, nothing to compare yet"
         left_out = f"; {len(self.ignored)} ignored" if self.ignored else ""
         if self.reproduced:
             return f"{self.words.passed}: {total}, {self._passes()}{left_out}"

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import lru_cache
+from typing import Literal
 
 from pydantic import JsonValue
 
 from reprun import __version__
-from reprun.compare import Comparison, Item
+from reprun.compare import Comparison, Item, Verdict
 from reprun.compare.drift import FirstDrift as Drift
 from reprun.documents.analysis import Citation, ComparisonRule
 from reprun.report.drawing import NOTHING, Drawing, drawn
@@ -55,7 +56,7 @@ def build_report(
     return Report(
         generator=f"reprun {__version__}",
         analysis=analysis,
-        status="reproduced" if comparison.reproduced else "not reproduced",
+        status=_status(comparison),
         sentence=_sentence(comparison, analysis, remark),
         counts={str(verdict): number for verdict, number in comparison.counts.items()},
         causes=tuple(causes),
@@ -73,6 +74,12 @@ def build_report(
         provenance=provenance or {},
         citations=tuple(citations),
     )
+
+
+def _status(comparison: Comparison) -> Literal["reproduced", "not reproduced", "no reference"]:
+    if comparison.worst is Verdict.NEW:
+        return "no reference"
+    return "reproduced" if comparison.reproduced else "not reproduced"
 
 
 def _sentence(comparison: Comparison, analysis: AnalysisInfo, remark: str | None) -> str:

@@ -19,7 +19,10 @@ def render_junit(report: Report) -> str:
     root = ET.Element("testsuites", {"name": "reprun", **attributes})
     suite = ET.SubElement(root, "testsuite", {"name": clean(report.analysis.name), **attributes})
     properties = ET.SubElement(suite, "properties")
-    for name, value in (("verdict", report.sentence), ("generator", report.generator)):
+    facts = {"verdict": report.sentence, "generator": report.generator}
+    if report.reference:
+        facts["reference"] = report.reference.sentence
+    for name, value in facts.items():
         ET.SubElement(properties, "property", {"name": name, "value": clean(value)})
     for item in report.items:
         case = ET.SubElement(suite, "testcase", _case(report, item.name))

@@ -7,6 +7,7 @@ import re
 from reprun.report.model import Report, ReportItem, brief, shown
 from reprun.wording import visible
 
+MARKS = {"reproduced": "✅", "not reproduced": "❌", "no reference": "❔"}
 MOST_FAILURES = 50
 MOST_EXPLAINED = 5
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~!&])")
@@ -14,8 +15,11 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~!&])")
 
 def render_markdown(report: Report) -> str:
     """Return the verdict, a table of what failed, the bins of the worst and what was left out."""
-    mark = "✅" if report.reproduced else "❌"
+    mark = MARKS[report.status]
     lines = [f"## {mark} {plain(report.analysis.title)}", "", f"**{plain(report.sentence)}**", ""]
+    lines += [f"- {plain(report.reference.sentence)}"] if report.reference else []
+    lines += [f"- try: `{report.hint}`"] if report.hint else []
+    lines += [""] if report.reference or report.hint else []
     counts = [f"{number} {verdict}" for verdict, number in report.counts.items()]
     lines += [" · ".join(counts), ""]
     drift = report.first_drift

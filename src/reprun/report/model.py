@@ -7,13 +7,14 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, assert_never
 
 from pydantic import ConfigDict, Field, JsonValue, WithJsonSchema
 
+from reprun.digests import short
 from reprun.documents.analysis import Citation
 from reprun.documents.reading import Document, read_written
-from reprun.errors import OutputMissingError, SpecificationError
+from reprun.errors import ExitCode, OutputMissingError, SpecificationError
 
 Number = Annotated[
     float,
@@ -203,6 +204,27 @@ class Plot(_Part):
     caption: str = ""
 
 
+class ReferenceInfo(_Part):
+    """The reference that a run was compared with, and who vouches for it."""
+
+    digest: str
+    """Over its files."""
+    date: datetime.date | None = None
+    """When it was blessed; null where nobody did."""
+    author: str = ""
+    reason: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """What a verdict was reached against."""
+        if self.date is None:
+            return f"compared with a reference that nobody has blessed ({short(self.digest)})"
+        return (
+            f"compared with the reference blessed on {self.date} by {self.author}: {self.reason} "
+            f"({short(self.digest)})"
+        )
+
+
 class FirstDrift(_Part):
     """The earliest step of the workflow with an output that does not pass."""
 
@@ -217,8 +239,12 @@ class Report(_Part):
     schema_version: Literal[1] = 1
     generator: str
     analysis: AnalysisInfo
-    status: Literal["reproduced", "not reproduced"]
+    status: Literal["reproduced", "not reproduced", "no reference"]
     sentence: str
+    hint: str = ""
+    """The next command to type, where there is one."""
+    reference: ReferenceInfo | None = None
+    """Null where two files were compared, and where there is no reference."""
     sides: tuple[str, str] = ("run", "reference")
     """What the two sides are called in headings."""
     counts: Mapping[str, int]
@@ -241,6 +267,19 @@ class Report(_Part):
     def reproduced(self) -> bool:
         """Whether every object passed."""
         return self.status == "reproduced"
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What the program ends with."""
+        match self.status:
+            case "reproduced":
+                return ExitCode.REPRODUCED
+            case "not reproduced":
+                return ExitCode.NOT_REPRODUCED
+            case "no reference":
+                return ExitCode.NOTHING_TO_COMPARE
+            case _:
+                assert_never(self.status)
 
     def unchanged_since(self, finished: datetime.datetime) -> Report:
         """Return the report of a run that ended then, as it still stands: its sentence says so."""

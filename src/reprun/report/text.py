@@ -24,6 +24,12 @@ STYLES = {
     "not comparable": "magenta",
     "extra": "yellow",
     "missing": "red",
+    "new": "yellow",
+}
+MARKS = {
+    "reproduced": ("✓", "bold green"),
+    "not reproduced": ("✗", "bold red"),
+    "no reference": ("?", "bold yellow"),
 }
 
 
@@ -49,6 +55,10 @@ def renderable(report: Report, *, written: Sequence[tuple[str, str]] = ()) -> Re
     parts += [_line("ignored", f"{one.name}: {one.reason}", "dim") for one in report.ignored]
     parts += [_line("note", note, "dim") for note in report.notes]
     parts.append(_verdict(report))
+    if report.reference:
+        parts.append(Text(visible(report.reference.sentence), style="dim"))
+    if report.hint:
+        parts.append(_line("try", report.hint, "bold"))
     parts += [_line(what, path, "dim") for what, path in written]
     return Group(*parts)
 
@@ -66,7 +76,7 @@ def _heading(report: Report) -> Text:
 
 
 def _verdict(report: Report) -> Text:
-    mark, style = ("✓", "bold green") if report.reproduced else ("✗", "bold red")
+    mark, style = MARKS[report.status]
     return Text(f"\n{mark} {visible(report.sentence)}", style=style)
 
 

@@ -21,12 +21,12 @@ class Evaluated:
     notes: tuple[str, ...] = ()
 
 
-def evaluated(question: Question, outputs: Path, reference: Path, store: Store) -> Evaluated:
-    """Have the outputs of a run compared with a reference in a sandbox.
+def evaluated(question: Question, outputs: Path, reference: Path | None, store: Store) -> Evaluated:
+    """Have the outputs of a run compared with a reference, or only read, in a sandbox.
 
     Raises what `evaluation.evaluate` and `asked.asked` do.
     """
-    beside = {"reference": reference}
+    beside = {"reference": reference} if reference is not None else {}
     with asked(PROGRAM, question, Evaluation, outputs, store, beside=beside) as found:
         assert found.answer.report is not None
         return Evaluated(found.answer.report, found.notes)

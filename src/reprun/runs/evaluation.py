@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from reprun.compare import Comparison, compare
+from reprun.compare import Comparison, compare, first_look
 from reprun.compare.drift import FirstDrift, first_drift
 from reprun.histograms import Table, is_value
 from reprun.histograms.files import file_of
@@ -21,8 +21,8 @@ from reprun.runs.question import Evaluation, Question, respond
 from reprun.runs.reference import load_reference
 
 
-def evaluate(question: Question, outputs: Path, reference: Path) -> Report:
-    """Compare the outputs of a run with a reference.
+def evaluate(question: Question, outputs: Path, reference: Path | None) -> Report:
+    """Compare the outputs of a run with a reference, or show them where there is none yet.
 
     Raises OutputMissingError for a file of either that is missing or unreadable, and
     NothingToCompareError when there is nothing to compare.
@@ -30,17 +30,22 @@ def evaluate(question: Question, outputs: Path, reference: Path) -> Report:
     files = [outputs / path for path in question.outputs]
     documents = [outputs / path for path in question.documents]
     monitored = read_outputs(outputs, question.outputs, question.trees, question.documents)
-    comparison = compare(
-        monitored,
-        load_reference(reference),
-        question.rules,
-        question.today,
-        shared_events=question.shared_events,
-    )
+    if reference is None:
+        comparison = first_look(monitored, question.rules, question.today)
+    else:
+        comparison = compare(
+            monitored,
+            load_reference(reference),
+            question.rules,
+            question.today,
+            shared_events=question.shared_events,
+        )
     return build_report(
         comparison,
         question.analysis,
-        first_drift=_first_drift(question, files, documents, outputs, comparison),
+        first_drift=None
+        if reference is None
+        else _first_drift(question, files, documents, outputs, comparison),
         tables=[
             *(
                 table_to_show(found)
@@ -70,7 +75,7 @@ def _first_drift(
     return first_drift(question.steps, passes)
 
 
-def main(control: Path, outputs: Path, reference: Path) -> None:
+def main(control: Path, outputs: Path, reference: Path | None = None) -> None:
     """Answer the question in a directory."""
 
     def find(question: Question) -> Evaluation:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from reprun.conditions.changes import changes
 from reprun.conditions.snapshot import Snapshot
-from reprun.digests import sha256_bytes
+from reprun.digests import canonical_json, sha256_bytes, sha256_file
 from reprun.documents.analysis import Analysis
 from reprun.documents.record import (
     EVALUATED_BY,
@@ -23,11 +23,36 @@ from reprun.documents.selection import Selection
 from reprun.errors import NothingToCompareError
 from reprun.files import restoring, write_atomically
 from reprun.report import read_pictures, render_html, report_json
-from reprun.report.model import AnalysisInfo, Plot, Report, StepUsage
+from reprun.report.model import AnalysisInfo, Plot, ReferenceInfo, Report, StepUsage
 from reprun.runs.evaluated import Evaluated, evaluated
 from reprun.runs.question import Question
 from reprun.runs.reference import BLESSED, Blessing, causes, read_blessing, reference_files
 from reprun.store.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class _Against:
+    """What a run is compared with."""
+
+    directory: Path | None
+    """None where there is no reference yet."""
+    blessing: Blessing | None
+    hint: str = ""
+    """How to come by a reference where there is none."""
+
+    @property
+    def info(self) -> ReferenceInfo | None:
+        """As the report names it."""
+        if self.directory is None:
+            return None
+        files = {path.name: sha256_file(path) for path in reference_files(self.directory)}
+        digest = sha256_bytes(canonical_json(files))
+        if self.blessing is None:
+            return ReferenceInfo(digest=digest)
+        about = self.blessing
+        return ReferenceInfo(
+            digest=digest, date=about.date, author=about.author, reason=about.reason
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,22 +73,12 @@ class Outputs:
 def judge(outputs: Outputs, record: RunRecord) -> Report:
     """Compare, and write `report.json` and `report.html` into the run directory.
 
-    Raises OutputMissingError for an output or reference that is missing or unreadable and
-    NothingToCompareError when there is nothing to compare.
+    Without a reference the report shows what the run made. Raises OutputMissingError for an output
+    or reference that is missing or unreadable and NothingToCompareError when there is nothing to
+    compare.
     """
     analysis = outputs.selection.analysis
-    directory = outputs.selection.reference
-    trusted = outputs.selection.command("bless", '--reason "…"   # once you trust them')
-    try:
-        reference_files(directory)
-    except NothingToCompareError as error:
-        raise NothingToCompareError(
-            f"the run succeeded and its outputs are in {outputs.directory}, "
-            "but there is no reference yet to compare them with",
-            place=error.place,
-            hint=error.hint or trusted,
-        ) from error
-    blessing = read_blessing(directory, hint=restoring(directory / BLESSED, otherwise=trusted))
+    against = _against(outputs.selection)
     question = Question(
         analysis=_analysis_info(outputs, record),
         outputs=analysis.outputs.compared,
@@ -71,21 +86,41 @@ def judge(outputs: Outputs, record: RunRecord) -> Report:
         trees=analysis.outputs.trees,
         rules=analysis.compare,
         today=dt.datetime.now(dt.UTC).date(),
-        shared_events=_same_events(analysis, record, blessing),
+        shared_events=_same_events(analysis, record, against.blessing),
         steps=record.steps,
         remark=_unconfined(record),
     )
-    found = evaluated(question, outputs.directory, directory, outputs.store)
-    changed = causes(blessing, record.variant, record.inputs, directory)
-    if blessing is not None:
-        then, now = blessing.inputs.conditions, record.inputs.conditions
-        since = f"since the reference was blessed on {blessing.date}, "
-        changed += [since + what for what in changes(then, now, outputs.snapshots, outputs.store)]
-    report = _completed(found, outputs, record, changed)
+    found = evaluated(question, outputs.directory, against.directory, outputs.store)
+    report = _completed(found, outputs, record, against)
     html = render_html(report, read_pictures(report, outputs.run_directory))
     written = {REPORT_HTML: html.encode(), REPORT_JSON: report_json(report).encode()}
     _write_sealed(written, record, outputs.run_directory)
     return report
+
+
+def _against(selection: Selection) -> _Against:
+    """Return the reference of a run. Raises SpecificationError for one that cannot be read."""
+    directory = selection.reference
+    trusted = selection.command("bless", '--reason "…"   # once you trust them')
+    try:
+        reference_files(directory)
+    except NothingToCompareError as error:
+        return _Against(None, None, error.hint or trusted)
+    hint = restoring(directory / BLESSED, otherwise=trusted)
+    return _Against(directory, read_blessing(directory, hint=hint))
+
+
+def _changed(outputs: Outputs, record: RunRecord, against: _Against) -> list[str]:
+    """Return what differs from the run that was blessed."""
+    if against.directory is None:
+        return []
+    blessing = against.blessing
+    changed = causes(blessing, record.variant, record.inputs, against.directory)
+    if blessing is not None:
+        then, now = blessing.inputs.conditions, record.inputs.conditions
+        since = f"since the reference was blessed on {blessing.date}, "
+        changed += [since + what for what in changes(then, now, outputs.snapshots, outputs.store)]
+    return changed
 
 
 def _write_sealed(reports: Mapping[str, bytes], record: RunRecord, run_directory: Path) -> None:
@@ -101,14 +136,15 @@ def _write_sealed(reports: Mapping[str, bytes], record: RunRecord, run_directory
         write_atomically(run_directory / name, data)
 
 
-def _completed(
-    found: Evaluated, outputs: Outputs, record: RunRecord, changed: Sequence[str]
-) -> Report:
+def _completed(found: Evaluated, outputs: Outputs, record: RunRecord, against: _Against) -> Report:
     """Return a report with all that is known of the run around what was compared."""
     analysis, report = outputs.selection.analysis, found.report
+    changed = _changed(outputs, record, against)
     own = [*_deviations(record), *found.notes]
     return report.model_copy(
         update={
+            "hint": against.hint,
+            "reference": against.info,
             # Where the numbers agree all the same, what changed is worth knowing but no cause.
             "causes": () if report.reproduced else tuple(changed),
             "plots": tuple(

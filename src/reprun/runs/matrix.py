@@ -347,15 +347,13 @@ def _report(slot: _Slot, home: Path) -> CellReport:
     assert report is not None
     assert slot.cell is not None
     page = slot.cell.run_directory / REPORT_HTML
-    if not cell.ran and cell.finished:
-        report = report.unchanged_since(cell.finished)
     return cell.model_copy(
         update={
             "state": report.status,
             "sentence": report.sentence,
-            "exit_code": 0 if report.reproduced else 1,
+            "exit_code": int(report.exit_code),
             "report": os.path.relpath(page, home),
-            "hint": None if report.reproduced else f"xdg-open {page}",
+            "hint": None if report.reproduced else report.hint or f"xdg-open {page}",
         }
     )
 

@@ -71,8 +71,6 @@ def run(request: RunRequest, store: Store, progress: Progress) -> RunOutcome:
             case _:
                 assert_never(rerun)
         report = stored or judge_cell(cell, record)
-        if isinstance(rerun, Nothing):
-            report = report.unchanged_since(record.finished)
         sweep(cell.selection.directory)
         if request.update_lock:
             write_lock(cell.lock, cell.selection.directory)
@@ -139,7 +137,9 @@ def stored_report(cell: Cell, record: RunRecord, progress: Progress) -> Report |
         report = read_report(cell.run_directory / REPORT_JSON)
     except OutputMissingError:
         return None
-    return report if report.provenance.get(EVALUATED_BY) == cell.evaluated_by() else None
+    if report.provenance.get(EVALUATED_BY) != cell.evaluated_by():
+        return None
+    return report.unchanged_since(record.finished)
 
 
 def judge_cell(cell: Cell, record: RunRecord) -> Report:
