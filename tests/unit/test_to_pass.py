@@ -49,18 +49,18 @@ def advised(needed: str) -> ComparisonRule | None:
 def test_the_rule_that_is_advised_is_accepted_and_lets_pass(
     one: list[float], other: list[float], weighted: bool
 ) -> None:
-    sides = [
+    here, there = (
         histogram(values, [abs(value) for value in values] if weighted else None)
         for values in (one, other)
-    ]
-    if sides[1].is_empty:
+    )
+    if there.is_empty:
         return
-    (item,) = compared(*sides).items
+    (item,) = compared(here, there).items
     if item.verdict is Verdict.IDENTICAL:
         return
     rule = advised(item.needed)
     assert rule is not None, item.needed
-    (again,) = compared(*sides, rule).items
+    (again,) = compared(here, there, rule).items
     assert again.verdict.passes, (item.needed, again.sentence)
 
 
