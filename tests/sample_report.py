@@ -10,7 +10,7 @@ import numpy as np
 from reprun.compare import Comparison, compare
 from reprun.documents.analysis import Citation, ComparisonRule
 from reprun.histograms import Axis, DataObject, Histogram, Objects, Table, Unread
-from reprun.report import build_report, table_to_show
+from reprun.report import Context, build_report, in_context, table_to_show
 from reprun.report.model import AnalysisInfo, Plot, Report, StepUsage
 
 NASTY = "nasty</script><script>alert(1)</script><b>&\u2028"
@@ -74,7 +74,7 @@ def every_verdict() -> Comparison:
 def sample(comparison: Comparison | None = None) -> Report:
     """Return a report with every part filled."""
     shown = Table("y", ("4mu 2012",), ("data", "ZZ"), np.array([[42, 30.25]]), "channel")
-    return build_report(
+    report = build_report(
         comparison or every_verdict(),
         AnalysisInfo(
             name="cms-h4l",
@@ -85,11 +85,17 @@ def sample(comparison: Comparison | None = None) -> Report:
             image_digest="sha256:" + "0" * 64,
             dataset="embedded",
         ),
-        causes=["the image changed: numpy 2.4.5 became 2.4.6"],
         tables=[table_to_show(shown, title="Yields", caption="70 to 181 GeV")],
-        plots=[Plot(path="plots/m4l.png", caption=NASTY), Plot(path="plots/m4l.pdf")],
-        steps=[StepUsage(name="select", wall_seconds=1.25, cpu_seconds=1.0, memory_bytes=2**27)],
-        provenance={"engine": "runc", "digests": {"image": "sha256:00", "list": ["a", 1]}},
-        citations=[Citation(title="CMS H->4l", doi="10.7483/X", acknowledgement="CERN")],
-        notes=["two CSV files differ from the portal's"],
+    )
+    step = StepUsage(name="select", wall_seconds=1.25, cpu_seconds=1.0, memory_bytes=2**27)
+    return in_context(
+        report,
+        Context(
+            causes=("the image changed: numpy 2.4.5 became 2.4.6",),
+            plots=(Plot(path="plots/m4l.png", caption=NASTY), Plot(path="plots/m4l.pdf")),
+            steps=(step,),
+            provenance={"engine": "runc", "digests": {"image": "sha256:00", "list": ["a", 1]}},
+            citations=(Citation(title="CMS H->4l", doi="10.7483/X", acknowledgement="CERN"),),
+            notes=("two CSV files differ from the portal's",),
+        ),
     )

@@ -10,7 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from reprun.report.build import build_report
+    from reprun.report.build import Context, build_report, in_context
     from reprun.report.drawing import table_to_show, values_to_show
     from reprun.report.html import read_pictures, render_html
     from reprun.report.junit import render_junit
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from reprun.report.model import report_json
 
 _MODULES = {
+    "Context": "build",
     "build_report": "build",
+    "in_context": "build",
     "read_pictures": "html",
     "render_html": "html",
     "render_junit": "junit",
@@ -29,7 +31,9 @@ _MODULES = {
 }
 
 __all__ = [
+    "Context",
     "build_report",
+    "in_context",
     "read_pictures",
     "render_html",
     "render_junit",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field, fields
 from functools import lru_cache
 from typing import Literal
 
@@ -22,6 +22,7 @@ from reprun.report.model import (
     IgnoredItem,
     Migration,
     Plot,
+    ReferenceInfo,
     Report,
     ReportItem,
     ReportTable,
@@ -30,22 +31,30 @@ from reprun.report.model import (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What is known around a comparison, without a look at what was compared."""
+
+    hint: str = ""
+    reference: ReferenceInfo | None = None
+    causes: tuple[str, ...] = ()
+    plots: tuple[Plot, ...] = ()
+    steps: tuple[StepUsage, ...] = ()
+    provenance: Mapping[str, JsonValue] = field(default_factory=dict)
+    citations: tuple[Citation, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
 def build_report(
     comparison: Comparison,
     analysis: AnalysisInfo,
     *,
-    causes: Sequence[str] = (),
     first_drift: Drift | None = None,
     tables: Sequence[ReportTable] = (),
-    plots: Sequence[Plot] = (),
-    steps: Sequence[StepUsage] = (),
-    provenance: Mapping[str, JsonValue] | None = None,
-    citations: Sequence[Citation] = (),
-    notes: Sequence[str] = (),
     remark: str | None = None,
     draw: bool = True,
 ) -> Report:
-    """Return the report of one comparison with what the caller knows of the run around it.
+    """Return the report of one comparison; `in_context` adds what is known of the run around it.
 
     `remark` is what nobody should read the verdict without. Without `draw` it holds no numbers of
     plots. With it, the first objects are drawn, the worst first, up to bounds that a note names
@@ -59,7 +68,6 @@ def build_report(
         status=_status(comparison),
         sentence=_sentence(comparison, analysis, remark),
         counts={str(verdict): number for verdict, number in comparison.counts.items()},
-        causes=tuple(causes),
         sides=comparison.words.headings,
         first_drift=None if first_drift is None else FirstDrift(**asdict(first_drift)),
         items=tuple(_item(item, drawings.get(item.name, NOTHING)) for item in ranked),
@@ -67,12 +75,8 @@ def build_report(
             IgnoredItem(name=one.name, reason=one.reason, expires=one.expires)
             for one in comparison.ignored
         ),
-        notes=(*comparison.notes, *notes, *left_out),
+        notes=(*comparison.notes, *left_out),
         tables=tuple(tables),
-        plots=tuple(plots),
-        steps=tuple(steps),
-        provenance=provenance or {},
-        citations=tuple(citations),
     )
 
 
@@ -80,6 +84,12 @@ def _status(comparison: Comparison) -> Literal["reproduced", "not reproduced", "
     if comparison.worst is Verdict.NEW:
         return "no reference"
     return "reproduced" if comparison.reproduced else "not reproduced"
+
+
+def in_context(report: Report, context: Context) -> Report:
+    """Return a report of a comparison with what is known around it; notes come after its own."""
+    found = {one.name: getattr(context, one.name) for one in fields(context)}
+    return report.model_copy(update={**found, "notes": (*report.notes, *context.notes)})
 
 
 def _sentence(comparison: Comparison, analysis: AnalysisInfo, remark: str | None) -> str:

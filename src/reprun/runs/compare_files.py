@@ -18,10 +18,7 @@ from reprun.documents.analysis import ComparisonRule
 from reprun.files import make_directory, write_atomically
 from reprun.histograms import Source, open_objects
 from reprun.histograms.files import published_digest
-from reprun.report import (
-    build_report,
-    render_html,
-)
+from reprun.report import Context, build_report, in_context, render_html
 from reprun.report.figures import figures
 from reprun.report.model import AnalysisInfo, Report
 
@@ -77,15 +74,20 @@ def compare_files(
         words=Words.of_files(*names),
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1,
     )
-    report = build_report(
+    compared = build_report(
         comparison,
         AnalysisInfo(name=names[0], title=f"{names[0]} against {names[1]}"),
-        provenance={
-            **_provenance("monitored", files.monitored),
-            **_provenance("reference", files.reference),
-        },
-        notes=[*_strangers(monitored, reference), *_digests(files)],
         draw=draw or html is not None or plots is not None,
+    )
+    report = in_context(
+        compared,
+        Context(
+            provenance={
+                **_provenance("monitored", files.monitored),
+                **_provenance("reference", files.reference),
+            },
+            notes=(*_strangers(monitored, reference), *_digests(files)),
+        ),
     )
     if html is not None:
         write_atomically(html, render_html(report).encode())

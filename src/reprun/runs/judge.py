@@ -22,7 +22,7 @@ from reprun.documents.record import (
 from reprun.documents.selection import Selection
 from reprun.errors import NothingToCompareError
 from reprun.files import restoring, write_atomically
-from reprun.report import read_pictures, render_html, report_json
+from reprun.report import Context, in_context, read_pictures, render_html, report_json
 from reprun.report.model import AnalysisInfo, Plot, ReferenceInfo, Report, StepUsage
 from reprun.runs.evaluated import Evaluated, evaluated
 from reprun.runs.question import Question
@@ -141,17 +141,18 @@ def _completed(found: Evaluated, outputs: Outputs, record: RunRecord, against: _
     analysis, report = outputs.selection.analysis, found.report
     changed = _changed(outputs, record, against)
     own = [*_deviations(record), *found.notes]
-    return report.model_copy(
-        update={
-            "hint": against.hint,
-            "reference": against.info,
+    return in_context(
+        report,
+        Context(
+            hint=against.hint,
+            reference=against.info,
             # Where the numbers agree all the same, what changed is worth knowing but no cause.
-            "causes": () if report.reproduced else tuple(changed),
-            "plots": tuple(
+            causes=() if report.reproduced else tuple(changed),
+            plots=tuple(
                 Plot(path=str((outputs.directory / path).relative_to(outputs.run_directory)))
                 for path in analysis.outputs.plots
             ),
-            "steps": tuple(
+            steps=tuple(
                 StepUsage(
                     name=step.rule,
                     wall_seconds=step.wall_seconds,
@@ -162,10 +163,10 @@ def _completed(found: Evaluated, outputs: Outputs, record: RunRecord, against: _
                 )
                 for step in record.steps
             ),
-            "provenance": _provenance(record, outputs.evaluated_by),
-            "citations": analysis.citations,
-            "notes": (*report.notes, *own, *(changed if report.reproduced else ())),
-        }
+            provenance=_provenance(record, outputs.evaluated_by),
+            citations=analysis.citations,
+            notes=(*own, *(changed if report.reproduced else ())),
+        ),
     )
 
 
