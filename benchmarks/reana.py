@@ -66,7 +66,7 @@ def memory(home: Path, mebibytes: int) -> bool:
             client.upload(identity, source, "big")
             up = time.monotonic() - began
             began = time.monotonic()
-            got = client.download(identity, "big", back)
+            got = client.download(identity, "big", back, home)
             down = time.monotonic() - began
         # The client's process was waited for when it was closed.
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024

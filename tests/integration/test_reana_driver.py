@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 
 from reprun.errors import ReanaError, SpecificationError
+from reprun.files import sweep
+from reprun.reana.remote import client as module
 from reprun.reana.remote.access import Token
 from reprun.reana.remote.client import Client
+from tests.store_support import of_a_killed_process
 
 
 def test_a_driver_that_dies_is_told_with_what_it_printed() -> None:
@@ -26,3 +29,39 @@ def test_a_snakefile_never_runs_beside_a_token() -> None:
         pytest.raises(AssertionError),
     ):
         client.validate(Path("/nowhere"))
+
+
+DRIVER = """
+import json, pathlib, sys
+for line in sys.stdin:
+    request = json.loads(line)
+    part = pathlib.Path(request["part"])
+    part.write_text("half")
+    answer = {"result": {"size": 4, "sha256": str(part)}}
+    if request["workflow"] == "breaks":
+        answer = {"error": {"kind": "client", "status": 0, "message": str(part)}}
+    print(json.dumps(answer), flush=True)
+"""
+
+
+def test_half_a_download_has_the_name_of_what_is_swept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver = tmp_path / "driver.py"
+    driver.write_text(DRIVER)
+    monkeypatch.setattr(module, "DRIVER", driver)
+    parts = tmp_path / "run"
+    parts.mkdir()
+    with Client(Path(sys.executable)) as client:
+        got = client.download("w", "m4l.csv", parts / "outputs/m4l.csv", parts)
+        assert list(parts.iterdir()) == []
+        with pytest.raises(ReanaError):
+            client.download("breaks", "m4l.csv", parts / "outputs/m4l.csv", parts)
+    assert list(parts.iterdir()) == []
+    part = Path(got.sha256)
+    assert part.parent == parts
+    # Of this process it is kept; of one that is gone it goes.
+    part.touch()
+    assert sweep(parts) == []
+    left = part.rename(part.with_name(of_a_killed_process("")))
+    assert sweep(parts) == [left]

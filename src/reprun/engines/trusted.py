@@ -13,7 +13,6 @@ import os
 import selectors
 import signal
 import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Sequence
@@ -22,6 +21,7 @@ from contextlib import suppress
 from reprun.documents.record import TRUSTED, Sandbox
 from reprun.engines.base import ContainerResult, Ending, Limits, Mount, Output
 from reprun.engines.box import ENVIRONMENT, LIMITS, command_of
+from reprun.files import scratch
 from reprun.progress import announced
 
 POLL_SECONDS = 0.1
@@ -54,12 +54,12 @@ class Trusted:
         """
         places = {one.target: one.source for one in mounts}
         started = time.monotonic()
-        with tempfile.TemporaryDirectory(prefix="reprun-home-") as home:
+        with scratch() as home:
             process = subprocess.Popen(
                 announced(command_of(program)),
                 cwd=places.get(working_directory, working_directory),
                 # Its own directories: in /tmp, and in the user's, are files that change what runs.
-                env={**ENVIRONMENT, "HOME": home, "TMPDIR": home},
+                env={**ENVIRONMENT, "HOME": str(home), "TMPDIR": str(home)},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,

@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from reprun.errors import ReanaError, SpecificationError
+from reprun.files import temporary_file
 from reprun.progress import announced
 from reprun.reana.remote.access import VARIABLE as TOKEN
 from reprun.reana.remote.access import Token
@@ -172,11 +173,25 @@ class Client:
         found: list[Mapping[str, str]] = self._again("listing the workflows", "workflows")
         return found
 
-    def download(self, workflow: str, name: str, target: Path) -> Downloaded:
-        """Download a file of the workspace."""
-        got = self._again(
-            f"downloading {name}", "download", workflow=workflow, name=name, target=str(target)
-        )
+    def download(self, workflow: str, name: str, target: Path, parts: Path) -> Downloaded:
+        """Download a file of the workspace.
+
+        Until it is whole it is in `parts`, a directory of the same file system; of a process that
+        is killed it is swept there.
+        """
+        stream, part = temporary_file(parts)
+        stream.close()
+        try:
+            got = self._again(
+                f"downloading {name}",
+                "download",
+                workflow=workflow,
+                name=name,
+                target=str(target),
+                part=str(part),
+            )
+        finally:
+            part.unlink(missing_ok=True)
         return Downloaded(int(got["size"]), str(got["sha256"]))
 
     def stop(self, workflow: str) -> None:

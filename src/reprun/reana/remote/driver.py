@@ -18,7 +18,6 @@ import json
 import os
 import shutil
 import sys
-import tempfile
 import warnings
 from pathlib import Path
 from typing import Any
@@ -241,8 +240,8 @@ def workflows(token: str) -> Any:
     return found
 
 
-def download(token: str, workflow: str, name: str, target: str) -> Any:
-    """Download one file, written as it arrives; return its size and sha256.
+def download(token: str, workflow: str, name: str, target: str, part: str) -> Any:
+    """Download one file, written to `part` as it arrives; return its size and sha256.
 
     The client's own function holds the whole file in memory.
     """
@@ -256,25 +255,21 @@ def download(token: str, workflow: str, name: str, target: str) -> Any:
     digest, size = hashlib.sha256(), 0
     parameters = {"file_name": name, "access_token": token}
     url = urljoin(get_api_url(), endpoint)
-    handle, part = tempfile.mkstemp(prefix=".reana-", dir=place.parent)
-    try:
-        with (
-            os.fdopen(handle, "wb") as stream,
-            requests.get(url, params=parameters, stream=True) as response,  # noqa: S113 - see careful
-        ):
-            if response.status_code != 200:
-                raise _RefusedError(response)
-            for block in response.iter_content(CHUNK):
-                stream.write(block)
-                digest.update(block)
-                size += len(block)
-            expected = response.headers.get("Content-Length")
-        if expected is not None and int(expected) != size:
-            raise OSError(f"{name}: the connection ended after {size} of {expected} bytes")
-        Path(part).chmod(0o644)
-        Path(part).replace(place)
-    finally:
-        Path(part).unlink(missing_ok=True)
+    with (
+        Path(part).open("wb") as stream,
+        requests.get(url, params=parameters, stream=True) as response,  # noqa: S113 - see careful
+    ):
+        if response.status_code != 200:
+            raise _RefusedError(response)
+        for block in response.iter_content(CHUNK):
+            stream.write(block)
+            digest.update(block)
+            size += len(block)
+        expected = response.headers.get("Content-Length")
+    if expected is not None and int(expected) != size:
+        raise OSError(f"{name}: the connection ended after {size} of {expected} bytes")
+    Path(part).chmod(0o644)
+    Path(part).replace(place)
     return {"size": size, "sha256": f"sha256:{digest.hexdigest()}"}
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from reprun.digests import short
@@ -71,7 +70,7 @@ def _download(
             f"{submission.label} finished but left no {listed(missing)}",
             hint=cell.selection.command("reana logs"),
         )
-    arrivals = _Arrivals(client, submission.remote, there, cell.outputs)
+    arrivals = _Arrivals(client, submission.remote, there, cell)
     with progress.task("downloading", sum(there[name] for name in wanted)) as task:
         arrivals.read_digests(cell.plan.targets)
         for name in cell.plan.targets:
@@ -88,20 +87,19 @@ def _download(
 class _Arrivals:
     """Files as they arrive, compared with the sizes and digests that the cluster tells."""
 
-    def __init__(
-        self, client: Client, remote: str, sizes: Mapping[str, int], directory: Path
-    ) -> None:
+    def __init__(self, client: Client, remote: str, sizes: Mapping[str, int], cell: Cell) -> None:
         self._client = client
         self._remote = remote
         self._sizes = sizes
-        self._directory = directory
+        self._directory = cell.outputs
+        self._parts = cell.run_directory
         self._expected: Mapping[str, str] = {}
         self.digests: dict[str, str] = {}
 
     def read_digests(self, needed: Sequence[str]) -> None:
         """Fetch the list of digests; raise IntegrityError if it names not all that is needed."""
         place = self._directory / DIGESTS
-        self._client.download(self._remote, DIGESTS, place)
+        self._client.download(self._remote, DIGESTS, place, self._parts)
         self._expected = read_digests(place.read_text(encoding="utf-8", errors="replace"))
         if absent := [name for name in needed if name not in self._expected]:
             raise IntegrityError(
@@ -112,7 +110,7 @@ class _Arrivals:
     def take(self, name: str) -> bool:
         """Fetch a file; remove it again and return False if it is not what the cluster has."""
         target = self._directory / name
-        got = self._client.download(self._remote, name, target)
+        got = self._client.download(self._remote, name, target, self._parts)
         self.digests[name] = got.sha256
         if got.size == self._sizes[name] and got.sha256 == self._expected[name]:
             return True
