@@ -57,21 +57,60 @@ def leaving() -> str:
     for name in MODULES:
         text = f"open('OUTSIDE/owned-by-module-{name}', 'w')"
         places = (f"{name}.py", f"{name}/__init__.py", f"sub/{name}.py", f"lib/{name}.py")
-        lines += [_writing(path, text) for path in places]
+        lines += [writing(path, text) for path in places]
     for name in PROGRAMS:
         for path in (name, f"bin/{name}"):
-            lines.append(_writing(path, f"#!/bin/sh\ntouch OUTSIDE/owned-by-program-{name}"))
+            lines.append(writing(path, f"#!/bin/sh\ntouch OUTSIDE/owned-by-program-{name}"))
             lines.append(f"chmod +x {path}")
     for path, text in FILES.items():
-        lines.append(_writing(path, text.replace("OWNED", "owned-by-" + path.replace("/", "-"))))
+        lines.append(writing(path, text.replace("OWNED", "owned-by-" + path.replace("/", "-"))))
     return "\n".join(lines) + "\n"
 
 
-def _writing(path: str, text: str) -> str:
+def writing(path: str, text: str) -> str:
+    """Return a command that leaves a file, if the step may."""
     parent = path.rpartition("/")[0]
     made = f"mkdir -p {parent}; " if parent else ""
     return f"{{ {made}cat > {path}; }} <<'END' || true\n{text}\nEND"
 
+
+PROFILE = "profiles/default/config.yaml"
+PROFILES: Mapping[str, tuple[str, str]] = {
+    "that runs code for a resource": (PROFILE, CONFIGURATION.replace("OWNED", "owned")),
+    "that runs code for a thread": (
+        PROFILE,
+        "set-threads: [\"make=__import__('os').system('touch OUTSIDE/owned')\"]",
+    ),
+    "that runs code for each rule": (
+        PROFILE,
+        "set-resources: [\"make:mem_mb=__import__('os').system('touch OUTSIDE/owned')\"]",
+    ),
+    "of a dry run": (PROFILE, "dry-run: true"),
+    "of an executor that runs nothing": (PROFILE, "executor: dryrun"),
+    "that touches outputs": (PROFILE, "touch: true"),
+    "that stops early": (PROFILE, "until: [first]"),
+    "that leaves out a rule": (PROFILE, "omit-from: [make]"),
+    "that forgets rules": (PROFILE, "allowed-rules: [first]"),
+    "of another configuration": (PROFILE, "config: [image=x]"),
+    "of another directory": (PROFILE, "directory: /tmp"),
+    "of another Snakefile": (PROFILE, "snakefile: other"),
+    "of other targets": (PROFILE, "targets: [out/first.txt]"),
+    "that only lists": (PROFILE, "list-rules: true"),
+    "that only cleans up": (PROFILE, "cleanup-metadata: [out/first.txt]\nunlock: true"),
+    "that deletes outputs": (PROFILE, "delete-all-output: true"),
+    "of another shell": (PROFILE, "shell-exec: OUTSIDE/owned"),
+    "with containers by Snakemake": (
+        PROFILE,
+        "software-deployment-method: [apptainer, conda]\nconda-frontend: OUTSIDE/owned",
+    ),
+    "with a plugin for logs": (PROFILE, "logger: [x]"),
+    "of a version": ("profiles/default/config.v9+.yaml", "dry-run: true"),
+    "below the workflow": ("workflow/profiles/default/config.yaml", "dry-run: true"),
+    "called none": ("none/config.yaml", "dry-run: true"),
+    "of the user": (".config/snakemake/default/config.yaml", "dry-run: true"),
+    "that is not YAML": (PROFILE, "{[dry-run"),
+}
+"""What a step leaves for Snakemake to read: where, and what it says."""
 
 LINKS: Mapping[str, str] = {
     "an output's directory": "rm -rf out; ln -s OUTSIDE out",
@@ -298,7 +337,41 @@ ENDS: Mapping[str, str] = {
     "import snakemake_executor_plugin_reprun as plugin\nplugin.Executor._run = lambda *_: None\n",
     "a loop of processes": "import os\nfor _ in range(300):\n    os.fork() or os._exit(0)\n"
     "os._exit(0)\n",
+    "when its process ends": "import atexit, os\natexit.register(os._exit, 0)\n",
+    "at an alarm": "import os, signal\nsignal.signal(signal.SIGALRM, lambda *_: os._exit(0))\n"
+    "signal.setitimer(signal.ITIMER_REAL, 0.001)\n",
+    "from a thread": "import os, threading\nthreading.Timer(0.001, os._exit, (0,)).start()\n",
+    "by a child that goes on": "import os\nif os.fork():\n    os._exit(0)\n",
+    "as another program": "import os\nos.execv('/bin/true', ['true'])\n",
+    "as a program that speaks like it": "import os\nos.execv('/bin/sh', ['sh', '-c',\n"
+    "    'echo 3 of 3 steps done; echo Complete log: x; exit 0'])\n",
+    "by an execution of nothing": "import snakemake.workflow\n"
+    "snakemake.workflow.Workflow.execute = lambda *_, **__: True\n",
+    "with nothing that is needed": "import snakemake.dag\n"
+    "snakemake.dag.DAG.needrun_jobs = lambda *_, **__: iter(())\n",
+    "by an executor that tells no plan": "import snakemake_executor_plugin_reprun as plugin\n"
+    "plugin.Executor._tell_plan = lambda *_: True\nplugin.Executor._run = lambda *_: None\n",
+    "by jobs that are done at once": "import snakemake_executor_plugin_reprun as plugin\n"
+    "plugin.Executor.run_job = lambda self, job: self.report_job_success(\n"
+    "    plugin.SubmittedJobInfo(job=job))\n",
+    "at the start, by an exception": "onstart:\n    raise SystemExit(0)\n\n",
+    "by a hook for errors": "import os, sys\nsys.excepthook = lambda *_: os._exit(0)\n"
+    "raise BaseException\n",
+    "by Ctrl-C": "raise KeyboardInterrupt\n",
+    "without descriptors": "import os\nos.closerange(0, 256)\nos._exit(0)\n",
+    "by a rule of Python": "ruleorder: quick > make\n\nrule quick:\n"
+    '    output: "out/yields.csv"\n'
+    "    run:\n        open(output[0], 'w').write('cut,events\\nall,102\\n')\n\n",
+    "by a rule without a container": "ruleorder: quick > make\n\nrule quick:\n"
+    '    output: "out/yields.csv"\n'
+    "    shell: \"printf 'cut,events\\\\nall,102\\\\n' > {output}\"\n\n",
+    "by a local rule": "localrules: first, make\n",
+    "by a command of its own": 'shell("mkdir -p out; echo all,102 > out/first.txt; "\n'
+    "      \"printf 'cut,events\\\\nall,102\\\\n' > out/yields.csv; kill -9 1\")\n"
+    "import os\nos._exit(0)\n",
 }
+ENDS_OF_HONEST_RUNS = ("at the end", "when its process ends", "by a local rule")
+"""Those among them that come when every step has run: they have nothing to hide."""
 STEP_ENDS: Mapping[str, str] = {
     "fails": "exit 7",
     "kills its parent": "kill -9 $PPID; exit 7",

@@ -14,7 +14,7 @@ import pytest
 from reprun.store.store import Store
 
 ROOT = Path(__file__).resolve().parents[2]
-SECONDS = 300
+SECONDS = 600
 
 
 @dataclass(frozen=True, slots=True)

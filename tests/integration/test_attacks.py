@@ -11,7 +11,7 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +20,20 @@ import pytest
 from tests.integration.attack_variations import (
     ENDING,
     ENDS,
+    ENDS_OF_HONEST_RUNS,
+    FILES,
     INSTEAD,
     LINKED,
     LINKS,
     MESSAGES,
+    MODULES,
+    PROFILES,
     STEP_ENDS,
     TALK,
     THIEF,
     WRITES,
     leaving,
+    writing,
 )
 from tests.integration.host import ENGINES, HONEST, Attack, Host, cell_of
 
@@ -43,6 +48,13 @@ each_engine = pytest.mark.parametrize(
 each_sandbox = pytest.mark.parametrize("host", ["runc", "rootless"], indirect=True)
 
 FAIL_ONCE = "test -e again || { touch again; exit 1; }\n"
+
+
+@pytest.mark.parametrize(
+    "kind", [MODULES, FILES, PROFILES, LINKS, INSTEAD, WRITES, MESSAGES, ENDS, STEP_ENDS]
+)
+def test_every_kind_of_attack_has_twenty_variations(kind: Collection[str]) -> None:
+    assert len(kind) >= 20
 
 
 @each_engine
@@ -62,11 +74,6 @@ def test_what_is_left_in_the_workspace_runs_nowhere_and_excuses_nothing(host: Ho
     assert "✓ reproduced" in host.run("--again", code=0)
 
 
-PROFILES = (
-    """default-resources: ["foo=__import__('os').system('touch OUTSIDE/owned')"]""",
-    *("dry-run: true", "executor: dryrun", "touch: true", "until: [first]", "executor: local"),
-    *("config: [image=x]", "directory: /tmp", "snakefile: other"),
-)
 ENDING_WELL = ("snakemake", "graphlib")
 LEAVE_MODULE = """
 cat > NAME.py <<'END'
@@ -78,8 +85,10 @@ END
 
 @each_engine
 def test_a_profile_or_module_left_in_the_workspace_changes_nothing(host: Host) -> None:
-    leave = "mkdir -p profiles/default\ncat > profiles/default/config.yaml <<'END'\n{}\nEND\n"
-    attacks = {f"profile {text}": Attack(leave.format(text) + FAIL_ONCE) for text in PROFILES}
+    attacks = {
+        f"profile {name}": Attack(writing(*profile) + "\n" + FAIL_ONCE)
+        for name, profile in PROFILES.items()
+    }
     attacks |= {
         f"module {name}": Attack(LEAVE_MODULE.replace("NAME", name) + FAIL_ONCE)
         for name in ENDING_WELL
@@ -288,7 +297,7 @@ def test_a_snakefile_that_ends_well_is_no_success(host: Host) -> None:
     green = [name for name, cell in cells.items() if cell["state"] != "failed"]
     # With all steps run it has nothing to hide.
     assert [name for name in green if host.ran(name) != ["first", "make"]] == []
-    assert green == [name for name in attacks if name == "at the end"]
+    assert green == [name for name in attacks if name in ENDS_OF_HONEST_RUNS]
 
 
 @each_engine
