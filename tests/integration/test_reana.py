@@ -23,9 +23,12 @@ from reprun.documents.project import read_project
 from reprun.documents.record import read_record
 from reprun.documents.selection import select
 from reprun.engines.box import Box
+from reprun.engines.confinement import confinement
 from reprun.errors import (
+    EngineError,
     IntegrityError,
     InterruptedRunError,
+    NoSandboxError,
     ReanaError,
     SpecificationError,
     StepFailedError,
@@ -565,6 +568,86 @@ def test_every_example_is_valid_to_reana_or_refused_with_its_reason(
     (sent,) = (tmp_path / "cms-h4l-events").rglob("reana-parameters.yaml")
     parameters = yaml.safe_load(sent.read_text())
     assert parameters["conditions_cms-validated-runs-2011"] == "conditions/cms-validated-runs-2011"
+
+
+REACHES = """
+import os, socket
+reached = [name for name in os.environ if "TOKEN" in name or name.startswith("REPRUN")]
+def attack_reads(): open("OUTSIDE/precious.txt")
+def attack_writes(): open("OUTSIDE/owned", "w")
+def attack_project(): open("code/add.sh", "a")
+def attack_link(): os.symlink("OUTSIDE/precious.txt", "link"); open("link")
+def attack_home(): open("HOME/.profile")
+def attack_network(): socket.create_connection(("127.0.0.1", PORT), 1)
+for name, attack in list(globals().items()):
+    if name.startswith("attack_"):
+        try:
+            attack()
+            reached.append(name)
+        except OSError:
+            pass
+if reached:
+    raise ValueError(f"reached: {reached}")
+"""
+
+
+@pytest.fixture
+def hostile(site: Site) -> Path:
+    """Let the Snakefile look for the host whoever executes it; return what it looks for."""
+    outside = site.home / "outside"
+    outside.mkdir()
+    (outside / "precious.txt").write_text("precious")
+    port = str(site.server.url).rpartition(":")[2].strip("/")
+    top = REACHES.replace("OUTSIDE", str(outside)).replace("HOME", str(Path.home()))
+    snakefile = site.home / "project/examples/mini/Snakefile"
+    snakefile.write_text(top.replace("PORT", port) + snakefile.read_text())
+    cell = load_cell(replace(site.run, update_lock=True), site.store)
+    write_lock(cell.lock, cell.selection.directory)
+    return outside
+
+
+def test_a_snakefile_reaches_nothing_on_its_way_to_reana(site: Site, hostile: Path) -> None:
+    """It is executed twice: by our Snakemake, and by that of REANA's own client."""
+    cell = cell_of(site.run, site.store)
+    at = {"columnar": WHERE}
+    exported, _ = prepare_export(
+        cell, site.home / "exported", None, at, Box(site.store), site.store, Silent()
+    )
+    assert not (exported.directory / ".snakemake").exists()
+    assert isinstance(site.submit(follow=False), Submission)
+    assert [path.name for path in hostile.iterdir()] == ["precious.txt"]
+
+
+def test_a_snakefile_is_not_believed_about_its_own_validation(site: Site, hostile: Path) -> None:
+    snakefile = site.home / "project/examples/mini/Snakefile"
+    lies = "import os, snakemake\nif snakemake.__version__[0] == '7':\n    os._exit(0)\n"
+    snakefile.write_text(lies + SNAKEFILE)
+    cell = cell_of(replace(site.run, update_lock=True), site.store)
+    at = {"columnar": WHERE}
+    with pytest.raises(SpecificationError, match="it has ended without an answer"):
+        prepare_export(cell, site.home / "e", None, at, Box(site.store), site.store, Silent())
+
+
+def test_without_a_sandbox_a_snakefile_goes_to_reana_only_if_it_is_trusted(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing() -> str:
+        raise EngineError("runc is not installed")
+
+    monkeypatch.setattr("reprun.engines.containers._program", missing)
+    with pytest.raises(NoSandboxError, match="runc is not installed") as error:
+        site.submit(follow=False)
+    assert "--trust-snakefile" in str(error.value.hint)
+    assert site.server.workflows == {}
+    cell = cell_of(site.run, site.store)
+    at, place = {"columnar": WHERE}, site.home / "exported"
+    with pytest.raises(NoSandboxError, match="runc is not installed"):
+        prepare_export(cell, place, None, at, Box(site.store), site.store, Silent())
+    assert not place.exists()
+    trusted = confinement(site.store, trusted=True, progress=Silent())
+    exported, specification = prepare_export(cell, place, None, at, trusted, site.store, Silent())
+    assert specification["workflow"]["type"] == "snakemake"
+    assert not (exported.directory / ".snakemake").exists()
 
 
 def test_what_cannot_travel_is_refused(site: Site) -> None:

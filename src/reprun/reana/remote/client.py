@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from reprun.errors import ReanaError, SpecificationError
+from reprun.errors import ReanaError
 from reprun.files import temporary_file
 from reprun.progress import announced
 from reprun.reana.remote.access import VARIABLE as TOKEN
@@ -60,20 +60,15 @@ class Downloaded:
 
 
 class Client:
-    """A driver process; without address and token it can only validate."""
+    """A driver process that talks to a server."""
 
-    def __init__(
-        self, python: Path, address: str | None = None, token: Token | None = None
-    ) -> None:
+    def __init__(self, python: Path, address: str, token: Token) -> None:
         self._token = token
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the client
         environment = {
             name: os.environ[name] for name in (*_HERE_TOO, *_NETWORK, *_OWN) if name in os.environ
         }
-        if address:
-            environment[SERVER] = address
-        if token is not None:
-            environment[TOKEN] = token.reveal()
+        environment |= {SERVER: address, TOKEN: token.reveal()}
         self._process = subprocess.Popen(
             announced([str(python), "-I", str(DRIVER)]),
             stdin=subprocess.PIPE,
@@ -102,23 +97,6 @@ class Client:
             if stream is not None:
                 stream.close()
         self._log.close()
-
-    def validate(self, directory: Path) -> Any:
-        """Let REANA's own code load and validate a project; return the filled-in reana.yaml.
-
-        The Snakefile is Python and runs in the driver: ask one that knows no token.
-        """
-        if self._token is not None:
-            raise AssertionError("a Snakefile must not run beside a token")
-        try:
-            return self._ask("validating the project", "validate", directory=str(directory))
-        except RemoteError as error:
-            said = self._printed()
-            raise SpecificationError(
-                f"REANA's own validation refuses the project: {error.said}"
-                + "".join(f"\n    {line}" for line in said),
-                place=str(directory / "reana.yaml"),
-            ) from error
 
     def check_version(self) -> str:
         """Return the server's version; raise ReanaError for a line that is not supported."""
@@ -229,7 +207,7 @@ class Client:
         return answer["result"]
 
     def _hide(self, text: str) -> str:
-        return self._token.redact(text) if self._token is not None else text
+        return self._token.redact(text)
 
     def _printed(self, most: int = 8) -> list[str]:
         """Return the end of what the driver's libraries printed."""

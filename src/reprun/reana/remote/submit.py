@@ -33,6 +33,7 @@ from reprun.reana.remote.submission import (
     read_submission,
     remote_directory,
 )
+from reprun.reana.remote.validation import validated
 from reprun.runs.cell import Cell, load_remote_cell
 from reprun.runs.directory import alone
 from reprun.runs.request import RunRequest
@@ -78,8 +79,7 @@ def prepare_export(
         )
     references = image_references(cell.images.values(), cell.catalogue, images or {}, registry)
     exported = export(cell, directory, references, confined, store, progress)
-    with Client(client_python(store, progress)) as validator:
-        return exported, validator.validate(exported.directory)
+    return exported, validated(exported.directory, client_python(store, progress), confined)
 
 
 @contextmanager
