@@ -299,6 +299,14 @@ class TestHtml:
         report = sample().model_copy(update={"plots": (Plot(path="plots/m4l.png"), Plot(path="x"))})
         assert read_pictures(report, tmp_path) == {"plots/m4l.png": PIXEL}
 
+    def test_what_no_page_shows_is_not_read(self, tmp_path: Path) -> None:
+        for name, size in (("large.png", 1 << 40), ("one.png", 1), ("m4l.pdf", 1)):
+            with (tmp_path / name).open("wb") as stream:
+                stream.truncate(size)
+        plots = tuple(Plot(path=path) for path in ("large.png", "one.png", "m4l.pdf"))
+        report = sample().model_copy(update={"plots": plots})
+        assert read_pictures(report, tmp_path) == {"one.png": b"\0"}
+
     @pytest.mark.slow
     def test_a_thousand_pairs_stay_small(self) -> None:
         (item,) = (item for item in every_verdict().items if item.name == "changed")

@@ -44,6 +44,12 @@ JSON_BYTES = Limit(32_000_000, "bytes", "a JSON file that people write or import
 WRITTEN_BYTES = Limit(
     500_000_000, "bytes", "a JSON file that reprun wrote (record, report, lock)", "documents"
 )
+PICTURE_BYTES = Limit(
+    32_000_000,
+    "bytes",
+    "a picture of an analysis in the page of its report; a larger one is named only",
+    "documents",
+)
 TEXT_BYTES = Limit(
     1_000_000_000, "bytes", "a JSON, YODA or CSV file of results", "histograms and tables"
 )

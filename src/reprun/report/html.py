@@ -19,6 +19,7 @@ from jinja2 import Template
 from markupsafe import Markup
 from pydantic import JsonValue
 
+from reprun.bounded import limits
 from reprun.report.model import Number, Panel, PlotAxis, Report, brief, shown
 from reprun.report.page import own, template
 
@@ -51,9 +52,16 @@ def render_html(report: Report, pictures: Mapping[str, bytes] | None = None) -> 
 
 
 def read_pictures(report: Report, root: Path) -> dict[str, bytes]:
-    """Read the plots of a report that lie below `root`; those that do not exist are left out."""
-    found = {plot.path: root / plot.path for plot in report.plots}
-    return {path: file.read_bytes() for path, file in found.items() if file.is_file()}
+    """Read the plots of a report that lie below `root` and that a page shows.
+
+    Those that do not exist, that browsers cannot show or that are too large are left out.
+    """
+    found = {plot.path: root / plot.path for plot in report.plots if picture_type(plot.path)}
+    return {
+        path: file.read_bytes()
+        for path, file in found.items()
+        if file.is_file() and file.stat().st_size <= limits.PICTURE_BYTES.value
+    }
 
 
 def picture_type(path: str) -> str | None:
