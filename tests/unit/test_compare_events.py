@@ -281,3 +281,14 @@ def test_keys_are_for_kinds_that_look_at_events(kind: Any) -> None:
 def test_another_order_needs_a_reason() -> None:
     with pytest.raises(ValueError, match="allows a difference: give its reason"):
         ComparisonRule(match="Events", kind="count", ordered=False)
+
+
+def test_a_column_never_passes_whose_digests_differ_alone(tmp_path: Path) -> None:
+    """What a comparison of values does not see is a difference all the same."""
+    sides = Pair(tmp_path).sides(events(), events())
+    tree = sides[0].unread["Events"]
+    parts = {**tree.parts, "pt": "sha256:other"}
+    changed = Objects({}, {"Events": Unread(tree.reason, parts, events=tree.events)})
+    (item,) = compare(changed, sides[1], [], TODAY).items
+    assert item.verdict is Verdict.DIFFERENT
+    assert item.headline == "differs in pt, by no value that can be shown"

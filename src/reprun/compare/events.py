@@ -44,16 +44,22 @@ class EventsCompared:
     """Whether the events that are in both are in another order."""
     differing: dict[str, int]
     """By column how many events differ by more than is allowed."""
-    types: tuple[str, ...]
-    """Columns of another type, in words."""
+    types: tuple[tuple[str, str], ...]
+    """Columns of another type, and how it differs in words."""
     first: tuple[str, ...]
     """The first events that differ, in words."""
     events: int
     """Events with a value that differs."""
 
+    @property
+    def is_same_list(self) -> bool:
+        """Whether both have the same events in the same order."""
+        return not (self.moved or any(self.only))
+
     def findings(self, *, ordered: bool) -> Iterator[str]:
         """Yield what is wrong, each to be read after the name of the tree."""
-        yield from self.types
+        for name, words in self.types:
+            yield f"has {name} {words}"
         if self.first:
             yield f"differs in {self.first[0]}"
         if any(self.only):
@@ -119,12 +125,12 @@ class _Found:
     apart: Values
     """Of each pair of events whether a column before differs."""
     differing: dict[str, int] = field(default_factory=dict)
-    types: list[str] = field(default_factory=list)
+    types: list[tuple[str, str]] = field(default_factory=list)
     first: list[EventDifference] = field(default_factory=list)
 
     def add(self, name: str, one: Column, other: Column, tolerance: Tolerance) -> None:
         if (types := types_apart(one, other, tolerance)) is not None:
-            self.types.append(f"has {name} {types}")
+            self.types.append((name, types))
             return
         places = self.matched.here, self.matched.there
         apart = differing(one, other, places, tolerance)

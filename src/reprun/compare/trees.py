@@ -34,7 +34,10 @@ def judge_trees(name: str, one: Unread, other: Unread, policy: Policy) -> Item:
     rule = policy.rule_for(name)
     found = pair.events()
     wrong = [*pair.entries(), *pair.structure()]
-    wrong += pair.parts() if found is None else found.findings(ordered=pair.ordered)
+    if found is None:
+        wrong += pair.parts()
+    else:
+        wrong += [*found.findings(ordered=pair.ordered), *pair.unexplained(found)]
     verdict = pair.verdict(wrong)
     sentence = "; ".join([*wrong, *pair.remarks(found, passed=not wrong)])
     return Item(
@@ -99,6 +102,18 @@ class _Pair:
             keys = keys_of(self.name, (here, there), asked, ordered=self.ordered)
             columns = self._columns(here, there, keys)
             return compare_events(here, there, keys, columns, self._tolerance)
+
+    def unexplained(self, found: EventsCompared) -> Iterator[str]:
+        """Yield the columns that differ by their digests, and by no value of an event."""
+        if found.is_same_list:
+            seen = {*found.differing, *(name for name, _ in found.types)}
+            left = [
+                part
+                for part in self._differing()
+                if not part.endswith(STORED) and part not in seen and self._tolerance(part) == EXACT
+            ]
+            if left:
+                yield f"differs in {listed(left, most=SHOWN)}, by no value that can be shown"
 
     def verdict(self, wrong: Collection[str]) -> Verdict:
         """Return the verdict on what is wrong."""
