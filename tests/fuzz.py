@@ -50,6 +50,7 @@ from reprun.report.model import read_report, report_json
 from reprun.runs.lock import LOCK, read_lock
 from reprun.wording import visible
 from tests.hostile_files import CUBE_OF_YODA, DATA, cases
+from tests.parquet_files import KEYS, TYPES, parquet
 from tests.sample_report import sample
 from tests.unit import builders
 
@@ -59,6 +60,10 @@ MEMORY = 1_000_000_000
 """Bytes for one file, above what a process has that has read nothing."""
 AT_A_TIME = 50
 TODAY = dt.date(2026, 1, 1)
+PARQUET: tuple[dict[str, Any], ...] = (
+    {}, {"compression": "zstd", "data_page_version": "2.0", "row_group_size": 2},
+    {"compression": "NONE", "use_dictionary": False},
+)  # fmt: skip
 ROOT = Path(__file__).resolve().parents[1]
 TOKENS = (b"[", b"]", b"{", b"}", b"*a", b"&a ", b"- ", b": ", b'"', b"'", b"\n", b"\x00", b"\xff",
           b"1e999", b"NaN", b"-1", b"null", b"999999999", b"\\ud800", b"---\n", b"<<: ", b"!!int ")  # fmt: skip
@@ -120,6 +125,8 @@ def readers(home: Path) -> tuple[Reader, ...]:
         histogram_reader("YODA", ".yoda", CUBE_OF_YODA.encode()),
         histogram_reader("HEPData", ".yaml", *(p.read_bytes() for p in (submission, *others))),
         histogram_reader("CSV", ".csv", *(table_text(one).encode() for one in tables)),
+        histogram_reader(
+            "Parquet", ".parquet", *(parquet({**KEYS, **TYPES}, **how) for how in PARQUET)),
         Reader("analysis", "analysis.yaml", (document.encode(),), lambda p: load_analysis(p.parent)),
         Reader("manifest", "m.json", (json.dumps(dataset).encode(),), load_manifest),
         Reader("project", "reprun.toml", ((ROOT / "reprun.toml").read_bytes(),),
@@ -166,7 +173,7 @@ def damaged(data: bytes, rng: random.Random) -> bytes:
 def inputs(home: Path, rounds: int, seed: int) -> Iterator[Input]:
     """Yield the hostile files, then `rounds` damaged ones for each reader."""
     known = readers(home)
-    by_suffix = {Path(one.file).suffix: one for one in known[:5]}
+    by_suffix = {Path(one.file).suffix: one for one in known[:6]}
     for case in cases():
         yield Input(by_suffix[case.suffix], str(case), case.data)
     for reader in known:

@@ -18,6 +18,8 @@ from pathlib import Path
 
 import cramjam
 
+from tests import parquet_files
+
 DATA = Path(__file__).parent / "data"
 BEGIN = 100
 NAME_BYTES = 60
@@ -489,6 +491,7 @@ KINDS: Mapping[str, Callable[[], Mapping[str, bytes] | Mapping[str, str]]] = {
     ".yoda": yoda,
     ".yaml": hepdata,
     ".csv": csv,
+    ".parquet": parquet_files.hostile,
 }
 
 

@@ -31,11 +31,14 @@ they are matched by their key columns, or by their place, and compared value by 
 is not decoded is compared by the bytes of its entries; an RNTuple with such a field never passes. A
 CSV table of events is compared as a tree: one whose first column is called run, luminosity block or
 event, or alike, where there is another of these and one is the event. All its headings and cells
-count.
+count. So is a Parquet file, by the values of its columns, lists, records and missing values among
+them; what its writer has noted beside the numbers (units of columns, the luminosity) are facts. A
+column that pyarrow does not decode is compared by its stored bytes.
 
 Tests change every field of small files of every text format (`tests/unit/test_mutations_text.py`)
-and every byte of the objects of ROOT files (`tests/unit/test_mutations_root.py`), and find no
-change without a verdict but of a field listed here.
+and every byte of the objects of ROOT files (`tests/unit/test_mutations_root.py`) and of Parquet
+files (`tests/unit/test_mutations_parquet.py`), and find no change without a verdict but of a field
+listed here.
 """
 
 

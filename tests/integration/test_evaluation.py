@@ -34,6 +34,7 @@ from reprun.runs.reference import bless, write_objects
 from reprun.runs.rewriting import rewrite
 from reprun.runs.rewritten import rewritten
 from reprun.store.store import Store
+from tests.parquet_files import KEYS, TYPES, parquet
 from tests.unit import builders
 
 QUESTION = Question(
@@ -89,6 +90,20 @@ def test_trees_are_read_in_the_sandbox_too(outputs: Path, reference: Path, store
     assert found.report == evaluate(question, outputs, reference)
     assert found.report.reproduced
     assert {item.name for item in found.report.items} == {"Events", "yields"}
+
+
+def test_tables_in_parquet_are_read_in_the_sandbox_too(
+    outputs: Path, reference: Path, store: Store
+) -> None:
+    (outputs / "out/events.parquet").write_bytes(parquet({**KEYS, **TYPES}))
+    trees = ("out/events.parquet",)
+    question = QUESTION.model_copy(update={"outputs": QUESTION.outputs + trees, "trees": trees})
+    objects = read_outputs(outputs, question.outputs, trees)
+    write = partial(write_objects, objects)
+    bless(reference, write, builders.record(), reason="right", author="A. Nobody")
+    found = evaluated(question, outputs, reference, store)
+    assert found.report == evaluate(question, outputs, reference)
+    assert (found.report.reproduced, found.notes) == (True, ())
 
 
 def test_an_error_is_the_same_and_names_the_file_of_the_host(

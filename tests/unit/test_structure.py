@@ -55,6 +55,7 @@ ONLY_IN: Mapping[str, str | tuple[str, ...]] = {
     "pytest": "reprun.testing.plugin",
     "matplotlib": "reprun.report.figures",
     "h5py": "reprun.histograms.",
+    "pyarrow": "reprun.histograms.parquet.",
     "reana_client": "reprun.reana.remote.driver",
     "reana_commons": "reprun.reana",
 }

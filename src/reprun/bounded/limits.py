@@ -62,17 +62,33 @@ FREE_CELLS = Limit(
 FREE_OBJECT = Limit(
     128_000_000,
     "bytes",
-    "an object of a ROOT file once decompressed, and 50 times what it takes in the file more",
+    "an object of a ROOT file or a page of a Parquet file once decompressed, "
+    "and 50 times what it takes in the file more",
     "histograms and tables",
 )
 OBJECT_RATIO = 50
 FREE_FILE = Limit(
     256_000_000,
     "bytes",
-    "all results of a ROOT file once decompressed, and 200 times the size of the file more",
+    "all results of a ROOT or Parquet file once decompressed, "
+    "and 200 times the size of the file more",
     "histograms and tables",
 )
 FILE_RATIO = 200
+FREE_VALUES = Limit(
+    20_000_000,
+    "values",
+    "what a Parquet file declares, missing ones included; and 50 times as many as it has bytes",
+    "histograms and tables",
+)
+VALUES_RATIO = 50
+FREE_STRINGS = Limit(
+    1_000_000_000,
+    "bytes",
+    "strings of a column of a Parquet file that repeats them from a dictionary, "
+    "and 200 times the size of the file more",
+    "histograms and tables",
+)
 FREE_GZIP = Limit(
     64_000_000,
     "bytes",

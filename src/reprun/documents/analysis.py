@@ -101,8 +101,8 @@ class Outputs(Document):
     documents: tuple[InsidePath, ...] = ()
     """JSON of limits, fits and workspaces, compared value by value."""
     trees: tuple[InsidePath, ...] = ()
-    """Files of events (ROOT, CSV), compared column by column; each must have a tree or be a table
-    of events."""
+    """Files of events (ROOT, CSV, Parquet), compared column by column; each must have a tree or be
+    a table of events."""
     plots: tuple[InsidePath, ...] = ()
     """Pictures for the report; they must be there and are not compared."""
 

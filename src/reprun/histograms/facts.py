@@ -17,11 +17,15 @@ SURE_DIGITS = 15
 """Integers of so many digits are all exact as float64."""
 
 
+ANNOTATIONS = " annotations"
+"""Ends the name of an object that holds the facts of another."""
+
+
 def as_annotations(name: str, facts: Mapping[str, str]) -> dict[str, Table]:
     """Return the facts of a histogram, which has no place for them, as an object beside it."""
     if not facts:
         return {}
-    called = f"{name} annotations"
+    called = f"{name}{ANNOTATIONS}"
     nothing = np.empty((0, 0))
     return {called: Table(called, (), (), nothing, class_name="annotations", facts=facts)}
 

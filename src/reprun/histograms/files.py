@@ -20,8 +20,10 @@ from reprun.histograms.documents import (
     workspace_digest,
 )
 from reprun.histograms.event_tables import is_event_table, read_event_table
+from reprun.histograms.facts import ANNOTATIONS
 from reprun.histograms.hepdata import read_hepdata
 from reprun.histograms.model import DataObject, Histogram, Objects, Source, Table, Unread
+from reprun.histograms.parquet.files import read_parquet
 from reprun.histograms.root.files import open_root, read_root
 from reprun.histograms.root.writer import write_root
 from reprun.histograms.tables import read_table, table_text
@@ -117,6 +119,10 @@ def _table(path: Path) -> Objects:
     return Objects({table.name: table})
 
 
+def _parquet(path: Path) -> Objects:
+    return read_parquet(path, stem_of(path))
+
+
 def _text(path: Path) -> str:
     try:
         return read_text(path, limits.TEXT_BYTES)
@@ -128,6 +134,7 @@ FORMATS: tuple[Format, ...] = (
     Format((".root",), _root, open=_open_root),
     Format((".json",), _json),
     Format((".csv",), _table, is_table=True),
+    Format((".parquet",), _parquet, is_table=True),
     Format((".yoda",), _yoda),
     Format((".yoda.gz",), _packed_yoda),
     Format((".yoda.h5",), _yoda_h5),
@@ -165,9 +172,9 @@ def read_objects(path: Path) -> Objects:
     """Read one file; it may hold nothing, which the caller judges.
 
     The suffix chooses the reader: `.root`, `.json` (UHI, or any other document), `.yoda` or
-    `.yoda.gz`, `.yaml` (a HEPData submission or table), `.zip` or `.h5` (UHI) or `.csv` (a
-    table, called by the file's stem). Raises OutputMissingError if the file is missing, which
-    names the nearest file beside it, or is truncated or of no known kind.
+    `.yoda.gz`, `.yaml` (a HEPData submission or table), `.zip` or `.h5` (UHI), or `.csv` or
+    `.parquet` (a table, called by the file's stem). Raises OutputMissingError if the file is
+    missing, which names the nearest file beside it, or is truncated or of no known kind.
     """
     _check_file(path)
     found = _format_of(path)
@@ -283,8 +290,9 @@ def file_of(
             return path
     files = list(paths)
     tables = {stem_of(path): path for path in files if _is_table(path)}
-    if name in tables:
-        return tables[name]
+    for called in (name, name.removesuffix(ANNOTATIONS)):
+        if called in tables:
+            return tables[called]
     others = [path for path in files if not _is_table(path)]
     if len(others) == 1:
         return others[0]

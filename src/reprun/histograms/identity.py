@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 FileFormat = Literal[
-    "ROOT", "YODA", "HEPData", "CSV", "UHI JSON", "UHI in zip or HDF5", "JSON documents"
+    "ROOT", "YODA", "HEPData", "CSV", "Parquet", "UHI JSON", "UHI in zip or HDF5", "JSON documents"
 ]
 
 
@@ -85,6 +85,23 @@ LEFT_OUT: tuple[LeftOut, ...] = (
     *_left("CSV", "not every format has them: compared where both sides do", "no entries"),
     *_left("CSV", "both are no number", "an empty cell, or nan"),
     *_left("CSV", _WRITTEN, "digits that float64 does not hold, of a number with a point"),
+    *_left("CSV", "columns go by their names", "order of columns of a table of events"),
+    *_left("Parquet", "columns go by their names", "order of columns"),
+    *_left(
+        "Parquet", "how it is stored: the values of all rows count",
+        "row groups", "pages", "encoding", "compression", "where a column is", "sizes",
+        "sorting columns", "checksum of a page", "bloom filters", "indexes of pages", "file_offset",
+        "how strings and lists are in the memory of a writer",
+    ),
+    *_left("Parquet", "follows from the values", "statistics"),
+    *_left("Parquet", "those that are missing count", "whether a value may be missing"),
+    *_left("Parquet", "names inside of lists and maps have no meaning", "name of an item"),
+    *_left("Parquet", "who wrote the file, and how", "version", "created_by", "column_orders"),
+    *_left(
+        "Parquet", "how a writer had the table in its memory; other keys and values count",
+        "ARROW:schema", "pandas", "org.apache.…", "avro.…", "parquet.avro.…", "iceberg.…",
+        "writer.…", "field_id", "converted_type where there is a logical type",
+    ),
     *_left("UHI JSON", _TITLE, "title", "label"),
     *_left("UHI JSON", "what the code that wrote it calls it", "name"),
     *_left("UHI JSON", "of boost-histogram; variances that are stored count", "_variance_known"),

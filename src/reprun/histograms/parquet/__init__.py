@@ -1,0 +1,1 @@
+"""Parquet files: tables of events, column by column."""
