@@ -1,4 +1,4 @@
-"""UHI in zip and HDF5, as the package uhi writes it, is what UHI JSON is; the rest is listed."""
+"""UHI in zip, HDF5 and RNTuples, as uhi writes it, is what UHI JSON is; the rest is listed."""
 
 from __future__ import annotations
 
@@ -10,12 +10,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import awkward as ak
 import h5py
 import numpy as np
 import pytest
+import uhi.io._rntuple
 import uhi.io.hdf5
 import uhi.io.json
+import uhi.io.uproot
 import uhi.io.zip
+import uproot
 
 from reprun.bounded import limits
 from reprun.compare import Verdict, compare
@@ -78,9 +82,16 @@ def write_hdf5(path: Path, histograms: dict[str, Any]) -> None:
             uhi.io.hdf5.write(file.create_group(name), one)
 
 
+def write_root(path: Path, histograms: dict[str, Any]) -> None:
+    with uproot.recreate(path) as file:
+        for name, one in histograms.items():
+            uhi.io.uproot.write(file, name, one)
+
+
 CONTAINERS: dict[str, Callable[[Path, dict[str, Any]], None]] = {
     ".zip": write_zip,
     ".h5": write_hdf5,
+    ".root": write_root,
 }
 EACH = pytest.mark.parametrize("suffix", CONTAINERS)
 
@@ -145,6 +156,61 @@ def test_empty_bins_of_a_sparse_weighted_mean_have_no_variance(tmp_path: Path) -
     write_zip(tmp_path / "sparse.zip", {"h": to_sparse(dense)})
     one, other = (read_objects(tmp_path / f"{name}.zip") for name in ("dense", "sparse"))
     assert verdicts(one, other) == {"h": Verdict.IDENTICAL}
+
+
+def test_histograms_trees_and_ntuples_share_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "x.root"
+    with uproot.recreate(path) as file:
+        uhi.io.uproot.write(file, "sub/h", HISTOGRAMS["weighted"])
+        file["plain"] = np.histogram([0.5], bins=3)
+        file.mkrntuple("events", {"run": np.arange(3), "pt": np.arange(3.0)})
+    found = read_objects(path)
+    assert {name: thing.class_name for name, thing in found.items()} == {
+        "sub/h": "TH2D", "plain": "TH1D",
+    }  # fmt: skip
+    assert found.unread["events"].is_tree
+    uhi_json = tmp_path / "x.json"
+    write_json(uhi_json, {"sub/h": HISTOGRAMS["weighted"]})
+    assert verdicts(found.only(["sub/h"]), read_objects(uhi_json)) == {"sub/h": Verdict.IDENTICAL}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"era": np.array([2])},
+        {"uhi": ["no JSON"]},
+        {"uhi": ['{"uhi_schema": 1}']},
+        {"uhi": ['{"uhi_schema": 1, "axes": [], "storage": {"type": "double", "values": "no"}}']},
+        {"uhi": ["[" * 1000]},
+        {"values": np.array([1.0])},
+        {"values": [[1.0, 2.0]]},
+        {"values": [["a", "b", "c", "d", "e"]]},
+    ],
+)
+def test_what_is_not_quite_a_histogram_is_compared_as_events(
+    tmp_path: Path, change: dict[str, Any]
+) -> None:
+    text, arrays = uhi.io._rntuple.to_fields(HISTOGRAMS["plain"])
+    data = {"uhi": [text], **{name: [array] for name, array in arrays.items()}} | change
+    sides = []
+    for first in ("a", "b"):
+        with uproot.recreate(tmp_path / "x.root") as file:
+            file.mkrntuple(first, {"x": np.arange(3)})
+            file.mkrntuple("h", {name: ak.Array(values) for name, values in data.items()})
+        sides.append(read_objects(tmp_path / "x.root").only(["h"]))
+    assert sides[0].unread["h"].is_tree
+    assert verdicts(*sides) == {"h": Verdict.IDENTICAL}
+
+
+def test_a_field_that_no_histogram_has_counts(tmp_path: Path) -> None:
+    text, arrays = uhi.io._rntuple.to_fields(HISTOGRAMS["plain"])
+    data = {"uhi": ak.Array([text]), **{name: ak.Array([each]) for name, each in arrays.items()}}
+    sides = []
+    for era in (1, 2):
+        with uproot.recreate(tmp_path / "x.root") as file:
+            file.mkrntuple("h", {**data, "era": np.array([era])})
+        sides.append(read_objects(tmp_path / "x.root"))
+    assert verdicts(*sides) == {"h": Verdict.DIFFERENT}
 
 
 # -- what else is in a container ------------------------------------------------------------------

@@ -10,7 +10,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 FileFormat = Literal[
-    "ROOT", "YODA", "HEPData", "CSV", "Parquet", "UHI JSON", "UHI in zip or HDF5", "JSON documents"
+    "ROOT",
+    "YODA",
+    "HEPData",
+    "CSV",
+    "Parquet",
+    "UHI JSON",
+    "UHI in zip, HDF5 or RNTuple",
+    "JSON documents",
 ]
 
 
@@ -114,10 +121,11 @@ LEFT_OUT: tuple[LeftOut, ...] = (
     *_left("UHI JSON", "who wrote the file; `reprun.storage` counts", "writer_info"),
     *_left("UHI JSON", "an even axis and a list of the same edges are one", "type of an axis"),
     *_left("UHI JSON", _WRITTEN, "digits that float64 does not hold, of a number with a point"),
-    *_left("UHI in zip or HDF5", "as in UHI JSON", "what is left out there"),
+    *_left("UHI in zip, HDF5 or RNTuple", "as in UHI JSON", "what is left out there"),
     *_left(
-        "UHI in zip or HDF5", "how it is stored: numbers and attributes count",
+        "UHI in zip, HDF5 or RNTuple", "how it is stored: numbers and attributes count",
         "compression", "order of members", "times", "comment of a zip file", "type of an array",
+        "name of the field of an array",
     ),
     *_left("JSON documents", "no part of a value", "order of keys", "spaces and lines", "escapes"),
     *_left(

@@ -137,6 +137,27 @@ def histograms_of(document: Mapping[str, Any], size: int) -> Objects:
     return Objects(found, unread)
 
 
+def unflattened(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a histogram whose arrays are flat with them in the shape of its axes.
+
+    Raises one of BROKEN_VALUES for arrays that do not fit.
+    """
+    storage = dict(content["storage"])
+    try:
+        axes = tuple(_axis(axis, "an axis", {}) for axis in content["axes"])
+    except _UnsupportedError:
+        return dict(content)  # which is found again where it is read
+    whole = [axis.bins + 2 for axis in axes]
+    shape = [len(range(n)[place]) for n, place in zip(whole, _places(axes), strict=True)]
+    for name in ARRAYS & storage.keys():
+        if name == "index":
+            shaped = np.reshape(storage[name], (len(axes), -1))
+        else:
+            shaped = np.reshape(storage[name], -1 if "index" in storage else shape)
+        storage[name] = shaped.tolist()
+    return {**content, "storage": storage}
+
+
 def _said(error: BaseException) -> str:
     if isinstance(error, KeyError):
         return f"no field {error}"

@@ -39,6 +39,7 @@ from reprun.histograms.root.trees import (
     branch_digests,
     decoded_columns,
 )
+from reprun.histograms.root.uhi_ntuples import uhi_histogram
 from reprun.wording import shortened, size_of
 
 EFFICIENCY = "TEfficiency"
@@ -261,13 +262,16 @@ def _by_uproot(path: Path, wanted: Mapping[str, _Waiting]) -> Objects:
             for name, waiting in wanted.items():
                 entry, undecoded = waiting.entry, waiting.undecoded
                 try:
+                    thing: DataObject | Unread | None
                     if TREES.match(entry.class_name) and entry.member is None:
-                        unread[name] = _tree(path, waiting.entry, _model(file, waiting))
-                        continue
-                    most = limits.FREE_CELLS.value + entry.key.size
-                    thing = from_model(name, entry.class_name, partial(_model, file, waiting), most)
-                    if thing is None:
-                        unread[name] = undecoded
+                        model = _model(file, waiting)
+                        thing = uhi_histogram(name, model) or _tree(path, entry, model)
+                    else:
+                        most = limits.FREE_CELLS.value + entry.key.size
+                        get = partial(_model, file, waiting)
+                        thing = from_model(name, entry.class_name, get, most) or undecoded
+                    if isinstance(thing, Unread):
+                        unread[name] = thing
                     else:
                         found[name] = thing
                 except (UnsupportedError, UndecodedError) as reason:
