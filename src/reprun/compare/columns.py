@@ -31,16 +31,39 @@ def differing(
 ) -> Values:
     """Say of each pair of entries whether it differs by more than is allowed."""
     here, there = places
+    pairs, a, b = _paired(one, other, places)
     if one.counts is None or other.counts is None:
-        return _apart(one.values[here], other.values[there], tolerance)
-    counts = one.counts[here], other.counts[there]
-    apart = np.asarray(counts[0] != counts[1])
-    same = np.flatnonzero(~apart)
-    sizes = counts[0][same]
+        return _apart(a, b, tolerance)
+    apart = np.asarray(one.counts[here] != other.counts[there])
+    apart[pairs[_apart(a, b, tolerance)]] = True
+    return apart
+
+
+def paired_values(
+    one: Column, other: Column, places: tuple[Values, Values]
+) -> tuple[Values, Values, Values] | None:
+    """Return the numbers of entries that belong together, and the place of each pair.
+
+    Lists count where both have as many; None for columns of anything but numbers.
+    """
+    kinds = {one.values.dtype.kind, other.values.dtype.kind}
+    if not kinds <= set("iuf") or (one.counts is None) != (other.counts is None):
+        return None
+    return _paired(one, other, places)
+
+
+def _paired(
+    one: Column, other: Column, places: tuple[Values, Values]
+) -> tuple[Values, Values, Values]:
+    here, there = places
+    if one.counts is None or other.counts is None:
+        return np.arange(len(here)), one.values[here], other.values[there]
+    sizes = one.counts[here]
+    same = np.flatnonzero(sizes == other.counts[there])
+    sizes = sizes[same]
     a = one.values[_within(one.counts, here[same], sizes)]
     b = other.values[_within(other.counts, there[same], sizes)]
-    apart[np.repeat(same, sizes)[_apart(a, b, tolerance)]] = True
-    return apart
+    return np.repeat(same, sizes), a, b
 
 
 def difference(one: Column, other: Column, here: int, there: int, tolerance: Tolerance) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from reprun.compare.batches import judge_all
+from reprun.compare.moved_events import with_events
 from reprun.compare.pair import Bench, Judged
 from reprun.compare.policy import Policy
 from reprun.compare.sampled import Family
@@ -59,6 +60,8 @@ def compare(
     items = [_final(one, family, words) for one in judged]
     if not detailed:
         items = _with_details(items, replace(bench, detailed=True), family, cores)
+    trees = {one.item.name: one.apart for one in judged if one.apart is not None}
+    items = with_events(items, trees, reference)
     if all(item.verdict.passes and item.about.reference_empty for item in items):
         raise NothingToCompareError(
             f"all of {count_of(len(items), 'object')} are empty in {words.monitored} and in "

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from reprun.compare.migration import migrations, sentence_of
+from reprun.compare.moved_events import EventsApart
 from reprun.compare.numeric import (
     SHOWN,
     Tolerance,
@@ -42,6 +43,8 @@ class Judged:
 
     item: Item
     tested: Tested | None = None
+    apart: EventsApart | None = None
+    """Of a tree, where to see the events that differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,20 +62,26 @@ class Bench:
         """Read and judge the objects of some names; none of their arrays is kept."""
         sides = self.monitored.only(names), self.reference.only(names)
         return [
-            Judged(self._with_notes(self._unread(name, *sides)))
+            self._unread(name, *sides)
             if name in sides[0].unread or name in sides[1].unread
             else self._judge_one(name, sides[0].get(name), sides[1].get(name))
             for name in names
         ]
 
-    def _unread(self, name: str, monitored: Objects, reference: Objects) -> Item:
-        rule = self.policy.rule_for(name)
+    def _unread(self, name: str, monitored: Objects, reference: Objects) -> Judged:
         one, other = monitored.unread.get(name), reference.unread.get(name)
-        if one is not None and other is not None:
-            if one.reason == other.reason and one.is_tree and other.is_tree:
-                return judge_trees(name, one, other, self.policy)
-            return _known_by_bytes(name, rule, one, other)
+        if one and other and one.reason == other.reason and one.is_tree and other.is_tree:
+            item, apart = judge_trees(name, one, other, self.policy)
+            return Judged(self._with_notes(item), apart=apart)
         decoded = name in monitored or name in reference
+        return Judged(self._with_notes(self._undecoded(name, one, other, decoded=decoded)))
+
+    def _undecoded(
+        self, name: str, one: Unread | None, other: Unread | None, *, decoded: bool
+    ) -> Item:
+        rule = self.policy.rule_for(name)
+        if one is not None and other is not None:
+            return _known_by_bytes(name, rule, one, other)
         if decoded:
             what = one or other
             return _not_compared(name, rule, f"cannot be compared by this version ({what})")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from reprun.compare.columns import EXACT
 from reprun.compare.event_keys import Keys, keys_of
 from reprun.compare.events import EventsCompared, compare_events
+from reprun.compare.moved_events import EventsApart
 from reprun.compare.numeric import Tolerance
 from reprun.compare.policy import DEFAULT_KIND, Policy
 from reprun.compare.verdict import About, Check, Item, Verdict
@@ -26,8 +27,13 @@ MOST_NAMED = 100
 """Columns that are named at all."""
 
 
-def judge_trees(name: str, one: Unread, other: Unread, policy: Policy) -> Item:
-    """Compare two trees. Raises SpecificationError for keys that are not columns of both."""
+def judge_trees(
+    name: str, one: Unread, other: Unread, policy: Policy
+) -> tuple[Item, EventsApart | None]:
+    """Compare two trees; return the verdict, and where to see the events that differ.
+
+    Raises SpecificationError for keys that are not columns of both.
+    """
     pair = _Pair(name, one, other, policy)
     columns = tuple(sorted((one.parts.keys() | other.parts.keys()) - {ENTRIES}))
     hashes = digest_of_mapping(one.parts), digest_of_mapping(other.parts)
@@ -40,13 +46,17 @@ def judge_trees(name: str, one: Unread, other: Unread, policy: Policy) -> Item:
         wrong += [*found.findings(ordered=pair.ordered), *pair.unexplained(found)]
     verdict = pair.verdict(wrong)
     sentence = "; ".join([*wrong, *pair.remarks(found, passed=not wrong)])
-    return Item(
+    apart = None
+    if found is not None and found.differing and one.events and other.events:
+        apart = EventsApart(one.events, other.events, found.keys, tuple(found.differing))
+    item = Item(
         name, verdict, wrong[0] if wrong else "", sentence, rule.kind if rule else DEFAULT_KIND,
         rule, About(class_name=one.reason), *hashes,
         checks=(Check("columns", passed=not wrong, sentence=sentence),),
         notes=tuple(pair.ignored()),
         needed=pair.needed(found) if wrong else "", columns=columns,
     )  # fmt: skip
+    return item, apart
 
 
 @dataclass(frozen=True, slots=True)

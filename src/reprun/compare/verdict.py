@@ -76,8 +76,8 @@ class BinDifference:
 class Migration:
     """Entries that the reference has in one bin and the run in its neighbour.
 
-    With the events of both sides the ones that moved can be named: their values on axis `axis` are
-    on both sides of `edge`.
+    With the events of both sides the ones that moved are named: their values on axis `axis` are on
+    both sides of `edge`.
     """
 
     entries: int
@@ -91,6 +91,8 @@ class Migration:
     """What separates both bins on that axis."""
     sentence: str
     """`1 entry from bin 12 to 13`."""
+    events: tuple[str, ...] = ()
+    """Those that moved, where a tree has them: `run 194115, event 7, pt 29.99999 / 30.00001`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,6 +113,8 @@ class Migration(_Part):
     axis: int
     edge: float
     sentence: str
+    events: tuple[str, ...] = ()
+    """Those that moved, where a tree of both sides has them."""
 
 
 class CheckResult(_Part):
