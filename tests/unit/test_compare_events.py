@@ -13,6 +13,7 @@ import uproot
 
 from reprun.compare import Comparison, Item, Verdict, compare
 from reprun.compare.rules import parse_rule
+from reprun.compare.verdict import Ignored
 from reprun.documents.analysis import ComparisonRule
 from reprun.errors import SpecificationError
 from reprun.histograms import Objects, Unread, read_objects
@@ -188,7 +189,7 @@ def test_a_rule_for_a_column_counts_before_one_for_its_tree(tmp_path: Path) -> N
     ignoring = ComparisonRule(match="Events/pt", kind="ignore", reason="new scale")
     found = compare(*sides, [ignoring], TODAY)
     assert found.reproduced
-    assert "the column pt is ignored: new scale" in found.items[0].notes
+    assert found.ignored == (Ignored("Events/pt", "new scale", None),)
     assert not any("matches no object" in note for note in found.notes)
     loose = ComparisonRule(match="Events/p*", kind="float", relative=0.1, reason="new scale")
     assert compare(*sides, [loose], TODAY).reproduced

@@ -42,7 +42,17 @@ DATA = b"right bytes\n"
 
 REPORT = (
     *("generator", "analysis", "status", "sentence", "sides", "counts", "causes", "first_drift"),
-    *("items", "ignored", "notes", "tables", "plots", "steps", "provenance", "citations"),
+    *(
+        "items",
+        "ignored",
+        "left_out",
+        "notes",
+        "tables",
+        "plots",
+        "steps",
+        "provenance",
+        "citations",
+    ),
 )
 IMAGE = (
     *("name", "title", "rebuildable", "image", "manifest", "reference", "size", "layers", "tree"),

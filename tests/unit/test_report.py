@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import mimetypes
 import re
@@ -16,11 +17,14 @@ import numpy as np
 import pytest
 from rich.console import Console, Group
 
-from reprun.compare import Comparison, Verdict
+from reprun.compare import Comparison, Verdict, compare
 from reprun.compare.calibrate import Calibration
 from reprun.compare.drift import FirstDrift
+from reprun.documents.analysis import ComparisonRule
 from reprun.errors import OutputMissingError
-from reprun.histograms import Axis, Histogram
+from reprun.histograms import Axis, Histogram, Objects, Unread
+from reprun.histograms.events import ENTRIES
+from reprun.histograms.model import BYTES
 from reprun.report import (
     build_report,
     read_pictures,
@@ -99,9 +103,8 @@ class TestDocument:
         assert document["schema_version"] == 1
         assert set(document) == {
             "schema_version", "generator", "analysis", "status", "sentence", "sides", "counts",
-            "causes", "first_drift", "items", "ignored", "notes", "tables", "plots", "steps",
-            "provenance",
-            "citations",
+            "causes", "first_drift", "items", "ignored", "left_out", "notes",
+            "tables", "plots", "steps", "provenance", "citations",
         }  # fmt: skip
         assert set(document["items"][0]) == {
             "name", "title", "class_name", "verdict", "passes", "sentence", "kind", "rule",
@@ -172,6 +175,63 @@ def test_every_form_of_a_report_names_the_first_drift() -> None:
         "outputs": ["results/smeared.root"],
         "sentence": sentence,
     }
+
+
+def partly_read() -> Report:
+    """Return the report of files with all that may become of what is in them."""
+
+    def side(letter: str) -> Objects:
+        decoded = Histogram("h", (Axis.regular(2, 0, 1),), np.arange(4.0))
+        return Objects(
+            {"h": decoded},
+            {
+                "same bytes": Unread("TF1", {BYTES: "sha256:1"}),
+                "other bytes": Unread("TF1", {BYTES: f"sha256:{letter}"}),
+                "elsewhere": Unread("TChain"),
+                "unwanted": Unread("TF1", {BYTES: f"sha256:{letter}"}),
+                "tree": Unread("TTree", {ENTRIES: "1", "x": "sha256:1", "seed": letter}),
+            },
+        )
+
+    rules = [ComparisonRule(match=match, kind="ignore", reason="not ours")
+             for match in ("unwanted", "tree/seed")]  # fmt: skip
+    found = compare(side("a"), side("b"), rules, datetime.date(2026, 1, 1))
+    return build_report(found, AnalysisInfo(name="a", title="A"))
+
+
+def test_every_form_says_what_was_compared_and_what_was_not() -> None:
+    report = partly_read()
+    cannot = "cannot be compared by this version (TF1); its stored bytes differ"
+    texts = {
+        "html": render_html(report),
+        "json": report_json(report),
+        "junit": render_junit(report),
+        "markdown": render_markdown(report).replace("\\", ""),
+    }
+    for name, text in texts.items():
+        for words in ("other bytes", cannot, "elsewhere", "unwanted", "tree/seed", "not ours",
+                      report.left_out):  # fmt: skip
+            assert words in text, (name, words)
+    console = Console(width=200, record=True)
+    console.print(renderable(report))
+    shown = console.export_text()
+    for words in ("other bytes", cannot, "elsewhere", "ignored: unwanted", "ignored: tree/seed"):
+        assert words in shown
+    assert not report.reproduced
+
+
+def test_of_junit_what_is_not_compared_fails_and_what_is_ignored_is_skipped() -> None:
+    suite = ET.fromstring(render_junit(partly_read()))[0]
+    cases = {case.get("name"): case[0] for case in suite.iter("testcase")}
+    tags = {name: case.tag for name, case in cases.items()}
+    assert tags == {
+        "h": "system-out", "same bytes": "system-out", "tree": "system-out",
+        "other bytes": "failure", "elsewhere": "failure",
+        "unwanted": "skipped", "tree/seed": "skipped",
+    }  # fmt: skip
+    assert cases["other bytes"].get("type") == "not comparable"
+    assert "stored bytes, all the same" in (cases["same bytes"].text or "")
+    assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == ("7", "2", "2")
 
 
 def test_without_a_drift_no_form_speaks_of_one() -> None:

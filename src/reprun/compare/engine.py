@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from reprun.compare.batches import judge_all
@@ -15,6 +15,7 @@ from reprun.compare.verdict import Comparison, Ignored, Item, Words, rank
 from reprun.documents.analysis import ComparisonRule
 from reprun.errors import NothingToCompareError
 from reprun.histograms import Source
+from reprun.histograms.events import STORED
 from reprun.wording import count_of
 
 MOST_DETAILED = 2000
@@ -69,7 +70,7 @@ def compare(
         )
     return Comparison(
         tuple(items),
-        tuple(ignored),
+        (*ignored, *_ignored_columns(items, policy)),
         (
             *family.notes(items),
             *_migration_notes(items),
@@ -90,6 +91,15 @@ def _kept(names: Sequence[str], policy: Policy) -> tuple[list[str], list[Ignored
         else:
             kept.append(name)
     return kept, ignored
+
+
+def _ignored_columns(items: Sequence[Item], policy: Policy) -> Iterator[Ignored]:
+    """Yield the columns of trees that rules leave out, each called as a rule may call it."""
+    for item in items:
+        for column in item.columns:
+            rule = policy.rule_for_part(item.name, column.removesuffix(STORED))
+            if rule is not None and rule.kind == "ignore":
+                yield Ignored(f"{item.name}/{column}", rule.reason or "", rule.expires)
 
 
 def _final(judged: Judged, family: Family, words: Words) -> Item:

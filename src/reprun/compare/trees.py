@@ -53,7 +53,6 @@ def judge_trees(
         name, verdict, wrong[0] if wrong else "", sentence, rule.kind if rule else DEFAULT_KIND,
         rule, About(class_name=one.reason), *hashes,
         checks=(Check("columns", passed=not wrong, sentence=sentence),),
-        notes=tuple(pair.ignored()),
         needed=pair.needed(found) if wrong else "", columns=columns,
     )  # fmt: skip
     return item, apart
@@ -152,13 +151,6 @@ class _Pair:
         if found is None and self.other.events is None:
             return "all columns must be the same: a blessed reference has their digests only"
         return "all events must be the same, or within the tolerance of a rule of kind float"
-
-    def ignored(self) -> Iterator[str]:
-        """Yield the columns that rules ignore, with the reason."""
-        for column in sorted(self.ignored_columns()):
-            rule = self._rule(column)
-            assert rule is not None
-            yield f"the column {column} is ignored: {rule.reason}"
 
     def ignored_columns(self) -> set[str]:
         """Return the columns that rules ignore."""

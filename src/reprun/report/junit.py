@@ -11,7 +11,10 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def render_junit(report: Report) -> str:
-    """Return one test suite with a case for each object; ignored objects are skipped cases."""
+    """Return one test suite with a case for each object.
+
+    What a rule ignores is skipped, a column of a tree as well; what is not comparable has failed.
+    """
     failed = sum(not item.passes for item in report.items)
     total = len(report.items) + len(report.ignored)
     numbers = {"tests": total, "failures": failed, "errors": 0, "skipped": len(report.ignored)}
@@ -19,7 +22,11 @@ def render_junit(report: Report) -> str:
     root = ET.Element("testsuites", {"name": "reprun", **attributes})
     suite = ET.SubElement(root, "testsuite", {"name": clean(report.analysis.name), **attributes})
     properties = ET.SubElement(suite, "properties")
-    facts = {"verdict": report.sentence, "generator": report.generator}
+    facts = {
+        "verdict": report.sentence,
+        "generator": report.generator,
+        "left out": report.left_out,
+    }
     if report.reference:
         facts["reference"] = report.reference.sentence
     for name, value in facts.items():
@@ -30,7 +37,8 @@ def render_junit(report: Report) -> str:
             message = {"message": clean(item.sentence), "type": item.verdict}
             ET.SubElement(case, "failure", message).text = clean(_details(item))
         else:
-            ET.SubElement(case, "system-out").text = clean(f"{item.verdict}: {item.sentence}")
+            said = [f"{item.verdict}: {item.sentence}", *(f"note: {note}" for note in item.notes)]
+            ET.SubElement(case, "system-out").text = clean("\n".join(said))
     for one in report.ignored:
         case = ET.SubElement(suite, "testcase", _case(report, one.name))
         ET.SubElement(case, "skipped", {"message": clean(f"ignored: {one.reason}")})

@@ -45,7 +45,7 @@ def render_markdown(report: Report) -> str:
             for one in report.ignored
         ]
         lines += [""]
-    lines += [f"- {plain(note)}" for note in report.notes]
+    lines += [f"- {plain(note)}" for note in (*report.notes, f"left out: {report.left_out}")]
     return "\n".join(lines).rstrip() + "\n"
 
 

@@ -180,8 +180,12 @@ class ReportItem(_Part):
     table: ReportTable | None = None
 
 
+LEFT_OUT = "titles, drawing options and how a file is stored; docs/identity.md lists every field"
+"""What of any file is left out of a verdict: the closed list of `histograms.identity` in short."""
+
+
 class IgnoredItem(_Part):
-    """An object that a rule leaves out of the verdict."""
+    """An object, or a column of a tree, that a rule leaves out of the verdict."""
 
     name: str
     reason: str
@@ -258,6 +262,8 @@ class Report(_Part):
     items: Annotated[tuple[ReportItem, ...], Field(min_length=1)]
     """Those that do not pass come first, the worst at the top."""
     ignored: tuple[IgnoredItem, ...] = ()
+    left_out: str = LEFT_OUT
+    """What no verdict covers."""
     notes: tuple[str, ...] = ()
     tables: tuple[ReportTable, ...] = ()
     plots: tuple[Plot, ...] = ()
