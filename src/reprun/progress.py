@@ -64,8 +64,8 @@ class Progress(Protocol):
         """Report one finished or starting thing as a line."""
 
     @contextmanager
-    def task(self, label: str, total: int | None, unit: str = "bytes") -> Iterator[Task]:
-        """Show a bar while the block runs; `unit` is `bytes` or a plural noun."""
+    def task(self, label: str, total: int | None, unit: str = "byte") -> Iterator[Task]:
+        """Show a bar while the block runs; `unit` is `byte` or another noun, in the singular."""
         yield SilentTask()
 
 
@@ -83,6 +83,6 @@ class Silent:
         """Do nothing."""
 
     @contextmanager
-    def task(self, label: str, total: int | None, unit: str = "bytes") -> Iterator[Task]:
+    def task(self, label: str, total: int | None, unit: str = "byte") -> Iterator[Task]:
         """Show nothing."""
         yield SilentTask()

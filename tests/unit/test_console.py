@@ -43,9 +43,10 @@ def test_a_task_of_things(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(console, "PLAIN_SECONDS", 0.0)
-    with Lines().task("steps", None, unit="steps") as task:
-        task.advance(3)
-    assert "steps: 3 steps\n" in capsys.readouterr().err
+    with Lines().task("steps", None, unit="step") as task:
+        task.advance(1)
+        task.advance(2)
+    assert "steps: 1 step\nsteps: 3 steps\n" in capsys.readouterr().err
 
 
 def test_a_task_that_fails_is_not_done(capsys: pytest.CaptureFixture[str]) -> None:
@@ -58,7 +59,7 @@ def test_a_task_that_fails_is_not_done(capsys: pytest.CaptureFixture[str]) -> No
     assert "done" not in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("unit", ["bytes", "steps"])
+@pytest.mark.parametrize("unit", ["byte", "step"])
 def test_a_bar_leaves_standard_output_alone(capsys: pytest.CaptureFixture[str], unit: str) -> None:
     terminal = Terminal()
     terminal.say("engine: [bold]runc[/bold] 1.1")

@@ -189,7 +189,7 @@ class Bars(Silent):
         self.seen: dict[str, tuple[int | None, int]] = {}
 
     @contextmanager
-    def task(self, label: str, total: int | None, unit: str = "bytes") -> Iterator[Task]:
+    def task(self, label: str, total: int | None, unit: str = "byte") -> Iterator[Task]:
         bar = Bar()
         yield bar
         self.seen[label] = (total, bar.done)
@@ -232,7 +232,7 @@ def test_a_transfer_is_left_when_the_user_stops(
 
     class Stop(Silent):
         @contextmanager
-        def task(self, label: str, total: int | None, unit: str = "bytes") -> Iterator[Task]:
+        def task(self, label: str, total: int | None, unit: str = "byte") -> Iterator[Task]:
             yield Bar()
 
     def interrupted(_: object) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from reprun.errors import ReprunError
 from reprun.progress import Progress, Task, listening
-from reprun.wording import size_of, visible
+from reprun.wording import count_of, size_of, visible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -35,7 +35,7 @@ class Lines:
         print_note(message)
 
     @contextmanager
-    def task(self, label: str, total: int | None, unit: str = "bytes") -> Iterator[Task]:
+    def task(self, label: str, total: int | None, unit: str = "byte") -> Iterator[Task]:
         """Print the label at the start, the state now and then, and the time at the end."""
         self.say(f"{label} …")
         bar = _LineTask(self, label, total, unit)
@@ -63,7 +63,7 @@ class _LineTask:
 
 
 def _amount(number: int, unit: str) -> str:
-    return size_of(number) if unit == "bytes" else f"{number} {unit}"
+    return size_of(number) if unit == "byte" else count_of(number, unit)
 
 
 class Terminal:
@@ -77,7 +77,7 @@ class Terminal:
         self._console.print(visible(message), style="dim", markup=False, highlight=False)
 
     @contextmanager
-    def task(self, label: str, total: int | None, unit: str = "bytes") -> Iterator[Task]:
+    def task(self, label: str, total: int | None, unit: str = "byte") -> Iterator[Task]:
         """Show a bar."""
         from rich import progress
 
@@ -85,7 +85,7 @@ class Terminal:
             progress.TextColumn("{task.description}", markup=False),
             progress.BarColumn(),
         ]
-        if unit == "bytes":
+        if unit == "byte":
             columns += [progress.DownloadColumn(), progress.TransferSpeedColumn()]
         else:
             columns.append(progress.MofNCompleteColumn())

@@ -102,7 +102,7 @@ def run_workflows(
     stopped = False
     most = min(len(runs), cores + MORE_THAN_CORES)
     with (
-        progress.task("running the steps", None, "steps") as bar,
+        progress.task("running the steps", None, "step") as bar,
         concurrent.futures.ThreadPoolExecutor(most) as pool,
     ):
         waiting = {pool.submit(run.to_the_end) for run in runs.values()}

@@ -145,7 +145,7 @@ def run_serial(
     )
     records: list[StepRecord] = []
     error: ReprunError | None = None
-    with progress.task("running the steps", len(jobs), "steps") as bar:
+    with progress.task("running the steps", len(jobs), "step") as bar:
         for name, step in jobs:
             try:
                 record = _interruptible(runner, bounded(step, where.cores))

@@ -35,7 +35,7 @@ def follow(keeper: Keeper, client: Client, remote: Remote, progress: Progress) -
     told: dict[str, str] = {}
     pause, silent = remote.first_poll, 0
     before = ""
-    with progress.task("running on REANA", None, "steps") as bar:
+    with progress.task("running on REANA", None, "step") as bar:
         while True:
             try:
                 found = client.status(keeper.submission.remote)
