@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -168,10 +169,14 @@ def test_an_input_that_links_out_of_the_workspace_is_refused(bench: Bench, tmp_p
     secret = tmp_path / "secret"
     secret.write_text("of the host")
     (bench.workspace / "made" / "link.csv").symlink_to(secret)
-    with pytest.raises(OutputMissingError, match=r"made/link\.csv is a symbolic link"):
+    with pytest.raises(
+        OutputMissingError, match=r"made/link\.csv is a symbolic link to /.*/secret, not"
+    ):
         bench.run(inputs=("made/link.csv",))
     (bench.workspace / "linked").symlink_to(tmp_path)
-    with pytest.raises(OutputMissingError, match="linked is a symbolic link, not a directory"):
+    with pytest.raises(
+        OutputMissingError, match=r"linked is a symbolic link to /.*, not a directory"
+    ):
         bench.run(inputs=("linked/secret",))
     assert bench.engine.jobs == []
 
@@ -188,9 +193,29 @@ def test_outputs_that_are_missing_or_lead_out(bench: Bench, tmp_path: Path) -> N
         workspace.require(["made/b.csv"], ["made/b.csv"])
     with pytest.raises(OutputMissingError, match="it left no gone, made/c"):
         workspace.require(["made/b.csv", "gone", "made/c"])
-    for link in ("link", "inner"):
-        with pytest.raises(OutputMissingError, match=f"{link} is a symbolic link"):
+    for link, target in (("link", tmp_path / "elsewhere"), ("inner", "made/b.csv")):
+        words = f"{link} is a symbolic link to {target}, not a "
+        with pytest.raises(OutputMissingError, match=f"{words}regular file"):
             workspace.require([link])
+        with pytest.raises(OutputMissingError, match=f"{words}directory"):
+            workspace.require([link], [link])
+
+
+@pytest.mark.parametrize(
+    ("target", "shown"),
+    [
+        ("a\x1b[2Jb\nc\u202ed", r"a\x1b[2Jb\nc\u202ed"),
+        (os.fsdecode(b"a\xff"), r"a\udcff"),
+        ("a/" * 1000, f"{'a/' * 99}a…"),
+    ],
+)
+def test_where_a_link_leads_is_shown_as_harmless_text(
+    bench: Bench, target: str, shown: str
+) -> None:
+    (bench.workspace / "link").symlink_to(target)
+    with pytest.raises(OutputMissingError) as error:
+        Workspace(bench.workspace, bench.given).require(["link"])
+    assert error.value.message == f"link is a symbolic link to {shown}, not a regular file"
 
 
 @pytest.mark.parametrize("outputs", [("made/c.csv",), ("made/deep/c.csv",), ("made",)])
@@ -401,7 +426,9 @@ def test_a_benchmark_does_not_write_through_a_link(bench: Bench, tmp_path: Path)
 def test_a_benchmark_does_not_write_below_a_link(bench: Bench, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (bench.workspace / "bench").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(OutputMissingError, match="bench is a symbolic link, not a directory"):
+    with pytest.raises(
+        OutputMissingError, match=r"bench is a symbolic link to /.*/elsewhere, not a directory"
+    ):
         measured(bench, ContainerResult(Ending.EXITED, 0, 1.0, None, None))
     assert list((tmp_path / "elsewhere").iterdir()) == []
 

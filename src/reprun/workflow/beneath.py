@@ -23,6 +23,7 @@ from typing import Self
 from reprun.digests import CHUNK, PREFIX
 from reprun.errors import OutputMissingError, StorageError
 from reprun.files import remove_tree, sync, temporary_directory
+from reprun.wording import shortened, visible
 
 MOST_HOLES = 100
 """How many times longer than what it holds on disk a file may say it is."""
@@ -33,6 +34,8 @@ GONE = ".gone-"
 """Begins the name of a directory that holds what is being removed."""
 MOST_ENTRIES = 100_000
 """Entries of a directory, with all below it, that are handed to a step as its input."""
+LONGEST_TARGET = 200
+"""Characters that are shown of where a link leads."""
 UNKNOWN = "an unknown kind of file"
 
 _KINDS: tuple[tuple[Callable[[int], bool], str], ...] = (
@@ -66,6 +69,14 @@ class Beneath:
         """Close the descriptor."""
         os.close(self._descriptor)
 
+    def kind(self, path: str) -> str:
+        """Return what lies at a path, as one says it: `a file`, `a symbolic link to /etc`."""
+        try:
+            with self._parent(path) as (parent, name):
+                return _kind_at(parent, name)
+        except FileNotFoundError:  # a step may take anything away at any time
+            return UNKNOWN
+
     def status(self, path: str) -> os.stat_result | None:
         """Return the status of what lies at a path, also of a link; None where nothing does."""
         try:
@@ -85,7 +96,7 @@ class Beneath:
         except FileNotFoundError as error:
             raise OutputMissingError(f"{path} does not exist", place=self._place(path)) from error
         try:
-            self._refuse_other_than_file(path, os.fstat(found))
+            self._refuse_other_than_file(path, found)
             readable = os.open(f"/proc/self/fd/{found}", os.O_RDONLY)
         except OSError as error:
             raise OutputMissingError(
@@ -197,7 +208,7 @@ class Beneath:
         except FileNotFoundError as error:
             raise OutputMissingError(f"{path} does not exist", place=self._place(path)) from error
         except _OddKindError as error:
-            raise self._wrong_kind(path, kind_of(error.mode)) from error
+            raise self._wrong_kind(path, error.kind) from error
 
     @contextmanager
     def _parent(self, path: str, *, make: bool = False) -> Iterator[tuple[int, str]]:
@@ -216,9 +227,8 @@ class Beneath:
                     below = os.open(part, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=held)
                 except NotADirectoryError as error:
                     so_far = "/".join(parts[:depth])
-                    found = os.stat(part, dir_fd=held, follow_symlinks=False)
                     raise OutputMissingError(
-                        f"{path}: {so_far} is {kind_of(found.st_mode)}, not a directory",
+                        f"{path}: {so_far} is {_kind_at(held, part)}, not a directory",
                         place=self._place(so_far),
                     ) from error
                 os.close(held)
@@ -239,9 +249,10 @@ class Beneath:
         finally:
             remove_tree(gone)
 
-    def _refuse_other_than_file(self, path: str, found: os.stat_result) -> None:
+    def _refuse_other_than_file(self, path: str, descriptor: int) -> None:
+        found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
-            raise self._wrong_kind(path, kind_of(found.st_mode))
+            raise self._wrong_kind(path, _kind_of(descriptor))
         if found.st_size > LARGE and found.st_size > MOST_HOLES * found.st_blocks * 512:
             raise OutputMissingError(
                 f"{path} says it is {found.st_size} bytes long and holds "
@@ -256,17 +267,34 @@ class Beneath:
         return str(self.root / path)
 
 
-def kind_of(mode: int) -> str:
-    """Return what a file is, by its mode, as one says it: `a symbolic link`."""
-    return next((name for matches, name in _KINDS if matches(mode)), UNKNOWN)
+def _kind_at(parent: int, name: str) -> str:
+    """Return what has a name in an open directory, as one says it."""
+    found = os.open(name, os.O_PATH | os.O_NOFOLLOW, dir_fd=parent)
+    try:
+        return _kind_of(found)
+    finally:
+        os.close(found)
+
+
+def _kind_of(descriptor: int) -> str:
+    """Return what a file is, as one says it: `a named pipe`, `a symbolic link to /etc`.
+
+    What a link says is of whoever wrote it: it is cut, and no character of it controls a terminal.
+    """
+    mode = os.fstat(descriptor).st_mode
+    kind = next((name for matches, name in _KINDS if matches(mode)), UNKNOWN)
+    if not stat.S_ISLNK(mode):
+        return kind
+    target = visible(os.readlink("", dir_fd=descriptor)).replace("\n", "\\n")
+    return f"{kind} to {shortened(target, LONGEST_TARGET)}"
 
 
 class _OddKindError(Exception):
     """Neither a file, nor a directory, nor a link within one."""
 
-    def __init__(self, mode: int) -> None:
-        super().__init__(kind_of(mode))
-        self.mode = mode
+    def __init__(self, kind: str) -> None:
+        super().__init__(kind)
+        self.kind = kind
 
 
 class _Mirror:
@@ -298,7 +326,7 @@ class _Mirror:
         elif depth and stat.S_ISLNK(mode):
             target.symlink_to(os.readlink(name, dir_fd=parent))
         elif not depth:
-            raise _OddKindError(mode)
+            raise _OddKindError(_kind_at(parent, name))
 
 
 @contextmanager
@@ -316,7 +344,7 @@ def _second_name(parent: int, name: str, target: Path) -> None:
     try:
         mode = os.fstat(found).st_mode
         if not stat.S_ISREG(mode):
-            raise _OddKindError(mode)
+            raise _OddKindError(_kind_of(found))
         here = f"/proc/self/fd/{found}"
         try:
             # With a descriptor given Python calls linkat(2), which alone follows /proc/self/fd.

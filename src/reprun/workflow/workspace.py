@@ -17,7 +17,7 @@ from reprun.engines.base import Mount
 from reprun.errors import OutputMissingError, SpecificationError
 from reprun.files import remove_tree, storage_errors
 from reprun.wording import listed
-from reprun.workflow.beneath import Beneath, kind_of
+from reprun.workflow.beneath import Beneath
 
 MOST_MOUNTS = 200
 """Given files above this number are mounted by directories."""
@@ -178,7 +178,7 @@ class Workspace:
                     with workspace.open(path):
                         pass
                 elif not stat.S_ISDIR(found.st_mode):
-                    raise OutputMissingError(f"{path} is {kind_of(found.st_mode)}, not a directory")
+                    raise OutputMissingError(f"{path} is {workspace.kind(path)}, not a directory")
         if gone:
             raise OutputMissingError(f"it left no {listed(gone)}")
 
