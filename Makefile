@@ -19,7 +19,7 @@ help:
 	@echo "make schemas    the pages and schemas in docs that are made from the code"
 	@echo "make reana-campaign  50 submissions in a row and 1 GB up and down, on the test server (20 min)"
 	@echo "make hostile-workspaces  10,000 workspaces as a hostile step leaves them (some minutes)"
-	@echo "make kill-campaign  1,000 kills at random moments; STRIKES='…' SEED='…' (some hours)"
+	@echo "make kill-campaign  1,000 kills at random moments; STRIKES='…' SEED='…' (an hour)"
 	@echo "make attack-campaign  every attack of the tests against every engine (half an hour)"
 	@echo "make benchmark  print speeds as ratios (docs: benchmarks/README.md)"
 	@echo "make benchmark-dimuon  event loops on 5 million events (some minutes)"
