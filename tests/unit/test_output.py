@@ -41,7 +41,18 @@ NASTY = "x\x1b[2J\x9b1A\u202eb\x07"
 DATA = b"right bytes\n"
 
 REPORT = (
-    *("generator", "analysis", "status", "sentence", "sides", "counts", "causes", "first_drift"),
+    *(
+        "generator",
+        "analysis",
+        "status",
+        "sentence",
+        "hint",
+        "reference",
+        "sides",
+        "counts",
+        "causes",
+        "first_drift",
+    ),
     *(
         "items",
         "ignored",
