@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from reprun.report.model import Report, ReportItem, brief, shown
+from reprun.report.model import Report, ReportItem, brief, details_left_out, shown
 from reprun.wording import visible
 
 MARKS = {"reproduced": "✅", "not reproduced": "❌", "no reference": "❔"}
@@ -36,8 +36,11 @@ def render_markdown(report: Report) -> str:
         if len(failed) > MOST_FAILURES:
             lines += ["", f"… and {len(failed) - MOST_FAILURES:,} more"]
         lines += [""]
-        for item in failed[:MOST_EXPLAINED]:
+        explained = [item for item in failed if item.explained]
+        for item in explained[:MOST_EXPLAINED]:
             lines += _explained(item, report.sides)
+        more = details_left_out(explained, MOST_EXPLAINED)
+        lines += [plain(more), ""] if more else []
     if report.ignored:
         lines += ["| ignored | reason | until |", "|---|---|---|"]
         lines += [
@@ -50,8 +53,6 @@ def render_markdown(report: Report) -> str:
 
 
 def _explained(item: ReportItem, sides: tuple[str, str]) -> list[str]:
-    if not (item.differences or item.needed):
-        return []
     lines = [f"<details><summary>{plain(item.name)}</summary>", ""]
     if item.differences:
         lines += [

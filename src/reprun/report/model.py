@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal, assert_never
 
@@ -179,6 +179,11 @@ class ReportItem(_Part):
     panels: tuple[Panel, ...] = ()
     table: ReportTable | None = None
 
+    @property
+    def explained(self) -> bool:
+        """Whether there is more to show of it than its sentence."""
+        return bool(self.differences or self.needed)
+
 
 LEFT_OUT = "titles, drawing options and how a file is stored; docs/identity.md lists every field"
 """What of any file is left out of a verdict: the closed list of `histograms.identity` in short."""
@@ -330,6 +335,16 @@ def shown(value: str | float | None, digits: int = 6) -> str:
     if math.isfinite(value) and float(value).is_integer() and abs(value) < 1e15:
         return f"{value:.0f}"
     return f"{value:.{digits}g}"
+
+
+def details_left_out(explained: Sequence[ReportItem], shown_first: int) -> str:
+    """Return what is said where only the first of the objects that fail are explained."""
+    if len(explained) <= shown_first:
+        return ""
+    return (
+        f"details of {shown_first} of {len(explained):,} objects that do not pass; "
+        "--format json has all"
+    )
 
 
 LONGEST_HEADING = 24

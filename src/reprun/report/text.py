@@ -10,7 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from reprun.report.model import Report, ReportItem, ReportTable, brief, shown
+from reprun.report.model import Report, ReportItem, ReportTable, brief, details_left_out, shown
 from reprun.wording import count_of, visible
 
 MOST_FAILURES = 20
@@ -45,10 +45,15 @@ def renderable(report: Report, *, written: Sequence[tuple[str, str]] = ()) -> Re
         parts.append(_objects(failed[:MOST_FAILURES]))
         if len(failed) > MOST_FAILURES:
             parts.append(Text(f"  … and {len(failed) - MOST_FAILURES:,} more", style="dim"))
-    for item in [item for item in failed if item.differences][:MOST_EXPLAINED]:
-        parts.append(_differences(item, report.sides))
+    explained = [item for item in failed if item.explained]
+    for item in explained[:MOST_EXPLAINED]:
+        if item.differences:
+            parts.append(_differences(item, report.sides))
         if item.needed:
-            parts.append(_line("to pass", item.needed, "dim"))
+            about = "to pass" if item.differences else f"{visible(item.name)}, to pass"
+            parts.append(_line(about, item.needed, "dim"))
+    if more := details_left_out(explained, MOST_EXPLAINED):
+        parts.append(Text(more, style="dim"))
     if report.first_drift:
         parts.append(_line("first drift", report.first_drift.sentence, "bold yellow"))
     parts += [_line("cause", cause, "bold yellow") for cause in report.causes]
