@@ -50,7 +50,7 @@ def every_verdict() -> Comparison:
     }
     rng = np.random.default_rng(4)
     toy = dataclasses.replace(_peak("x"), values=rng.poisson(_peak("x").values).astype(float))
-    reference |= {"sampled": _peak("sampled")}
+    reference |= {"sampled": _peak("sampled"), "before": _peak("x", 30)}
     reference |= {"yields": table, "plane": plane, "fine": _peak("fine", 2500)}
     monitored = dict(reference) | {
         "close": dataclasses.replace(_peak("x"), values=_peak("x").values * (1 + 1e-13)),
@@ -60,9 +60,10 @@ def every_verdict() -> Comparison:
         "nan": _with_bin(_peak("x"), 5, np.nan),
         "yields": dataclasses.replace(table, values=np.array([[4, 1.5], [3, 0.25]])),
         "new": _peak("new"),
+        "after": _peak("x", 30),
         "sampled": toy,
     }
-    del monitored["gone"]
+    del monitored["gone"], monitored["before"]
     return compare(
         Objects(monitored, {"p": Unread("TProfile")}),
         Objects(reference),

@@ -187,7 +187,6 @@ def test_names_are_mapped_and_selected() -> None:
     assert sorted(selected(after, ["new/*t*"]).names) == ["new/eta", "new/pt"]
     assert selected(after, ["new/p"]).only(["new/p"]).unread == {"new/p": Unread("TF1")}
     for old, new, words in (
-        ("old/px", "x", "Did you mean 'old/p"),
         ("old/*", "x", "on both sides"),
         ("old/pt", "m", "two objects of the reference would be called 'm'"),
     ):

@@ -70,7 +70,7 @@ def test_what_differs_is_drawn(name: str) -> None:
         assert data.startswith(PNG if file.endswith("png") else PDF)
 
 
-@pytest.mark.parametrize("sides", [({"x": ONE, "y": ONE}, {"y": ONE}), ({"y": ONE}, {"x": ONE})])
+@pytest.mark.parametrize("sides", [({"x": ONE, "y": ONE}, {"y": ONE}), ({"y": ONE}, {"x": PLANE})])
 def test_what_is_on_one_side_only_is_drawn_alone(sides: Any) -> None:
     assert "x.png" in dict(figures(report(*sides)))
 

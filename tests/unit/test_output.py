@@ -75,6 +75,7 @@ KEYS: Mapping[str, Sequence[str]] = {
         *("name", "title", "experiment", "dphep_level", "description", "snakefile", "parameters"),
         *("citations", "conditions", "code", "variants", "default_variant", "datasets"),
         *("default_dataset", "outputs", "compare", "reference", "references", "seeds"),
+        *("map",),
         *("directory", "verdicts"),
     ),
     "analysis-list": ("analyses",),
@@ -169,7 +170,7 @@ NESTED: Mapping[tuple[str, str], Sequence[str]] = {
     ("run-report", "items"): (
         *("name", "title", "class_name", "verdict", "passes", "sentence", "kind"),
         *("rule", "monitored_hash", "reference_hash", "bins", "differing", "beyond", "max_ulp"),
-        *("max_relative", "max_pull", "differences", "migrated", "checks", "needed", "notes"),
+        *("max_relative", "max_pull", "differences", "renamed_from", "migrated", "checks", "needed", "notes"),
         *("panels", "table"),
     ),
 }

@@ -109,8 +109,8 @@ class TestDocument:
         assert set(document["items"][0]) == {
             "name", "title", "class_name", "verdict", "passes", "sentence", "kind", "rule",
             "monitored_hash", "reference_hash", "bins", "differing", "beyond", "max_ulp",
-            "max_relative", "max_pull", "differences", "migrated", "checks", "needed", "notes",
-            "panels", "table",
+            "max_relative", "max_pull", "differences", "renamed_from", "migrated", "checks",
+            "needed", "notes", "panels", "table",
         }  # fmt: skip
 
     def test_the_published_schema_is_current(self) -> None:
@@ -252,7 +252,7 @@ def test_a_calibration_counts_the_objects_without_toys_that_it_does_not_name() -
 class TestText:
     def test_a_failure_says_what_where_and_why(self) -> None:
         text = render_text(sample(), width=120, written=[("report", "results/report.html")])
-        assert "✗ not reproduced: 8 of 14 objects failed" in text
+        assert "✗ not reproduced: 9 of 15 objects failed" in text
         assert "cause: the image changed: numpy 2.4.5 became 2.4.6" in text
         assert "bin 12 [103, 106) GeV" in text
         assert text.rstrip().endswith("report: results/report.html")

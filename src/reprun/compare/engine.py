@@ -10,6 +10,7 @@ from reprun.compare.batches import judge_all
 from reprun.compare.moved_events import with_events
 from reprun.compare.pair import Bench, Judged
 from reprun.compare.policy import Policy
+from reprun.compare.renames import under_new_names, with_renames
 from reprun.compare.sampled import Family
 from reprun.compare.verdict import Comparison, Ignored, Item, Words, rank
 from reprun.documents.analysis import ComparisonRule
@@ -35,11 +36,12 @@ def compare(
 ) -> Comparison:
     """Compare everything a run made with everything its reference holds.
 
-    Objects are matched by name. A rule holds up to and including the day it expires. An
-    object without a rule is compared exactly. With `shared_events` both sides were made from
-    the same input events: then the kind `sampled` excuses nothing. Verdicts depend neither on
-    `cores` nor on the number of objects. Raises NothingToCompareError if either side holds
-    nothing, if the rules ignore everything or if every object is empty on both sides.
+    Objects are matched by name; one that is the same under another name is `renamed`. A rule
+    holds up to and including the day it expires. An object without a rule is compared exactly.
+    With `shared_events` both sides were made from the same input events: then the kind `sampled`
+    excuses nothing. Verdicts depend neither on `cores` nor on the number of objects. Raises
+    NothingToCompareError if either side holds nothing, if the rules ignore everything or if every
+    object is empty on both sides.
     """
     policy = Policy(rules, today)
     words = words or Words()
@@ -63,6 +65,7 @@ def compare(
         items = _with_details(items, replace(bench, detailed=True), family, cores)
     trees = {one.item.name: one.apart for one in judged if one.apart is not None}
     items = with_events(items, trees, reference)
+    items = with_renames(items, bench, cores)
     if all(item.verdict.passes and item.about.reference_empty for item in items):
         raise NothingToCompareError(
             f"all of {count_of(len(items), 'object')} are empty in {words.monitored} and in "
@@ -77,8 +80,13 @@ def compare(
             *_overall_notes(policy, [*names, *_columns(items)]),
         ),
         words,
-        (monitored, reference),
+        (monitored, under_new_names(reference, _renamed(items))),
     )
+
+
+def _renamed(items: Sequence[Item]) -> dict[str, str]:
+    """Return old names by new ones."""
+    return {item.name: item.renamed_from for item in items if item.renamed_from is not None}
 
 
 def _kept(names: Sequence[str], policy: Policy) -> tuple[list[str], list[Ignored]]:

@@ -85,7 +85,8 @@ class Bench:
         if decoded:
             what = one or other
             return _not_compared(name, rule, f"cannot be compared by this version ({what})")
-        return _unpaired(name, rule, one is not None, other is not None, About(), self.words)
+        item = _unpaired(name, rule, one is not None, other is not None, About(), self.words)
+        return replace(item, monitored_hash=_hash_of(one), reference_hash=_hash_of(other))
 
     def _judge_one(self, name: str, one: DataObject | None, other: DataObject | None) -> Judged:
         rule = self.policy.rule_for(name)
@@ -302,6 +303,11 @@ def _known_by_bytes(name: str, rule: ComparisonRule | None, one: Unread, other: 
         checks=(Check("content hash", passed=False, sentence=sentence),),
         needed="all its parts must be the same",
     )  # fmt: skip
+
+
+def _hash_of(unread: Unread | None) -> str | None:
+    """Return the digest of what is known of an object that no reader decodes, if anything is."""
+    return digest_of_mapping(unread.parts) if unread is not None and unread.parts else None
 
 
 def _not_compared(name: str, rule: ComparisonRule | None, headline: str) -> Item:

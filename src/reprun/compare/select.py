@@ -32,32 +32,33 @@ def renamed(source: Source, maps: Sequence[tuple[str, str]]) -> Source:
     """Return the reference's objects under the names that the other file gives them.
 
     Each map is (old, new); with one `*` in both, what it matches is carried over. The first
-    map that fits counts. Raises SpecificationError if a map fits no object or two objects
+    map that fits counts. Raises SpecificationError if a map has other asterisks, or two objects
     would have one name.
     """
-    if not maps:
-        return source
     names = source.names
     fitting: dict[str, str] = {}
     for old, new in maps:
         if old.count("*") != new.count("*") or old.count("*") > 1:
-            raise SpecificationError(f"--map {old}={new}: write one '*' on both sides, or none")
-        found = [name for name in names if _fits(name, old)]
-        if not found:
-            raise SpecificationError(
-                f"--map {old}={new}: the reference has no '{old}'{did_you_mean(old, names)}"
-            )
-        for name in found:
+            raise SpecificationError(f"map {old}={new}: write one '*' on both sides, or none")
+        for name in (name for name in names if _fits(name, old)):
             fitting.setdefault(name, _carried(name, old, new))
     moved: dict[str, str] = {}
     for name in names:
         after = fitting.get(name, name)
         if after in moved:
-            raise SpecificationError(
-                f"--map: two objects of the reference would be called '{after}'"
-            )
+            raise SpecificationError(f"map: two objects of the reference would be called '{after}'")
         moved[after] = name
-    return source.taking(moved)
+    return source.taking(moved) if fitting else source
+
+
+def idle_maps(source: Source, maps: Sequence[tuple[str, str]]) -> list[str]:
+    """Return what is said of each map that fits no object of the reference."""
+    names = source.names
+    return [
+        f"map {old}={new}: the reference has no '{old}'{did_you_mean(old, names)}"
+        for old, new in maps
+        if not any(_fits(name, old) for name in names)
+    ]
 
 
 def _fits(name: str, pattern: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from typing import TypeAlias
 
 from reprun.documents.analysis import ComparisonRule
 from reprun.histograms import DataObject, Objects, Source, Table
-from reprun.wording import count_of
+from reprun.wording import count_of, quoted
 
 Place: TypeAlias = tuple[int, ...]
 """A bin, as it is counted in `Histogram.values`: 0 is the underflow of an axis."""
@@ -26,6 +27,8 @@ class Verdict(StrEnum):
     """The numbers differ within the tolerance that the rule states."""
     COMPATIBLE = "compatible"
     """A statistical test of independent samples passes, and the rule allows one."""
+    RENAMED = "renamed"
+    """The run made under another name what the reference holds: the same, but nobody said so."""
     CHANGED = "changed"
     """The numbers differ, though two independent samples might differ as much: no pass."""
     DIFFERENT = "different"
@@ -157,6 +160,8 @@ class Words:
     missing: str = "is in the reference, but the run did not make it"
     extra: str = "is not in the reference"
     extra_hint: str = "bless it, or ignore it by a rule that says why"
+    option: str | None = None
+    """The option that accepts another name; None where analysis.yaml does."""
 
     @classmethod
     def of_files(cls, monitored: str, reference: str) -> Words:
@@ -169,7 +174,17 @@ class Words:
             f"is in {reference} only",
             f"is in {monitored} only",
             "if that is meant, ignore it by a rule with a reason",
+            "--map",
         )
+
+    def accepting(self, old: str, new: str) -> str:
+        """Return what would have to be typed or written for a renamed object to pass."""
+        if "*" in old + new or (self.option and "=" in old):
+            return "one name on both sides"  # of these a map makes something else
+        if self.option is not None:
+            return f"one name on both sides, or {self.option} {quoted(f'{old}={new}')}"
+        one, other = (json.dumps(name, ensure_ascii=False) for name in (old, new))
+        return f"bless the new name, or write into analysis.yaml: map: {{{one}: {other}}}"
 
     @property
     def headings(self) -> tuple[str, str]:
@@ -198,6 +213,8 @@ class Item:
     """What would have to be true for this object to pass; empty where it does."""
     migrated: tuple[Migration, ...] = ()
     """The moves between neighbouring bins that alone explain the difference."""
+    renamed_from: str | None = None
+    """What the reference calls it, where it is the same under another name."""
     columns: tuple[str, ...] = ()
     """Of a tree, which rules may name one by one."""
     detailed: bool = True

@@ -265,6 +265,9 @@ class Analysis(Document):
     """Parameters that, when they change, give an independent sample of events."""
     compare: Annotated[tuple[ComparisonRule, ...], Field(min_length=1)]
     """What may differ; the first rule that matches counts."""
+    map: Mapping[str, str] = {}
+    """Objects of the reference that have another name now, as `old: new`; one `*` in both stands
+    for what it matches. They are compared like any other."""
     citations: tuple[Citation, ...] = ()
     """What to cite when the analysis is used."""
 

@@ -129,6 +129,7 @@ def _item(item: Item, drawing: Drawing) -> ReportItem:
             )
             for one in (numbers.first if numbers else ())
         ),
+        renamed_from=item.renamed_from,
         migrated=tuple(Migration(**asdict(move)) for move in item.migrated),
         checks=tuple(
             CheckResult(

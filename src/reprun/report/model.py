@@ -170,6 +170,8 @@ class ReportItem(_Part):
     max_relative: Number
     max_pull: Number | None
     differences: tuple[Difference, ...] = ()
+    renamed_from: str | None = None
+    """What the reference calls it, where it is the same under another name."""
     migrated: tuple[Migration, ...] = ()
     """The moves between neighbouring bins that alone explain the difference; empty if none do."""
     checks: tuple[CheckResult, ...] = ()

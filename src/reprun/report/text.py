@@ -22,6 +22,7 @@ STYLES = {
     "changed": "yellow",
     "different": "red",
     "not comparable": "magenta",
+    "renamed": "yellow",
     "extra": "yellow",
     "missing": "red",
     "new": "yellow",

@@ -12,9 +12,10 @@ from pydantic import JsonValue
 
 from reprun.compare import Words, compare
 from reprun.compare.calibrate import Calibration, calibrate
-from reprun.compare.select import refuse_nothing, renamed, selected
+from reprun.compare.select import idle_maps, refuse_nothing, renamed, selected
 from reprun.digests import sha256_file
 from reprun.documents.analysis import ComparisonRule
+from reprun.errors import SpecificationError
 from reprun.files import make_directory, write_atomically
 from reprun.histograms import Source, open_objects
 from reprun.histograms.files import published_digest
@@ -41,10 +42,14 @@ class Files:
 def read_files(files: Files) -> tuple[Source, Source]:
     """Open both files, rename and select.
 
-    Raises NothingToCompareError if a glob matches nothing on either side.
+    Raises NothingToCompareError if a glob matches nothing on either side, and SpecificationError
+    for a map that fits no object.
     """
     monitored = open_objects(files.monitored)
-    reference = renamed(open_objects(files.reference), files.maps)
+    reference = open_objects(files.reference)
+    for idle in idle_maps(reference, files.maps):
+        raise SpecificationError(f"--{idle}")
+    reference = renamed(reference, files.maps)
     names = list(monitored.names), list(reference.names)
     # A table is called by its file; of two files that hold one each, which is meant is plain.
     if names == ([files.monitored.stem], [files.reference.stem]):

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from reprun.compare import Comparison, compare, first_look
 from reprun.compare.drift import FirstDrift, first_drift
+from reprun.compare.select import idle_maps, renamed
 from reprun.histograms import Table, is_value
 from reprun.histograms.files import file_of
 from reprun.report import build_report, table_to_show, values_to_show
@@ -30,12 +31,15 @@ def evaluate(question: Question, outputs: Path, reference: Path | None) -> Repor
     files = [outputs / path for path in question.outputs]
     documents = [outputs / path for path in question.documents]
     monitored = read_outputs(outputs, question.outputs, question.trees, question.documents)
+    idle: list[str] = []
     if reference is None:
         comparison = first_look(monitored, question.rules, question.today)
     else:
+        blessed, maps = load_reference(reference), tuple(question.map.items())
+        idle = idle_maps(blessed, maps)
         comparison = compare(
             monitored,
-            load_reference(reference),
+            renamed(blessed, maps),
             question.rules,
             question.today,
             shared_events=question.shared_events,
@@ -54,6 +58,7 @@ def evaluate(question: Question, outputs: Path, reference: Path | None) -> Repor
             ),
             *values_to_show(monitored),
         ],
+        notes=idle,
         remark=question.remark,
     )
 

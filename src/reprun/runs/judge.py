@@ -85,6 +85,7 @@ def judge(outputs: Outputs, record: RunRecord) -> Report:
         documents=analysis.outputs.documents,
         trees=analysis.outputs.trees,
         rules=analysis.compare,
+        map=analysis.map,
         today=dt.datetime.now(dt.UTC).date(),
         shared_events=_same_events(analysis, record, against.blessing),
         steps=record.steps,

@@ -136,14 +136,6 @@ def compute_lock(selection: Selection) -> AnalysisLock:
     images = sorted(
         {name for variant in analysis.variants.values() for name in variant.all_images.values()}
     )
-    # Without defaults: a field that a later version adds changes no lock of today.
-    decides: dict[str, Any] = analysis.model_dump(
-        mode="json",
-        include={"parameters", "outputs", "compare", "variants", "references", "seeds"},
-        # Where a variant may be left out decides nothing of its result.
-        exclude={"variants": {"__all__": {"optional"}}},
-        exclude_defaults=True,
-    )
     return AnalysisLock(
         analysis=analysis.name,
         images={name: _image_id(name, catalogue) for name in images},
@@ -156,11 +148,22 @@ def compute_lock(selection: Selection) -> AnalysisLock:
             for snapshot in snapshots_of(selection, analysis.all_conditions).values()
         },
         code=code_files(analysis, directory),
-        specification={
-            name: sha256_bytes(canonical_json(value)) for name, value in decides.items()
-        },
+        specification=specification(analysis),
         reference=_references(analysis, directory),
     )
+
+
+def specification(analysis: Analysis) -> dict[str, str]:
+    """Return the digest of each field of analysis.yaml that decides a result or its verdict."""
+    # Without defaults: a field that a later version adds changes no lock of today.
+    decides: dict[str, Any] = analysis.model_dump(
+        mode="json",
+        include={"parameters", "outputs", "compare", "variants", "references", "seeds", "map"},
+        # Where a variant may be left out decides nothing of its result.
+        exclude={"variants": {"__all__": {"optional"}}},
+        exclude_defaults=True,
+    )
+    return {name: sha256_bytes(canonical_json(value)) for name, value in decides.items()}
 
 
 def _image_id(name: str, catalogue: Catalogue) -> str:

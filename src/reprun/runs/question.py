@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -37,6 +37,8 @@ class Question(Declared):
 
     analysis: AnalysisInfo
     rules: tuple[ComparisonRule, ...]
+    map: Mapping[str, str] = {}
+    """New names of objects by those of the reference."""
     today: dt.date
     shared_events: bool
     """Whether run and reference hold the same events, so that statistics excuse nothing."""
