@@ -45,7 +45,13 @@ def test_what_is_the_same_is_read_and_passes(case: str) -> None:
             f"qualifiers 1 of 'sigma' is {qualifier(13000)}, reference {qualifier(7000)}",
         ),
         ("hepdata-text-values", "'upper limit', row 1 is '< 0.05', reference '< 0.5'"),
-        ("hepdata-two-errors-one-label", "1, sigma sys (2) error low is 7, reference 2"),
+        (
+            "hepdata-two-errors-one-label",
+            (
+                "all 4 numbers that are not zero in 'sigma sys (2) error low' and "
+                "'sigma sys (2) error high' \u00d7 3.5"
+            ),
+        ),
         ("yoda1-scatter-without-rule", "point 2, y is -77, reference 20"),
     ],
 )

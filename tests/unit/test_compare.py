@@ -172,7 +172,7 @@ MUTATIONS: dict[str, tuple[DataObject, DataObject, Verdict, str]] = {
         dataclasses.replace(weighted(), sumw2=weighted().values * 0.38),
         weighted(),
         V.CHANGED,
-        "has error",
+        "errors of all 52 filled bins \u00d7 1.01342, contents equal",
     ),
     "NaN": (edited(_set(9, np.nan)), histogram(), V.DIFFERENT, "bin 9 [1.6, 1.8) GeV is nan"),
     "infinite": (edited(_set(9, np.inf)), histogram(), V.DIFFERENT, "is inf"),

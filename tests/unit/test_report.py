@@ -109,8 +109,8 @@ class TestDocument:
         assert set(document["items"][0]) == {
             "name", "title", "class_name", "verdict", "passes", "sentence", "kind", "rule",
             "monitored_hash", "reference_hash", "bins", "differing", "beyond", "max_ulp",
-            "max_relative", "max_pull", "differences", "renamed_from", "migrated", "checks",
-            "needed", "notes", "panels", "table",
+            "max_relative", "max_pull", "worst", "integrals", "factor", "differences",
+            "renamed_from", "migrated", "checks", "needed", "notes", "panels", "table",
         }  # fmt: skip
 
     def test_the_published_schema_is_current(self) -> None:

@@ -73,6 +73,8 @@ class _Extremes:
     variance: float = 0.0
     largest_pull: float = 0.0
     finite_alike: bool = True
+    worst: tuple[float, float, int] | None = None
+    """Pull and relative difference of the worst bin beyond the tolerance, and its place."""
 
 
 # Overflow, 0/0 and inf - inf are answered by IEEE 754's infinities and NaN, on purpose.
@@ -108,7 +110,17 @@ def numeric_difference(
         max_pull=found.pull if binned else None,
         within_statistics=_within_statistics(found, binned) and (numbers_empty or not binned),
         first=tuple(_describe(monitored, reference, place) for place in places),
+        worst=_describe(monitored, reference, found.worst[2]) if found.worst else None,
+        integrals=_integrals(monitored, reference) if found.beyond else None,
     )
+
+
+def _integrals(monitored: DataObject, reference: DataObject) -> tuple[float, float] | None:
+    """Return the contents of two histograms without flow bins."""
+    if not (isinstance(monitored, Histogram) and isinstance(reference, Histogram)):
+        return None
+    inside = (slice(1, -1),) * len(reference.axes)
+    return float(monitored.values[inside].sum()), float(reference.values[inside].sum())
 
 
 def beyond_places(one: Histogram, other: Histogram, tolerance: Tolerance) -> NDArray[np.intp]:
@@ -176,6 +188,9 @@ def _gather(
         found.first_differing += (places[:shown] + start).tolist()
     if len(found.first_beyond) < shown:
         found.first_beyond += (beyond[:shown] + start).tolist()
+    if beyond.size:
+        sizes = np.abs(pulls[beyond]) if binned else np.zeros(beyond.size)
+        _note_worst(found, sizes, _shares(pairs)[~fine], beyond + start)
     absolute, relative = _deltas(pairs)
     found.absolute = max(found.absolute, absolute)
     found.relative = max(found.relative, relative)
@@ -186,6 +201,24 @@ def _gather(
         largest = float(here[np.argmax(np.abs(here))])
         if abs(largest) > abs(found.pull):
             found.pull = largest
+
+
+def _note_worst(found: _Extremes, pulls: Floats, shares: Floats, places: NDArray[np.intp]) -> None:
+    """Keep the place with the largest pull, and of equal ones with the largest difference."""
+    top = np.flatnonzero(pulls == pulls.max())
+    index = int(top[np.argmax(shares[top])])
+    here = float(pulls[index]), float(shares[index]), int(places[index])
+    if found.worst is None or here[:2] > found.worst[:2]:
+        found.worst = here
+
+
+def _shares(pairs: Sequence[tuple[Floats, Floats]]) -> Floats:
+    """Return the largest relative difference of each place; infinite against NaN or infinity."""
+    sizes = [
+        np.where(_differ(a, b), np.abs(a - b) / np.maximum(np.abs(a), np.abs(b)), 0.0)
+        for a, b in pairs
+    ]
+    return np.asarray(np.nan_to_num(np.max(sizes, axis=0), nan=np.inf))
 
 
 def _spread(

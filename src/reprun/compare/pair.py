@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from reprun.compare.factor import FEWEST, common_factor
+from reprun.compare.headline import headline_of, sentence_of_difference, two_figures
 from reprun.compare.migration import migrations, sentence_of
 from reprun.compare.moved_events import EventsApart
 from reprun.compare.numeric import (
@@ -22,7 +24,6 @@ from reprun.compare.structure import edges_differ_in_rounding, structure_differe
 from reprun.compare.trees import judge_trees
 from reprun.compare.verdict import (
     About,
-    BinDifference,
     Check,
     Item,
     Migration,
@@ -32,7 +33,7 @@ from reprun.compare.verdict import (
 )
 from reprun.digests import digest_of_mapping
 from reprun.documents.analysis import ComparisonRule
-from reprun.histograms import DataObject, Histogram, Objects, Source, Table, Unread, content_hash
+from reprun.histograms import DataObject, Histogram, Objects, Source, Unread, content_hash
 from reprun.histograms.model import BYTES
 from reprun.wording import count_of, listed
 
@@ -184,10 +185,12 @@ def _pair(
             )
     elif numbers.beyond:
         verdict = Verdict.CHANGED if numbers.within_statistics else Verdict.DIFFERENT
-        first = _bin_sentence(numbers.first[0])
-        headline = sentence_of(moves) if moves else first
-        sentence = f"{headline}; {first}" if moves else first
-        sentence += _extent_of_difference(one, numbers, tolerance) + _flow(one, other, tolerance)
+        if not moves and numbers.beyond >= FEWEST:
+            numbers = replace(numbers, factor=common_factor(one, other))
+        sentence = sentence_of_difference(one, numbers, tolerance)
+        headline = sentence_of(moves) if moves else headline_of(one, numbers)
+        sentence = f"{headline}; {sentence}" if moves else sentence
+        sentence += _flow(one, other, tolerance)
         sentence += f"; {besides}" if besides else ""
     else:
         verdict = Verdict.CHANGED
@@ -202,7 +205,7 @@ def _pair(
         moved = {"entries": float(sum(move.entries for move in moves))}
         checks.append(Check("migration", allowed, sentence_of(moves), moved))
     if not detailed:
-        numbers = replace(numbers, first=())
+        numbers = replace(numbers, first=(), worst=None)
     found = item(
         verdict, headline, sentence, *checks, numbers=numbers,
         needed="" if passed else _needed(numbers, rule, besides, moves),
@@ -370,7 +373,7 @@ def _entries_difference(one: DataObject, other: DataObject, tolerance: Tolerance
         return None
     if tolerance.allows(np.array([one.entries]), np.array([other.entries])).all():
         return None
-    a, b = _figures(one.entries, other.entries)
+    a, b = two_figures(one.entries, other.entries)
     return f"the number of entries differs: {a} / {b}"
 
 
@@ -393,7 +396,7 @@ def _sums_difference(one: DataObject, other: DataObject, tolerance: Tolerance) -
     if not apart.size:
         return None
     first = int(apart[0])
-    a, b = _figures(sides[0][first], sides[1][first])
+    a, b = two_figures(sides[0][first], sides[1][first])
     return f"the stored sum of {SUMS[first]} differs: {a} / {b} (another mean or width)"
 
 
@@ -413,36 +416,3 @@ def _equal_sentence(
     if all(isinstance(thing, Histogram) and thing.entries is not None for thing in (one, other)):
         return f"{_extent(one)}, all the same; entries differ, by no more than {tolerance}"
     return f"{_extent(one)}, all the same; the number of entries is stored on one side only"
-
-
-def _extent_of_difference(thing: DataObject, numbers: Numbers, tolerance: Tolerance) -> str:
-    noun = "bin" if isinstance(thing, Histogram) else "number"
-    differ = "differs" if numbers.beyond == 1 else "differ"
-    text = f"; {numbers.beyond:,} of {count_of(numbers.bins, noun)} {differ}"
-    if isinstance(thing, Table) and len(thing.rows) > 1:
-        row = numbers.first[0].place[0]
-        text += f", first in '{thing.rows[row]}' (row {row + 1} of {len(thing.rows)})"
-    if str(tolerance) != "nothing":
-        text += f" by more than {tolerance}"
-    text += f", at most {numbers.max_relative:.2g} relative"
-    return text + (f", largest pull {numbers.max_pull:+.2g}" if numbers.max_pull else "")
-
-
-def _bin_sentence(found: BinDifference) -> str:
-    if found.monitored == found.reference and found.monitored_error is not None:
-        assert found.reference_error is not None
-        a, b = _figures(found.monitored_error, found.reference_error)
-        return f"{found.label} has error {a}, reference {b}"
-    a, b = _figures(found.monitored, found.reference)
-    return f"{found.label} is {a}, reference {b}"
-
-
-def _figures(one: float, other: float) -> tuple[str, str]:
-    """Return two numbers with as few digits as tell them apart; counts in full."""
-    if one.is_integer() and other.is_integer() and max(abs(one), abs(other)) < 1e15:
-        return f"{one:.0f}", f"{other:.0f}"
-    for digits in (6, 9, 12, 15):
-        texts = f"{one:.{digits}g}", f"{other:.{digits}g}"
-        if texts[0] != texts[1]:
-            return texts
-    return f"{one:.17g}", f"{other:.17g}"

@@ -1,7 +1,7 @@
 """Renames: an object that both sides have, each under a name that the other lacks.
 
 Two names belong together only where nothing else could: the content is on either side once, under
-these names. What is empty is like anything else that is empty, and is no evidence.
+these names. What is empty, or one number of a document, is like many others and no evidence.
 """
 
 from __future__ import annotations
@@ -12,9 +12,12 @@ from dataclasses import replace
 
 from reprun.compare.batches import judge_all
 from reprun.compare.pair import Bench
-from reprun.compare.verdict import Item, Verdict
+from reprun.compare.verdict import About, Item, Verdict
 from reprun.histograms import Source
 from reprun.histograms.events import ENTRIES
+
+FEWEST = 3
+"""Numbers of a table."""
 
 
 def with_renames(items: Sequence[Item], bench: Bench, cores: int) -> list[Item]:
@@ -69,9 +72,14 @@ def _pairs(items: Sequence[Item], bench: Bench) -> dict[str, str]:
         new, old = ours[0], theirs[0]
         if new.verdict is not Verdict.EXTRA or old.verdict is not Verdict.MISSING:
             continue
-        if not (old.about.reference_empty or _is_empty_tree(old.name, bench)):
+        if not (_says_little(old.about) or _is_empty_tree(old.name, bench)):
             found[new.name] = old.name
     return found
+
+
+def _says_little(about: About) -> bool:
+    """Whether content is nothing, or so little that another object may have it by chance."""
+    return about.reference_empty or (about.table and about.size < FEWEST)
 
 
 def _is_empty_tree(name: str, bench: Bench) -> bool:

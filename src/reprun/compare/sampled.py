@@ -138,6 +138,7 @@ def _tested(
         text = _sentence(found, least, after) if item.detailed else text
         headline = f"fails the {worst.test} test: {text}"
         more = f"; {len(failed)} of {count_of(count, 'test')} fail ({', '.join(failed)})"
+        more += f"; {item.numbers.factor.sentence}" if item.numbers and item.numbers.factor else ""
         return replace(
             item, verdict=Verdict.DIFFERENT, headline=headline,
             sentence=headline + more, checks=all_checks,

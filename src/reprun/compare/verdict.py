@@ -99,6 +99,15 @@ class Migration:
 
 
 @dataclass(frozen=True, slots=True)
+class Factor:
+    """One number by which everything that is filled differs."""
+
+    value: float
+    sentence: str
+    """What is multiplied, and by how much."""
+
+
+@dataclass(frozen=True, slots=True)
 class Numbers:
     """How far the numbers of two objects of one structure lie apart, flow bins included."""
 
@@ -115,6 +124,13 @@ class Numbers:
     within_statistics: bool
     first: tuple[BinDifference, ...]
     """The first five differing bins; those beyond the tolerance if there are any."""
+    worst: BinDifference | None = None
+    """Of those beyond the tolerance the one with the largest pull, or relative difference where
+    none has a pull; None if none is beyond it."""
+    integrals: tuple[float, float] | None = None
+    """The contents of both sides without flow bins; None for tables, and if no bin is beyond."""
+    factor: Factor | None = None
+    """Set where all of the difference is a factor in common."""
 
 
 @dataclass(frozen=True, slots=True)

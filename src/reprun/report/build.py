@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import JsonValue
 
 from reprun import __version__
-from reprun.compare import Comparison, Item, Verdict
+from reprun.compare import BinDifference, Comparison, Item, Verdict
 from reprun.compare.drift import FirstDrift as Drift
 from reprun.documents.analysis import Citation, ComparisonRule
 from reprun.report.drawing import NOTHING, Drawing, drawn
@@ -116,19 +116,10 @@ def _item(item: Item, drawing: Drawing) -> ReportItem:
         max_ulp=numbers.max_ulp if numbers else 0.0,
         max_relative=numbers.max_relative if numbers else 0.0,
         max_pull=numbers.max_pull if numbers else None,
-        differences=tuple(
-            Difference(
-                label=one.label,
-                edges=one.edges,
-                monitored=one.monitored,
-                reference=one.reference,
-                monitored_error=one.monitored_error,
-                reference_error=one.reference_error,
-                ratio=one.ratio,
-                pull=one.pull,
-            )
-            for one in (numbers.first if numbers else ())
-        ),
+        worst=_difference(numbers.worst) if numbers and numbers.worst else None,
+        integrals=numbers.integrals if numbers else None,
+        factor=numbers.factor.value if numbers and numbers.factor else None,
+        differences=tuple(_difference(one) for one in (numbers.first if numbers else ())),
         renamed_from=item.renamed_from,
         migrated=tuple(Migration(**asdict(move)) for move in item.migrated),
         checks=tuple(
@@ -144,6 +135,19 @@ def _item(item: Item, drawing: Drawing) -> ReportItem:
         notes=item.notes,
         panels=drawing.panels,
         table=drawing.table,
+    )
+
+
+def _difference(one: BinDifference) -> Difference:
+    return Difference(
+        label=one.label,
+        edges=one.edges,
+        monitored=one.monitored,
+        reference=one.reference,
+        monitored_error=one.monitored_error,
+        reference_error=one.reference_error,
+        ratio=one.ratio,
+        pull=one.pull,
     )
 
 

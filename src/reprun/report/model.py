@@ -169,6 +169,12 @@ class ReportItem(_Part):
     max_ulp: Number
     max_relative: Number
     max_pull: Number | None
+    worst: Difference | None = None
+    """The bin or cell that is furthest off, of those beyond the tolerance."""
+    integrals: tuple[Number, Number] | None = None
+    """Of run and reference, without flow bins; null for tables and where nothing is beyond."""
+    factor: Number | None = None
+    """Set where everything that is filled differs by this factor."""
     differences: tuple[Difference, ...] = ()
     renamed_from: str | None = None
     """What the reference calls it, where it is the same under another name."""

@@ -15,7 +15,7 @@ from reprun.compare.drift import FirstDrift, first_drift
 from reprun.compare.select import idle_maps, renamed
 from reprun.histograms import Table, is_value
 from reprun.histograms.files import file_of
-from reprun.report import build_report, table_to_show, values_to_show
+from reprun.report import Context, build_report, in_context, table_to_show, values_to_show
 from reprun.report.model import Report
 from reprun.runs.outputs import read_outputs
 from reprun.runs.question import Evaluation, Question, respond
@@ -44,7 +44,7 @@ def evaluate(question: Question, outputs: Path, reference: Path | None) -> Repor
             question.today,
             shared_events=question.shared_events,
         )
-    return build_report(
+    report = build_report(
         comparison,
         question.analysis,
         first_drift=None
@@ -58,9 +58,9 @@ def evaluate(question: Question, outputs: Path, reference: Path | None) -> Repor
             ),
             *values_to_show(monitored),
         ],
-        notes=idle,
         remark=question.remark,
     )
+    return in_context(report, Context(notes=tuple(idle)))
 
 
 def _first_drift(
