@@ -83,6 +83,7 @@ schemas: setup
 	@.venv/bin/python -m tools.exit_codes
 	@.venv/bin/python -m tools.limits
 	@.venv/bin/python -m tools.identity
+	@.venv/bin/python -m tools.glossary
 
 .PHONY: tutorial
 tutorial: setup-test

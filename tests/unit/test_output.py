@@ -98,6 +98,7 @@ KEYS: Mapping[str, Sequence[str]] = {
     "data-verification": ("checked", "size", "corrupt", "absent"),
     "error": ("message", "place", "hint", "exit_code"),
     "finding-list": ("analysis", "findings"),
+    "glossary": ("words",),
     "host": ("works", "engines", "store", "image", "findings"),
     "image": (
         *(*IMAGE, "reason", "debs", "wheels", "environment"),
@@ -153,6 +154,7 @@ NESTED: Mapping[tuple[str, str], Sequence[str]] = {
         *("doi", "licence", "files", "here", "pinned", "size", "events"),
         *("differ_from_portal",),
     ),
+    ("glossary", "words"): ("word", "meaning", "group", "passes"),
     ("image", "layers"): ("digest", "size", "comment"),
     ("image-check", "images"): ("name", "outcome", "detail"),
     ("image-list", "images"): (
@@ -183,6 +185,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "matrix": ("", "matrix"),
     "compare": ("{here}/t.csv {here}/t.csv", "comparison"),
     "compare --calibrate 20": ("{here}/t.csv {here}/t.csv", "calibration"),
+    "explain": ("pull", "glossary"),
     "list": ("", "analysis-list"),
     "show": ("demo", "analysis"),
     "lock": ("demo", "lock"),

@@ -1,4 +1,4 @@
-"""What the shell completes: names of analyses, variants and images.
+"""What the shell completes: names of analyses, variants, images and words.
 
 A completion that fails prints nothing: whoever typed half a command has not asked for an error.
 """
@@ -36,6 +36,13 @@ def variant_names(context: typer.Context, incomplete: str) -> list[str]:
             variants = load_analysis(project.analysis_directory(analysis)).variants
             return [name for name in variants if name.startswith(incomplete)]
     return []
+
+
+def glossary_words(incomplete: str) -> list[str]:
+    """Return the words that can be explained."""
+    from reprun.report.glossary import GLOSSARY
+
+    return [one.word for one in GLOSSARY if one.word.startswith(incomplete)]
 
 
 def image_names(incomplete: str) -> list[str]:

@@ -50,6 +50,7 @@ Kind = Literal[
     "data-verification",
     "error",
     "finding-list",
+    "glossary",
     "host",
     "image",
     "image-action",
