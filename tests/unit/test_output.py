@@ -161,7 +161,7 @@ NESTED: Mapping[tuple[str, str], Sequence[str]] = {
         *("name", "title", "rebuildable", "image", "manifest", "reference", "size"),
         *("layers", "tree", "reason", "parent"),
     ),
-    ("lock", "changes"): ("part", "name", "before", "now", "rows"),
+    ("lock", "changes"): ("part", "name", "before", "now", "rows", "packages"),
     ("matrix", "cells"): (
         *("analysis", "title", "variant", "image", "dataset", "state", "sentence"),
         *("allowed", "finished"),

@@ -10,9 +10,11 @@ from reprun.documents.reading import WORDS
 from reprun.documents.record import RunRecord, changed_reports, read_record, unread_record
 from reprun.documents.selection import Selection
 from reprun.errors import SpecificationError
+from reprun.images.catalogue.catalogue import Catalogue
 from reprun.progress import Progress, announced
 from reprun.runs.directory import OUTPUTS, alone, written_alone
 from reprun.runs.lock import compute_lock, write_lock
+from reprun.runs.packages import packages_of
 from reprun.runs.question import Declared
 from reprun.runs.reference import bless
 from reprun.runs.rewritten import rewritten
@@ -83,7 +85,14 @@ def _bless(
         with rewritten(declared, made, store) as found:
             for note in found.notes:
                 progress.say(f"note: {note}")
-            written = bless(reference, found.write, record, reason=reason.strip(), author=who)
+            written = bless(
+                reference,
+                found.write,
+                record,
+                reason=reason.strip(),
+                author=who,
+                packages=packages_of(record.inputs.images, Catalogue.of(selection.project)),
+            )
     except SpecificationError as error:
         error.hint = error.hint or f"{selection.command('run')}   # once the code is fixed"
         raise

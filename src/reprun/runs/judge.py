@@ -22,9 +22,11 @@ from reprun.documents.record import (
 from reprun.documents.selection import Selection
 from reprun.errors import NothingToCompareError
 from reprun.files import restoring, write_atomically
+from reprun.images.catalogue.catalogue import Catalogue
 from reprun.report import Context, in_context, read_pictures, render_html, report_json
 from reprun.report.model import AnalysisInfo, Plot, ReferenceInfo, Report, StepUsage
 from reprun.runs.evaluated import Evaluated, evaluated
+from reprun.runs.packages import packages_of
 from reprun.runs.question import Question
 from reprun.runs.reference import BLESSED, Blessing, causes, read_blessing, reference_files
 from reprun.store.store import Store
@@ -64,6 +66,8 @@ class Outputs:
     run_directory: Path
     evaluated_by: str
     """Digest of everything besides the outputs that decides the verdict."""
+    catalogue: Catalogue
+    """Where the images of the run are defined, to tell which packages changed."""
     store: Store
     """Where tables lie as they were, to tell which of their rows changed."""
     snapshots: Mapping[Path, Snapshot] = field(default_factory=dict)
@@ -116,7 +120,8 @@ def _changed(outputs: Outputs, record: RunRecord, against: _Against) -> list[str
     if against.directory is None:
         return []
     blessing = against.blessing
-    changed = causes(blessing, record.variant, record.inputs, against.directory)
+    packages = packages_of(record.inputs.images, outputs.catalogue)
+    changed = causes(blessing, record.variant, record.inputs, against.directory, packages)
     if blessing is not None:
         then, now = blessing.inputs.conditions, record.inputs.conditions
         since = f"since the reference was blessed on {blessing.date}, "

@@ -7,7 +7,7 @@ that the change is meant (`--update-lock`).
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -27,6 +27,7 @@ from reprun.documents.selection import Selection
 from reprun.errors import IntegrityError, OutputMissingError, SpecificationError
 from reprun.files import restoring, write_atomically
 from reprun.images.catalogue.catalogue import Catalogue
+from reprun.runs.packages import changed_packages, packages_of
 from reprun.store.store import Store
 from reprun.wording import lines_of, quoted
 
@@ -73,6 +74,8 @@ class Difference:
     now: str | None
     rows: str = ""
     """Of a table: which rows changed, or how to see it."""
+    packages: str = ""
+    """Of an image: which packages changed, where those that were locked are known."""
 
     def __str__(self) -> str:
         """Name the thing and both digests."""
@@ -81,7 +84,7 @@ class Difference:
         if self.now is None:
             return f"{self.part}: {self.name} is gone (was {short(self.before)})"
         digests = f"({short(self.before)} → {short(self.now)})"
-        return f"{self.part}: {self.name} changed {digests}{self.rows}"
+        return f"{self.part}: {self.name} changed {digests}{self.rows}{self.packages}"
 
 
 def code_files(analysis: Analysis, directory: Path) -> dict[str, str]:
@@ -248,6 +251,29 @@ def _with_rows(
     return difference
 
 
+def _with_packages(differences: Sequence[Difference], selection: Selection) -> list[Difference]:
+    """Add to images that changed which packages did: blessings say what was in the locked ones."""
+    images = {
+        each.name: (each.before, each.now)
+        for each in differences
+        if each.part == "image" and each.before is not None and each.now is not None
+    }
+    if not images:
+        return list(differences)
+    from reprun.runs.reference import blessed_packages  # noqa: PLC0415 - numpy comes with it
+
+    known = [selection.directory / name for name in selection.analysis.all_references]
+    before = blessed_packages(known, {name: old for name, (old, _) in images.items()})
+    catalogue = Catalogue.of(selection.project)
+    now = packages_of({name: new for name, (_, new) in images.items()}, catalogue)
+    return [
+        replace(each, packages=changed_packages(before.get(each.name), now.get(each.name)))
+        if each.part == "image"
+        else each
+        for each in differences
+    ]
+
+
 def enforce_lock(selection: Selection, store: Store | None = None) -> AnalysisLock:
     """Return the lock, once everything has proved to be as it says.
 
@@ -294,4 +320,5 @@ def renew_lock(
             ),
         )
     snapshots = snapshots_of(selection, selection.analysis.all_conditions)
-    return now, [_with_rows(each, snapshots, store) for each in differences(committed, now)]
+    changed = [_with_rows(each, snapshots, store) for each in differences(committed, now)]
+    return now, _with_packages(changed, selection)

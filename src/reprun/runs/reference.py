@@ -13,7 +13,8 @@ import itertools
 import json
 import re
 import shutil
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -21,7 +22,7 @@ from typing import Literal
 from reprun.digests import sha256_file, short
 from reprun.documents.reading import Document, read_written
 from reprun.documents.record import Inputs, RunRecord
-from reprun.errors import NothingToCompareError
+from reprun.errors import NothingToCompareError, SpecificationError
 from reprun.files import (
     aside_of,
     exchange,
@@ -45,6 +46,7 @@ from reprun.histograms import (
     write_values,
 )
 from reprun.histograms.files import stem_of
+from reprun.runs.packages import Packages, changed_packages
 from reprun.wording import quoted
 
 BLESSED = "blessed.json"
@@ -70,6 +72,8 @@ class Blessing(Document):
     inputs: Inputs
     files: Mapping[str, str]
     """sha256 of each reference file when it was blessed."""
+    packages: Mapping[str, Packages] = {}
+    """What was installed in the images, by their names; older blessings do not say."""
 
 
 class KnownByBytes(Document):
@@ -127,12 +131,37 @@ def read_blessing(directory: Path, *, hint: str | None = None) -> Blessing | Non
     )
 
 
+def blessed_packages(directories: Iterable[Path], images: Mapping[str, str]) -> dict[str, Packages]:
+    """Return the packages of images that references were blessed from; `images` maps names to IDs.
+
+    References of parts of the events lie below the directories. One that cannot be read says
+    nothing here.
+    """
+    found: dict[str, Packages] = {}
+    for path in sorted(path for one in directories for path in one.rglob(BLESSED)):
+        with suppress(SpecificationError):
+            blessing = read_blessing(path.parent)
+            then = blessing.inputs.images if blessing else {}
+            found |= {
+                name: packages
+                for name, packages in (blessing.packages if blessing else {}).items()
+                if then.get(name) == images.get(name)
+            }
+    return found
+
+
 Write = Callable[[Path], Sequence[str]]
 """Writes the files of a reference into an empty directory and returns their names."""
 
 
 def bless(
-    directory: Path, write: Write, record: RunRecord, *, reason: str, author: str
+    directory: Path,
+    write: Write,
+    record: RunRecord,
+    *,
+    reason: str,
+    author: str,
+    packages: Mapping[str, Packages] | None = None,
 ) -> list[str]:
     """Make what a finished run left the reference; return the file names written.
 
@@ -152,6 +181,7 @@ def bless(
             dataset=record.dataset,
             inputs=record.inputs,
             files={name: sha256_file(fresh / name) for name in written},
+            packages=packages or {},
         )
         text = json.dumps(blessing.model_dump(mode="json"), indent=1) + "\n"
         write_atomically(fresh / BLESSED, text.encode())
@@ -232,11 +262,18 @@ def is_name_of_file(name: str, outputs: Collection[str]) -> bool:
     )
 
 
-def causes(blessing: Blessing | None, variant: str, inputs: Inputs, directory: Path) -> list[str]:
+def causes(
+    blessing: Blessing | None,
+    variant: str,
+    inputs: Inputs,
+    directory: Path,
+    packages: Mapping[str, Packages] | None = None,
+) -> list[str]:
     """Return what differs between a run and the run that was blessed, one sentence each.
 
     These are candidates for the cause of a drift, not yet a proof. Another variant is meant to
-    have another image: that is one sentence, unless the blessed image itself is another now.
+    have another image: that is one sentence, unless the blessed image itself is another now. Of an
+    image that changed, packages are named where those of both are known: `packages` has the run's.
     """
     if blessing is None:
         return ["this reference was never blessed: what it was made from is not known"]
@@ -246,7 +283,8 @@ def causes(blessing: Blessing | None, variant: str, inputs: Inputs, directory: P
     if blessing.variant != variant:
         found.append(f"the reference was blessed from the variant {blessing.variant}")
         then = then.model_copy(update={"images": inputs.images})
-    found += [f"{since}, {what}" for what in _differences(then, inputs)]
+    known = {name: (blessing.packages.get(name), now) for name, now in (packages or {}).items()}
+    found += [f"{since}, {what}" for what in _differences(then, inputs, known)]
     for name, digest in blessing.files.items():
         path = directory / name
         now = sha256_file(path) if path.is_file() else None
@@ -256,7 +294,9 @@ def causes(blessing: Blessing | None, variant: str, inputs: Inputs, directory: P
     return found
 
 
-def _differences(then: Inputs, now: Inputs) -> list[str]:
+def _differences(
+    then: Inputs, now: Inputs, packages: Mapping[str, tuple[Packages | None, Packages]]
+) -> list[str]:
     found: list[str] = []
     pairs: list[tuple[str, Mapping[str, str], Mapping[str, str]]] = [
         ("image", then.images, now.images),
@@ -278,7 +318,10 @@ def _differences(then: Inputs, now: Inputs) -> list[str]:
             elif new is None and old is not None:
                 found.append(f"{part}: {name} is gone (was {short(old)})")
             elif old is not None and new is not None and old != new:
-                found.append(f"{part}: {name} changed ({short(old)} → {short(new)})")
+                what = (
+                    changed_packages(*packages.get(name, (None, None))) if part == "image" else ""
+                )
+                found.append(f"{part}: {name} changed ({short(old)} → {short(new)}){what}")
     found.extend(
         f"parameters: {name} is {now.parameters.get(name)!r}, was {then.parameters.get(name)!r}"
         for name in sorted(then.parameters.keys() | now.parameters.keys())

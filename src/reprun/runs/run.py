@@ -153,6 +153,7 @@ def judge_cell(cell: Cell, record: RunRecord) -> Report:
         directory=cell.outputs,
         run_directory=cell.run_directory,
         evaluated_by=cell.evaluated_by(),
+        catalogue=cell.catalogue,
         snapshots=cell.snapshots,
         store=cell.store,
     )
