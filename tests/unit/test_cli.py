@@ -103,7 +103,7 @@ def test_help_names_every_command_and_the_exit_codes(reprun: Reprun) -> None:
         ["run", "cms-h4l", "--cores", "two"],
         ["run", "cms-h4l", "--engine", "podmann"],
         ["run", "cms-h4l", "--format", "xml"],
-        ["run", "cms-h4l", "extra"],
+        ["show", "cms-h4l", "extra"],
         ["bless", "cms-h4l"],
         ["compare", "one"],
     ],

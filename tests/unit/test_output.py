@@ -80,6 +80,7 @@ KEYS: Mapping[str, Sequence[str]] = {
     ),
     "analysis-list": ("analyses",),
     "blessing": ("analysis", "reference", "next"),
+    "blessing-list": ("analyses",),
     "calibration": ("toys", "false_alarms", "alpha", "objects", "left_out"),
     "citation-list": (
         *("analysis", "variant", "images", "data", "software", "no_citation_known"),
@@ -114,6 +115,7 @@ KEYS: Mapping[str, Sequence[str]] = {
     "image-prune": ("dry_run", "paths", "size"),
     "image-table": ("images", "written"),
     "lock": ("analysis", "path", "changes"),
+    "lock-list": ("analyses",),
     "manifest": ("path", "manifest"),
     "matrix": ("generator", "started", "wall_seconds", "sentence", "cells"),
     "new-analysis": ("directory", "files", "source", "drawn", "left_out", "copied"),
@@ -130,6 +132,7 @@ KEYS: Mapping[str, Sequence[str]] = {
     "reana-logs": ("name", "server", "steps", "engine"),
     "reana-status": ("name", "server", "status", "steps"),
     "reana-stop": ("name", "server", "status"),
+    "run-list": ("analyses",),
     "run-report": REPORT,
     "sbom": ("name", "sbom"),
     "submission": (
@@ -138,6 +141,7 @@ KEYS: Mapping[str, Sequence[str]] = {
     ),
 }
 
+SEVERAL = ("analysis", "exit_code", "message", "place", "hint", "result")
 # The keys of the entries of the list that an answer has under a key.
 NESTED: Mapping[tuple[str, str], Sequence[str]] = {
     ("analysis-list", "analyses"): (
@@ -162,6 +166,9 @@ NESTED: Mapping[tuple[str, str], Sequence[str]] = {
         *("layers", "tree", "reason", "parent"),
     ),
     ("lock", "changes"): ("part", "name", "before", "now", "rows", "packages"),
+    ("blessing-list", "analyses"): SEVERAL,
+    ("lock-list", "analyses"): SEVERAL,
+    ("run-list", "analyses"): SEVERAL,
     ("matrix", "cells"): (
         *("analysis", "title", "variant", "image", "dataset", "state", "sentence"),
         *("allowed", "finished"),
@@ -189,6 +196,9 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "list": ("", "analysis-list"),
     "show": ("demo", "analysis"),
     "lock": ("demo", "lock"),
+    "lock --format json": ("demo *", "lock-list"),
+    "run --update-lock": ("d*", "run-list"),
+    "bless --reason right": ("*", "blessing-list"),
     "bless": ("demo --reason right", "blessing"),
     "init": ("{here}/fresh", "project"),
     "new": ("two --from {here}/events.csv --directory {here}/made", "new-analysis"),

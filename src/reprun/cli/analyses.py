@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from reprun.cli.options import AnalysisArgument, Asked, FormatOption, ResultsOption, choosing
+from reprun.cli.options import (
+    AnalysesArgument,
+    AnalysisArgument,
+    Asked,
+    FormatOption,
+    ResultsOption,
+    Several,
+    choosing_several,
+    expanded,
+    only_one,
+)
+from reprun.wording import count_of
 
 
 def list_analyses(
@@ -42,15 +53,36 @@ def show(
     answer("analysis", output_format, document, analysis_text(loaded))
 
 
-def lock(analysis: AnalysisArgument, output_format: FormatOption = "text") -> None:
-    """Write analysis.lock with every digest; say what changed."""
+def lock(analysis: AnalysesArgument, output_format: FormatOption = "text") -> None:
+    """Write analysis.lock with every digest; say what changed.
+
+    Of several analyses each is locked, whatever comes of the others.
+    """
     from reprun.cli.output import answer
+
+    if only_one(analysis):
+        facts, changes = _locked(analysis[0])
+        answer("lock", output_format, facts, [*changes, f"locked: {facts['path']}"])
+        return
+    from reprun.cli.several import Done, answer_each, for_each
+
+    def act(asked: Asked) -> Done:
+        facts, changes = _locked(asked.analysis)
+        what = count_of(len(changes), "change") if changes else "nothing changed"
+        return Done(f"locked: {what}", facts, changes)
+
+    chosen = [Asked(name, None, None, None, None, Path("results")) for name in expanded(analysis)]
+    answer_each("lock-list", output_format, for_each(chosen, act))
+
+
+def _locked(name: str) -> tuple[dict[str, Any], list[str]]:
+    """Lock an analysis; return the facts and a line for each change."""
     from reprun.documents.project import Project
     from reprun.documents.selection import select
     from reprun.runs.lock import LOCK, renew_lock, write_lock
     from reprun.store.store import Store
 
-    selection = select(Project.find(), analysis)
+    selection = select(Project.find(), name)
     if selection.analysis.datasets:
         from reprun.data import check_committed
 
@@ -58,25 +90,49 @@ def lock(analysis: AnalysisArgument, output_format: FormatOption = "text") -> No
             check_committed(dataset, selection.directory)
     locked, changes = renew_lock(selection, Store.default())
     write_lock(locked, selection.directory)
-    path = selection.directory / LOCK
     facts = {
         "analysis": selection.analysis.name,
-        "path": str(path),
+        "path": str(selection.directory / LOCK),
         "changes": [asdict(each) for each in changes],
     }
-    answer("lock", output_format, facts, [*map(str, changes), f"locked: {path}"])
+    return facts, [str(each) for each in changes]
 
 
-@choosing
+@choosing_several
 def bless(
-    asked: Asked,
+    asked: Several,
     reason: Annotated[str, typer.Option(help="Why these numbers are right.")],
     author: Annotated[str, typer.Option(help="Who says so. Default: git's user.name.")] = "",
     output_format: FormatOption = "text",
 ) -> None:
-    """Make the last run's outputs the reference, and lock it."""
-    from reprun.cli.console import progress_on_stderr
+    """Make the last run's outputs the reference, and lock it.
+
+    Of several analyses each is blessed with the same reason.
+    """
     from reprun.cli.output import answer
+
+    if (one := asked.one) is not None:
+        facts = _blessed(one, reason, author)
+        names = facts["reference"]
+        answer(
+            "blessing",
+            output_format,
+            facts,
+            [*names, f"blessed and locked; now: {facts['next']}"],
+        )
+        return
+    from reprun.cli.several import Done, answer_each, for_each
+
+    def act(asked: Asked) -> Done:
+        facts = _blessed(asked, reason, author)
+        return Done(f"blessed and locked: {count_of(len(facts['reference']), 'file')}", facts)
+
+    answer_each("blessing-list", output_format, for_each(asked.each, act))
+
+
+def _blessed(asked: Asked, reason: str, author: str) -> dict[str, Any]:
+    """Bless an analysis; return the facts."""
+    from reprun.cli.console import progress_on_stderr
     from reprun.runs.blessing import bless_last_run
     from reprun.store.store import Store
 
@@ -84,9 +140,11 @@ def bless(
     names = bless_last_run(
         selection, Store.default(), progress_on_stderr(), reason=reason, author=author
     )
-    following = selection.command("run")
-    facts = {"analysis": selection.analysis.name, "reference": list(names), "next": following}
-    answer("blessing", output_format, facts, [*names, f"blessed and locked; now: {following}"])
+    return {
+        "analysis": selection.analysis.name,
+        "reference": list(names),
+        "next": selection.command("run"),
+    }
 
 
 def add_commands(app: typer.Typer) -> None:

@@ -29,7 +29,8 @@ def variant_names(context: typer.Context, incomplete: str) -> list[str]:
     from reprun.documents.project import Project
 
     # An option without its value yet is an error of parsing: what stands before is in `args` then.
-    analysis = context.params.get("analysis") or next(iter(context.args), None)
+    typed = context.params.get("analysis") or next(iter(context.args), None)
+    analysis = typed[0] if isinstance(typed, (list, tuple)) else typed
     with suppress(ReprunError):
         project = Project.look_up()
         if project is not None and analysis is not None:

@@ -6,7 +6,7 @@ import functools
 import inspect
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -28,6 +28,14 @@ AnalysisArgument = Annotated[
     typer.Argument(
         metavar="ANALYSIS",
         help="Name of an analysis, or its directory.",
+        autocompletion=analysis_names,
+    ),
+]
+AnalysesArgument = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="ANALYSIS…",
+        help="Names of analyses, globs of names ('cms-*'), or directories.",
         autocompletion=analysis_names,
     ),
 ]
@@ -137,8 +145,75 @@ def choosing(command: Callable[..., None]) -> Callable[..., None]:
     It takes them as one parameter, `asked`: what names a run is parsed in one place, and no
     command can lack an option that another has.
     """
+    return _choosing(command, AnalysisArgument, lambda analysis, rest: Asked(analysis, **rest))
+
+
+def choosing_several(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of `choosing`, and any number of analyses: `asked` is `Several`.
+
+    The options hold for each of them.
+    """
+
+    def several(names: list[str], rest: Mapping[str, Any]) -> Several:
+        return Several(tuple(names), tuple(Asked(name, **rest) for name in expanded(names)))
+
+    return _choosing(command, AnalysesArgument, several)
+
+
+@dataclass(frozen=True, slots=True)
+class Several:
+    """Analyses and the options that choose a run of each, as they were typed."""
+
+    typed: tuple[str, ...]
+    each: tuple[Asked, ...]
+
+    @property
+    def one(self) -> Asked | None:
+        """The analysis, where one was named; None for several or a glob."""
+        return self.each[0] if only_one(self.typed) else None
+
+
+def only_one(names: Sequence[str]) -> bool:
+    """Whether one analysis was named, and not by a glob."""
+    return len(names) == 1 and not _is_glob(names[0])
+
+
+def expanded(names: Sequence[str]) -> list[str]:
+    """Return the analyses that names and globs mean, each once.
+
+    Raises SpecificationError for a glob that matches none.
+    """
+    from fnmatch import fnmatchcase
+
+    from reprun.documents.project import Project
+    from reprun.errors import did_you_mean
+
+    found: list[str] = []
+    for name in names:
+        if not _is_glob(name):
+            found.append(name)
+            continue
+        known = Project.find().analysis_names()
+        matching = [each for each in known if fnmatchcase(each, name)]
+        if not matching:
+            raise SpecificationError(
+                f"no analysis matches '{name}'{did_you_mean(name, known)}", hint="reprun list"
+            )
+        found += matching
+    return list(dict.fromkeys(found))
+
+
+def _is_glob(name: str) -> bool:
+    return any(character in name for character in "*?[")
+
+
+def _choosing(
+    command: Callable[..., None],
+    argument: Any,
+    chosen_by: Callable[[Any, Mapping[str, Any]], object],
+) -> Callable[..., None]:
     annotations = {
-        "analysis": AnalysisArgument,
+        "analysis": argument,
         "variant": VariantOption,
         "dataset": DataOption,
         "max_events": MaxEventsOption,
@@ -149,8 +224,8 @@ def choosing(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def chosen(**given: Any) -> None:
-        asked = Asked(**{name: given.pop(name) for name in annotations})
-        command(asked=asked, **given)
+        options = {name: given.pop(name) for name in annotations}
+        command(asked=chosen_by(options.pop("analysis"), options), **given)
 
     keyword = inspect.Parameter.KEYWORD_ONLY
     parameters = [

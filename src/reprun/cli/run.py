@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -17,20 +18,24 @@ from reprun.cli.options import (
     ParameterOption,
     ReportFormatOption,
     ResultsOption,
+    Several,
     SkipScenarioOption,
     TrustOption,
-    choosing,
+    choosing_several,
     parameters_of,
 )
-from reprun.errors import SpecificationError
+from reprun.errors import ExitCode, SpecificationError
+
+if TYPE_CHECKING:
+    from reprun.runs.run import RunOutcome
 
 WIDE = 140
 """Columns of a matrix in a pipe: a row ends with a whole sentence."""
 
 
-@choosing
+@choosing_several
 def run(
-    asked: Asked,
+    asked: Several,
     parameter: ParameterOption = None,
     engine: Annotated[
         Engine, typer.Option(help="auto takes the first whose self-check passes.")
@@ -62,18 +67,19 @@ def run(
 ) -> None:
     """Run an analysis in its image; compare with its reference.
 
-    A REANA project (its reana.yaml, or its directory) runs too: its outputs and its own tests
-    give the verdict.
+    Several analyses run one after the other. A REANA project (its reana.yaml, or its directory)
+    runs too: its outputs and its own tests give the verdict.
     """
     from reprun.reana.local.specification import project_file
 
     files = {"json": json_file, "junit": junit_file, "markdown": markdown_file}
-    if (project := project_file(asked.analysis)) is not None:
+    one = asked.one
+    if one is not None and (project := project_file(one.analysis)) is not None:
         from reprun.cli.reana_project import refuse_options, run_project
 
         refuse_options(
             {
-                **asked.options(),
+                **one.options(),
                 "--update-lock": update_lock,
                 "--allow-network": allow_network,
                 "--relock-images": relock_images,
@@ -89,7 +95,7 @@ def run(
             skip_scenarios=skip_scenario or [],
             engine=engine,
             cores=cores,
-            results=asked.results,
+            results=one.results,
             trust_snakefile=trust_snakefile,
             json_file=json_file,
             output_format=output_format,
@@ -97,29 +103,27 @@ def run(
     for option, given in (("--image-map", image_map), ("--skip-scenario", skip_scenario)):
         if given:
             raise SpecificationError(
-                f"{option} is for REANA projects; {asked.analysis} is not one",
+                f"{option} is for a REANA project; {' '.join(asked.typed)} is not one",
                 hint="reprun run path/to/reana.yaml --image-map NAME=IMAGE",
             )
-    from reprun.cli.console import progress_on_stderr
+    options: dict[str, Any] = {
+        "parameters": parameters_of(parameter or []),
+        "engine": engine,
+        "cores": cores,
+        "update_lock": update_lock,
+        "allow_network": allow_network,
+        "trust_snakefile": trust_snakefile,
+        "again": again,
+        "relock_images": relock_images,
+    }
+    if one is None:
+        _refuse_reports(output_format, files)
+        _run_each(asked, options, json_file, output_format)
     from reprun.cli.output import answer
     from reprun.cli.run_output import outcome_text
     from reprun.report import render_junit, render_markdown
-    from reprun.runs.request import RunRequest
-    from reprun.runs.run import run as run_analysis
-    from reprun.store.store import Store
 
-    request = RunRequest(
-        asked.select(),
-        parameters=parameters_of(parameter or []),
-        engine=engine,
-        cores=cores,
-        update_lock=update_lock,
-        allow_network=allow_network,
-        trust_snakefile=trust_snakefile,
-        again=again,
-        relock_images=relock_images,
-    )
-    outcome = run_analysis(request, Store.default(), progress_on_stderr())
+    outcome = _outcome(one, options)
     answer(
         "run-report",
         output_format,
@@ -132,6 +136,46 @@ def run(
         files=files,
     )
     raise typer.Exit(outcome.report.exit_code)
+
+
+def _outcome(asked: Asked, options: Mapping[str, Any]) -> RunOutcome:
+    from reprun.cli.console import progress_on_stderr
+    from reprun.runs.request import RunRequest
+    from reprun.runs.run import run as run_analysis
+    from reprun.store.store import Store
+
+    request = RunRequest(asked.select(), **options)
+    return run_analysis(request, Store.default(), progress_on_stderr())
+
+
+def _refuse_reports(output_format: str, files: Mapping[str, Path | None]) -> None:
+    """Refuse reports that hold one analysis each: those of several are a matrix."""
+    for name in ("junit", "markdown"):
+        if output_format == name or files[name] is not None:
+            raise SpecificationError(
+                f"--{name} is a report on one analysis, and several were named",
+                hint=f"reprun matrix --{name} FILE",
+            )
+
+
+def _run_each(
+    asked: Several, options: Mapping[str, Any], json_file: Path | None, output_format: str
+) -> NoReturn:
+    """Run analyses one after the other, and print a line for each."""
+    from reprun.cli.output import shown_path
+    from reprun.cli.several import Done, answer_each, for_each
+    from reprun.documents.record import REPORT_HTML
+
+    def act(one: Asked) -> Done:
+        outcome = _outcome(one, options)
+        report, path = outcome.report, outcome.directory / REPORT_HTML
+        changes = [str(change) for change in outcome.lock_changes]
+        result = {"status": report.status, "report": str(path), "lock_changes": changes}
+        lines = [f"lock updated: {change}" for change in changes]
+        code = ExitCode.REPRODUCED if report.reproduced else ExitCode.NOT_REPRODUCED
+        return Done(report.sentence, result, [*lines, f"report: {shown_path(path)}"], code)
+
+    answer_each("run-list", output_format, for_each(asked.each, act), json_file=json_file)
 
 
 def matrix(
