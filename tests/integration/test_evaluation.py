@@ -213,7 +213,7 @@ def test_the_sandbox_writes_the_reference_that_the_same_code_writes_here(
     with rewritten(declared, outputs, store) as found:
         assert found.notes == ()
         names = found.write(there)
-    assert names == rewrite(declared, outputs, here) == ["yields.csv"]
+    assert names == list(rewrite(declared, outputs, here).files) == ["yields.csv"]
     assert (there / "yields.csv").read_text() == (here / "yields.csv").read_text()
 
 
@@ -252,7 +252,15 @@ NAMES = (
 def test_no_name_that_is_answered_leads_out_of_the_reference(
     outputs: Path, store: Store, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    said = json.dumps({"files": ["histograms.json", "yields.csv", "yields_2.csv", name]})
+    said = json.dumps(
+        {
+            "made": {
+                "files": ["histograms.json", "yields.csv", "yields_2.csv", name],
+                "objects": 1,
+                "integrals": {},
+            }
+        }
+    )
     monkeypatch.setattr(module, "Box", lambda _: Misled(lambda place: place.write_text(said)))
     with (
         pytest.raises(OutputMissingError, match="is not the name of a reference file"),
@@ -272,7 +280,7 @@ def test_what_takes_the_place_of_a_reference_file_is_not_blessed(
     (secret / "yields.csv").write_text("row,x\na,1\n")
 
     def leave(place: Path) -> None:
-        place.write_text('{"files": ["yields.csv"]}')
+        place.write_text('{"made": {"files": ["yields.csv"], "objects": 1, "integrals": {}}}')
         files = place.parent / FILES
         if kind == "a linked directory":
             files.symlink_to(secret)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import multiprocessing.util
+import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import typer.main
 import typer.testing
 
-from reprun.runs import blessing, judge
+from reprun.runs import blessing, judge, preview
 from reprun.runs.evaluated import Evaluated
 from reprun.runs.evaluation import evaluate
 from reprun.runs.question import Declared, Question
@@ -99,6 +101,12 @@ def no_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[Guard]:
         pytest.fail(f"a unit test starts no process: {GUARD.seen[0]}")
 
 
+def _copied(source: Path, names: Sequence[str], target: Path) -> Sequence[str]:
+    for name in names:
+        shutil.copy(source / name, target / name)
+    return names
+
+
 @pytest.fixture(autouse=True)
 def outputs_read_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Read outputs in this process; tests/integration/test_evaluation.py has the sandbox."""
@@ -108,7 +116,10 @@ def outputs_read_here(monkeypatch: pytest.MonkeyPatch) -> None:
 
     @contextmanager
     def written_here(declared: Declared, outputs: Path, _: Store) -> Iterator[Written]:
-        yield Written(partial(rewrite, declared, outputs))
+        with TemporaryDirectory() as target:
+            made = rewrite(declared, outputs, Path(target))
+            yield Written(partial(_copied, Path(target), made.files), made)
 
     monkeypatch.setattr(judge, "evaluated", here)
+    monkeypatch.setattr(preview, "evaluated", here)
     monkeypatch.setattr(blessing, "rewritten", written_here)

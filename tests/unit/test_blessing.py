@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner, Result
 
+from reprun.cli.main import program
 from reprun.digests import sha256_file
 from reprun.documents.project import read_project
 from reprun.documents.record import write_record
@@ -17,11 +21,14 @@ from reprun.errors import SpecificationError, StorageError
 from reprun.files import locked
 from reprun.images.model import Image
 from reprun.progress import Silent
+from reprun.report import report_json
 from reprun.runs.blessing import bless_last_run
 from reprun.runs.lock import read_lock
+from reprun.runs.preview import Preview
 from reprun.runs.reference import read_blessing
 from reprun.store.store import Store
 from tests.projects import mark_project
+from tests.sample_report import sample
 from tests.store_support import of_a_killed_process
 from tests.unit import builders
 from tests.unit.builders import ANALYSIS
@@ -185,3 +192,106 @@ def test_a_report_that_was_changed_after_the_run_is_not_blessed(directory: Path,
     hint = f"reprun run demo --results {run_directory.parents[1]}   # writes it again"
     assert error.value.hint == hint
     assert not (directory / "reference").exists()
+
+
+# -- what will change -----------------------------------------------------------------------------
+
+
+def makes(directory: Path, files: dict[str, str], **fields: Any) -> None:
+    """Let the last run have made some files."""
+    run_directory = directory.parents[2] / "results" / "demo" / "columnar"
+    for name, text in files.items():
+        (run_directory / "outputs" / name).write_text(text)
+    made = {name: sha256_file(run_directory / "outputs" / name) for name in ("a.csv", "b.csv")}
+    write_record(builders.record(outputs=made, **fields), run_directory)
+
+
+def seen(directory: Path, *, agreed: bool = True, **fields: Any) -> Preview:
+    found: list[Preview] = []
+
+    def agree(preview: Preview) -> bool:
+        found.append(preview)
+        return agreed
+
+    bless(directory, agree=agree, **fields)
+    return found[0]
+
+
+def test_a_first_reference_is_all_new(directory: Path) -> None:
+    found = seen(directory)
+    assert (found.objects, found.identical, found.notes) == (2, 0, ())
+    assert [(one.name, one.verdict) for one in found.changes] == [("a", "extra"), ("b", "extra")]
+
+
+def test_who_does_not_agree_changes_nothing(directory: Path) -> None:
+    bless(directory)
+    makes(directory, {"b.csv": "row,value\nx,11\n"})
+    before = {path: path.read_bytes() for path in directory.rglob("*") if path.is_file()}
+    (change,) = seen(directory, agreed=False).changes
+    assert (change.name, change.verdict) == ("b", "changed")
+    assert change.sentence.startswith("row 'x', column 'value' is 11, reference 10")
+    assert before == {path: path.read_bytes() for path in directory.rglob("*") if path.is_file()}
+    assert seen(directory).identical == 1
+    assert seen(directory).changes == ()
+
+
+def test_an_old_reference_that_cannot_be_compared_stops_nobody(directory: Path) -> None:
+    bless(directory)
+    (directory / "reference" / "a.csv").write_text("row,value\nx,word\n,,,")
+    found = seen(directory)
+    assert found.notes[0].startswith("not compared with the reference of before: ")
+    assert len(found.changes) == 2
+
+
+def test_the_change_that_was_accepted_is_kept(directory: Path) -> None:
+    bless(directory)
+    run_directory = directory.parents[2] / "results" / "demo" / "columnar"
+    report = sample()
+    (run_directory / "report.json").write_text(report_json(report))
+    digest = sha256_file(run_directory / "report.json")
+    makes(directory, {}, reports={"report.json": digest})
+    bless(directory)
+    found = read_blessing(directory / "reference")
+    assert found is not None
+    assert found.compared is not None
+    assert (found.compared.report, found.compared.sentence) == (digest, report.sentence)
+
+
+@pytest.fixture
+def cli(directory: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """The program, in the directory with the results."""
+    monkeypatch.chdir(directory.parents[2])
+    monkeypatch.setenv("REPRUN_STORE", str(directory.parents[2] / "store"))
+
+    def call(*more: str, answer: str | None = None) -> Result:
+        said = ["bless", "demo", "--reason", "right", "--author", "A. Nobody", *more]
+        monkeypatch.setattr("reprun.cli.console.is_asked", lambda: answer is not None)
+        return CliRunner().invoke(program(), said, input=answer)
+
+    return call
+
+
+def test_a_dry_run_writes_nothing(directory: Path, cli: Callable[..., Result]) -> None:
+    done = cli("--dry-run")
+    assert done.exit_code == 0
+    assert done.stdout.startswith("the new reference: 2 objects (2 new)\n  new  a\n  new  b\n")
+    assert done.stdout.endswith("nothing was written (--dry-run)\n")
+    assert not (directory / "reference").exists()
+    said = json.loads(cli("--dry-run", "--format", "json").stdout)
+    assert (said["reference"], said["preview"]["objects"]) == ([], 2)
+
+
+def test_a_terminal_is_asked_and_a_pipe_is_not(directory: Path, cli: Callable[..., Result]) -> None:
+    for answer in ("\n", "n\n", ""):
+        done = cli(answer=answer)
+        assert done.exit_code == 0
+        assert "make this the reference of demo? [y/N]" in done.stderr
+        assert done.stdout.endswith("nothing was written\n")
+        assert not (directory / "reference").exists()
+    assert "blessed and locked" in cli(answer="y\n").stdout
+    makes(directory, {"b.csv": "row,value\nx,11\n"})
+    done = cli("--yes", answer="n\n")
+    assert "(1 identical, 1 changed)" in done.stdout
+    assert "[y/N]" not in done.stderr
+    assert "blessed and locked" in done.stdout
+    assert "blessed and locked" in cli().stdout

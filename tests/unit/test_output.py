@@ -79,7 +79,7 @@ KEYS: Mapping[str, Sequence[str]] = {
         *("directory", "verdicts"),
     ),
     "analysis-list": ("analyses",),
-    "blessing": ("analysis", "reference", "next"),
+    "blessing": ("analysis", "reference", "preview", "next"),
     "blessing-list": ("analyses",),
     "calibration": ("toys", "false_alarms", "alpha", "objects", "left_out"),
     "citation-list": (

@@ -89,14 +89,17 @@ def test_each_is_blessed_with_one_reason(project: Path) -> None:
     done = call("bless", "*", "--reason", "numpy", "--author", "A. Nobody")
     assert done.exit_code == 2
     for name in ("cms-a", "other"):
-        assert f"✓ {name}  blessed and locked: 3 files\n" in done.stdout
+        assert (
+            f"✓ {name}  blessed and locked: 2 objects (2 new)\n    new  a\n    new  b"
+            in done.stdout
+        )
         blessed = project / "examples" / name / "reference" / "blessed.json"
         assert json.loads(blessed.read_text())["reason"] == "numpy"
 
 
 def outcome(directory: Path, sentence: str, reproduced: bool) -> Any:
     report = SimpleNamespace(
-        sentence=sentence, reproduced=reproduced, status=sentence.partition(":")[0]
+        sentence=sentence, exit_code=not reproduced, status=sentence.partition(":")[0]
     )
     return SimpleNamespace(report=report, directory=directory, lock_changes=["image: x changed"])
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,6 +21,9 @@ from reprun.cli.options import (
     only_one,
 )
 from reprun.wording import count_of
+
+if TYPE_CHECKING:
+    from reprun.runs.preview import Preview
 
 
 def list_analyses(
@@ -103,34 +107,58 @@ def bless(
     asked: Several,
     reason: Annotated[str, typer.Option(help="Why these numbers are right.")],
     author: Annotated[str, typer.Option(help="Who says so. Default: git's user.name.")] = "",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only show what would change.")
+    ] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Do not ask, which a terminal does.")
+    ] = False,
     output_format: FormatOption = "text",
 ) -> None:
     """Make the last run's outputs the reference, and lock it.
 
-    Of several analyses each is blessed with the same reason.
+    It shows what changes, and asks on a terminal. Of several analyses each is blessed with the
+    same reason.
     """
-    from reprun.cli.output import answer
+    from reprun.cli.analyses_output import preview_lines, preview_summary, preview_text
+    from reprun.cli.console import confirmed, is_asked
+    from reprun.cli.output import answer, print_text
+
+    asks = not (yes or dry_run) and output_format == "text" and is_asked()
+
+    def blessed(one: Asked) -> dict[str, Any]:
+        def agree(found: Preview) -> bool:
+            seen.append(found)
+            if asks:
+                print_text(preview_text(found))
+                return confirmed(f"make this the reference of {one.analysis}?")
+            return not dry_run
+
+        seen: list[Preview] = []
+        return _blessed(one, reason, author, agree, seen)
 
     if (one := asked.one) is not None:
-        facts = _blessed(one, reason, author)
-        names = facts["reference"]
-        answer(
-            "blessing",
-            output_format,
-            facts,
-            [*names, f"blessed and locked; now: {facts['next']}"],
-        )
+        facts = blessed(one)
+        shown = () if asks or not facts["preview"] else preview_text(facts["preview"])
+        text = [*shown, *facts["reference"], _done(facts, dry_run=dry_run)]
+        answer("blessing", output_format, _in_json(facts), text)
         return
     from reprun.cli.several import Done, answer_each, for_each
 
-    def act(asked: Asked) -> Done:
-        facts = _blessed(asked, reason, author)
-        return Done(f"blessed and locked: {count_of(len(facts['reference']), 'file')}", facts)
+    def act(one: Asked) -> Done:
+        facts = blessed(one)
+        found = facts["preview"]
+        about = f": {preview_summary(found)}" if found else ""
+        done = _done(facts, dry_run=dry_run).partition(";")[0]
+        lines = list(preview_lines(found)) if found and not asks else []
+        return Done(f"{done}{about}", _in_json(facts), lines)
 
     answer_each("blessing-list", output_format, for_each(asked.each, act))
 
 
-def _blessed(asked: Asked, reason: str, author: str) -> dict[str, Any]:
+def _blessed(
+    asked: Asked, reason: str, author: str, agree: Callable[[Preview], bool], seen: list[Preview]
+) -> dict[str, Any]:
     """Bless an analysis; return the facts."""
     from reprun.cli.console import progress_on_stderr
     from reprun.runs.blessing import bless_last_run
@@ -138,13 +166,25 @@ def _blessed(asked: Asked, reason: str, author: str) -> dict[str, Any]:
 
     selection = asked.select()
     names = bless_last_run(
-        selection, Store.default(), progress_on_stderr(), reason=reason, author=author
+        selection, Store.default(), progress_on_stderr(), reason=reason, author=author, agree=agree
     )
     return {
         "analysis": selection.analysis.name,
         "reference": list(names),
+        "preview": seen[0] if seen else None,
         "next": selection.command("run"),
     }
+
+
+def _done(facts: Mapping[str, Any], *, dry_run: bool) -> str:
+    if facts["reference"]:
+        return f"blessed and locked; now: {facts['next']}"
+    return "nothing was written (--dry-run)" if dry_run else "nothing was written"
+
+
+def _in_json(facts: Mapping[str, Any]) -> dict[str, Any]:
+    preview = facts["preview"]
+    return {**facts, "preview": None if preview is None else asdict(preview)}
 
 
 def add_commands(app: typer.Typer) -> None:

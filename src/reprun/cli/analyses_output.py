@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import RenderableType
+from rich.text import Text
 
+from reprun.compare.headline import integrals_in_words
 from reprun.documents.analysis import Analysis
-from reprun.report.grid import Column, Grid, styled
+from reprun.report.grid import Column, Grid, indented, styled
+from reprun.report.text import STYLES
+from reprun.runs.preview import Change, Preview
 from reprun.wording import count_of
+
+MOST_CHANGES = 30
+WORDS = {"extra": "new", "missing": "removed"}
+"""What a verdict on the old reference means for the new one."""
 
 
 def list_text(rows: Sequence[Mapping[str, Any]]) -> Iterator[RenderableType]:
@@ -64,3 +73,41 @@ def analysis_text(analysis: Analysis) -> Iterator[RenderableType]:
     for label, text in lines.items():
         if text:
             yield styled((f"{label}: ", "bold"), text)
+
+
+def preview_text(preview: Preview) -> Iterator[RenderableType]:
+    """Yield what a blessing changes: a line for each object, and what to beware of."""
+    yield styled((f"the new reference: {preview_summary(preview)}", "bold"))
+    yield from (indented(line, "  ") for line in preview_lines(preview))
+
+
+def preview_summary(preview: Preview) -> str:
+    """Return how many objects a new reference has, and how many of them are new or others."""
+    counts = Counter(WORDS.get(change.verdict, change.verdict) for change in preview.changes)
+    known = {"identical": preview.identical, **counts, "ignored": preview.ignored}
+    parts = [f"{number:,} {what}" for what, number in known.items() if number]
+    return f"{count_of(preview.objects, 'object')} ({', '.join(parts)})"
+
+
+def preview_lines(preview: Preview) -> Iterator[Text]:
+    """Yield a line for each object that changes, and what to beware of."""
+    yield from (_change(change) for change in preview.changes[:MOST_CHANGES])
+    if (left := len(preview.changes) - MOST_CHANGES) > 0:
+        yield styled(f"… and {left:,} more; --format json has all")
+    for name in preview.empty:
+        yield styled((f"warning: {name} is empty: all its bins are zero", "yellow"))
+    yield from (styled((f"note: {note}", "dim")) for note in preview.notes)
+
+
+def _change(change: Change) -> Text:
+    what = WORDS.get(change.verdict, change.verdict)
+    before, after = change.before, change.after
+    numbers = ""
+    if before is not None and after is not None:
+        numbers = f"  integral {integrals_in_words(before, after)}"
+    elif after is not None:
+        numbers = f"  integral {after:,.6g}"
+    why = f"  {change.sentence}" if what not in WORDS.values() else ""
+    return styled(
+        (f"{what}  ", STYLES.get(change.verdict, "")), (change.name, "bold"), f"{numbers}{why}"
+    )

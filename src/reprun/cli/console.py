@@ -122,6 +122,21 @@ def show_error(error: ReprunError) -> None:
     print_note("\n".join(lines))
 
 
+def is_asked() -> bool:
+    """Say whether somebody is there to answer: both ends are a terminal, and no pipe."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def confirmed(question: str) -> bool:
+    """Ask on standard error; only a yes is one, the end of the input is a no."""
+    import typer
+
+    try:
+        return typer.confirm(visible(question), default=False, err=True)
+    except typer.Abort:
+        return False
+
+
 def print_note(text: str) -> None:
     """Print a line on standard error, where it is not a part of the result.
 

@@ -24,7 +24,7 @@ from reprun.cli.options import (
     choosing_several,
     parameters_of,
 )
-from reprun.errors import ExitCode, SpecificationError
+from reprun.errors import SpecificationError
 
 if TYPE_CHECKING:
     from reprun.runs.run import RunOutcome
@@ -172,8 +172,8 @@ def _run_each(
         changes = [str(change) for change in outcome.lock_changes]
         result = {"status": report.status, "report": str(path), "lock_changes": changes}
         lines = [f"lock updated: {change}" for change in changes]
-        code = ExitCode.REPRODUCED if report.reproduced else ExitCode.NOT_REPRODUCED
-        return Done(report.sentence, result, [*lines, f"report: {shown_path(path)}"], code)
+        lines.append(f"report: {shown_path(path)}")
+        return Done(report.sentence, result, lines, report.exit_code)
 
     answer_each("run-list", output_format, for_each(asked.each, act), json_file=json_file)
 

@@ -18,6 +18,7 @@ from reprun.wording import quoted
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+    from rich.text import Text
 
     from reprun.cli.output import Kind
 
@@ -28,7 +29,7 @@ class Done:
 
     sentence: str
     result: Mapping[str, Any]
-    details: Sequence[str] = ()
+    details: Sequence[str | Text] = ()
     """Lines below the sentence."""
     exit_code: ExitCode = ExitCode.REPRODUCED
 
@@ -114,8 +115,7 @@ def _text(outcomes: Sequence[Outcome]) -> Iterator[RenderableType]:
                 yield styled((f"    try: {come.hint}", "dim"), wrap=False)
             continue
         yield indented(styled((outcome.analysis, "bold"), f"  {come.sentence}"), mark)
-        for line in come.details:
-            yield indented(line, "    ")
+        yield from (indented(line, "    ") for line in come.details)
     bad = sum(outcome.exit_code != ExitCode.REPRODUCED for outcome in outcomes)
     yield styled((f"{len(outcomes) - bad} of {len(outcomes)} done, {bad} failed", "bold")
                  if bad else (f"all {len(outcomes)} done", "bold"))  # fmt: skip

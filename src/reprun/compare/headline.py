@@ -108,11 +108,23 @@ def _integral(numbers: Numbers) -> str:
     if math.isclose(one, other, rel_tol=SAME_INTEGRAL):
         return "the integral is the same"
     a, b = two_figures(one, other, separated=True)
+    return f"integral {a} against {b}{_percentage(one, other)}"
+
+
+def integrals_in_words(before: float, after: float) -> str:
+    """Return what became of an integral: `10,120 → 10,234 (+1.1 %)`."""
+    if before == after:
+        return f"{two_figures(before, after, separated=True)[0]} as before"
+    a, b = two_figures(before, after, separated=True)
+    return f"{a} → {b}{_percentage(after, before)}"
+
+
+def _percentage(one: float, other: float) -> str:
     percentage = 100 * (one - other) / abs(other) if other else math.inf
     if abs(percentage) >= LARGEST_PERCENTAGE:
-        return f"integral {a} against {b}"
+        return ""
     digits = f"{percentage:+.2g}" if abs(percentage) < 99.5 else f"{percentage:+,.0f}"
-    return f"integral {a} against {b} ({digits} %)"
+    return f" ({digits} %)"
 
 
 def _joined(*parts: str) -> str:

@@ -117,10 +117,15 @@ def numeric_difference(
 
 def _integrals(monitored: DataObject, reference: DataObject) -> tuple[float, float] | None:
     """Return the contents of two histograms without flow bins."""
-    if not (isinstance(monitored, Histogram) and isinstance(reference, Histogram)):
+    one, other = integral_of(monitored), integral_of(reference)
+    return None if one is None or other is None else (one, other)
+
+
+def integral_of(thing: DataObject) -> float | None:
+    """Return the contents of a histogram without flow bins, None for a table."""
+    if not isinstance(thing, Histogram):
         return None
-    inside = (slice(1, -1),) * len(reference.axes)
-    return float(monitored.values[inside].sum()), float(reference.values[inside].sum())
+    return float(thing.values[(slice(1, -1),) * len(thing.axes)].sum())
 
 
 def beyond_places(one: Histogram, other: Histogram, tolerance: Tolerance) -> NDArray[np.intp]:

@@ -3,37 +3,55 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 from reprun.digests import sha256_file
 from reprun.documents.reading import WORDS
-from reprun.documents.record import RunRecord, changed_reports, read_record, unread_record
+from reprun.documents.record import (
+    REPORT_JSON,
+    RunRecord,
+    changed_reports,
+    read_record,
+    unread_record,
+)
 from reprun.documents.selection import Selection
 from reprun.errors import SpecificationError
 from reprun.images.catalogue.catalogue import Catalogue
 from reprun.progress import Progress, announced
+from reprun.report.model import read_report
 from reprun.runs.directory import OUTPUTS, alone, written_alone
 from reprun.runs.lock import compute_lock, write_lock
 from reprun.runs.packages import packages_of
+from reprun.runs.preview import Preview, preview
 from reprun.runs.question import Declared
-from reprun.runs.reference import bless
+from reprun.runs.reference import Compared, bless
 from reprun.runs.rewritten import rewritten
 from reprun.store.store import Store
 
+Agree = Callable[[Preview], bool]
+
 
 def bless_last_run(
-    selection: Selection, store: Store, progress: Progress, *, reason: str, author: str
+    selection: Selection,
+    store: Store,
+    progress: Progress,
+    *,
+    reason: str,
+    author: str,
+    agree: Agree | None = None,
 ) -> list[str]:
     """Write the last run's objects as reference and lock them; return the paths written.
 
-    Two at once are one after the other. Raises SpecificationError when there is no finished run,
-    or none with the parameters of analysis.yaml, or no reason or author, and StorageError while
-    the analysis is running.
+    `agree` is given what will change; where it does not, nothing is written or returned. Two at
+    once are one after the other. Raises SpecificationError when there is no finished run, or none
+    with the parameters of analysis.yaml, or no reason or author, and StorageError while the
+    analysis is running.
     """
     _finished_run(selection)  # before anything is made where nothing ran
     with written_alone(selection), alone(selection.run_directory, store, progress):
         record = _finished_run(selection)
-        return _bless(selection, record, store, progress, reason=reason, author=author)
+        return _bless(selection, record, store, progress, reason=reason, author=author, agree=agree)
 
 
 def _finished_run(selection: Selection) -> RunRecord:
@@ -63,6 +81,7 @@ def _bless(
     *,
     reason: str,
     author: str,
+    agree: Agree | None,
 ) -> list[str]:
     _refuse_other_parameters(selection, record)
     if not reason.strip():
@@ -85,6 +104,8 @@ def _bless(
         with rewritten(declared, made, store) as found:
             for note in found.notes:
                 progress.say(f"note: {note}")
+            if agree and not agree(preview(selection, record, found, made, store)):
+                return []
             written = bless(
                 reference,
                 found.write,
@@ -92,12 +113,21 @@ def _bless(
                 reason=reason.strip(),
                 author=who,
                 packages=packages_of(record.inputs.images, Catalogue.of(selection.project)),
+                compared=_compared(selection, record),
             )
     except SpecificationError as error:
         error.hint = error.hint or f"{selection.command('run')}   # once the code is fixed"
         raise
     write_lock(compute_lock(selection), selection.directory)
     return [str(reference / file) for file in written]
+
+
+def _compared(selection: Selection, record: RunRecord) -> Compared | None:
+    """Return the verdict that was looked at before blessing; None if there was none."""
+    path = selection.run_directory / REPORT_JSON
+    if REPORT_JSON not in record.reports or not path.is_file():
+        return None
+    return Compared(report=record.reports[REPORT_JSON], sentence=read_report(path).sentence)
 
 
 def _refuse_changed_reports(selection: Selection, record: RunRecord) -> None:

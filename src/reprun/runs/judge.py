@@ -81,20 +81,8 @@ def judge(outputs: Outputs, record: RunRecord) -> Report:
     or reference that is missing or unreadable and NothingToCompareError when there is nothing to
     compare.
     """
-    analysis = outputs.selection.analysis
     against = _against(outputs.selection)
-    question = Question(
-        analysis=_analysis_info(outputs, record),
-        outputs=analysis.outputs.compared,
-        documents=analysis.outputs.documents,
-        trees=analysis.outputs.trees,
-        rules=analysis.compare,
-        map=analysis.map,
-        today=dt.datetime.now(dt.UTC).date(),
-        shared_events=_same_events(analysis, record, against.blessing),
-        steps=record.steps,
-        remark=_unconfined(record),
-    )
+    question = question_of(outputs.selection, record, against.blessing)
     found = evaluated(question, outputs.directory, against.directory, outputs.store)
     report = _completed(found, outputs, record, against)
     html = render_html(report, read_pictures(report, outputs.run_directory))
@@ -127,6 +115,23 @@ def _changed(outputs: Outputs, record: RunRecord, against: _Against) -> list[str
         since = f"since the reference was blessed on {blessing.date}, "
         changed += [since + what for what in changes(then, now, outputs.snapshots, outputs.store)]
     return changed
+
+
+def question_of(selection: Selection, record: RunRecord, blessing: Blessing | None) -> Question:
+    """Return what is asked of the outputs of a run: how they compare with a reference."""
+    analysis = selection.analysis
+    return Question(
+        analysis=_analysis_info(selection, record),
+        outputs=analysis.outputs.compared,
+        documents=analysis.outputs.documents,
+        trees=analysis.outputs.trees,
+        rules=analysis.compare,
+        map=analysis.map,
+        today=dt.datetime.now(dt.UTC).date(),
+        shared_events=_same_events(analysis, record, blessing),
+        steps=record.steps,
+        remark=_unconfined(record),
+    )
 
 
 def _write_sealed(reports: Mapping[str, bytes], record: RunRecord, run_directory: Path) -> None:
@@ -192,8 +197,8 @@ def _same_events(analysis: Analysis, record: RunRecord, blessing: Blessing | Non
     return then.datasets == now.datasets and seeds
 
 
-def _analysis_info(outputs: Outputs, record: RunRecord) -> AnalysisInfo:
-    analysis = outputs.selection.analysis
+def _analysis_info(selection: Selection, record: RunRecord) -> AnalysisInfo:
+    analysis = selection.analysis
     return AnalysisInfo(
         name=analysis.name,
         title=analysis.title,
@@ -202,7 +207,7 @@ def _analysis_info(outputs: Outputs, record: RunRecord) -> AnalysisInfo:
         image=record.image.name,
         image_digest=record.image.image_id,
         dataset=record.dataset or "",
-        tier=str(outputs.selection.tier) if outputs.selection.tier else "",
+        tier=str(selection.tier) if selection.tier else "",
     )
 
 

@@ -66,11 +66,22 @@ class Evaluation(Answer):
     report: Report | None = None
 
 
+class Made(Document):
+    """The files of a reference, and what is in them."""
+
+    files: tuple[str, ...]
+    """Their names, in the directory `FILES` beside the answer."""
+    objects: int
+    integrals: Mapping[str, float | None]
+    """Of each object without flow bins; null where it is not a histogram."""
+    empty: tuple[str, ...] = ()
+    """Objects in which all bins are zero."""
+
+
 class Rewritten(Answer):
     """The outputs as the files of a reference."""
 
-    files: tuple[str, ...] | None = None
-    """Their names, in the directory `FILES` beside the answer."""
+    made: Made | None = None
 
 
 FILES = "files"

@@ -60,6 +60,14 @@ COUNTED = re.compile(r"_\d+$")
 LONGEST_STEM = 100
 
 
+class Compared(Document):
+    """The verdict on the blessed run against the reference before."""
+
+    report: str
+    """sha256 of its `report.json`, which stays in the directory of the run."""
+    sentence: str
+
+
 class Blessing(Document):
     """Why these numbers are the reference, and what they were made from."""
 
@@ -74,6 +82,8 @@ class Blessing(Document):
     """sha256 of each reference file when it was blessed."""
     packages: Mapping[str, Packages] = {}
     """What was installed in the images, by their names; older blessings do not say."""
+    compared: Compared | None = None
+    """The change that was accepted; null where there was no reference before."""
 
 
 class KnownByBytes(Document):
@@ -162,6 +172,7 @@ def bless(
     reason: str,
     author: str,
     packages: Mapping[str, Packages] | None = None,
+    compared: Compared | None = None,
 ) -> list[str]:
     """Make what a finished run left the reference; return the file names written.
 
@@ -182,6 +193,7 @@ def bless(
             inputs=record.inputs,
             files={name: sha256_file(fresh / name) for name in written},
             packages=packages or {},
+            compared=compared,
         )
         text = json.dumps(blessing.model_dump(mode="json"), indent=1) + "\n"
         write_atomically(fresh / BLESSED, text.encode())

@@ -11,14 +11,15 @@ from pathlib import Path
 
 import numpy as np
 
+from reprun.compare.numeric import integral_of
 from reprun.errors import SpecificationError
 from reprun.runs.outputs import read_outputs
-from reprun.runs.question import FILES, Declared, Rewritten, respond
+from reprun.runs.question import FILES, Declared, Made, Rewritten, respond
 from reprun.runs.reference import write_objects
 
 
-def rewrite(declared: Declared, outputs: Path, target: Path) -> list[str]:
-    """Write the outputs of a run as files of a reference into a directory; return their names.
+def rewrite(declared: Declared, outputs: Path, target: Path) -> Made:
+    """Write the outputs of a run as files of a reference into a directory; return what they hold.
 
     Raises OutputMissingError for a file that is missing or unreadable, and SpecificationError for
     numbers that no reference may hold.
@@ -27,7 +28,15 @@ def rewrite(declared: Declared, outputs: Path, target: Path) -> list[str]:
     for name, found in objects.items():
         if not np.isfinite(found.values).all():
             raise SpecificationError(f"{name} contains NaN or infinity and cannot be a reference")
-    return write_objects(objects, target)
+    return Made(
+        files=tuple(write_objects(objects, target)),
+        objects=len(objects.names),
+        integrals={
+            **{name: integral_of(found) for name, found in objects.items()},
+            **dict.fromkeys(objects.unread),
+        },
+        empty=tuple(name for name, found in objects.items() if found.is_empty),
+    )
 
 
 def main(control: Path, outputs: Path) -> None:
@@ -36,7 +45,7 @@ def main(control: Path, outputs: Path) -> None:
     def find(declared: Declared) -> Rewritten:
         target = control / FILES
         target.mkdir()
-        return Rewritten(files=tuple(rewrite(declared, outputs, target)))
+        return Rewritten(made=rewrite(declared, outputs, target))
 
     respond(control, Declared, Rewritten, find)
 

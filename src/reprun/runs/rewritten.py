@@ -10,7 +10,7 @@ from pathlib import Path
 
 from reprun.errors import OutputMissingError
 from reprun.runs.asked import asked
-from reprun.runs.question import FILES, Declared, Rewritten
+from reprun.runs.question import FILES, Declared, Made, Rewritten
 from reprun.runs.reference import Write, is_name_of_file
 from reprun.store.store import Store
 from reprun.workflow.beneath import Beneath
@@ -23,6 +23,8 @@ class Written:
     """What writes the files of a reference, and what was not as it should be."""
 
     write: Write
+    made: Made
+    """What is in them."""
     notes: tuple[str, ...] = ()
 
 
@@ -33,15 +35,15 @@ def rewritten(declared: Declared, outputs: Path, store: Store) -> Iterator[Writt
     Raises what `rewriting.rewrite` and `asked.asked` do.
     """
     with asked(PROGRAM, declared, Rewritten, outputs, store) as found:
-        names = found.answer.files
-        assert names is not None
-        for name in names:
+        made = found.answer.made
+        assert made is not None
+        for name in made.files:
             if not is_name_of_file(name, declared.outputs):
                 raise OutputMissingError(
                     f"the outputs cannot be blessed: {name!r} is not the name of a reference file",
                     place=str(outputs),
                 )
-        yield Written(partial(_take, found.control, names), found.notes)
+        yield Written(partial(_take, found.control, made.files), made, found.notes)
 
 
 def _take(control: Path, names: tuple[str, ...], target: Path) -> list[str]:

@@ -1,0 +1,82 @@
+"""What a blessing would change: the last run compared with the reference that it replaces."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from reprun.documents.record import RunRecord
+from reprun.documents.selection import Selection
+from reprun.errors import NothingToCompareError, OutputMissingError, SpecificationError
+from reprun.report.model import ReportItem
+from reprun.runs.evaluated import evaluated
+from reprun.runs.judge import question_of
+from reprun.runs.reference import read_blessing, reference_files
+from reprun.runs.rewritten import Written
+from reprun.store.store import Store
+
+IDENTICAL = "identical"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """An object that a blessing changes, adds or removes."""
+
+    name: str
+    verdict: str
+    """Of the run against the old reference; `extra` is new, `missing` is removed."""
+    before: float | None
+    """The integral; null where it is not another, and for tables."""
+    after: float | None
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a blessing would do."""
+
+    objects: int
+    """In the new reference."""
+    identical: int
+    ignored: int
+    """Objects that a rule leaves out of the comparison: they may change unseen."""
+    changes: tuple[Change, ...]
+    empty: tuple[str, ...]
+    """Objects that hold nothing: their agreement will prove nothing."""
+    notes: tuple[str, ...] = ()
+
+
+def preview(
+    selection: Selection, record: RunRecord, written: Written, outputs: Path, store: Store
+) -> Preview:
+    """Return what changes when a run becomes the reference.
+
+    An old reference that cannot be compared says so in a note: then every object is new.
+    """
+    made = written.made
+    reference = selection.reference
+    try:
+        reference_files(reference)
+        blessing = read_blessing(reference)
+        question = question_of(selection, record, blessing)
+        report = evaluated(question, outputs, reference, store).report
+    except (NothingToCompareError, OutputMissingError, SpecificationError) as error:
+        notes = (f"not compared with the reference of before: {error.message}",)
+        new = tuple(
+            Change(name, "extra", None, integral, "") for name, integral in made.integrals.items()
+        )
+        return Preview(made.objects, 0, 0, new, made.empty, notes if reference.is_dir() else ())
+    changes = tuple(_changes(report.items, made.integrals))
+    identical = report.counts.get(IDENTICAL, 0)
+    return Preview(made.objects, identical, len(report.ignored), changes, made.empty)
+
+
+def _changes(
+    items: tuple[ReportItem, ...], integrals: Mapping[str, float | None]
+) -> Iterator[Change]:
+    for item in items:
+        if item.verdict == IDENTICAL:
+            continue
+        after, before = item.integrals or (integrals.get(item.name), None)
+        yield Change(item.name, item.verdict, before, after, item.sentence)
