@@ -40,11 +40,13 @@ def _of_histograms(one: Histogram, other: Histogram) -> Factor | None:
     rounding = SINGLE_ROUNDING if other.storage == "float32" else ROUNDING
     contents = one.values.ravel(), other.values.ravel()
     found = _factor(*contents, rounding)
-    squares = _squares(one, other, rounding)
+    if found is None and not np.array_equal(*contents):
+        return None
     filled = int(np.count_nonzero(contents[1]))
     bins = f"all {count_of(filled, 'filled bin')}"
     if found is None:
-        if squares is None or not np.array_equal(*contents):
+        squares = _squares(one, other, rounding)
+        if squares is None:
             return None
         root = math.copysign(math.sqrt(abs(squares)), squares)
         return Factor(root, f"errors of {bins} × {_shown(root)}, contents equal")

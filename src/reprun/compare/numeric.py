@@ -195,7 +195,9 @@ def _gather(
         found.first_beyond += (beyond[:shown] + start).tolist()
     if beyond.size:
         sizes = np.abs(pulls[beyond]) if binned else np.zeros(beyond.size)
-        _note_worst(found, sizes, _shares(pairs)[~fine], beyond + start)
+        # Where no content differs, or nothing has an error, it is the relative difference.
+        rest = np.zeros(beyond.size) if sizes.any() else _shares(pairs)[~fine]
+        _note_worst(found, sizes, rest, beyond + start)
     absolute, relative = _deltas(pairs)
     found.absolute = max(found.absolute, absolute)
     found.relative = max(found.relative, relative)
@@ -209,9 +211,8 @@ def _gather(
 
 
 def _note_worst(found: _Extremes, pulls: Floats, shares: Floats, places: NDArray[np.intp]) -> None:
-    """Keep the place with the largest pull, and of equal ones with the largest difference."""
-    top = np.flatnonzero(pulls == pulls.max())
-    index = int(top[np.argmax(shares[top])])
+    """Keep the place with the largest pull, or with the largest share where no bin pulls."""
+    index = int(np.argmax(pulls if pulls.any() else shares))
     here = float(pulls[index]), float(shares[index]), int(places[index])
     if found.worst is None or here[:2] > found.worst[:2]:
         found.worst = here
