@@ -59,6 +59,11 @@ LEFT_OUT: tuple[LeftOut, ...] = (
     ),
     *_left("ROOT", "references keep none: compared between two ROOT files", "stored sums"),
     *_left("ROOT", "drawn with it; a fit that is stored on its own counts", "fFunctions"),
+    *_left(
+        "ROOT", "of a parameter in a RooFitResult: its numbers, its range and its unit count",
+        "_boolAttrib", "_stringAttrib", "_proxyList", "_plotMin", "_plotMax", "_plotBins",
+        "bins of its range", "_sharedProp",
+    ),
     *_left("ROOT", "of filling: what was filled counts", "fStatOverflows", "fBufferSize"),
     *_left("YODA", _PEOPLE, "Title", "Description", "lines that start with #"),
     *_left("YODA", _TITLE, "XLabel", "YLabel", "ZLabel"),

@@ -106,7 +106,7 @@ class Payload:
         own: list[str] = []
         taken: dict[str, Span] = {}
         for number, (called, inner) in enumerate(self._held(span, own, depth), start=1):
-            unique = first = f"{name}/{printable(called or self._name(inner)) or number}"
+            unique = first = f"{name}/{printable(called or self.name_of(inner)) or number}"
             again = 1
             while unique in taken:
                 again += 1
@@ -141,7 +141,7 @@ class Payload:
             if inner.class_name in DRAWING:
                 own.append(self.digest(inner))
                 continue
-            called = self._name(key) or self._string(key) if key is not None else ""
+            called = self.name_of(key) or self._string(key) if key is not None else ""
             key = None
             if span.class_name not in COLLECTIONS and inner.class_name in COLLECTIONS:
                 _check(depth + 1)
@@ -157,12 +157,12 @@ class Payload:
             self._left -= 1
             if self._left < 0:
                 raise BrokenError(f"it holds more than {limits.ROOT_MEMBERS.words}")
-            span = self._behind(found.start(), end)
+            span = self.pointed(found.start(), end)
             at = found.start() + 1 if span is None else span.end
             if span is not None:
                 yield span
 
-    def _behind(self, at: int, end: int) -> Span | None:
+    def pointed(self, at: int, end: int) -> Span | None:
         """Return the object behind a pointer, None if there is none."""
         if at + 8 > end:
             return None
@@ -207,7 +207,7 @@ class Payload:
             return at
         return after if after == end else at
 
-    def _name(self, span: Span) -> str:
+    def name_of(self, span: Span) -> str:
         """Return the name of an object: that of a TNamed, or of a collection."""
         at, end = self._after_object(span)
         try:

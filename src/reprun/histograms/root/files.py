@@ -22,6 +22,7 @@ from reprun.errors import OutputMissingError
 from reprun.histograms.model import BYTES, DataObject, Objects, Unread
 from reprun.histograms.root.containers import CONTAINERS, Member, Payload, Span
 from reprun.histograms.root.direct import decoded, efficiency
+from reprun.histograms.root.fit_results import FIT_RESULT, fit_result
 from reprun.histograms.root.keys import (
     DIRECTORIES,
     BrokenError,
@@ -105,11 +106,15 @@ class Entry:
         """The class of the object."""
         return self.key.class_name if self.member is None else self.member.span.class_name
 
+    def span_in(self, payload: Payload) -> Span:
+        """Return where its bytes are among all those that the key has."""
+        whole = Span(self.key.class_name, 0, 0, len(payload.data))
+        return whole if self.member is None else self.member.span
+
     def of(self, payload: Payload) -> bytes:
         """Return the bytes of the object, of all those that the key has."""
-        if self.member is None:
-            return payload.data
-        return payload.data[self.member.span.start : self.member.span.end]
+        span = self.span_in(payload)
+        return payload.data[span.start : span.end]
 
     def undecoded(self, payload: Payload) -> Unread:
         """Return the object as what it is without being decoded."""
@@ -224,6 +229,8 @@ def _directly(name: str, entry: Entry, payload: Payload) -> DataObject | None:
         if entry.class_name == EFFICIENCY:
             most = limits.FREE_CELLS.value + entry.key.size
             return efficiency(name, entry.of(payload), most, payload.classes)
+        if entry.class_name == FIT_RESULT:
+            return fit_result(name, payload, entry.span_in(payload))
     except ForeignError:
         return None
     return None
