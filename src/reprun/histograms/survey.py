@@ -120,6 +120,16 @@ def survey(
         raise SpecificationError(
             f"{path.name} is compressed; unpack it first", hint=f"gunzip --keep {quoted(path)}"
         )
+    if magic == b"PAR1":
+        table = path.with_suffix(".csv")
+        program = (
+            "import pyarrow.csv as c, pyarrow.parquet as p; "
+            f"c.write_csv(p.read_table({str(path)!r}), {str(table)!r})"
+        )
+        raise SpecificationError(
+            f"{path.name} is a Parquet file, from which no analysis starts; write it as CSV",
+            hint=f"python3 -c {quoted(program)}",
+        )
     if magic == b"root":
         return _root_file(path, columns, tree, most)
     if tree is not None:
