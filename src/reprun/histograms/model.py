@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from reprun.histograms.events import ENTRIES, StoredEvents
+from reprun.histograms.titles import unicode_title
 
 Floats: TypeAlias = NDArray[np.float64]
 Storage = Literal["int8", "int16", "int32", "int64", "float32", "float64"]
@@ -136,9 +137,9 @@ class Axis:
         if place == self.bins + 1:
             return "overflow"
         if self.labels is not None:
-            return f"bin {place} '{self.labels[place - 1]}'"
+            return f"bin {place} '{unicode_title(self.labels[place - 1])}'"
         low, high = (f"{edge:.6g}" for edge in self.edges[place - 1 : place + 1])
-        unit = f" {self.unit}" if self.unit else ""
+        unit = f" {unicode_title(self.unit)}" if self.unit else ""
         return f"bin {place} [{low}, {high}){unit}"
 
 
