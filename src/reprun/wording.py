@@ -84,10 +84,11 @@ _ASCII = {
     "≥": ">=",
     "≠": "!=",
     "≈": "~",
-    "σ": "sigma",
-    "χ": "chi",
-    "μ": "mu",
     "µ": "mu",
+    "√": "sqrt ",
+    "∞": "inf",
+    "⁻": "-",
+    "₋": "-",
     **dict.fromkeys("─━═", "-"),
     **dict.fromkeys("│┃║", "|"),
     **dict.fromkeys("┌┐└┘├┤┬┴┼╭╮╰╯", "+"),
@@ -96,14 +97,24 @@ _ASCII = {
 """What stands for a character of ours where the output has only ASCII."""
 
 
+_GREEK = re.compile(r"GREEK (SMALL|CAPITAL) LETTER (?:FINAL )?(\w+)")
+
+
 def in_ascii(text: str) -> str:
     """Return text for an output that has no other characters: marks as `+` and `x`."""
     return "".join(
         _ASCII.get(each)
+        or _greek(each)
         or unicodedata.normalize("NFKD", each).encode("ascii", "ignore").decode()
         or "?"
         for each in text
     )
+
+
+def _greek(character: str) -> str:
+    """Return the name of a Greek letter, `mu` or `Upsilon`; empty for any other character."""
+    found = _GREEK.match(unicodedata.name(character, ""))
+    return "" if found is None else found[2].lower() if found[1] == "SMALL" else found[2].title()
 
 
 def visible(text: str) -> str:

@@ -85,6 +85,33 @@ def test_maps_and_points_are_drawn(tmp_path: Path) -> None:
     assert "NaN" not in "".join(re.findall(r"<svg.*?</svg>", dom, re.DOTALL))
 
 
+def test_titles_axes_and_many_points(tmp_path: Path) -> None:
+    """Lowered and raised parts, a logarithmic axis, contents by width, and a band for many bins."""
+    growing = Axis(np.geomspace(1.0, 1000.0, 4), title="p_{T}^{#mu} <b>[GeV]")
+    many = Axis.regular(200, 0.0, 2.0, title="x")
+    sides = [
+        Objects({"g": Histogram("g", (growing,), np.array([0, n, 20, 30, n])),
+                 "m": Histogram("m", (many,), np.full(202, n))})
+        for n in (9.0, 16.0)
+    ]  # fmt: skip
+    script = """<script>[...document.querySelectorAll(".scales button")]
+      .find((button) => button.textContent === "per width").click();</script></body>"""
+    page = tmp_path / "report.html"
+    report = build_report(compare(sides[0], sides[1], [], TODAY), AnalysisInfo(name="n", title="t"))
+    page.write_text(render_html(report).replace("</body>", script))
+    dom, console = dumped(page, tmp_path / "profile")
+    assert console == []
+    assert re.search(r'<tspan dy="3\.00" font-size="9\.50">T</tspan><tspan[^>]*>μ</tspan>', dom)
+    assert "&lt;b&gt;[GeV]" in dom
+    assert ">Entries / GeV</text>" in dom
+    assert ">per bin</button>" in dom
+    assert all(f">{tick}</text>" in dom for tick in (1, 10, 100, 1000))
+    assert ">Entries / 0.01</text>" in dom
+    drawn = "".join(re.findall(r"<svg viewBox.*?</svg>", dom.partition("<script")[0], re.DOTALL))
+    assert drawn.count('class="runband"') == 3  # contents, ratio and legend
+    assert "NaN" not in drawn
+
+
 def test_filters_and_scales_answer_the_reader(tmp_path: Path) -> None:
     script = """<script>
       document.getElementById("open-all").click();

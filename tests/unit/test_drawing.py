@@ -88,6 +88,32 @@ def test_a_fine_plane_is_merged() -> None:
     assert "3 by 1 bins merged" in shown.note
 
 
+UNEVEN = np.array([20, 30, 50, 90, 150.0])
+AXES = {
+    "even": (Axis.regular(4, 0, 10, title="m [GeV]"), "linear", "Entries / 2.5 GeV", ""),
+    "no unit": (Axis.regular(4, 0, 1, title="x"), "linear", "Entries / 0.25", ""),
+    "counts": (Axis.regular(4, 0, 4, title="jets"), "linear", "Entries", ""),
+    "TLatex": (Axis.regular(1, 0, 3, title="A [cm^{2}]"), "linear", "Entries / 3 cm^{2}", ""),
+    "edges of even bins": (Axis(np.arange(5.0)), "linear", "Entries", ""),
+    "uneven": (Axis(UNEVEN, title="p_{T} [GeV]"), "linear", "Entries / bin", "Entries / GeV"),
+    "no unit, uneven": (Axis(UNEVEN), "linear", "Entries / bin", "Entries / bin width"),
+    "geometric": (Axis(np.geomspace(1, 1000, 31)), "log", "Entries / bin", "Entries / bin width"),
+    "1-2-5": (Axis(np.array([1, 2, 5, 10, 20, 50.0])), "log", "Entries / bin",
+              "Entries / bin width"),
+    "through zero": (Axis(np.array([0, 1, 10, 100.0])), "linear", "Entries / bin",
+                     "Entries / bin width"),
+    "categories": (Axis.categories(("a", "b")), "linear", "Entries", ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", AXES)
+def test_an_axis_is_drawn_as_its_bins_are_and_their_width_is_said(name: str) -> None:
+    axis, scale, title, divided = AXES[name]
+    thing = Histogram("h", (axis,), np.arange(axis.bins + 2.0))
+    (panel,) = panels(thing, thing)
+    assert (panel.axis.scale, panel.y_title, panel.density_title) == (scale, title, divided)
+
+
 def test_a_long_name_keeps_its_end() -> None:
     assert brief("short.root") == "short.root"
     long = brief("results/2026-11-22/build_4711.root")

@@ -45,6 +45,9 @@ def graph(y: float) -> Any:
 PLANE = Histogram("p", (Axis.regular(4, 0, 1, title="$x"), Axis.regular(3, 0, 1)), np.ones((6, 5)))
 LABELLED = Histogram("l", (dataclasses.replace(Axis.regular(3, 0, 3), labels=("a", "$b", "c")),),
                      np.ones(5))  # fmt: skip
+HOSTILE = r"#it{$a}^{b_{#bar{t}c}} \mu_{\x %&#~`} $\frac{x^2}{#}$ \\" + "$"
+LOG = Histogram("g", (Axis(np.geomspace(1, 1e3, 4), title=HOSTILE),), np.arange(5.0))
+MANY = Histogram("m", (Axis.regular(200, 0, 1),), np.arange(202.0))
 PAIRS: dict[str, tuple[Any, Any, list[str]]] = {
     "bins": (changed(ONE, 20, 90), ONE, ["x"]),
     "weights": (dataclasses.replace(changed(ONE, 20, 90), sumw2=ONE.values),
@@ -54,6 +57,8 @@ PAIRS: dict[str, tuple[Any, Any, list[str]]] = {
     "all nan": (dataclasses.replace(ONE, values=np.full(52, np.nan)), ONE, ["x"]),
     "negative": (changed(ONE, 20, -90), ONE, ["x"]),
     "labels": (changed(LABELLED, 2, 5), LABELLED, ["x"]),
+    "logarithmic": (changed(changed(LOG, 2, 5), 4, 9), LOG, ["x"]),
+    "many": (changed(MANY, 20, 90), MANY, ["x"]),
     "plane": (changed(PLANE, (2, 2), 5), PLANE, ["x", "x_2", "x_map"]),
     "points": (graph(1), graph(2), ["x"]),
     "empty": (ONE, dataclasses.replace(ONE, values=np.zeros(52)), ["x"]),

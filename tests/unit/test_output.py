@@ -178,8 +178,8 @@ NESTED: Mapping[tuple[str, str], Sequence[str]] = {
     ("reana-logs", "steps"): ("name", "status", "log"),
     ("run-report", "items"): (
         *("name", "title", "class_name", "verdict", "passes", "sentence", "kind"),
-        *("rule", "monitored_hash", "reference_hash", "bins", "differing", "beyond", "max_ulp"),
-        *("max_relative", "max_pull", "worst", "integrals", "factor"),
+        *("rule", "monitored_hash", "reference_hash", "axes", "bins", "differing", "beyond"),
+        *("max_ulp", "max_relative", "max_pull", "worst", "integrals", "factor"),
         *("differences", "renamed_from", "migrated", "checks", "needed", "notes"),
         *("panels", "table"),
     ),

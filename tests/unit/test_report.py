@@ -39,6 +39,7 @@ from reprun.report.grid import plain_text
 from reprun.report.html import picture_type
 from reprun.report.model import AnalysisInfo, Plot, Report, read_report, report_schema
 from reprun.report.text import renderable
+from tests.compare_support import TODAY
 from tests.sample_report import NASTY, PIXEL, every_verdict, sample
 
 
@@ -108,8 +109,8 @@ class TestDocument:
         }  # fmt: skip
         assert set(document["items"][0]) == {
             "name", "title", "class_name", "verdict", "passes", "sentence", "kind", "rule",
-            "monitored_hash", "reference_hash", "bins", "differing", "beyond", "max_ulp",
-            "max_relative", "max_pull", "worst", "integrals", "factor", "differences",
+            "monitored_hash", "reference_hash", "axes", "bins", "differing", "beyond",
+            "max_ulp", "max_relative", "max_pull", "worst", "integrals", "factor", "differences",
             "renamed_from", "migrated", "checks", "needed", "notes", "panels", "table",
         }  # fmt: skip
 
@@ -249,6 +250,17 @@ def test_a_calibration_counts_the_objects_without_toys_that_it_does_not_name() -
     assert "flag49 and 37 more\n" in text
 
 
+def of_titles() -> Report:
+    """Return a report on a histogram with titles as ROOT has them, one bin empty on one side."""
+    axis = Axis.regular(2, 0, 2, title="p_{T}^{#mu} [GeV]")
+    sides = [
+        Objects({"h": Histogram("h", (axis,), np.array(values), title="<i>#sqrt{s}</i> p_{T}")})
+        for values in ([0, 9, 9, 0.0], [0, 0, 16, 0.0])
+    ]
+    comparison = compare(sides[0], sides[1], (), TODAY)
+    return build_report(comparison, AnalysisInfo(name="a", title="A"))
+
+
 class TestText:
     def test_a_failure_says_what_where_and_why(self) -> None:
         text = render_text(sample(), width=120, written=[("report", "results/report.html")])
@@ -264,6 +276,13 @@ class TestText:
         text = render_text(report, width=120)
         assert "✓ reproduced: 6 objects, 4 identical, 1 equal within 1e-12, 1 compatible" in text
         assert "all the same" not in text
+
+    def test_an_error_stands_beside_its_value_and_no_ratio_is_nan(self) -> None:
+        text = render_text(of_titles(), width=120)
+        assert "h: 2 differing bins of p_T^μ [GeV]" in text
+        assert re.search(r"bin 1 \[0, 1\) GeV +9 ± 3 +0 ± 0 +0 in the reference +3\n", text)
+        assert re.search(r"bin 2 \[1, 2\) GeV +9 ± 3 +16 ± 4 +0.5625 +-1.4\n", text)
+        assert not re.search(r"\b(nan|inf)\b", text)
 
     @pytest.mark.parametrize("width", [40, 80, 200])
     def test_markup_in_names_is_text(self, width: int) -> None:
@@ -305,6 +324,16 @@ class TestHtml:
         assert text.count("alert(1)") == text.count("&lt;script&gt;alert(1)") + text.count(
             "\\u003cscript\\u003ealert(1)"
         )
+
+    def test_titles_are_set_and_are_no_markup(self) -> None:
+        text = render_html(of_titles())
+        assert "&lt;i&gt;√s&lt;/i&gt; p<sub>T</sub>" in text
+        assert "Differing bins of p<sub>T</sub><sup>μ</sup> [GeV]" in text
+        assert "<td>9 ± 3</td><td>0 ± 0</td><td>0 in the reference</td>" in text
+        (panel,) = json.loads(_Page(text).scripts[0])[0]
+        assert panel["x"] == [["p", "", 0], ["T", "_", 0], ["μ", "^", 0], [" [GeV]", "", 0]]
+        assert panel["t"] == "<i>√s</i> p_T"
+        assert panel["yt"] == "Entries / 1 GeV"
 
     def test_the_numbers_stand_there_without_scripts(self) -> None:
         page = _Page(render_html(sample()))

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from reprun.histograms import Axis
 from reprun.histograms.titles import LONGEST_TITLE, Piece, pieces_of, unicode_title
+from reprun.wording import in_ascii
 
 TEXTS = {
     "m_{4#ell} [GeV]": "m_4ℓ [GeV]",
@@ -79,3 +80,8 @@ def test_any_string_is_a_title(title: str) -> None:
 def test_bins_are_named_in_characters() -> None:
     assert Axis.regular(2, 0, 2, title="m [MeV/c^{2}]").describe_bin(1) == "bin 1 [0, 1) MeV/c²"
     assert Axis.categories(("#mu#mu",)).describe_bin(1) == "bin 1 'μμ'"
+
+
+def test_an_output_without_unicode_has_the_names_of_letters() -> None:
+    title = "#sqrt{s}, #mu^{+}#mu^{-}, #chi^{2}, #Upsilon, fb^{-1}"
+    assert in_ascii(unicode_title(title)) == "sqrt s, mu+mu-, chi2, Upsilon, fb-1"

@@ -31,7 +31,8 @@ def headline_of(thing: DataObject, numbers: Numbers) -> str:
 def sentence_of_difference(thing: DataObject, numbers: Numbers, tolerance: Tolerance) -> str:
     """Return all that is said of the numbers that differ by more than a tolerance."""
     more = f" by more than {tolerance}" if str(tolerance) != "nothing" else ""
-    size = f", at most {numbers.max_relative:.2g} relative"
+    known = math.isfinite(numbers.max_relative)
+    size = f", at most {numbers.max_relative:.2g} relative" if known else ""
     extent = _extent(thing, numbers)
     if numbers.factor is not None:
         return _joined(numbers.factor.sentence, f"{extent}{more}{size}", _integral(numbers))
@@ -40,7 +41,7 @@ def sentence_of_difference(thing: DataObject, numbers: Numbers, tolerance: Toler
             bin_sentence(numbers.first[0]), f"{extent}{_row(thing, numbers)}{more}{size}"
         )
     if numbers.beyond == 1:
-        pull = f", pull {numbers.worst.pull:+.2g}" if numbers.worst and numbers.worst.pull else ""
+        pull = f", {_pull(numbers.worst)}" if numbers.worst and _pull(numbers.worst) else ""
         return _joined(
             bin_sentence(numbers.first[0]), f"{extent}{more}{size}{pull}", _integral(numbers)
         )
@@ -91,13 +92,18 @@ def _worst(numbers: Numbers) -> str:
     worst = numbers.worst
     if worst is None:
         return ""
-    pull = f" (pull {worst.pull:+.2g})" if worst.pull else ""
+    pull = f" ({_pull(worst)})" if _pull(worst) else ""
     if worst.monitored == worst.reference and worst.monitored_error is not None:
         assert worst.reference_error is not None
         a, b = two_figures(worst.monitored_error, worst.reference_error)
         return f"worst in {worst.label}: error {a} against {b}"
     a, b = two_figures(worst.monitored, worst.reference)
     return f"worst in {worst.label}: {a} against {b}{pull}"
+
+
+def _pull(found: BinDifference) -> str:
+    """Return the pull; empty where it is zero, or says no more than that there are no errors."""
+    return f"pull {found.pull:+.2g}" if found.pull and math.isfinite(found.pull) else ""
 
 
 def _integral(numbers: Numbers) -> str:

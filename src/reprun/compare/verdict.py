@@ -153,6 +153,8 @@ class About:
     """Bins with flow, or cells."""
     table: bool = False
     reference_empty: bool = False
+    axes: tuple[str, ...] = ()
+    """Titles of the axes."""
 
     @classmethod
     def of(cls, monitored: DataObject | None, reference: DataObject | None) -> About:
@@ -162,7 +164,8 @@ class About:
             return cls()
         empty = reference is not None and reference.is_empty
         table = isinstance(thing, Table)
-        return cls(thing.title, thing.class_name, thing.values.size, table, empty)
+        axes = tuple(axis.title for axis in thing.axes)
+        return cls(thing.title, thing.class_name, thing.values.size, table, empty, axes)
 
 
 @dataclass(frozen=True, slots=True)

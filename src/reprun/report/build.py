@@ -110,6 +110,7 @@ def _item(item: Item, drawing: Drawing) -> ReportItem:
         rule=None if rule is None else _rule_used(rule),
         monitored_hash=item.monitored_hash,
         reference_hash=item.reference_hash,
+        axes=about.axes,
         bins=about.size,
         differing=numbers.differing if numbers else 0,
         beyond=numbers.beyond if numbers else 0,

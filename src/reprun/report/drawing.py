@@ -7,8 +7,10 @@ projections on both, three the projections alone.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -30,6 +32,11 @@ MOST_DRAWN = 2000
 MOST_NUMBERS = 1_500_000
 """Numbers of all drawings together: some ten megabytes of page."""
 AT_A_TIME = 100
+LEAST_LOG_RANGE = 10.0
+"""An axis over less than a decade is drawn linear, whatever its bins."""
+MOST_LOG_SPREAD = 2.0
+"""Bins are geometric if the widest is no more than so many times the narrowest, in log x."""
+_UNIT = re.compile(r"\[([^\[\]]+)\]\s*$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +170,7 @@ def _projection(
     if first is not None and second is not None:
         delta = first[0] - second[0]
         pulls = np.where(delta == 0, 0.0, delta / np.sqrt(first[1] + second[1]))
+    drawn_axis = _axis(axis, merge)
     notes = []
     if len(thing.axes) > 1:
         notes.append(f"projection on {'xyz'[index]}, summed over the other axes with their flow")
@@ -172,7 +180,9 @@ def _projection(
         notes.append("the reference has other axes and is not drawn")
     return Panel(
         title=thing.title,
-        axis=_axis(axis, merge),
+        axis=drawn_axis,
+        y_title=_y_title(drawn_axis),
+        density_title="" if _width(drawn_axis) else _density_title(drawn_axis),
         same=same,
         monitored=None if first is None else _tuple(first[0][1:-1]),
         monitored_errors=_errors(one, first),
@@ -319,13 +329,52 @@ def _axis(axis: Axis, merge: int) -> PlotAxis:
     even = axis.kind != "variable" and (len(edges) - 1) * merge == axis.bins
     return PlotAxis(
         title=axis.title,
-        unit=axis.unit,
+        unit=axis.unit or _bracketed(axis.title),
+        scale=_scale(axis),
         bins=len(edges) - 1,
         lower=float(edges[0]),
         upper=float(edges[-1]),
         edges=None if even else _tuple(edges),
         labels=axis.labels if merge == 1 else None,
     )
+
+
+def _bracketed(title: str) -> str:
+    found = _UNIT.search(title)
+    return found[1].strip() if found else ""
+
+
+def _scale(axis: Axis) -> Literal["linear", "log"]:
+    """Return `log` where the edges grow by about one factor, as bins of a spectrum do."""
+    if axis.kind != "variable" or axis.bins < 3 or axis.edges[0] <= 0:
+        return "linear"
+    widths = np.diff(np.log(axis.edges))
+    wide = axis.edges[-1] / axis.edges[0] >= LEAST_LOG_RANGE
+    return "log" if wide and widths.max() <= MOST_LOG_SPREAD * widths.min() else "linear"
+
+
+def _width(axis: PlotAxis) -> float | None:
+    """Return the width that all bins have; None where they differ or have names."""
+    if axis.labels is not None:
+        return None
+    if axis.edges is None:
+        return (axis.upper - axis.lower) / axis.bins
+    widths = np.diff(axis.edges)
+    return float(widths.mean()) if np.ptp(widths) <= 1e-6 * widths.max() else None
+
+
+def _y_title(axis: PlotAxis) -> str:
+    """Return what contents are: entries, in bins of a width that is said where they share it."""
+    width = _width(axis)
+    if width is None:
+        return "Entries" if axis.labels is not None else "Entries / bin"
+    if width == 1 and not axis.unit:
+        return "Entries"
+    return f"Entries / {width:.4g} {axis.unit}".rstrip()
+
+
+def _density_title(axis: PlotAxis) -> str:
+    return "" if axis.labels is not None else f"Entries / {axis.unit or 'bin width'}"
 
 
 def _cells(one: DataObject | None, other: DataObject | None) -> ReportTable | None:

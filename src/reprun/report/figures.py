@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import io
 import itertools
+import math
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -18,6 +19,7 @@ import numpy as np
 
 from reprun.errors import BackendError
 from reprun.histograms import Floats
+from reprun.histograms.titles import Piece, pieces_of, unicode_title
 from reprun.report.model import Panel, PlotAxis, Report, ReportItem, brief
 from reprun.wording import shortened, visible
 
@@ -26,6 +28,9 @@ MOST_FIGURES = 50
 LONGEST_NAME = 100
 NOT_IN_FILE_NAMES = re.compile(r"[^A-Za-z0-9_-]+")
 MOST_LABELS = 20
+MOST_BARS = 150
+"""More points than these are a line and a band of errors."""
+LONGEST_DRAWN_TITLE = 80
 RUN, REFERENCE, HOT = "black", "#3b6ea5", "#b4231f"
 FORMATS = ("png", "pdf")
 
@@ -106,6 +111,40 @@ def _plain(text: str) -> str:
     return visible(text).replace("$", r"\$")
 
 
+_ACCENTS = {"\u0304": "bar", "\u0302": "hat", "\u0303": "tilde", "\u0307": "dot",
+            "\u0308": "ddot", "\u20d7": "vec", "\u0301": "acute", "\u0300": "grave",
+            "\u030c": "check"}  # fmt: skip
+_ACCENTED = re.compile(f"([^\\W_])([{''.join(_ACCENTS)}])")
+_OF_MATHTEXT = re.compile(r"[\\{}$%_^#~\"` ]")
+_OUTSIDE = {"\\": r"$\backslash$", "$": r"\$"}
+_ESCAPED = {"\\": r"\backslash ", "^": r"\wedge ", "~": r"\sim ", '"': "''", "`": "'", "#": "♯"}
+"""What stands in a formula for a character that mathtext has no way to write."""
+
+
+def _mathtext(title: str) -> str:
+    """Return a title in matplotlib's mathtext; nothing in it is a command of its own."""
+    pieces = pieces_of(visible(title), LONGEST_DRAWN_TITLE)
+    return "".join(_in_mathtext(piece) for piece in pieces)
+
+
+def _in_mathtext(piece: Piece) -> str:
+    if not (piece.level or piece.italic):
+        # A backslash as it is would take the dollar of a formula behind it.
+        text = "".join(_OUTSIDE.get(each, each) for each in piece.text)
+        return _ACCENTED.sub(lambda found: f"${_accent(found)}$", text)
+    text = _OF_MATHTEXT.sub(lambda found: _ESCAPED.get(found[0], f"\\{found[0]}"), piece.text)
+    text = _ACCENTED.sub(_accent, text)
+    style = "mathit" if piece.italic else "mathrm"
+    text = f"\\{style}{{{text}}}"
+    for place in reversed(piece.level):
+        text = f"{{}}{place}{{{text}}}"
+    return f"${text}$"
+
+
+def _accent(found: re.Match[str]) -> str:
+    return f"\\{_ACCENTS[found[2]]}{{{found[1]}}}"
+
+
 # -- one axis -------------------------------------------------------------------------------------
 
 
@@ -117,11 +156,10 @@ class _Line:
         self.ends = [side for side in (0, 1) if flow[side] != 0]
         self.inner = _edges(panel.axis)
         self.edges = self.inner
-        wide = 0.05 * (self.inner[-1] - self.inner[0])
         for side in self.ends:
-            at = self.inner[-1] + wide if side else self.inner[0] - wide
+            at = self._beyond(side, logs=panel.axis.scale == "log")
             self.edges = np.append(self.edges, at) if side else np.insert(self.edges, 0, at)
-        middles = (self.edges[1:] + self.edges[:-1]) / 2
+        middles = _middles(self.edges, logs=panel.axis.scale == "log")
         self.x = middles if panel.x is None else np.array(panel.x)
         self.run = self._with_ends(panel.monitored, panel.monitored_flow)
         self.reference = self._with_ends(panel.reference, panel.reference_flow)
@@ -134,6 +172,15 @@ class _Line:
             panel.reference_flow_errors,
         )  # fmt: skip
         self.pulls = self._with_ends(panel.pulls, panel.flow_pulls)
+
+    def _beyond(self, side: int, *, logs: bool) -> float:
+        """Return where the column of a flow bin ends."""
+        first, last = float(self.inner[0]), float(self.inner[-1])
+        if logs:
+            step = math.pow(last / first, 0.05)
+            return last * step if side else first / step
+        wide = 0.05 * (last - first)
+        return last + wide if side else first - wide
 
     def _with_ends(
         self, values: Sequence[float] | None, flow: tuple[float, float] | None
@@ -168,6 +215,14 @@ def _edges(axis: PlotAxis) -> Floats:
     return np.linspace(axis.lower, axis.upper, axis.bins + 1)
 
 
+def _middles(edges: Floats, *, logs: bool) -> Floats:
+    """Return the middles of bins as they are drawn."""
+    found: Floats = (
+        np.sqrt(edges[1:] * edges[:-1]) if logs else (edges[1:] + edges[:-1]) / 2
+    )  # fmt: skip
+    return found
+
+
 def _draw_line(figure: Any, panel: Panel, sides: tuple[str, str]) -> None:
     line = _Line(panel)
     both = line.run is not None and line.reference is not None
@@ -183,11 +238,13 @@ def _draw_line(figure: Any, panel: Panel, sides: tuple[str, str]) -> None:
         for side in line.ends:
             each.axvline(line.inner[-1 if side else 0], color="grey", linestyle=":", linewidth=1)
     bottom = axes[-1]
+    if panel.axis.scale == "log":
+        bottom.set_xscale("log")
     bottom.set_xlim(line.edges[0], line.edges[-1])
-    bottom.set_xlabel(_plain(panel.axis.title) or "bins", loc="right")
-    labels, middles = panel.axis.labels, (line.inner[1:] + line.inner[:-1]) / 2
+    bottom.set_xlabel(_mathtext(panel.axis.title) or "bins", loc="right")
+    labels, middles = panel.axis.labels, _middles(line.inner, logs=False)
     if labels is not None and len(labels) <= MOST_LABELS:
-        texts = [shortened(_plain(label), 20) for label in labels]
+        texts = [shortened(_plain(unicode_title(label)), 20) for label in labels]
         bottom.set_xticks(middles, texts, rotation=30, ha="right")
         for each in axes:
             each.tick_params(axis="x", which="minor", bottom=False, top=False)
@@ -212,25 +269,40 @@ def _draw_contents(ax: Any, panel: Panel, line: _Line, sides: tuple[str, str]) -
         else:
             ax.stairs(line.reference, line.edges, baseline=None, color=REFERENCE, linewidth=1.5)
     if line.run is not None:
-        ax.errorbar(
-            line.x, line.run, yerr=line.run_errors, fmt="o", color=RUN, markersize=4,
-            linewidth=1.2, capsize=0, label=run,
-        )  # fmt: skip
+        _draw_run(ax, line, line.run, line.run_errors, size=4, label=run)
         _mark(ax, line)
     drawn = [array[np.isfinite(array)] for array in (line.run, line.reference) if array is not None]
     finite = np.concatenate(drawn)
     if not points and finite.size:
         low, top = float(finite.min()), float(finite.max())
         ax.set_ylim(min(0.0, low * 1.1), top * 1.5 if top > 0 else 1.0)
-    ax.set_ylabel("value" if points else "entries", loc="top")
+    ax.set_ylabel("value" if points else _mathtext(panel.y_title), loc="top")
     ax.legend(loc="upper right")
     # Flow bins are named below the legend, which may reach into them.
     for side in line.ends:
-        middle = (line.edges[-1] + line.inner[-1]) / 2 if side else (
-            line.edges[0] + line.inner[0]) / 2  # fmt: skip
+        ends = line.edges[-2:] if side else line.edges[:2]
+        middle = float(_middles(ends, logs=panel.axis.scale == "log")[0])
         ax.text(
             middle, 0.68, "overflow" if side else "underflow", rotation=90, va="top",
             ha="center", fontsize=11, color="grey", transform=ax.get_xaxis_transform(),
+        )  # fmt: skip
+
+
+def _draw_run(
+    ax: Any, line: _Line, values: Floats, errors: Floats | None, *, size: float, label: str = ""
+) -> None:
+    """Draw points with their errors; of many a line and a band."""
+    if len(values) <= MOST_BARS:
+        ax.errorbar(
+            line.x, values, yerr=errors, fmt="o", color=RUN, markersize=size,
+            linewidth=1.2, capsize=0, label=label or None,
+        )  # fmt: skip
+        return
+    ax.stairs(values, line.edges, baseline=None, color=RUN, linewidth=1, label=label or None)
+    if errors is not None:
+        ax.fill_between(
+            line.edges, _stepped(values - errors[0]), _stepped(values + errors[1]),
+            step="post", color=RUN, alpha=0.25, linewidth=0,
         )  # fmt: skip
 
 
@@ -264,7 +336,7 @@ def _draw_ratio(ax: Any, line: _Line) -> None:
         alpha=0.25, linewidth=0,
     )  # fmt: skip
     ax.axhline(1.0, color=REFERENCE, linewidth=1)
-    ax.errorbar(line.x, ratio, yerr=errors, fmt="o", color=RUN, markersize=3, linewidth=1)
+    _draw_run(ax, line, ratio, errors, size=3)
     spread = np.abs(ratio[np.isfinite(ratio)] - 1)
     most = min(1.0, max(0.02, 1.3 * float(spread.max(initial=0.0)), 1.3 * float(np.median(low))))
     ax.set_ylim(1 - most, 1 + most)
@@ -304,5 +376,7 @@ def _draw_map(figure: Any, panel: Panel, sides: tuple[str, str]) -> None:
         drawn = ax.pcolormesh(xs, ys, plane, rasterized=True, **options)
         figure.colorbar(drawn, ax=ax)
         ax.set_title(_plain(brief(name)), fontsize=14, loc="left")
-        ax.set_xlabel(_plain(panel.axis.title) or "x", loc="right")
-        ax.set_ylabel(_plain(panel.y_axis.title) or "y", loc="top")
+        ax.set_xscale(panel.axis.scale)
+        ax.set_yscale(panel.y_axis.scale)
+        ax.set_xlabel(_mathtext(panel.axis.title) or "x", loc="right")
+        ax.set_ylabel(_mathtext(panel.y_axis.title) or "y", loc="top")

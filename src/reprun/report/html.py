@@ -16,11 +16,12 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 
 from jinja2 import Template
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from pydantic import JsonValue
 
 from reprun.bounded import limits
-from reprun.report.model import Number, Panel, PlotAxis, Report, brief, shown
+from reprun.histograms.titles import pieces_of, unicode_title
+from reprun.report.model import Number, Panel, PlotAxis, Report, brief, finite, measured, shown
 from reprun.report.page import own, template
 
 PICTURES = frozenset({"image/gif", "image/jpeg", "image/png", "image/svg+xml", "image/webp"})
@@ -29,6 +30,8 @@ MOST_OPEN = 8
 """How many failing objects stand open at first."""
 MOST_LISTED = 2000
 """How many objects a page lists, the worst first; a browser opens more only slowly."""
+MOST_DRAWN_TITLE = 80
+"""Characters of a title that find room beside a plot."""
 _NOT_NUMBERS = re.compile(r"-?(?:nan|inf)")
 
 
@@ -81,7 +84,9 @@ def _template() -> Template:
         filters={
             "shown": shown,
             "brief": brief,
-            "rough": lambda value: "-" if value is None else f"{value:.3g}",
+            "set": _set_title,
+            "finite": finite,
+            "measured": lambda pair: measured(*pair),
             "slug": lambda text: text.replace(" ", "-"),
         },
     )
@@ -125,8 +130,10 @@ def _drawing(panel: Panel, sampled: bool) -> str:
     axis = panel.axis
     fields = {
         "k": json.dumps({"histogram": "", "points": "p", "map": "m"}[panel.kind]),
-        "t": json.dumps(panel.title),
-        "x": json.dumps(axis.title),
+        "t": json.dumps(unicode_title(panel.title)),
+        "x": _title(axis.title),
+        "yt": _title(panel.y_title),
+        "yd": _title(panel.density_title),
         "n": json.dumps(panel.note),
         **_bin_fields(axis),
         "s": json.dumps(panel.same),
@@ -162,13 +169,34 @@ def _bin_fields(axis: PlotAxis) -> dict[str, str]:
     return {
         "b": json.dumps([axis.bins, axis.lower, axis.upper]),
         "e": _numbers(axis.edges),
-        "l": json.dumps(axis.labels),
+        "g": "1" if axis.scale == "log" else "null",
+        "l": json.dumps(axis.labels and [unicode_title(label) for label in axis.labels]),
     }
 
 
 def _bins(axis: PlotAxis) -> str:
-    fields = {"x": json.dumps(axis.title), **_bin_fields(axis)}
+    fields = {"x": _title(axis.title), **_bin_fields(axis)}
     return "{" + ",".join(f'"{key}":{text}' for key, text in fields.items()) + "}"
+
+
+def _title(title: str) -> str:
+    """Return a title for the script: a string, or pieces of text, place and slant."""
+    pieces = pieces_of(title, MOST_DRAWN_TITLE)
+    if all(not piece.level and not piece.italic for piece in pieces):
+        return json.dumps("".join(piece.text for piece in pieces))
+    return json.dumps([[piece.text, piece.level, int(piece.italic)] for piece in pieces])
+
+
+def _set_title(title: str) -> Markup:
+    """Return a title as HTML: what is raised and lowered, and nothing else of its own."""
+    text = Markup()
+    for piece in pieces_of(title):
+        part = Markup("<i>{}</i>").format(piece.text) if piece.italic else escape(piece.text)
+        for place in reversed(piece.level):
+            tag = "sup" if place == "^" else "sub"
+            part = Markup("<{0}>{1}</{0}>").format(tag, part)
+        text += part
+    return text
 
 
 def _numbers(values: tuple[Number, ...] | None) -> str:

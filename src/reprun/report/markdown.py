@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import re
 
-from reprun.report.model import Report, ReportItem, brief, details_left_out, shown
+from reprun.report.model import (
+    Report,
+    ReportItem,
+    brief,
+    details_left_out,
+    finite,
+    measured,
+)
 from reprun.wording import visible
 
 MARKS = {"reproduced": "✅", "not reproduced": "❌", "no reference": "❔"}
@@ -55,13 +62,15 @@ def render_markdown(report: Report) -> str:
 def _explained(item: ReportItem, sides: tuple[str, str]) -> list[str]:
     lines = [f"<details><summary>{plain(item.name)}</summary>", ""]
     if item.differences:
+        headings = (item.bins_or_cells + item.along, *map(brief, sides), "ratio", "pull")
         lines += [
-            f"| bin | {plain(brief(sides[0]))} | {plain(brief(sides[1]))} | ratio | pull |",
+            f"| {' | '.join(map(plain, headings))} |",
             "|---|---:|---:|---:|---:|",
         ]
         lines += [
-            f"| {plain(one.label)} | {shown(one.monitored, 9)} | {shown(one.reference, 9)} "
-            f"| {shown(one.ratio)} | {shown(one.pull, 3)} |"
+            f"| {plain(one.label)} | {measured(one.monitored, one.monitored_error)} "
+            f"| {measured(one.reference, one.reference_error)} "
+            f"| {one.quotient} | {finite(one.pull)} |"
             for one in item.differences
         ]
         lines += [""]

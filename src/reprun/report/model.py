@@ -15,6 +15,7 @@ from reprun.digests import short
 from reprun.documents.analysis import Citation
 from reprun.documents.reading import Document, read_written
 from reprun.errors import ExitCode, OutputMissingError, SpecificationError
+from reprun.histograms.titles import unicode_title
 
 Number = Annotated[
     float,
@@ -44,10 +45,16 @@ class AnalysisInfo(_Part):
 
 
 class PlotAxis(_Part):
-    """The bins of a drawn axis: even ones by number and range, others by their edges."""
+    """The bins of a drawn axis: even ones by number and range, others by their edges.
+
+    Titles and labels are as the file has them; every renderer sets them by
+    `reprun.histograms.titles`.
+    """
 
     title: str
     unit: str
+    scale: Literal["linear", "log"] = "linear"
+    """How it is drawn: `log` where the bins grow with their edges."""
     bins: int
     lower: float
     upper: float
@@ -73,6 +80,10 @@ class Panel(_Part):
     title: str
     axis: PlotAxis
     y_axis: PlotAxis | None = None
+    y_title: str = ""
+    """What the contents of a histogram are, with the width of its bins: `Entries / 2 GeV`."""
+    density_title: str = ""
+    """The same once contents are divided by the widths; empty where those are equal."""
     x: Numbers | None = None
     same: bool = False
     monitored: Numbers | None
@@ -101,6 +112,11 @@ class Difference(_Part):
     reference_error: Number | None
     ratio: Number
     pull: Number | None
+
+    @property
+    def quotient(self) -> str:
+        """The ratio for people, who have no use for NaN."""
+        return "0 in the reference" if self.reference == 0 else finite(self.ratio, 6)
 
 
 class Migration(_Part):
@@ -163,6 +179,8 @@ class ReportItem(_Part):
     rule: RuleUsed | None
     monitored_hash: str | None
     reference_hash: str | None
+    axes: tuple[str, ...] = ()
+    """The titles of its axes, as the file has them."""
     bins: int
     differing: int
     beyond: int
@@ -191,6 +209,17 @@ class ReportItem(_Part):
     def explained(self) -> bool:
         """Whether there is more to show of it than its sentence."""
         return bool(self.differences or self.needed)
+
+    @property
+    def bins_or_cells(self) -> str:
+        """What its differences are, in the singular."""
+        return "cell" if any(not one.edges for one in self.differences) else "bin"
+
+    @property
+    def along(self) -> str:
+        """The axis of its bins for people: ` of p_T [GeV]`; empty unless it has just one."""
+        title = unicode_title(self.axes[0]) if len(self.axes) == 1 else ""
+        return f" of {title}" if title else ""
 
 
 LEFT_OUT = "titles, drawing options and how a file is stored; docs/identity.md lists every field"
@@ -353,6 +382,16 @@ def details_left_out(explained: Sequence[ReportItem], shown_first: int) -> str:
         f"details of {shown_first} of {len(explained):,} objects that do not pass; "
         "--format json has all"
     )
+
+
+def finite(value: float | None, digits: int = 3) -> str:
+    """Return a figure that says something of a difference; `-` for one that is not finite."""
+    return "-" if value is None or not math.isfinite(value) else f"{value:.{digits}g}"
+
+
+def measured(value: float, error: float | None) -> str:
+    """Return a value and its error, as they stand in one cell: `102 ± 10.1`."""
+    return shown(value, 9) if error is None else f"{shown(value, 9)} ± {shown(error, 3)}"
 
 
 LONGEST_HEADING = 24

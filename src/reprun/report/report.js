@@ -8,11 +8,46 @@
   const escaped = (text) => String(text).replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
   const f = (x) => x.toFixed(2);
   const short = (x) => (x === null ? "not finite" : String(Number(x.toPrecision(6))));
+  // A title is a string, or pieces [text, place, slanted]; the place is a way of ^ and _.
+  const plain = (title) => (Array.isArray(title) ? title.map(([text]) => text).join("") : title || "");
+  function set(title, size) {
+    if (!Array.isArray(title)) return escaped(title || "");
+    let out = "", height = 0;
+    for (const [text, place, slanted] of title) {
+      let scale = 1, wanted = 0;
+      for (const c of place) { wanted += (c === "^" ? -0.4 : 0.24) * size * scale; scale *= 0.76; }
+      out += `<tspan dy="${f(wanted - height)}" font-size="${f(size * scale)}"${slanted ? ' font-style="italic"' : ""}>${escaped(text)}</tspan>`;
+      height = wanted;
+    }
+    return out;
+  }
+  // A long title is set smaller, not cut off by the edge of the plot.
+  function label(title, room, at) {
+    const size = Math.max(7, Math.min(12.5, room / (0.56 * plain(title).length || 1)));
+    return `<text ${at} style="font-size:${f(size)}px">${set(title, size)}</text>`;
+  }
   const edgesOf = (p) => p.e || Array.from({ length: p.b[0] + 1 }, (_, i) =>
     i === p.b[0] ? p.b[2] : p.b[1] + (i * (p.b[2] - p.b[1])) / p.b[0]);
   const errorsOf = (values, errors) =>
     errors || (values && values.map((v) => (v === null ? null : Math.sqrt(Math.abs(v)))));
   const referenceOf = (p) => (p.s ? p.m : p.r);
+
+  // From an interval of x to one of the screen; an axis of growing bins is logarithmic.
+  function across(from, to, left, width, logs) {
+    const T = logs ? Math.log10 : (x) => x, a = T(from), b = T(to);
+    return (x) => left + ((T(x) - a) / (b - a)) * width;
+  }
+
+  function decades(low, high) {
+    const all = [];
+    for (let k = Math.floor(Math.log10(low)); k <= Math.ceil(Math.log10(high)); k++)
+      for (let n = 1; n < 10; n++) all.push([n, n * 10 ** k]);
+    const inside = all.filter(([, v]) => v >= low * (1 - 1e-9) && v <= high * (1 + 1e-9));
+    const few = inside.filter(([n]) => n === 1).length < 3;
+    return { all: inside.map(([, v]) => v), named: inside.filter(([n]) => n === 1 || (few && (n === 2 || n === 5))).map(([, v]) => v) };
+  }
+  const number = (t) => (t !== 0 && (Math.abs(t) >= 1e5 || Math.abs(t) < 1e-3)
+    ? t.toPrecision(6).replace(/\.?0+(e|$)/, "$1").replace(/e\+?/, "e") : String(Number(t.toPrecision(8)))).replace("-", "−");
 
   function niceTicks(low, high, count) {
     const raw = (high - low) / count;
@@ -63,12 +98,14 @@
   function withFlow(p) {
     const shown = [0, 1].filter((k) => p.fp && p.fp[k] !== 0);
     if (!shown.length) return { ...p, ends: [] };
-    const edges = [...edgesOf(p)], wide = (edges[edges.length - 1] - edges[0]) * 0.05;
+    const edges = [...edgesOf(p)], first = edges[0], last = edges[edges.length - 1];
+    const beyond = (k) => (p.g ? (k ? last * (last / first) ** 0.05 : first / (last / first) ** 0.05)
+      : k ? last + (last - first) * 0.05 : first - (last - first) * 0.05);
     const roots = (values, errors) => errors || values.map((v) => Math.sqrt(Math.abs(v || 0)));
     const made = { ...p, m: [...p.m], r: [...p.r], me: [...roots(p.m, p.me)], re: [...roots(p.r, p.re)], p: [...p.p], ends: [] };
     const add = (name, value, k) => { if (k) made[name].push(value); else made[name].unshift(value); };
     for (const k of shown) {
-      if (k) edges.push(edges[edges.length - 1] + wide); else edges.unshift(edges[0] - wide);
+      if (k) edges.push(beyond(k)); else edges.unshift(beyond(k));
       add("m", p.mf[k], k); add("r", p.rf[k], k); add("me", p.mfe[k], k); add("re", p.rfe[k], k); add("p", p.fp[k], k);
       if (p.l) made.l = k ? [...made.l, "overflow"] : ["underflow", ...made.l];
       made.ends.push(k);
@@ -76,15 +113,30 @@
     return { ...made, e: edges };
   }
 
-  function draw(plain, log) {
-    const p = withFlow(plain), edges = edgesOf(p), m = p.m, r = referenceOf(p);
+  // Contents by the width of their bins; what flows over has no width and stays below the plot.
+  function byWidth(p) {
+    const edges = edgesOf(p), made = { ...p, yt: p.yd, fp: null };
+    for (const [values, errors] of [["m", "me"], ["r", "re"]]) if (p[values]) {
+      const divided = (array) => array.map((v, i) => (v === null ? null : v / (edges[i + 1] - edges[i])));
+      made[errors] = divided(errorsOf(p[values], p[errors]));
+      made[values] = divided(p[values]);
+    }
+    return made;
+  }
+
+  const MOST_BARS = 150;
+
+  function draw(given, log, divided) {
+    const stored = divided ? byWidth(given) : given;
+    const p = withFlow(stored), edges = edgesOf(p), m = p.m, r = referenceOf(p);
     const dots = p.k === "p";
     const me = errorsOf(m, p.me), re = p.s ? me : errorsOf(r, p.re);
     const ml = p.ml || me, rl = p.s ? ml : p.rl || re;
     const lo = edges[0], hi = edges[edges.length - 1];
-    const X = (x) => L + ((x - lo) / (hi - lo)) * (W - L - R);
-    const inner = edgesOf(plain), from = inner[0], to = inner[inner.length - 1];
-    const xTicks = p.l ? [] : niceTicks(from, to, 8).filter((t) => t >= from && t <= to);
+    const X = across(lo, hi, L, W - L - R, p.g);
+    const inner = edgesOf(given), from = inner[0], to = inner[inner.length - 1];
+    const named = p.l ? [] : p.g ? decades(from, to).named : niceTicks(from, to, 8).filter((t) => t >= from && t <= to);
+    const xTicks = p.g ? decades(from, to).all : named;
     const both = m && r;
     const tops = [], finite = [];
     for (const [v, e, l] of [[m, me, ml], [r, re, rl]]) if (v) v.forEach((x, i) => {
@@ -139,6 +191,7 @@
       if (k) svg += `<text x="${L}" y="${TOP - 8}" class="dim">×${power(k)}</text>`;
     }
     svg += legend(p, m, r, dots);
+    if (p.yt) svg += label(p.yt, H1, `text-anchor="end" transform="translate(13 ${TOP}) rotate(-90)"`);
 
     let top = floor + GAP, bottom = floor;
     if (both) {
@@ -160,11 +213,12 @@
       p.l.forEach((label, i) => { if (i % skip === 0)
         svg += `<text x="${f((X(edges[i]) + X(edges[i + 1])) / 2)}" y="${bottom + 16}" text-anchor="middle">${escaped(label)}</text>`; });
     }
-    for (const t of xTicks) svg += `<text x="${f(X(t))}" y="${bottom + 16}" text-anchor="middle">${String(Number(t.toPrecision(8))).replace("-", "−")}</text>`;
-    svg += `<text x="${W - R}" y="${bottom + 34}" text-anchor="end">${escaped(p.x || "")}</text>`;
-    svg += `<text x="${L}" y="${bottom + 34}" class="dim">${escaped(flow(p))}</text>`;
+    for (const t of named) svg += `<text x="${f(X(t))}" y="${bottom + 16}" text-anchor="middle">${number(t)}</text>`;
+    svg += label(p.x, W - L - R, `x="${W - R}" y="${bottom + 34}" text-anchor="end"`);
+    const flows = flow(given);
+    if (flows) svg += label(flows, W - L - R, `class="dim" x="${L}" y="${bottom + 52}"`);
     if (edges.length <= 401) svg += probes(edges, p, m, me, r, re, X, TOP, bottom - TOP);
-    return `<svg viewBox="0 0 ${W} ${bottom + 42}" role="img" aria-label="${escaped(p.t || "histogram")}">${svg}</svg>`;
+    return `<svg viewBox="0 0 ${W} ${bottom + (flows ? 60 : 42)}" role="img" aria-label="${escaped(p.t || "histogram")}">${svg}</svg>`;
   }
 
   // Two axes: contents as a map, and beside it the pulls where both sides are there and differ.
@@ -176,8 +230,8 @@
     let svg = "";
     panes.forEach(([values, name, signed], k) => {
       const left = L + k * (width + gap);
-      const X = (x) => left + ((x - xs[0]) / (xs[nx] - xs[0])) * width;
-      const Y = (y) => TOP + height - ((y - ys[0]) / (ys[ny] - ys[0])) * height;
+      const X = across(xs[0], xs[nx], left, width, p.g);
+      const Y = across(ys[0], ys[ny], TOP + height, -height, p.y.g);
       const finite = values.filter((v) => v !== null);
       let [low, high] = finite.length ? minMax(finite) : [0, 1];
       if (signed) { high = Math.max(1, -low, high); low = -high; }
@@ -187,8 +241,8 @@
       const share = (v) => (high === low ? 0.5 : logs ? (v > 0 ? Math.log(v / low) / Math.log(high / low || 2) : 0) : (v - low) / (high - low));
       svg += picture(xs, ys, values, X, Y, left, width, height, share, signed);
       svg += `<rect class="frame" x="${f(left)}" y="${TOP}" width="${f(width)}" height="${height}"/>`;
-      for (const t of p.l ? [] : niceTicks(xs[0], xs[nx], 4)) svg += `<text x="${f(X(t))}" y="${TOP + height + 16}" text-anchor="middle">${short(t)}</text>`;
-      for (const t of p.y.l ? [] : niceTicks(ys[0], ys[ny], 5)) svg += `<text x="${f(left - 6)}" y="${f(Y(t) + 4)}" text-anchor="end">${short(t)}</text>`;
+      for (const t of p.l ? [] : p.g ? decades(xs[0], xs[nx]).named : niceTicks(xs[0], xs[nx], 4)) svg += `<text x="${f(X(t))}" y="${TOP + height + 16}" text-anchor="middle">${short(t)}</text>`;
+      for (const t of p.y.l ? [] : p.y.g ? decades(ys[0], ys[ny]).named : niceTicks(ys[0], ys[ny], 5)) svg += `<text x="${f(left - 6)}" y="${f(Y(t) + 4)}" text-anchor="end">${short(t)}</text>`;
       for (const [labels, edges, along] of [[p.l, xs, true], [p.y.l, ys, false]]) if (labels) {
         const skip = Math.ceil(labels.length / (along ? 7 : 14));
         labels.forEach((label, i) => { if (i % skip === 0) {
@@ -197,14 +251,14 @@
         } });
       }
       svg += `<text x="${f(left)}" y="${TOP - 9}">${escaped(name)}</text>`;
-      svg += `<text class="dim" x="${f(left + width)}" y="${TOP + height + 34}" text-anchor="end">${escaped(p.x || "x")}</text>`;
-      svg += `<text class="dim" text-anchor="middle" transform="translate(${f(left - 42)} ${TOP + height / 2}) rotate(-90)">${escaped(p.y.x || "y")}</text>`;
+      svg += label(p.x || "x", width, `class="dim" x="${f(left + width)}" y="${TOP + height + 34}" text-anchor="end"`);
+      svg += label(p.y.x || "y", height, `class="dim" text-anchor="middle" transform="translate(${f(left - 42)} ${TOP + height / 2}) rotate(-90)"`);
       const steps = 24, bar = left + width + 8;
       for (let i = 0; i < steps; i++) svg += `<rect x="${f(bar)}" y="${f(TOP + height - ((i + 1) * height) / steps)}" width="9" height="${f(height / steps + 0.5)}" fill="${colour((i + 0.5) / steps, signed)}"/>`;
       svg += `<text x="${f(bar + 12)}" y="${TOP + 10}">${short(Number(high.toPrecision(3)))}</text><text x="${f(bar + 12)}" y="${TOP + height}">${short(Number(low.toPrecision(3)))}</text>`;
     });
-    if (p.n) svg += `<text class="dim" x="${L}" y="${TOP + height + 34}">${escaped(p.n)}</text>`;
-    return `<svg viewBox="0 0 ${W} ${TOP + height + 42}" role="img" aria-label="${escaped(p.t || "map")}">${svg}</svg>`;
+    if (p.n) svg += `<text class="dim" x="${L}" y="${TOP + height + 52}">${escaped(p.n)}</text>`;
+    return `<svg viewBox="0 0 ${W} ${TOP + height + (p.n ? 60 : 42)}" role="img" aria-label="${escaped(p.t || "map")}">${svg}</svg>`;
   }
 
   function picture(xs, ys, values, X, Y, left, width, height, share, signed) {
@@ -256,11 +310,22 @@
     return `<path class="band" d="${band}"/><path class="refline" d="${line}"/>`;
   }
 
+  // Many points: a line and a band of errors, and as points with bars only those that differ.
+  function ribbon(edges, values, up, down, X, Y) {
+    let band = "";
+    values.forEach((v, i) => {
+      if (v !== null && (up[i] || down[i]))
+        band += `M${f(X(edges[i]))} ${f(Y(v + (up[i] || 0)))}H${f(X(edges[i + 1]))}V${f(Y(v - (down[i] || 0)))}H${f(X(edges[i]))}Z`;
+    });
+    return `<path class="runband" d="${band}"/><path class="runline" d="${stepPath(edges, values, X, Y, null)}"/>`;
+  }
+
   function points(edges, m, me, ml, X, Y, hot, log, xs) {
-    const radius = m.length > 150 ? 1.3 : m.length > 60 ? 2 : 2.7;
+    const many = m.length > MOST_BARS;
+    const radius = many ? 1.5 : m.length > 60 ? 2 : 2.7;
     let bars = "", hotBars = "", dots = "";
     m.forEach((v, i) => {
-      if (v === null || (log && v <= 0)) return;
+      if (v === null || (log && v <= 0) || (many && !hot.has(i))) return;
       if (v === 0 && !me[i] && !hot.has(i) && !xs) return;
       const x = f(xs ? X(xs[i]) : (X(edges[i]) + X(edges[i + 1])) / 2);
       if (me[i] || ml[i]) {
@@ -269,7 +334,7 @@
       }
       dots += `<circle class="runpt${hot.has(i) ? " hot" : ""}" cx="${x}" cy="${f(Y(v))}" r="${radius}"/>`;
     });
-    return `<path class="runbar" d="${bars}"/><path class="runbar hotbar" d="${hotBars}"/>${dots}`;
+    return `${many ? ribbon(edges, m, me, ml, X, Y) : ""}<path class="runbar" d="${bars}"/><path class="runbar hotbar" d="${hotBars}"/>${dots}`;
   }
 
   function legend(p, m, r, dots) {
@@ -277,7 +342,9 @@
     const y = TOP - 9;
     const entry = (sign, text) => { out += sign(x) + `<text x="${x + 26}" y="${y}">${escaped(text)}</text>`; x += 40 + text.length * 6.6; };
     x = L + 60;
-    if (m) entry((a) => `<path class="runbar" d="M${a + 10} ${y - 11}v14"/><circle class="runpt" cx="${a + 10}" cy="${y - 4}" r="2.7"/>`, RUN === "run" ? "this run" : RUN);
+    const sign = (a) => (m.length > MOST_BARS ? `<rect class="runband" x="${a}" y="${y - 9}" width="20" height="9"/><path class="runline" d="M${a} ${f(y - 4.5)}h20"/>`
+      : `<path class="runbar" d="M${a + 10} ${y - 11}v14"/><circle class="runpt" cx="${a + 10}" cy="${y - 4}" r="2.7"/>`);
+    if (m) entry(sign, RUN === "run" ? "this run" : RUN);
     if (r) entry((a) => `<rect class="area" x="${a}" y="${y - 10}" width="20" height="11"/><path class="refline" d="M${a} ${y - 10}h20"/>`, p.s ? `${REFERENCE} (identical)` : REFERENCE);
     if (p.n) out += `<text class="dim" x="${L + 8}" y="${TOP + (dots ? H1 - 8 : 16)}">${escaped(p.n)}</text>`;
     return out;
@@ -291,18 +358,20 @@
     const typical = errors.filter((e) => e > 0).sort((a, b) => a - b);
     if (typical.length) spread = Math.max(spread, Math.min(1, 1.6 * typical[Math.floor(typical.length / 2)]));
     const Y = (v) => top + H2 / 2 - (Math.max(-1, Math.min(1, (v - 1) / spread)) * H2) / 2;
+    const many = m.length > MOST_BARS;
     let band = "", bars = "", hotBars = "", dots = "";
     values.forEach((v, i) => {
       if (v === null) return;
       const e = re[i] ? re[i] / Math.abs(r[i]) : 0;
       if (e) band += `M${f(X(edges[i]))} ${f(Y(1 + e))}H${f(X(edges[i + 1]))}V${f(Y(1 - e))}H${f(X(edges[i]))}Z`;
+      if (many && !hot.has(i)) return;
       const x = f(xs ? X(xs[i]) : (X(edges[i]) + X(edges[i + 1])) / 2);
       const bar = `M${x} ${f(Y(v + errors[i]))}V${f(Y(v - errors[i]))}`;
       if (hot.has(i)) hotBars += bar; else bars += bar;
-      dots += `<circle class="runpt${hot.has(i) ? " hot" : ""}" cx="${x}" cy="${f(Y(v))}" r="${m.length > 150 ? 1.2 : 2}"/>`;
+      dots += `<circle class="runpt${hot.has(i) ? " hot" : ""}" cx="${x}" cy="${f(Y(v))}" r="${many ? 1.4 : 2}"/>`;
     });
     const mid = Y(1);
-    return `<path class="band" d="${band}"/><path class="unit-line" d="M${L} ${f(mid)}H${W - R}"/><path class="runbar" d="${bars}"/><path class="runbar hotbar" d="${hotBars}"/>${dots}` +
+    return `<path class="band" d="${band}"/><path class="unit-line" d="M${L} ${f(mid)}H${W - R}"/>${many ? ribbon(edges, values, errors, errors, X, Y) : ""}<path class="runbar" d="${bars}"/><path class="runbar hotbar" d="${hotBars}"/>${dots}` +
       frame(top, H2, xTicks, X) + yLabels(rounded(1, spread), Y, (t) => String(Number(t.toPrecision(6)))) + side(top, H2, "ratio");
   }
 
@@ -358,7 +427,7 @@
     const all = [...(m || []), ...(r || [])].filter((v) => v !== null);
     const [low, high] = [Math.min(0, ...minMax(all)), Math.max(0, ...minMax(all))];
     const lo = edges[0], hi = edges[edges.length - 1];
-    const X = (x) => ((x - lo) / (hi - lo)) * w;
+    const X = across(lo, hi, 0, w, p.g);
     const Y = (v) => h - 2 - ((v - low) / (high - low || 1)) * (h - 5);
     let svg = "";
     if (r) svg += `<path class="area" d="${stepPath(edges, r, X, Y, Y(0))}"/>`;
@@ -370,16 +439,22 @@
   function figure(panel) {
     const holder = document.createElement("div");
     holder.className = "plot";
-    let log = allLog;
+    let log = allLog, divided = false;
     const paint = () => {
-      holder.innerHTML = panel.k === "m" ? drawMap(panel, log) : draw(panel, log);
-      const button = document.createElement("button");
-      button.type = "button";
-      button.className = "scale";
-      button.textContent = log ? "linear" : "log";
-      button.title = "change the scale of this plot";
-      button.addEventListener("click", () => { log = !log; paint(); });
-      holder.append(button);
+      holder.innerHTML = panel.k === "m" ? drawMap(panel, log) : draw(panel, log, divided);
+      const scales = document.createElement("div");
+      scales.className = "scales";
+      const button = (text, title, change) => {
+        const made = document.createElement("button");
+        made.type = "button";
+        made.textContent = text;
+        made.title = title;
+        made.addEventListener("click", () => { change(); paint(); });
+        scales.append(made);
+      };
+      if (panel.yd) button(divided ? "per bin" : "per width", "divide contents by the widths of their bins, or do not", () => { divided = !divided; });
+      button(log ? "linear" : "log", "change the scale of this plot", () => { log = !log; });
+      holder.append(scales);
     };
     paint();
     return holder;

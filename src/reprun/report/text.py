@@ -10,7 +10,16 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from reprun.report.model import Report, ReportItem, ReportTable, brief, details_left_out, shown
+from reprun.report.model import (
+    Report,
+    ReportItem,
+    ReportTable,
+    brief,
+    details_left_out,
+    finite,
+    measured,
+    shown,
+)
 from reprun.wording import count_of, visible
 
 MOST_FAILURES = 20
@@ -122,26 +131,27 @@ def _objects(items: Sequence[ReportItem]) -> RenderableType:
 def _differences(item: ReportItem, sides: tuple[str, str]) -> RenderableType:
     count = item.beyond or item.differing
     first = f"the first {len(item.differences)} of " if count > len(item.differences) else ""
+    what = count_of(count, f"differing {item.bins_or_cells}")
     grid = Table(
-        title=Text(f"{visible(item.name)}: {first}{count_of(count, 'differing bin')}"),
+        title=Text(visible(f"{item.name}: {first}{what}{item.along}")),
         title_justify="left",
         box=SIMPLE_HEAD,
         show_edge=False,
     )
-    grid.add_column("bin")
-    first, second = (visible(brief(side)) for side in sides)
-    for heading in (first, "± ", second, "± ", "ratio", "pull"):
-        grid.add_column(Text(heading), justify="right")
-    for one in item.differences:
-        numbers = (
-            one.monitored,
-            one.monitored_error,
-            one.reference,
-            one.reference_error,
-            one.ratio,
-            one.pull,
-        )
-        digits = (9, 4, 9, 4, 6, 3)
-        cells = (shown(value, places) for value, places in zip(numbers, digits, strict=True))
-        grid.add_row(Text(visible(one.label)), *cells)
+    grid.add_column(item.bins_or_cells)
+    for heading in (*map(brief, sides), "ratio", "pull"):
+        grid.add_column(Text(visible(heading)), justify="right")
+    shown_sides = (
+        _measured([(one.monitored, one.monitored_error) for one in item.differences]),
+        _measured([(one.reference, one.reference_error) for one in item.differences]),
+    )
+    for one, run, reference in zip(item.differences, *shown_sides, strict=True):
+        grid.add_row(Text(visible(one.label)), run, reference, one.quotient, finite(one.pull))
     return Padding(grid, (1, 0, 0, 0))
+
+
+def _measured(values: Sequence[tuple[float, float | None]]) -> list[str]:
+    """Return values with their errors, one sign below the other."""
+    cells = [measured(value, error) for value, error in values]
+    widest = max(len(cell.partition("±")[2]) for cell in cells)
+    return [cell + " " * (widest - len(cell.partition("±")[2])) for cell in cells]
