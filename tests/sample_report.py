@@ -93,7 +93,11 @@ def sample(comparison: Comparison | None = None) -> Report:
         report,
         Context(
             causes=("the image changed: numpy 2.4.5 became 2.4.6",),
-            plots=(Plot(path="plots/m4l.png", caption=NASTY), Plot(path="plots/m4l.pdf")),
+            plots=(
+                Plot(path="plots/m4l.png", caption=NASTY),
+                Plot(path="plots/m4l.pdf"),
+                Plot(path="plots/large.svg"),
+            ),
             steps=(step,),
             provenance={"engine": "runc", "digests": {"image": "sha256:00", "list": ["a", 1]}},
             citations=(Citation(title="CMS H->4l", doi="10.7483/X", acknowledgement="CERN"),),

@@ -14,6 +14,7 @@ from reprun.compare import compare
 from reprun.histograms import Axis, Histogram, Objects
 from reprun.report import build_report, render_html
 from reprun.report.model import AnalysisInfo
+from reprun.report.pictures import Picture
 from tests.compare_support import TODAY
 from tests.histograms_support import profile
 from tests.sample_report import PIXEL, sample
@@ -54,7 +55,9 @@ def dumped(page: Path, profile: Path) -> tuple[str, list[str]]:
 def test_every_plot_is_drawn_and_nothing_is_logged(tmp_path: Path) -> None:
     report = sample()
     page = tmp_path / "report.html"
-    page.write_text(render_html(report, {"plots/m4l.png": PIXEL}), encoding="utf-8")
+    page.write_text(
+        render_html(report, [Picture("plots/m4l.png", len(PIXEL), PIXEL)]), encoding="utf-8"
+    )
     dom, console = dumped(page, tmp_path / "profile")
     assert console == []
     open_items = re.findall(r"<details[^>]* open(?:=\"\")?>.*?</details>", dom, re.DOTALL)

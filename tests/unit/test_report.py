@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from rich.console import Console, Group
 
+from reprun.bounded import limits
 from reprun.compare import Comparison, Verdict, compare
 from reprun.compare.calibrate import Calibration
 from reprun.compare.drift import FirstDrift
@@ -36,8 +37,8 @@ from reprun.report import (
 from reprun.report.calibration import calibration_lines
 from reprun.report.drawing import _projection
 from reprun.report.grid import plain_text
-from reprun.report.html import picture_type
 from reprun.report.model import AnalysisInfo, Plot, Report, read_report, report_schema
+from reprun.report.pictures import Picture, picture_type
 from reprun.report.text import renderable
 from tests.compare_support import TODAY
 from tests.sample_report import NASTY, PIXEL, every_verdict, sample
@@ -250,6 +251,21 @@ def test_a_calibration_counts_the_objects_without_toys_that_it_does_not_name() -
     assert "flag49 and 37 more\n" in text
 
 
+PLOTS = (
+    Picture("plots/m4l.png", len(PIXEL), PIXEL),
+    Picture("plots/m4l.pdf", 4),
+    Picture("plots/large.svg", 10**7),
+)
+LINKS = ("./plots/m4l.pdf", "./plots/large.svg")
+FILES = {
+    "plots/a.png": PIXEL,
+    "plots/b.svg": b"<svg><script/></svg>",
+    "plots/large.png": b"x" * 81,
+    "plots/late.png": PIXEL,
+    'plots/a "b" #1.pdf': b"%PDF",
+}
+
+
 def of_titles() -> Report:
     """Return a report on a histogram with titles as ROOT has them, one bin empty on one side."""
     axis = Axis.regular(2, 0, 2, title="p_{T}^{#mu} [GeV]")
@@ -308,13 +324,15 @@ class TestText:
 
 class TestHtml:
     def test_nothing_is_loaded_and_nothing_escapes(self) -> None:
-        text = render_html(sample(), {"plots/m4l.png": PIXEL, "plots/m4l.pdf": b"%PDF"})
+        text = render_html(sample(), PLOTS)
         page = _Page(text)
         for tag, attributes in page.tags:
             for name in ("src", "href", "srcset", "action", "data"):
-                if name in attributes:
+                if name in attributes and attributes[name] not in LINKS:
                     assert attributes[name].startswith("data:image/png;base64,"), (tag, attributes)
             assert not any(name.startswith("on") for name in attributes)
+        # What scripts a linked SVG holds, no browser runs them: it is saved.
+        assert [a["href"] for t, a in page.tags if t == "a" and "download" in a] == [LINKS[1]]
         assert "url(" not in text
         assert "@import" not in text
         assert not re.search(r"https?://", text)
@@ -382,19 +400,50 @@ class TestHtml:
         assert mimetypes.guess_type("m4l.odd") == ("image/png", None)
         assert picture_type("m4l.odd") is None
 
-    def test_pictures_are_read_below_the_run(self, tmp_path: Path) -> None:
+    def test_pictures_are_read_below_the_run(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         (tmp_path / "plots").mkdir()
-        (tmp_path / "plots/m4l.png").write_bytes(PIXEL)
-        report = sample().model_copy(update={"plots": (Plot(path="plots/m4l.png"), Plot(path="x"))})
-        assert read_pictures(report, tmp_path) == {"plots/m4l.png": PIXEL}
+        for name, content in FILES.items():
+            (tmp_path / name).write_bytes(content)
+        for name, most in (("PICTURE_BYTES", 80), ("PICTURES_BYTES", 100)):
+            limit = replace(getattr(limits, name), value=most)
+            monkeypatch.setattr(limits, name, limit)
+        found = read_pictures([*FILES, "plots/gone.png"], tmp_path)
+        assert [picture.path for picture in found if picture.content] == [
+            "plots/a.png", "plots/b.svg",
+        ]  # fmt: skip
+        told = {picture.path: (picture.link, picture.words) for picture in found[2:]}
+        assert told == {
+            "plots/large.png": ("./plots/large.png", "PNG, 81 bytes: too large for this page"),
+            "plots/late.png": ("./plots/late.png", "PNG, 69 bytes: too large for this page"),
+            'plots/a "b" #1.pdf': ("./plots/a%20%22b%22%20%231.pdf", "PDF, 4 bytes"),
+            "plots/gone.png": (None, "this file is missing"),
+        }
+
+    def test_every_plot_is_shown_or_linked(self, tmp_path: Path) -> None:
+        (tmp_path / "plots").mkdir()
+        for name, content in FILES.items():
+            (tmp_path / name).write_bytes(content)
+        plots = tuple(Plot(path=name) for name in (*FILES, "plots/gone.png"))
+        report = sample().model_copy(update={"plots": plots})
+        page = _Page(render_html(report, read_pictures([p.path for p in plots], tmp_path)))
+        images = [attributes["src"] for tag, attributes in page.tags if tag == "img"]
+        assert [image.partition(";")[0] for image in images] == [
+            "data:image/png", "data:image/svg+xml", "data:image/png", "data:image/png",
+        ]  # fmt: skip
+        links = [attributes["href"] for tag, attributes in page.tags if tag == "a"]
+        assert links == ["./plots/a%20%22b%22%20%231.pdf"]
+        assert 'plots/a "b" #1.pdf (PDF, 4 bytes)' in page.text
+        assert "plots/gone.png (this file is missing)" in page.text
+        assert "script" not in "".join(images)
 
     def test_what_no_page_shows_is_not_read(self, tmp_path: Path) -> None:
         for name, size in (("large.png", 1 << 40), ("one.png", 1), ("m4l.pdf", 1)):
             with (tmp_path / name).open("wb") as stream:
                 stream.truncate(size)
-        plots = tuple(Plot(path=path) for path in ("large.png", "one.png", "m4l.pdf"))
-        report = sample().model_copy(update={"plots": plots})
-        assert read_pictures(report, tmp_path) == {"one.png": b"\0"}
+        found = read_pictures(("large.png", "one.png", "m4l.pdf"), tmp_path)
+        assert {one.path: one.content for one in found if one.content} == {"one.png": b"\0"}
 
     @pytest.mark.slow
     def test_a_thousand_pairs_stay_small(self) -> None:

@@ -45,9 +45,15 @@ WRITTEN_BYTES = Limit(
     500_000_000, "bytes", "a JSON file that reprun wrote (record, report, lock)", "documents"
 )
 PICTURE_BYTES = Limit(
-    32_000_000,
+    4_000_000,
     "bytes",
-    "a picture of an analysis in the page of its report; a larger one is named only",
+    "a picture in the page of a report; a larger one is a file beside it",
+    "documents",
+)
+PICTURES_BYTES = Limit(
+    20_000_000,
+    "bytes",
+    "all pictures in the page of a report; those that come later are files beside it",
     "documents",
 )
 TEXT_BYTES = Limit(

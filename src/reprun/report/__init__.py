@@ -12,16 +12,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from reprun.report.build import Context, build_report, in_context
     from reprun.report.drawing import table_to_show, values_to_show
-    from reprun.report.html import read_pictures, render_html
+    from reprun.report.html import render_html
     from reprun.report.junit import render_junit
     from reprun.report.markdown import render_markdown
     from reprun.report.model import report_json
+    from reprun.report.pictures import read_pictures
 
 _MODULES = {
     "Context": "build",
     "build_report": "build",
     "in_context": "build",
-    "read_pictures": "html",
+    "read_pictures": "pictures",
     "render_html": "html",
     "render_junit": "junit",
     "render_markdown": "markdown",

@@ -7,25 +7,20 @@ that is shown as text comes from the report unrounded.
 
 from __future__ import annotations
 
-import base64
 import json
-import mimetypes
 import re
 from collections.abc import Iterable, Mapping
 from functools import cache
-from pathlib import Path, PurePosixPath
 
 from jinja2 import Template
 from markupsafe import Markup, escape
 from pydantic import JsonValue
 
-from reprun.bounded import limits
 from reprun.histograms.titles import pieces_of, unicode_title
 from reprun.report.model import Number, Panel, PlotAxis, Report, brief, finite, measured, shown
 from reprun.report.page import own, template
+from reprun.report.pictures import Picture
 
-PICTURES = frozenset({"image/gif", "image/jpeg", "image/png", "image/svg+xml", "image/webp"})
-"""Media types that every browser shows in an `img`."""
 MOST_OPEN = 8
 """How many failing objects stand open at first."""
 MOST_LISTED = 2000
@@ -35,46 +30,20 @@ MOST_DRAWN_TITLE = 80
 _NOT_NUMBERS = re.compile(r"-?(?:nan|inf)")
 
 
-def render_html(report: Report, pictures: Mapping[str, bytes] | None = None) -> str:
-    """Return the page. `pictures` holds the bytes of the report's plots by their path.
-
-    A plot whose bytes are not given, or that browsers cannot show (PDF), is named only.
-    """
+def render_html(report: Report, pictures: Iterable[Picture] = ()) -> str:
+    """Return the page. `pictures` are the report's plots; one that is not given is named only."""
     return _template().render(
         report=report,
         style=own("report.css"),
         script=own("report.js"),
         data=_payload(report),
-        pictures=dict(_data_uris(pictures or {})),
+        pictures={picture.path: picture for picture in pictures},
         provenance=list(_flat(dict(report.provenance))),
         longest_step=max((step.wall_seconds for step in report.steps), default=0.0) or 1.0,
         items=report.items[:MOST_LISTED],
         unlisted=len(report.items) - len(report.items[:MOST_LISTED]),
         most_open=MOST_OPEN,
     )
-
-
-def read_pictures(report: Report, root: Path) -> dict[str, bytes]:
-    """Read the plots of a report that lie below `root` and that a page shows.
-
-    Those that do not exist, that browsers cannot show or that are too large are left out.
-    """
-    found = {plot.path: root / plot.path for plot in report.plots if picture_type(plot.path)}
-    return {
-        path: file.read_bytes()
-        for path, file in found.items()
-        if file.is_file() and file.stat().st_size <= limits.PICTURE_BYTES.value
-    }
-
-
-def picture_type(path: str) -> str | None:
-    """Return the media type of a file that browsers show as a picture, None for any other.
-
-    Python's own table decides, not the system's, so that a page is the same on every machine.
-    """
-    # Not strict: WebP became one of the standard types only in Python 3.13.
-    media, encoding = mimetypes.MimeTypes().guess_type(PurePosixPath(path).name, strict=False)
-    return media if media in PICTURES and encoding is None else None
 
 
 @cache
@@ -90,13 +59,6 @@ def _template() -> Template:
             "slug": lambda text: text.replace(" ", "-"),
         },
     )
-
-
-def _data_uris(pictures: Mapping[str, bytes]) -> Iterable[tuple[str, str]]:
-    for path, content in pictures.items():
-        media = picture_type(path)
-        if media is not None:
-            yield path, f"data:{media};base64,{base64.b64encode(content).decode()}"
 
 
 def _flat(document: Mapping[str, JsonValue], prefix: str = "") -> Iterable[tuple[str, str]]:

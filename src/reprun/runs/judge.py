@@ -85,7 +85,8 @@ def judge(outputs: Outputs, record: RunRecord) -> Report:
     question = question_of(outputs.selection, record, against.blessing)
     found = evaluated(question, outputs.directory, against.directory, outputs.store)
     report = _completed(found, outputs, record, against)
-    html = render_html(report, read_pictures(report, outputs.run_directory))
+    pictures = read_pictures([plot.path for plot in report.plots], outputs.run_directory)
+    html = render_html(report, pictures)
     written = {REPORT_HTML: html.encode(), REPORT_JSON: report_json(report).encode()}
     _write_sealed(written, record, outputs.run_directory)
     return report

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator
 
+from reprun.bounded import limits
 from reprun.reana.local.evidence import Evidence
 from reprun.reana.local.report import ProjectReport
-from reprun.report.html import picture_type
 from reprun.report.page import own, template
-
-MOST_BYTES = 4_000_000
-"""A picture above this is not put into the page."""
+from reprun.report.pictures import data_uri, picture_type
 
 
 def render_page(report: ProjectReport, run: Evidence) -> str:
@@ -25,8 +22,8 @@ def render_page(report: ProjectReport, run: Evidence) -> str:
 
 def _pictures(report: ProjectReport, run: Evidence) -> Iterator[tuple[str, str]]:
     for output in report.outputs:
-        media = picture_type(output.path)
-        if output.kind == "file" and media and 0 < (output.size or 0) <= MOST_BYTES:
+        shown = output.kind == "file" and picture_type(output.path)
+        most = limits.PICTURE_BYTES.value
+        if shown and 0 < (output.size or 0) <= most:
             with run.open(output.path) as stream:
-                content = base64.b64encode(stream.read(MOST_BYTES)).decode()
-            yield output.path, f"data:{media};base64,{content}"
+                yield output.path, data_uri(output.path, stream.read(most))
