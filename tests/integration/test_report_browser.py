@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 from reprun.compare import compare
 from reprun.histograms import Axis, Histogram, Objects
 from reprun.report import build_report, render_html
-from reprun.report.model import AnalysisInfo
+from reprun.report.model import AnalysisInfo, Report
 from reprun.report.pictures import Picture
 from tests.compare_support import TODAY
 from tests.histograms_support import profile
@@ -113,6 +114,54 @@ def test_titles_axes_and_many_points(tmp_path: Path) -> None:
     drawn = "".join(re.findall(r"<svg viewBox.*?</svg>", dom.partition("<script")[0], re.DOTALL))
     assert drawn.count('class="runband"') == 3  # contents, ratio and legend
     assert "NaN" not in drawn
+
+
+def many_identical() -> Report:
+    """Return a report on three directories of ten objects each, of which one differs."""
+    axis = Axis.regular(2, 0.0, 1.0)
+    names = [f"dir{n % 3}/h{n}" for n in range(30)]
+    one = {name: Histogram("h", (axis,), np.array([0, 1, 2, 0.0])) for name in names}
+    other = one | {names[4]: Histogram("h", (axis,), np.array([0, 1, 3, 0.0]))}
+    return build_report(
+        compare(Objects(one), Objects(other), [], TODAY), AnalysisInfo(name="n", title="t")
+    )
+
+
+@pytest.mark.parametrize("searched", ["h17", ""])
+def test_a_search_opens_the_directories_it_finds_something_in(
+    tmp_path: Path, searched: str
+) -> None:
+    script = f"""<script>
+      const search = document.getElementById("search");
+      for (search.value of ["h17", "{searched}"]) search.dispatchEvent(new Event("input"));
+    </script></body>"""
+    page = tmp_path / "report.html"
+    page.write_text(render_html(many_identical()).replace("</body>", script))
+    dom, console = dumped(page, tmp_path / "profile")
+    assert console == []
+    folders = re.findall(r'<details class="folder[^>]*>', dom)
+    shown = [folder for folder in folders if "hidden" not in folder]
+    assert len(folders) == 3
+    assert len(shown) == (1 if searched else 3)
+    assert all(" open" in folder for folder in shown) == bool(searched)
+    assert f"{1 if searched else 30} of 30 shown" in dom
+
+
+def test_nothing_is_wider_than_the_screen_of_a_phone(tmp_path: Path) -> None:
+    inner = render_html(sample(), [Picture("plots/m4l.png", len(PIXEL), PIXEL)])
+    page = tmp_path / "outer.html"
+    page.write_text(f"""<iframe style="width:390px;height:4000px" srcdoc="{escape(inner)}"></iframe>
+    <script>onload = () => {{
+      const inside = frames[0].document;
+      inside.getElementById("open-all").click();
+      setTimeout(() => {{
+        document.title = `wide ${{inside.documentElement.scrollWidth}} ${{frames[0].innerWidth}}`;
+      }}, 500);
+    }};</script>""")
+    dom, console = dumped(page, tmp_path / "profile")
+    assert console == []
+    ((wide, screen),) = re.findall(r"<title>wide (\d+) (\d+)</title>", dom)
+    assert int(wide) <= int(screen) == 390
 
 
 def test_filters_and_scales_answer_the_reader(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def test_the_page_is_bounded_and_says_so(monkeypatch: pytest.MonkeyPatch) -> Non
     assert report.items[0].panels
     assert "plots of 280 objects of 300 are left out" in report.notes[-1]
     html = render_html(report)
-    assert html.count("<details") == 30
+    assert html.count('<details class="item') == 30
     assert "270 more objects are not listed" in html
     monkeypatch.setattr(drawing, "MOST_NUMBERS", 100)
     few = build_report(comparison, AnalysisInfo(name="n", title="t"))

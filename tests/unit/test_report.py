@@ -343,6 +343,22 @@ class TestHtml:
             "\\u003cscript\\u003ealert(1)"
         )
 
+    @pytest.mark.parametrize(("identical", "folded"), [(20, []), (22, ["12 a/b/", "9 a/c/"])])
+    def test_many_identical_objects_are_folded_by_directory(
+        self, identical: int, folded: list[str]
+    ) -> None:
+        names = ["top", *(f"a/b/h{n}" for n in range(12)), *(f"a/c/h{n}" for n in range(9))]
+        found = {item.name: item for item in every_verdict().items}
+        same = tuple(replace(found["same"], name=name) for name in names[:identical])
+        comparison = Comparison((found["changed"], *same))
+        text = render_html(build_report(comparison, AnalysisInfo(name="a", title="b")))
+        heads = re.findall(r'<b>(\d+)</b></span><span class="name">([^<]*)', text)
+        assert [" ".join(head) for head in heads] == folded
+        flat, *_ = text.partition('<details class="folder')
+        assert flat.count('<details class="item') == (2 if folded else 21)
+        listed = [a["data-i"] for _, a in _Page(text).tags if "data-i" in a]
+        assert sorted(map(int, listed)) == list(range(identical + 1))
+
     def test_titles_are_set_and_are_no_markup(self) -> None:
         text = render_html(of_titles())
         assert "&lt;i&gt;√s&lt;/i&gt; p<sub>T</sub>" in text

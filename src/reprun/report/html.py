@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 
 from jinja2 import Template
@@ -17,7 +18,17 @@ from markupsafe import Markup, escape
 from pydantic import JsonValue
 
 from reprun.histograms.titles import pieces_of, unicode_title
-from reprun.report.model import Number, Panel, PlotAxis, Report, brief, finite, measured, shown
+from reprun.report.model import (
+    Number,
+    Panel,
+    PlotAxis,
+    Report,
+    ReportItem,
+    brief,
+    finite,
+    measured,
+    shown,
+)
 from reprun.report.page import own, template
 from reprun.report.pictures import Picture
 
@@ -27,6 +38,10 @@ MOST_LISTED = 2000
 """How many objects a page lists, the worst first; a browser opens more only slowly."""
 MOST_DRAWN_TITLE = 80
 """Characters of a title that find room beside a plot."""
+MOST_FLAT = 20
+"""Identical objects up to these are listed as all others are; more are folded by directory."""
+MOST_DIRECTORIES = 100
+"""Directories to fold by; where there are more, those at the top have to do."""
 _NOT_NUMBERS = re.compile(r"-?(?:nan|inf)")
 
 
@@ -40,10 +55,41 @@ def render_html(report: Report, pictures: Iterable[Picture] = ()) -> str:
         pictures={picture.path: picture for picture in pictures},
         provenance=list(_flat(dict(report.provenance))),
         longest_step=max((step.wall_seconds for step in report.steps), default=0.0) or 1.0,
+        groups=_groups(report.items[:MOST_LISTED]),
         items=report.items[:MOST_LISTED],
         unlisted=len(report.items) - len(report.items[:MOST_LISTED]),
         most_open=MOST_OPEN,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Objects that the page lists one after the other, with their places in the report."""
+
+    directory: str | None
+    """What identical objects are folded under; None for those that stand open."""
+    items: tuple[tuple[int, ReportItem], ...]
+
+
+def _groups(items: Sequence[ReportItem]) -> list[_Group]:
+    """Return the objects in their order; of many identical ones a group for each directory."""
+    placed = list(enumerate(items))
+    same = [(place, item) for place, item in placed if item.verdict == "identical"]
+    if len(same) <= MOST_FLAT:
+        return [_Group(None, tuple(placed))]
+    full = {item.name.rpartition("/")[0] for _, item in same}
+    folded: dict[str, list[tuple[int, ReportItem]]] = {}
+    for place, item in same:
+        directory = item.name.rpartition("/")[0]
+        name = directory if len(full) <= MOST_DIRECTORIES else directory.partition("/")[0]
+        folded.setdefault(name, []).append((place, item))
+    # A single object needs no directory to be opened first.
+    alone = [found[0] for found in folded.values() if len(found) == 1]
+    others = [each for each in placed if each[1].verdict != "identical"] + sorted(alone)
+    groups = [
+        _Group(name, tuple(found)) for name, found in sorted(folded.items()) if len(found) > 1
+    ]
+    return [_Group(None, tuple(others)), *groups]
 
 
 @cache

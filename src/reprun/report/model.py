@@ -217,9 +217,9 @@ class ReportItem(_Part):
 
     @property
     def along(self) -> str:
-        """The axis of its bins for people: ` of p_T [GeV]`; empty unless it has just one."""
+        """The axis of its bins for people: ` of p_T [GeV]`; empty unless there is one to name."""
         title = unicode_title(self.axes[0]) if len(self.axes) == 1 else ""
-        return f" of {title}" if title else ""
+        return f" of {title}" if title not in ("", self.name.rpartition("/")[2]) else ""
 
 
 LEFT_OUT = "titles, drawing options and how a file is stored; docs/identity.md lists every field"
@@ -391,7 +391,8 @@ def finite(value: float | None, digits: int = 3) -> str:
 
 def measured(value: float, error: float | None) -> str:
     """Return a value and its error, as they stand in one cell: `102 ± 10.1`."""
-    return shown(value, 9) if error is None else f"{shown(value, 9)} ± {shown(error, 3)}"
+    known = error is not None and math.isfinite(error)
+    return f"{shown(value, 9)} ± {shown(error, 3)}" if known else shown(value, 9)
 
 
 LONGEST_HEADING = 24

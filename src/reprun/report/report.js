@@ -3,6 +3,7 @@
   const data = JSON.parse(document.getElementById("data").textContent);
   const { run: RUN, reference: REFERENCE } = document.body.dataset;
   const items = [...document.querySelectorAll(".item")];
+  const folders = [...document.querySelectorAll(".folder")];
   document.documentElement.classList.add("js");
 
   const escaped = (text) => String(text).replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
@@ -72,7 +73,9 @@
     return path;
   }
 
-  const W = 620, L = 62, R = 14, H1 = 268, TOP = 26, H2 = 74, H3 = 74, GAP = 9;
+  // On a phone a plot is narrower, not smaller: its letters stay as large as those around it.
+  const WIDE = 620, W = Math.max(320, Math.min(WIDE, document.documentElement.clientWidth - 60));
+  const L = 62, R = 14, H1 = 268, TOP = 26, H2 = 74, H3 = 74, GAP = 9;
 
   function frame(top, height, xTicks, X) {
     let out = `<rect class="frame" x="${L}" y="${top}" width="${W - L - R}" height="${height}"/>`;
@@ -135,7 +138,7 @@
     const lo = edges[0], hi = edges[edges.length - 1];
     const X = across(lo, hi, L, W - L - R, p.g);
     const inner = edgesOf(given), from = inner[0], to = inner[inner.length - 1];
-    const named = p.l ? [] : p.g ? decades(from, to).named : niceTicks(from, to, 8).filter((t) => t >= from && t <= to);
+    const named = p.l ? [] : p.g ? decades(from, to).named : niceTicks(from, to, W < 480 ? 4 : 8).filter((t) => t >= from && t <= to);
     const xTicks = p.g ? decades(from, to).all : named;
     const both = m && r;
     const tops = [], finite = [];
@@ -209,7 +212,7 @@
       if (!p.l) svg += `<text class="dim" x="${f(k ? W - R - 2 : L + 2)}" y="${TOP + 14}" text-anchor="${k ? "end" : "start"}" font-size="10">${k ? "overflow" : "underflow"}</text>`;
     }
     if (p.l) {
-      const skip = Math.ceil(p.l.length / 14);
+      const skip = Math.ceil(p.l.length / (W < 480 ? 7 : 14));
       p.l.forEach((label, i) => { if (i % skip === 0)
         svg += `<text x="${f((X(edges[i]) + X(edges[i + 1])) / 2)}" y="${bottom + 16}" text-anchor="middle">${escaped(label)}</text>`; });
     }
@@ -223,6 +226,7 @@
 
   // Two axes: contents as a map, and beside it the pulls where both sides are there and differ.
   function drawMap(p, log) {
+    const W = WIDE;
     const xs = edgesOf(p), ys = edgesOf(p.y), nx = xs.length - 1, ny = ys.length - 1;
     const panes = [[p.m || p.r, p.m ? (p.s ? `${RUN} = ${REFERENCE}` : RUN) : REFERENCE, false]];
     if (p.p) panes.push([p.p, "pull", true]);
@@ -494,6 +498,14 @@
       item.hidden = !(wanted.has(item.dataset.verdict) && words.every((word) => texts[i].includes(word)));
       if (!item.hidden) shown++;
     });
+    for (const folder of folders) {
+      const inside = [...folder.querySelectorAll(".item")].filter((item) => !item.hidden).length;
+      folder.hidden = !inside;
+      folder.querySelector("b").textContent = inside;
+      // A search looks into directories, and leaves them as they were.
+      if (words.length && !folder.open) { folder.open = inside > 0; folder.dataset.found = folder.open; }
+      else if (!words.length && folder.dataset.found === "true") { folder.open = false; delete folder.dataset.found; }
+    }
     document.getElementById("showing").textContent = `${shown} of ${items.length} shown`;
     document.getElementById("nothing").hidden = shown > 0;
   }
@@ -507,7 +519,7 @@
   const openAll = document.getElementById("open-all");
   openAll.addEventListener("click", () => {
     const open = openAll.textContent === "open all";
-    items.forEach((item) => { if (!item.hidden) item.open = open; });
+    for (const one of [...folders, ...items]) if (!one.hidden) one.open = open;
     openAll.textContent = open ? "close all" : "open all";
   });
   document.getElementById("all-log").addEventListener("click", (event) => {
