@@ -22,6 +22,7 @@ from reprun.errors import (
     RegistryError,
     ReprunError,
     SpecificationError,
+    StepFailedError,
     ToolError,
 )
 from reprun.images.model import Image
@@ -103,6 +104,9 @@ class Host:
         for label, request in requests.items():
             if label not in self.ended:
                 (request.workspace / "a.csv").write_text(TABLE)
+            elif place := self.ended[label].place:
+                Path(place).parent.mkdir(parents=True, exist_ok=True)
+                Path(place).write_text("why")
         return {label: self.outcome(label) for label in requests}
 
     def outcome(self, label: str) -> WorkflowOutcome:
@@ -239,6 +243,19 @@ def test_what_ends_one_cell_in_the_backend_ends_no_other(host: Host) -> None:
     found = host.matrix()
     assert states(found) == all_but() | {"one/old": "failed", "two/new": "failed"}
     assert exit_code(found) == 3
+
+
+def test_a_cell_that_failed_leads_to_its_log(host: Host) -> None:
+    logs = host.home / "results/one/old/logs"
+    elsewhere = host.home / "other.log"
+    host.ended["one/old"] = StepFailedError("step a failed", place=str(logs / "a b-1.log"))
+    host.ended["two/new"] = StepFailedError("step a failed", place=str(elsewhere))
+    found = host.matrix()
+    log_of = {f"{cell.analysis}/{cell.variant}": cell.log for cell in found.cells}
+    assert log_of == dict.fromkeys(ALL) | {"one/old": "../one/old/logs/a b-1.log"}
+    page = (host.home / "results/matrix/index.html").read_text()
+    assert page.count('href="../one/old/logs/a%20b-1.log"') == 2
+    assert "other.log" not in page
 
 
 def test_no_engine_at_all_ends_it_where_something_has_to_run(host: Host) -> None:

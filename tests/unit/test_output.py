@@ -171,7 +171,7 @@ NESTED: Mapping[tuple[str, str], Sequence[str]] = {
     ("run-list", "analyses"): SEVERAL,
     ("matrix", "cells"): (
         *("analysis", "title", "variant", "image", "dataset", "state", "sentence"),
-        *("allowed", "finished"),
+        *("allowed", "finished", "log"),
         *("hint", "exit_code", "ran", "step_seconds", "report"),
     ),
     ("reana-list", "workflows"): ("name", "status", "created", "id"),

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Literal
+from urllib.parse import quote
 from xml.etree import ElementTree as ET  # only writes
 
 from jinja2 import Template
@@ -83,6 +84,14 @@ class CellReport(Document):
     """Wall time of all its steps, whenever they ran."""
     report: str | None = None
     """Path of its comparison report, relative to the page of the matrix."""
+    log: str | None = None
+    """Path of the log that says why it failed, relative to the page of the matrix."""
+
+    @property
+    def link(self) -> str | None:
+        """The address that its cell on the page leads to."""
+        path = self.report or self.log
+        return None if path is None else quote(path)
 
     @property
     def name(self) -> str:

@@ -342,6 +342,7 @@ def _report(slot: _Slot, home: Path) -> CellReport:
                 "sentence": error.message,
                 "hint": error.hint,
                 "exit_code": int(error.exit_code),
+                "log": _log_of(slot, error, home),
             }
         )
     assert report is not None
@@ -356,6 +357,15 @@ def _report(slot: _Slot, home: Path) -> CellReport:
             "hint": None if report.reproduced else report.hint or f"xdg-open {page}",
         }
     )
+
+
+def _log_of(slot: _Slot, error: ReprunError, home: Path) -> str | None:
+    """Return the log that an error names, if it is in the run directory of the cell."""
+    if slot.cell is None or error.place is None:
+        return None
+    place = Path(error.place)
+    inside = place.suffix == ".log" and place.is_relative_to(slot.cell.run_directory)
+    return os.path.relpath(place, home) if inside and place.is_file() else None
 
 
 def _state_of(error: ReprunError) -> State:
