@@ -124,6 +124,29 @@ def test_a_ci_file_for_each_system(tmp_path: Path, ci: CiSystem) -> None:
     assert commands[-1].startswith("reprun matrix --again ")
 
 
+LINKED = (
+    "matrix/index.html", "a/v.d/report.html", "a/v.d/logs/step-1.log", "a/v.d/snakemake.log",
+    "a/v.d/outputs/plots/m.pdf", "a/v.d/outputs/m.svg", "a/v.d/outputs/results/large.png",
+)  # fmt: skip
+NOT_LINKED = ("a/v.d/inputs/data/events.root", "a/v.d/outputs/h.root", "a/v.d/workspace/m.pdf")
+
+
+@pytest.mark.parametrize("ci", ["github", "gitlab"])
+def test_what_pages_link_is_published_with_them(tmp_path: Path, ci: CiSystem) -> None:
+    made = init_project(tmp_path / "mine", ci)
+    document = yaml.safe_load((made.directory / CI_FILES[ci]).read_text())
+    if ci == "github":
+        globs = document["jobs"]["matrix"]["steps"][-1]["with"]["path"].split()
+    else:
+        globs = document["matrix"]["artifacts"]["paths"]
+    results = made.directory / "results"
+    for name in (*LINKED, *NOT_LINKED):
+        (results / name).parent.mkdir(parents=True, exist_ok=True)
+        (results / name).touch()
+    found = {path for glob in globs for path in made.directory.glob(glob)}
+    assert {str(path.relative_to(results)) for path in found} == set(LINKED)
+
+
 def test_an_empty_directory_stays_the_one_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
