@@ -9,13 +9,24 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import mplhep
 import numpy as np
+import numpy.typing as npt
 import uproot
+from scipy.stats import chi2, norm
+
+Floats = npt.NDArray[np.float64]
 
 LOOKS = {  # in the order of the stack: label and colour
-    "4mu": (r"$4\mu$", "#92dadd"),
-    "4e": ("$4e$", "#ffa90e"),
-    "2e2mu": (r"$2e2\mu$", "#3f90da"),
+    "4mu": (r"4$\mu$", "#92dadd"),
+    "4e": ("4e", "#ffa90e"),
+    "2e2mu": (r"2e2$\mu$", "#3f90da"),
 }
+
+
+def garwood(counts: Floats) -> tuple[Floats, Floats]:
+    """Return the central 68.27 % interval: F. Garwood, Biometrika 28 (1936) 437."""
+    tail = norm.sf(1)
+    low = np.where(counts > 0, chi2.ppf(tail, 2 * np.maximum(counts, 0.5)) / 2, 0.0)
+    return low, chi2.isf(tail, 2 * (counts + 1)) / 2
 
 
 def main() -> None:
@@ -43,25 +54,31 @@ def main() -> None:
         ax=axes,
         stack=True,
         histtype="fill",
-        label=[f"{label} ({events[f'no net charge {n}']})" for n, (label, _) in LOOKS.items()],
+        # Of each channel what is drawn: those above the last edge are counted beside.
+        label=[
+            f"{label}: {drawn.sum():.0f}"
+            for drawn, (label, _) in zip(stack, LOOKS.values(), strict=True)
+        ],
         facecolor=[colour for _, colour in LOOKS.values()],
         edgecolor="black",
         linewidth=0.8,
     )
     seen = isolated > 0
     centres = (edges[1:] + edges[:-1]) / 2
+    low, high = garwood(isolated[seen])
     axes.errorbar(
         centres[seen],
         isolated[seen],
-        yerr=np.sqrt(isolated[seen]),
+        yerr=[isolated[seen] - low, high - isolated[seen]],
         fmt="ko",
         markersize=7,
-        label=f"loose and isolated ({events['isolated']})",
+        label=f"Loose and isolated: {isolated.sum():.0f}",
     )
     axes.set_yscale("log")
     axes.set_xlim(0, 300)
     axes.set_ylim(0.5, 20000)
     axes.set_xlabel(r"$m_{4\ell}$ [GeV]")
+    axes.tick_params(axis="x", pad=8)
     axes.set_ylabel("Events / 5 GeV")
     handles, labels = axes.get_legend_handles_labels()
     axes.legend(handles, labels, loc="upper right", fontsize=19)

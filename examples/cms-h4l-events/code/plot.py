@@ -17,9 +17,9 @@ LUMINOSITY = r"2.3 fb$^{-1}$ (7 TeV) + 11.6 fb$^{-1}$ (8 TeV)"
 TOP = 27
 # Colours that people with any colour vision tell apart: M. A. Petroff, arXiv:2107.02270.
 LOOKS = {
-    "2e2mu": (r"$2e2\mu$", "#92dadd"),
-    "4mu": (r"$4\mu$", "#3f90da"),
-    "4e": (r"$4e$", "#ffa90e"),
+    "2e2mu": (r"2e2$\mu$", "#92dadd"),
+    "4mu": (r"4$\mu$", "#3f90da"),
+    "4e": ("4e", "#ffa90e"),
 }
 MARKED = {
     "Z 80-100": (r"$Z \rightarrow 4\ell$", "#94a4a2"),
@@ -62,20 +62,25 @@ def main() -> None:
         axes.axvspan(low, high, color=colour, alpha=0.16, linewidth=0)
         text = f"{what}\n{low:g}\N{EN DASH}{high:g} GeV\n{counts[region]} candidates"
         axes.text(
-            (low + high) / 2, 0.975 * TOP, text, ha="center", va="top", size=19, linespacing=1.35
+            (low + high) / 2, 0.955 * TOP, text, ha="center", va="top", size=19, linespacing=1.35
         )
+    total = np.sum(list(channels.values()), axis=0)
+    names = {
+        channel: f"{LOOKS[channel][0]}: {contents.sum():.0f}"
+        for channel, contents in channels.items()
+    }
+    names["all"] = f"All: {total.sum():.0f}"
     mplhep.histplot(
         list(channels.values()),
         edges,
         ax=axes,
         stack=True,
         histtype="fill",
-        label=[label for label, _ in LOOKS.values()],
+        label=[names[channel] for channel in LOOKS],
         facecolor=[colour for _, colour in LOOKS.values()],
         edgecolor="black",
         linewidth=1,
     )
-    total = np.sum(list(channels.values()), axis=0)
     low, high = garwood(total)
     axes.errorbar(
         (edges[1:] + edges[:-1]) / 2,
@@ -84,14 +89,14 @@ def main() -> None:
         fmt="ko",
         markersize=9,
         linewidth=2,
-        label="All",
+        label=names["all"],
     )
     axes.set_xlim(edges[0], edges[-1])
     axes.set_ylim(0, TOP)
-    axes.set_xlabel(r"$m_{4\ell}$ from $p_{T}$, $\eta$, $\phi$ [GeV]")
+    axes.set_xlabel(r"$\mathit{m}_{4\ell}$ from $\mathit{p}_{T}$, $\eta$, $\phi$ [GeV]")
     axes.set_ylabel("Candidates / 3 GeV", labelpad=8)
     handles, labels = axes.get_legend_handles_labels()
-    order = ["All", *(label for label, _ in reversed(LOOKS.values()))]
+    order = [names[name] for name in ("all", *reversed(LOOKS))]
     axes.legend([handles[labels.index(label)] for label in order], order, loc="upper right")
     mplhep.cms.label("Open Data", data=True, rlabel=LUMINOSITY, ax=axes)
     # No software version and no date: the same numbers give the same bytes.

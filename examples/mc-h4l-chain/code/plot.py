@@ -17,6 +17,12 @@ LOOKS = {  # in the order of the stack: label, fill, line
 }
 
 
+def labels(found: dict[str, histograms.hist.Hist], name: str) -> list[str]:
+    """Return what the legend says of each process: how many events of it are drawn."""
+    sums = (found[f"{name}/{process}"].values().sum() for process in LOOKS)
+    return [f"{look[0]}: {events:.1f}" for look, events in zip(LOOKS.values(), sums, strict=True)]
+
+
 def draw(axes: Axes, found: dict[str, histograms.hist.Hist], name: str, line: float) -> None:
     """Draw the stack of one histogram with the statistical uncertainty of the simulation."""
     stack = [found[f"{name}/{process}"] for process in LOOKS]
@@ -27,7 +33,7 @@ def draw(axes: Axes, found: dict[str, histograms.hist.Hist], name: str, line: fl
         ax=axes,
         stack=True,
         histtype="fill",
-        label=[label for label, _, _ in LOOKS.values()],
+        label=labels(found, name),
         facecolor=[fill for _, fill, _ in LOOKS.values()],
         edgecolor=[colour for _, _, colour in LOOKS.values()],
         linewidth=line,
@@ -62,18 +68,19 @@ def main() -> None:
     draw(axes, found, "m4l", 1.5)
     top = sum(found[f"m4l/{process}"].values() for process in LOOKS).max()
     axes.set_ylim(0, 1.6 * top)
-    axes.set_xlabel(r"$m_{4\ell}$ [GeV]")
+    axes.set_xlabel(r"$\mathit{m}_{4\ell}$ [GeV]")
     axes.set_ylabel("Events / 4 GeV", labelpad=8)
-    handles, labels = axes.get_legend_handles_labels()
-    order = [*(LOOKS[process][0] for process in reversed(LOOKS)), "MC stat. unc."]
+    axes.tick_params(axis="x", pad=10)
+    handles, named = axes.get_legend_handles_labels()
+    order = [*reversed(labels(found, "m4l")), "MC stat. unc."]
     axes.legend(
-        [handles[labels.index(label)] for label in order], order, loc="upper left", fontsize=22
+        [handles[named.index(label)] for label in order], order, loc="upper left", fontsize=22
     )
 
     peak = axes.inset_axes((0.575, 0.50, 0.40, 0.46))
     draw(peak, found, "m4l_peak", 1.2)
     peak.set_ylim(bottom=0)
-    peak.set_xlabel(r"$m_{4\ell}$ [GeV]", fontsize=17)
+    peak.set_xlabel(r"$\mathit{m}_{4\ell}$ [GeV]", fontsize=17)
     peak.set_ylabel("Events / 1 GeV", fontsize=17)
     peak.tick_params(labelsize=15)
 
