@@ -70,7 +70,7 @@ def test_every_plot_is_drawn_and_nothing_is_logged(tmp_path: Path) -> None:
     assert dom.count('class="pullbar') >= 2
     assert "NaN" not in "".join(re.findall(r"<svg.*?</svg>", dom, re.DOTALL))
     assert "Infinity" not in "".join(re.findall(r"<svg.*?</svg>", dom, re.DOTALL))
-    assert "14 of 14 shown" in dom
+    assert "15 of 15 shown" in dom
 
 
 def test_maps_and_points_are_drawn(tmp_path: Path) -> None:
@@ -180,7 +180,7 @@ def test_filters_and_scales_answer_the_reader(tmp_path: Path) -> None:
     shown = [tag for tag in re.findall(r"<details[^>]*>", dom) if "hidden" not in tag]
     assert len(shown) == 1
     assert 'data-verdict="changed"' in shown[0]
-    assert "1 of 14 shown" in dom
+    assert "1 of 15 shown" in dom
     (item,) = re.findall(re.escape(shown[0]) + r".*?</details>", dom, re.DOTALL)
     assert ">linear</button>" in item
     assert ">10</text>" in item
