@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing.util
+import platform
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
@@ -27,6 +28,9 @@ from reprun.store.store import Store
 _command = cache(typer.main.get_command)
 typer.main.get_command = _command
 typer.testing._get_command = _command  # type: ignore[attr-defined]
+
+# Importing h5py asks for it, and Python starts `uname -p` the first time: not in any test.
+platform.processor()
 
 SLOW_AS_A_WHOLE = "\npytestmark = pytest.mark.slow\n"
 
