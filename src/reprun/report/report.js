@@ -216,7 +216,8 @@
       p.l.forEach((label, i) => { if (i % skip === 0)
         svg += `<text x="${f((X(edges[i]) + X(edges[i + 1])) / 2)}" y="${bottom + 16}" text-anchor="middle">${escaped(label)}</text>`; });
     }
-    for (const t of named) svg += `<text x="${f(X(t))}" y="${bottom + 16}" text-anchor="middle">${number(t)}</text>`;
+    // The last label may reach beyond the axis, but not beyond the picture.
+    for (const t of named) svg += `<text x="${f(Math.min(X(t), W - 4 * number(t).length))}" y="${bottom + 16}" text-anchor="middle">${number(t)}</text>`;
     svg += label(p.x, W - L - R, `x="${W - R}" y="${bottom + 34}" text-anchor="end"`);
     const flows = flow(given);
     if (flows) svg += label(flows, W - L - R, `class="dim" x="${L}" y="${bottom + 52}"`);
