@@ -213,10 +213,10 @@ def test_what_nobody_foresaw_spoils_its_own_cells_alone(
     (hint,) = {cell.hint for cell in found.cells if cell.name == "one/old"}
     assert hint == "reprun --verbose run one"
 
-    def failing(project: Project, name: str, **_: object) -> object:
+    def failing(project: Project, name: str, **given: Any) -> object:
         if name == "two":
             raise error
-        return select(project, name)
+        return select(project, name, **given)
 
     monkeypatch.setattr(matrix_module, "select", failing)
     host.absent.clear()
