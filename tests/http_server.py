@@ -25,6 +25,7 @@ class Server(ThreadingHTTPServer):
         self.logins: list[str | None] = []
         self.clients: set[tuple[str, int]] = set()
         self.pages: dict[str, bytes] = {}
+        self.posted: list[tuple[str, bytes]] = []
         self.ranges: list[str] = []
         self.released = threading.Event()
 
@@ -98,6 +99,15 @@ class Handler(BaseHTTPRequestHandler):
                 self._send(self.path.removeprefix("/number/").encode(), 1)
             case _:
                 self._send(DATA, len(DATA))
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.posted.append((self.path, body))
+        if self.path in self.server.pages:
+            page = self.server.pages[self.path]
+            self._send(page, len(page))
+        else:
+            self.send_error(404)
 
     def _ranged(self, data: bytes, tries: int, shift: int = 0) -> None:
         """Send half of what is asked for, and the rest to the third request."""

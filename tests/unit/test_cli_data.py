@@ -15,9 +15,10 @@ from typer.testing import CliRunner
 
 from reprun.cli.data import app, fetch
 from reprun.data.local import refuse_corrupt
+from reprun.data.records import dataset_of
 from reprun.data.transfer import PARALLEL
 from reprun.digests import sha256_bytes
-from reprun.documents.manifest import load_manifest
+from reprun.documents.manifest import load_manifest, manifest_text
 from reprun.documents.record import write_record
 from reprun.errors import InputsGoneError, IntegrityError, ReprunError, SpecificationError
 from reprun.store.collection import Verification, register
@@ -91,10 +92,11 @@ def test_keys_of_the_json(directory: Path) -> None:
     (row,) = json.loads(run("list", "--format", "json"))["datasets"]
     assert set(row) == {
         *("analysis", "dataset", "title", "experiment", "dphep_level", "data_tier", "record"),
-        *("doi", "licence", "files", "here", "pinned", "size", "events", "differ_from_portal"),
+        *("doi", "licence", "files", "here", "pinned", "size", "events", "part"),
+        "differ_from_portal",
     }
     fetched = json.loads(run("fetch", "demo", "--format", "json"))
-    assert set(fetched) == {*HEAD, "dataset", "files", "size", "pinned"}
+    assert set(fetched) == {*HEAD, "dataset", "files", "of", "on_tape", "size", "pinned"}
     verified = json.loads(run("verify", "--format", "json"))
     assert {key: verified[key] for key in verified.keys() - HEAD} == {
         "checked": 1,
@@ -260,3 +262,62 @@ def test_the_line_for_analysis_yaml_names_the_manifest(directory: Path, tmp_path
         done = CliRunner().invoke(app, ["import-record", str(source), "--to", str(target)])
         assert done.exit_code == 0
         assert done.stderr.endswith(said)
+
+
+def on_tape(names: str, tape: str, **changes: Any) -> dict[str, Any]:
+    """Return a record of these files, some of which are on tape."""
+    listed = [
+        {
+            "uri": f"root://eospublic.cern.ch//eos/opendata/cms/{name}",
+            "size": 12,
+            "checksum": f"adler32:{zlib.adler32(DATA):08x}",
+            "key": name,
+            "availability": "on demand" if name in tape else "online",
+        }
+        for name in names
+    ]
+    return {"recid": 7, "title": "Seven", "files": listed} | changes
+
+
+def test_a_part_of_a_record_is_never_taken_for_the_whole(directory: Path, tmp_path: Path) -> None:
+    source = tmp_path / "record.json"
+    stated = {"number_files": 3, "size": 36, "number_events": 100}
+    source.write_text(json.dumps(on_tape("abc", "c", distribution=stated)))
+    done = CliRunner().invoke(app, ["import-record", str(source), "--format", "json"])
+    whole = json.loads(done.stdout)
+    assert whole["availability"] == {"online": 2, "on demand": 1}
+    assert "1 of 3 files are on tape: data fetch --stage asks the portal" in done.stderr
+    assert (whole["manifest"]["events"], "part_of" in whole["manifest"]) == (100, False)
+    for chosen in (["--online"], ["--files", "[ab]"]):
+        part = yaml.safe_load(run("import-record", str(source), *chosen))
+        assert [file["path"] for file in part["files"]] == ["data/7/a", "data/7/b"]
+        assert (part["part_of"], "events" in part) == ({"files": 3, "size": 36}, False)
+    nothing = error(SpecificationError, "import-record", str(source), "--files", "*.root")
+    assert "--files '*.root' matches none of root:" in nothing.message
+    tape = error(InputsGoneError, "import-record", str(source), "--files", "c", "--online")
+    assert "the portal has all of 1 file on tape" in tape.message
+    source.write_text(json.dumps(on_tape("ab", "", distribution=stated)))
+    assert "states 3 files" in error(SpecificationError, "import-record", str(source)).message
+    manifest = directory / "small.yaml"
+    manifest.unlink()
+    said = run("import-record", str(source), "--partial", "--to", str(manifest))
+    assert said == f"{manifest}: 2 of 3 files of the record, 24 bytes\n"
+    assert "NO LICENCE; 2 of 3 files of the record" in run("list")
+
+
+def test_some_files_are_fetched(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    record = on_tape("abc", "bc")
+    (directory / "small.yaml").write_text(manifest_text(dataset_of(record), as_json=False))
+    monkeypatch.setattr("reprun.data.portal.record_from_portal", lambda _: record)
+    for name in "abc":
+        (directory.parents[1] / "mirror" / "cms" / name).parent.mkdir(exist_ok=True)
+        (directory.parents[1] / "mirror" / "cms" / name).write_bytes(DATA)
+    online = run("fetch", "demo", "--online")
+    assert online.startswith("small: 1 of 3 files, 12 bytes, verified\n2 files on tape at the port")
+    assert len(load_manifest(directory / "small.yaml").unpinned) == 2
+    assert "have no sha256 yet" in error(SpecificationError, "verify", "demo").message
+    assert "1 of 3 files, 12 bytes, verified\n1 sha256" in run("fetch", "demo", "--files", "*/b")
+    assert "matches none" in error(SpecificationError, "fetch", "demo", "--files", "x").message
+    assert run("fetch", "demo").startswith("small: 3 files, 36 bytes, verified\n1 sha256")
+    write(directory, {"path": "data/a.csv", "size": 12, "sha256": sha256_bytes(DATA)})
+    assert "names no record" in error(SpecificationError, "fetch", "demo", "--online").message

@@ -94,7 +94,7 @@ KEYS: Mapping[str, Sequence[str]] = {
     "conditions-mask": ("snapshot", "events", "before", "after", "luminosity_per_pb"),
     "conditions-verification": ("snapshots",),
     "data-collection": ("dry_run", "removed", "size", "kept", "forgotten", "leftovers"),
-    "data-fetch": ("dataset", "files", "size", "pinned"),
+    "data-fetch": ("dataset", "files", "of", "on_tape", "size", "pinned"),
     "data-list": ("datasets",),
     "data-verification": ("checked", "size", "corrupt", "absent"),
     "error": ("message", "place", "hint", "exit_code"),
@@ -116,7 +116,7 @@ KEYS: Mapping[str, Sequence[str]] = {
     "image-table": ("images", "written"),
     "lock": ("analysis", "path", "changes"),
     "lock-list": ("analyses",),
-    "manifest": ("path", "manifest"),
+    "manifest": ("path", "availability", "manifest"),
     "matrix": ("generator", "started", "wall_seconds", "sentence", "cells"),
     "new-analysis": ("directory", "files", "source", "drawn", "left_out", "copied"),
     "plan": (
@@ -155,7 +155,7 @@ NESTED: Mapping[tuple[str, str], Sequence[str]] = {
     ("conditions-verification", "snapshots"): ("name", "files", "locked"),
     ("data-list", "datasets"): (
         *("analysis", "dataset", "title", "experiment", "dphep_level", "data_tier", "record"),
-        *("doi", "licence", "files", "here", "pinned", "size", "events"),
+        *("doi", "licence", "files", "here", "pinned", "size", "events", "part"),
         *("differ_from_portal",),
     ),
     ("glossary", "words"): ("word", "meaning", "group", "passes"),

@@ -8,15 +8,19 @@ from typing import Any
 
 import pytest
 
+from reprun.data.portal import record_from_portal, staged
 from reprun.data.records import (
+    availability_of,
     dataset_of,
+    disagreement,
     files_of,
+    incomplete,
     int_of,
     record_from_file,
-    record_from_portal,
 )
 from reprun.digests import sha256_bytes
 from reprun.errors import InputsGoneError, SpecificationError
+from reprun.progress import Silent
 from tests.http_server import Server
 from tests.real_data import shared_data
 
@@ -33,6 +37,16 @@ RECORDS = {
 }
 
 
+class Lines(Silent):
+    """Progress that keeps what is said."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, message: str) -> None:
+        self.lines.append(message)
+
+
 def real(name: str, number: int) -> dict[str, Any]:
     return record_from_file(shared_data() / "opendata-records" / f"{name}.json", number)
 
@@ -46,7 +60,11 @@ def test_every_file_of_a_real_record(name_and_number: tuple[str, int]) -> None:
     if size is not None:
         assert dataset.size == size  # what the record itself says
     listed = [(f["uri"], f["size"], f["checksum"]) for f in record["files"]]
-    assert files_of(record) == listed
+    assert [(f.uri, f.size, f.checksum) for f in files_of(record)] == listed
+    assert dataset.part is None
+    assert incomplete(record) is None
+    # One of the portal's records is wrong about its size.
+    assert (disagreement(record) is None) == (name_and_number[1] != 554)
     assert [(f.uris[-1], f.size, f"adler32:{f.adler32}") for f in dataset.files] == listed
     assert all(
         f.uris[0].startswith("https://opendata.cern.ch/eos/opendata/") for f in dataset.files
@@ -186,3 +204,119 @@ def test_a_record_of_indexes_alone_says_where_the_files_are() -> None:
     assert "import-record 90001" in (caught.value.hint or "")
     with pytest.raises(SpecificationError, match=r"1 file index and none of the files behind it$"):
         dataset_of({"recid": "1", "files": [index]})
+
+
+def listing(*names: str, **changes: Any) -> list[dict[str, Any]]:
+    """Return files as a record or an index lists them."""
+    home = "root://eospublic.cern.ch//eos/opendata/cms"
+    facts = {"size": 10, "checksum": "adler32:00000001"} | changes
+    return [{"uri": f"{home}/{name}", "key": name, **facts} for name in names]
+
+
+def of_indexes(**changes: Any) -> dict[str, Any]:
+    """Return a record of three files behind two indexes, whose own checksums are sha1."""
+    indexes = [
+        *listing("one.json", type="index.json", checksum="sha1:0"),
+        *listing("one.txt", type="index.txt", checksum="sha1:0"),
+        *listing("two.json", type="index.json", checksum="sha1:0"),
+    ]
+    record = {"recid": "28001", "title": "t", "files": indexes}
+    return record | {"distribution": {"number_files": 3, "size": 30}} | changes
+
+
+def serve(server: Server, monkeypatch: pytest.MonkeyPatch, **pages: Any) -> None:
+    monkeypatch.setenv("REPRUN_PORTAL", server.url("portal"))
+    for path, page in pages.items():
+        server.pages[f"/portal/{path}"] = json.dumps(page).encode()
+
+
+def test_file_indexes_are_followed(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    pages = {
+        "api/records/28001": {"metadata": of_indexes()},
+        "eos/opendata/cms/one.json": listing("a", "b"),
+        "eos/opendata/cms/two.json": listing("c"),
+    }
+    serve(server, monkeypatch, **pages)
+    record = record_from_portal(28001)
+    assert [file.key for file in files_of(record)] == ["a", "b", "c"]
+    assert incomplete(record) is None
+    assert dataset_of(record).part is None
+    unfolded = [{"key": "one.json", "files": listing("a", "b")}, {"key": "two.json"}]
+    pages["api/records/28001"] = {"metadata": of_indexes(_file_indices=unfolded)}
+    pages["record/28001/file_index/two.json"] = {"key": "two.json", "files": listing("c")}
+    serve(server, monkeypatch, **pages)
+    assert [file.key for file in files_of(record_from_portal(28001))] == ["a", "b", "c"]
+    del server.pages["/portal/record/28001/file_index/two.json"]
+    with pytest.raises(InputsGoneError, match="the portal does not respond: 404"):
+        record_from_portal(28001)
+
+
+def test_a_record_that_lists_less_than_it_states_is_refused() -> None:
+    record = of_indexes(_file_indices=[{"key": "one.json", "files": listing("a", "b")}])
+    error = incomplete(record)
+    assert error is not None
+    assert error.message == "record 28001 states 3 files, 30 bytes, and lists 2 files, 20 bytes"
+    assert "--partial" in str(error.hint)
+    assert dataset_of(record).part == "2 of 3 files of the record"
+    mixed = of_indexes(files=[*of_indexes()["files"], *listing("a")], distribution={})
+    error = incomplete(mixed)
+    assert error is not None
+    assert "lists 3 file indexes and not the files behind them" in error.message
+
+
+def test_some_files_of_a_record_are_said_to_be_some() -> None:
+    record = {
+        "recid": "7",
+        "title": "t",
+        "files": [*listing("x/a"), *listing("y/a"), *listing("b")],
+    }
+    some = dataset_of(record, files=files_of(record)[1:])
+    assert [file.path for file in some.files] == ["data/7/y/a", "data/7/b"]
+    assert some.part == "2 of 3 files of the record"
+    with pytest.raises(SpecificationError, match="no file of record 7 is chosen"):
+        dataset_of(record, files=[])
+
+
+def test_a_summary_names_its_members() -> None:
+    record = {"recid": "9", "relations": [{"recid": "10"}, {"doi": "x"}, {"recid": "11"}]}
+    with pytest.raises(
+        SpecificationError, match="lists no files; it refers to records 10, 11"
+    ) as e:
+        dataset_of(record)
+    assert e.value.hint == "reprun data import-record 10"
+
+
+def test_files_without_uri_or_size_are_no_files() -> None:
+    with pytest.raises(SpecificationError, match="record 9 lists a file without URI or size"):
+        files_of({"recid": "9", "files": [{"uri": "x"}]})
+    with pytest.raises(SpecificationError, match="record 9 lists a file without URI or size"):
+        files_of({"recid": "9", "files": ["x"]})
+
+
+def test_files_on_tape_are_asked_for_and_waited_for(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tape = {"recid": "7", "files": [*listing("a", availability="online")]}
+    tape["files"] += listing("b", "c", availability="on demand")
+    serve(server, monkeypatch, **{"api/records/7": tape})
+    assert availability_of(files_of(tape)) == {"online": 1, "on demand": 2}
+    uris = [file.uri for file in files_of(tape)]
+    said = Lines()
+    assert staged(7, uris, said, request=False, wait=False) == set(uris[1:])
+    assert server.posted == []
+    with pytest.raises(InputsGoneError, match="the portal took no request for record 7: 404"):
+        staged(7, uris, said, request=True, wait=False)
+    server.pages["/portal/record/7/stage"] = b"OK"
+    server.posted.clear()
+    assert staged(7, uris[:2], said, request=True, wait=False) == {uris[1]}
+    assert server.posted == [("/portal/record/7/stage", b'{"email": "", "file": "b"}')]
+    assert said.lines == [
+        "asked the portal to bring 1 of 2 files (10 bytes) online; this may take days"
+    ]
+
+    def online(_: float) -> None:
+        serve(server, monkeypatch, **{"api/records/7": tape | {"files": listing("a", "b", "c")}})
+
+    monkeypatch.setattr("reprun.data.portal.time.sleep", online)
+    assert staged(7, uris, said, request=False, wait=True) == set()
+    assert said.lines[-1] == "waiting for 2 files on tape (20 bytes)"

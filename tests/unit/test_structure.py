@@ -68,7 +68,7 @@ ENVIRONMENT = {
     "reprun.cli.output",
     "reprun.cli.verbose",
     "reprun.data.mirrors",
-    "reprun.data.records",
+    "reprun.data.portal",
     "reprun.data.sources",
     "reprun.engines.docker",
     "reprun.images.builder.fetch",

@@ -27,6 +27,10 @@ app = typer.Typer(
 
 Chosen = Annotated[str | None, typer.Option("--data", help="Dataset. Default: the analysis's.")]
 Parallel = Annotated[int, typer.Option("--parallel", min=1, max=64, help="Files at a time.")]
+Files = Annotated[
+    list[str] | None,
+    typer.Option("--files", metavar="GLOB", help="Only files whose path or name matches."),
+]
 Licence = Annotated[str | None, typer.Option(help="Licence, as SPDX writes it.")]
 
 
@@ -49,10 +53,20 @@ def list_datasets(output_format: FormatOption = "text") -> None:
 def fetch(
     analysis: AnalysisArgument,
     data: Chosen = None,
+    files: Files = None,
+    online: Annotated[
+        bool, typer.Option("--online", help="Leave out files that the portal has on tape.")
+    ] = False,
+    stage: Annotated[
+        bool, typer.Option("--stage", help="Ask the portal to bring those files online.")
+    ] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait until the portal has done so.")
+    ] = False,
     parallel: Parallel = 4,
     output_format: FormatOption = "text",
 ) -> None:
-    """Fetch and verify a dataset.
+    """Fetch and verify a dataset, or some of its files.
 
     Files that are known by adler32 alone get their sha256.
     """
@@ -64,14 +78,24 @@ def fetch(
     project, store = _project(), _store()
     collection.register(store, project.root)
     directory = project.analysis_directory(analysis)
-    done = local.fetch(directory, data, store, progress_on_stderr(), parallel=parallel)
+    choice = local.Choice(tuple(files or ()), online=online, stage=stage, wait=wait)
+    done = local.fetch(
+        directory, data, store, progress_on_stderr(), parallel=parallel, choice=choice
+    )
     facts = {
         "dataset": done.dataset,
         "files": done.files,
+        "of": done.of,
+        "on_tape": done.on_tape,
         "size": done.size,
         "pinned": done.pinned,
     }
-    text = [f"{done.dataset}: {count_of(done.files, 'file')}, {size_of(done.size)}, verified"]
+    many = count_of(done.files, "file")
+    if done.files != done.of:
+        many = f"{done.files:,} of {count_of(done.of, 'file')}"
+    text = [f"{done.dataset}: {many}, {size_of(done.size)}, verified"]
+    if done.on_tape:
+        text.append(f"{count_of(done.on_tape, 'file')} on tape at the portal, not fetched")
     if done.pinned:
         text.append(f"{done.pinned} sha256 added to the manifest; next: reprun lock {analysis}")
     answer("data-fetch", output_format, facts, text)
@@ -158,12 +182,23 @@ def import_record(
     to: Annotated[
         Path | None, typer.Option(help="Manifest to write (.yaml, .json). Default: print it.")
     ] = None,
+    files: Files = None,
+    online: Annotated[
+        bool, typer.Option("--online", help="Only files that the portal does not have on tape.")
+    ] = False,
+    partial: Annotated[
+        bool, typer.Option("--partial", help="Accept a record that lists less than it states.")
+    ] = False,
     licence: Licence = None,
     output_format: FormatOption = "text",
 ) -> None:
-    """Turn a record of the CERN Open Data portal into a manifest."""
+    """Turn a record of the CERN Open Data portal into a manifest.
+
+    All files behind its file indexes are listed. A manifest of a part of them says so.
+    """
+    from reprun.cli.console import print_note
     from reprun.cli.output import answer
-    from reprun.data import records
+    from reprun.data import local, portal, records
     from reprun.documents.manifest import manifest_text
 
     number = records.int_of(source)
@@ -172,16 +207,31 @@ def import_record(
     found = (
         records.record_from_file(Path(source), record)
         if number is None
-        else records.record_from_portal(number)
+        else portal.record_from_portal(number)
     )
-    dataset = records.dataset_of(found, source)
+    if not partial and (error := records.incomplete(found)):
+        raise error
+    listed_files = local.matching(records.files_of(found), files or [], lambda file: file.uri)
+    chosen = [file for file in listed_files if not (online and file.on_demand)]
+    if listed_files and not chosen:
+        raise _all_on_tape(len(listed_files), source)
+    dataset = records.dataset_of(found, source, chosen)
+    availability = records.availability_of(chosen)
+    if different := records.disagreement(found):
+        print_note(different)
+    if availability[records.TAPE]:
+        print_note(
+            f"{availability[records.TAPE]:,} of {count_of(len(chosen), 'file')} are on tape: "
+            "data fetch --stage asks the portal for them, --online leaves them out"
+        )
     if licence is not None:
         dataset = dataset.model_copy(update={"licence": licence})
     if to is None:
         text = manifest_text(dataset, as_json=False).removesuffix("\n")
-        answer("manifest", output_format, _manifest_facts(dataset, None), [text])
+        answer("manifest", output_format, _manifest_facts(dataset, None, availability), [text])
     else:
-        _write_manifest(dataset, to, to.stem, _below_its_analysis(to), output_format)
+        shown = _below_its_analysis(to)
+        _write_manifest(dataset, to, to.stem, shown, output_format, availability)
 
 
 @app.command()
@@ -230,7 +280,9 @@ def _list_text(rows: Sequence[Mapping[str, Any]]) -> Iterator[RenderableType]:
             row["dataset"],
             f"{row['here']:>5} of {row['files']:<5} here",
             size_of(row["size"]),
-            (row["licence"] or "NO LICENCE") + _differing(row["differ_from_portal"]),
+            (row["licence"] or "NO LICENCE")
+            + (f"; {row['part']}" if row["part"] else "")
+            + _differing(row["differ_from_portal"]),
         )
         for row in rows
     ]
@@ -257,15 +309,32 @@ def _exists_already(path: Path) -> Exception:
     return SpecificationError(f"{path} exists already", place=str(path), hint=f"rm {quoted(path)}")
 
 
-def _manifest_facts(dataset: Dataset, path: Path | None) -> dict[str, Any]:
+def _all_on_tape(number: int, source: str) -> Exception:
+    from reprun.errors import InputsGoneError
+
+    return InputsGoneError(
+        f"the portal has all of {count_of(number, 'file')} on tape",
+        hint=f"reprun data import-record {quoted(source)}   # then reprun data fetch … --stage",
+    )
+
+
+def _manifest_facts(
+    dataset: Dataset, path: Path | None, availability: Mapping[str, int] | None
+) -> dict[str, Any]:
     return {
         "path": str(path) if path else None,
+        "availability": availability,
         "manifest": dataset.model_dump(mode="json", exclude_none=True),
     }
 
 
 def _write_manifest(
-    dataset: Dataset, path: Path, name: str, shown: str, output_format: str
+    dataset: Dataset,
+    path: Path,
+    name: str,
+    shown: str,
+    output_format: str,
+    availability: Mapping[str, int] | None = None,
 ) -> None:
     from reprun.cli.console import print_note
     from reprun.cli.output import answer
@@ -275,8 +344,9 @@ def _write_manifest(
     if path.exists():
         raise _exists_already(path)
     write_atomically(path, manifest_text(dataset, as_json=path.suffix == ".json").encode())
-    text = f"{path}: {count_of(len(dataset.files), 'file')}, {size_of(dataset.size)}"
-    answer("manifest", output_format, _manifest_facts(dataset, path), [text])
+    many = dataset.part or count_of(len(dataset.files), "file")
+    text = f"{path}: {many}, {size_of(dataset.size)}"
+    answer("manifest", output_format, _manifest_facts(dataset, path, availability), [text])
     if dataset.licence is None:
         print_note("no licence is named; a bundle will refuse these data until one is")
     print_note(f"name it in analysis.yaml:\n  datasets:\n    {name}: {shown}")
@@ -300,6 +370,7 @@ def _facts(dataset: Dataset, directory: Path, store: Store) -> dict[str, Any]:
         "pinned": len(dataset.files) - len(dataset.unpinned),
         "size": dataset.size,
         "events": dataset.events,
+        "part": dataset.part,
         "differ_from_portal": [file.path for file in dataset.files if file.portal],
     }
 

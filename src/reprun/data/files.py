@@ -8,7 +8,7 @@ the https, file and root:// URIs of the manifest.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,13 +79,18 @@ def refuse_unpinned(dataset: Dataset, fetch: str = "reprun data fetch ANALYSIS")
 
 
 def pin(
-    manifest: Path, store: Store, progress: Progress, *, parallel: int = transfer.PARALLEL
+    manifest: Path,
+    store: Store,
+    progress: Progress,
+    *,
+    parallel: int = transfer.PARALLEL,
+    only: Container[str],
 ) -> int:
-    """Fetch the files of a manifest that have no sha256, and write it into the manifest.
+    """Fetch those files of a manifest that have no sha256, and write it into the manifest.
 
     They are compared with the size and adler32 of their record. Returns how many there were.
     """
-    unpinned = load_manifest(manifest).unpinned
+    unpinned = [file for file in load_manifest(manifest).unpinned if file.path in only]
     if unpinned:
         digests = fetch(unpinned, store, progress, parallel=parallel)
         text = with_digests(manifest.read_text(encoding="utf-8"), manifest, digests)

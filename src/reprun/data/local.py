@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import ValidationError
 
 from reprun.data import files as data_files
+from reprun.data import portal, records
 from reprun.digests import adler32_file, sha256_file, short
 from reprun.documents.analysis import DOCUMENT, Analysis, load_analysis, manifest_of
 from reprun.documents.manifest import DataFile, Dataset, load_manifest
@@ -20,8 +23,9 @@ from reprun.errors import IntegrityError, SpecificationError
 from reprun.progress import Progress
 from reprun.store import collection
 from reprun.store.store import Store
-from reprun.wording import lines_of
+from reprun.wording import lines_of, listed, quoted
 
+File = TypeVar("File")
 LOCK = "analysis.lock"
 NAMING = ("*.yaml", "*.json", "*.toml", "*.lock")
 """Documents of a project that may name data by digest."""
@@ -36,6 +40,32 @@ class Fetched:
     size: int
     pinned: int
     """How many files got their sha256 by it."""
+    of: int
+    """How many files the dataset has."""
+    on_tape: int = 0
+    """How many were left out, because the portal has them on tape."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which files of a dataset are fetched: those that match, and are or get online."""
+
+    patterns: tuple[str, ...] = ()
+    """Globs of paths or names of files; none means all."""
+    online: bool = False
+    """Whether files that the portal has on tape are left out."""
+    stage: bool = False
+    """Whether the portal is asked to bring them online."""
+    wait: bool = False
+    """Whether to wait until it has."""
+
+    @property
+    def asks_the_portal(self) -> bool:
+        """Whether it depends on what is online now."""
+        return self.online or self.stage or self.wait
+
+
+ALL = Choice()
 
 
 def datasets_of(project: Project) -> Iterable[tuple[str, str, Dataset]]:
@@ -57,12 +87,22 @@ def chosen(analysis: Analysis, name: str | None) -> tuple[str, Dataset]:
 
 
 def fetch(
-    directory: Path, name: str | None, store: Store, progress: Progress, *, parallel: int
+    directory: Path,
+    name: str | None,
+    store: Store,
+    progress: Progress,
+    *,
+    parallel: int,
+    choice: Choice = ALL,
 ) -> Fetched:
-    """Bring a dataset of an analysis into the store, and pin what has no sha256 yet."""
+    """Bring a dataset of an analysis, or some files of it, into the store.
+
+    What has no sha256 yet is pinned.
+    """
     label, dataset = chosen(load_analysis(directory), name)
+    wanted, on_tape = _wanted(label, dataset, choice, store, progress)
     pinned = 0
-    if dataset.unpinned:
+    if any(not file.pinned for file in wanted):
         manifest = manifest_of(directory, label)
         if manifest is None:
             raise SpecificationError(
@@ -70,16 +110,67 @@ def fetch(
                 "put it into a manifest of its own, where the sha256 can be added",
                 place=str(directory / "analysis.yaml"),
             )
-        pinned = data_files.pin(manifest, store, progress, parallel=parallel)
-        dataset = load_manifest(manifest)
-    with collection.hold(store, [file.digest for file in dataset.files]):
-        data_files.resolve(dataset, directory, store, progress, parallel=parallel)
-        # A collection that is asked for in another project keeps these files too.
-        named_by = (directory / LOCK, directory / DOCUMENT, manifest_of(directory, label))
-        for document in named_by:
-            if document is not None and document.is_file():
-                collection.register(store, document)
-    return Fetched(label, len(dataset.files), dataset.size, pinned)
+        paths = {file.path for file in wanted}
+        pinned = data_files.pin(manifest, store, progress, parallel=parallel, only=paths)
+        wanted = [file for file in load_manifest(manifest).files if file.path in paths]
+    if wanted:
+        part = dataset.model_copy(update={"files": tuple(wanted)})
+        with collection.hold(store, [file.digest for file in wanted]):
+            data_files.resolve(part, directory, store, progress, parallel=parallel)
+            # A collection that is asked for in another project keeps these files too.
+            named_by = (directory / LOCK, directory / DOCUMENT, manifest_of(directory, label))
+            for document in named_by:
+                if document is not None and document.is_file():
+                    collection.register(store, document)
+    size = sum(file.size for file in wanted)
+    return Fetched(label, len(wanted), size, pinned, len(dataset.files), on_tape)
+
+
+def _wanted(
+    label: str, dataset: Dataset, choice: Choice, store: Store, progress: Progress
+) -> tuple[list[DataFile], int]:
+    """Return the files that are chosen, and how many more were, but are on tape."""
+    files = matching(dataset.files, choice.patterns, lambda file: file.path)
+    if not choice.asks_the_portal:
+        return files, 0
+    number = records.int_of(dataset.record or "")
+    if number is None:
+        raise SpecificationError(
+            f"dataset '{label}' names no record, so the portal cannot be asked what is online",
+            hint="the same command again without --online, --stage and --wait",
+        )
+    absent = [file for file in files if not (file.pinned and store.has(file.digest))]
+    tape = portal.staged(
+        number,
+        {uri for file in absent for uri in file.uris},
+        progress,
+        request=choice.stage,
+        wait=choice.wait,
+    )
+    wanted = [file for file in files if not tape.intersection(file.uris)]
+    return wanted, len(files) - len(wanted)
+
+
+def matching(
+    files: Sequence[File], patterns: Sequence[str], path_of: Callable[[File], str]
+) -> list[File]:
+    """Return the files whose path or name one of the globs matches; all without a glob.
+
+    Raises SpecificationError for a glob that matches none.
+    """
+    kept: dict[int, None] = {}
+    for pattern in patterns:
+        found = [
+            index
+            for index, file in enumerate(files)
+            for path in [path_of(file)]
+            if fnmatchcase(path, pattern) or fnmatchcase(path.rpartition("/")[2], pattern)
+        ]
+        if not found:
+            names = listed([path_of(file) for file in files])
+            raise SpecificationError(f"--files {quoted(pattern)} matches none of {names}")
+        kept |= dict.fromkeys(found)
+    return [files[index] for index in sorted(kept)] if patterns else list(files)
 
 
 def verify(

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 from reprun.documents.reading import Document, InsidePath, Name, Sha256, read_document, validated
 from reprun.documents.validation import ADLER32
 from reprun.errors import SpecificationError
+from reprun.wording import count_of, size_of
 
 SCHEMES = ("https", "http", "root", "file")
 
@@ -34,6 +35,15 @@ class PortalCopy(Document):
     """Bytes of the portal's copy."""
     adler32: Adler32
     """Adler-32 the portal publishes, 8 hexadecimal digits in quotes."""
+
+
+class Whole(Document):
+    """What a dataset is a part of, as its record states it."""
+
+    files: Size | None = None
+    """Files of the whole record."""
+    size: Size | None = None
+    """Bytes of the whole record."""
 
 
 class DataFile(Document):
@@ -113,6 +123,8 @@ class Dataset(Document):
     """The text of thanks or the citation its owners ask for."""
     events: Size | None = None
     """Events in all files, for people."""
+    part_of: Whole | None = None
+    """The extent of the whole record, where these files are only a part of it."""
     files: Annotated[tuple[DataFile, ...], Field(min_length=1)]
     """The files."""
 
@@ -136,6 +148,15 @@ class Dataset(Document):
     def size(self) -> int:
         """Bytes of all files."""
         return sum(file.size for file in self.files)
+
+    @property
+    def part(self) -> str | None:
+        """What part of its record this is, None for all of it."""
+        if self.part_of is None:
+            return None
+        if self.part_of.files is not None:
+            return f"{len(self.files):,} of {count_of(self.part_of.files, 'file')} of the record"
+        return f"{size_of(self.size)} of {size_of(self.part_of.size or 0)} of the record"
 
     @property
     def unpinned(self) -> tuple[DataFile, ...]:
