@@ -119,6 +119,7 @@ class Scene:
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}:/usr/sbin:/sbin",
             "REPRUN_STORE": str(self.store.root),
             "REPRUN_PROJECT": str(self.home / "project"),
+            "REPRUN_RESULTS": str(self.home / "results"),
             "TMPDIR": str(self.temporary),
         }
 

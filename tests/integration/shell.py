@@ -51,6 +51,7 @@ class Shell:
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}:/usr/sbin:/sbin",
             "REPRUN_STORE": str(self.store.root),
             "REPRUN_PROJECT": str(ROOT),
+            "REPRUN_RESULTS": "results",  # of the shell's own directory: the project may be ours
             **self.variables,
             **variables,
         }

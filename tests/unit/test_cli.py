@@ -295,6 +295,23 @@ def test_list(reprun: Reprun, tmp_path: Path) -> None:
     assert "cms-h4l" in reprun("list", "--results", str(tmp_path)).out
 
 
+def test_results_of_the_current_directory_that_are_not_used_are_noted(
+    reprun: Reprun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = mark_project(tmp_path / "home")
+    monkeypatch.setenv("REPRUN_PROJECT", str(home))
+    monkeypatch.chdir(tmp_path)
+    assert reprun("list").err == ""
+    record = tmp_path / "results" / "demo" / "columnar" / "record.json"
+    record.parent.mkdir(parents=True)
+    record.touch()
+    note = f"note: results/ here is not used, results are in {home}/results; --results results"
+    assert reprun("list").err.startswith(note)
+    assert reprun("list", "--results", "results").err == ""
+    monkeypatch.chdir(record.parent)
+    assert reprun("list").err == ""
+
+
 def test_list_shows_an_analysis_that_cannot_be_read(
     reprun: Reprun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

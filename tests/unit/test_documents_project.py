@@ -56,6 +56,15 @@ def test_environment_wins(
     assert Project.find(tmp_path_factory.mktemp("elsewhere")) == project
 
 
+def test_results_belong_to_the_project_and_not_to_the_current_directory(
+    project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert project.results == project.root / "results"
+    monkeypatch.setenv("REPRUN_RESULTS", "elsewhere")
+    assert project.results == Path("elsewhere")
+
+
 def test_environment_that_names_no_project_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -77,7 +77,7 @@ def test_an_analysis_without_data() -> None:
     selection = builders.selection(builders.analysis(datasets={}))
     assert (selection.dataset, selection.data, selection.options) == (None, None, "")
     assert selection.data_command("fetch") == "reprun data fetch demo"
-    assert selection.run_directory == Path("results/demo/columnar").resolve()
+    assert selection.run_directory == Path("project/results/demo/columnar").resolve()
 
 
 def test_the_tier_is_among_its_parameters_and_has_a_reference_of_its_own() -> None:

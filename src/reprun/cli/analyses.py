@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -19,6 +18,7 @@ from reprun.cli.options import (
     choosing_several,
     expanded,
     only_one,
+    project_here,
 )
 from reprun.wording import count_of
 
@@ -26,34 +26,32 @@ if TYPE_CHECKING:
     from reprun.runs.preview import Preview
 
 
-def list_analyses(
-    results: ResultsOption = Path("results"), output_format: FormatOption = "text"
-) -> None:
+def list_analyses(results: ResultsOption = None, output_format: FormatOption = "text") -> None:
     """List the analyses with their last verdict here."""
     from reprun.cli.analyses_output import list_text
     from reprun.cli.output import answer
-    from reprun.documents.project import Project
     from reprun.runs.history import listed
 
-    rows = listed(Project.find(), results)
+    project = project_here(results)
+    rows = listed(project, results or project.results)
     answer("analysis-list", output_format, {"analyses": rows}, list_text(rows))
 
 
 def show(
     analysis: AnalysisArgument,
-    results: ResultsOption = Path("results"),
+    results: ResultsOption = None,
     output_format: FormatOption = "text",
 ) -> None:
     """Show an analysis: variants, datasets, outputs, comparisons."""
     from reprun.cli.analyses_output import analysis_text
     from reprun.cli.output import answer
     from reprun.documents.analysis import load_analysis
-    from reprun.documents.project import Project
     from reprun.runs.history import analysis_document
 
-    directory = Project.find().analysis_directory(analysis)
+    project = project_here(results)
+    directory = project.analysis_directory(analysis)
     loaded = load_analysis(directory)
-    document = analysis_document(loaded, directory, results)
+    document = analysis_document(loaded, directory, results or project.results)
     answer("analysis", output_format, document, analysis_text(loaded))
 
 
@@ -75,7 +73,7 @@ def lock(analysis: AnalysesArgument, output_format: FormatOption = "text") -> No
         what = count_of(len(changes), "change") if changes else "nothing changed"
         return Done(f"locked: {what}", facts, changes)
 
-    chosen = [Asked(name, None, None, None, None, Path("results")) for name in expanded(analysis)]
+    chosen = [Asked(name, None, None, None, None, None) for name in expanded(analysis)]
     answer_each("lock-list", output_format, for_each(chosen, act))
 
 

@@ -35,6 +35,13 @@ VARIABLES = (
         option="project",
     ),
     Variable(
+        "REPRUN_RESULTS",
+        "where things are",
+        "Directory for workspaces, records and reports. `--results` takes precedence.",
+        "`results` in the project",
+        option="results",
+    ),
+    Variable(
         "REPRUN_STORE",
         "where things are",
         "Directory of the store: images, data and conditions by digest.",

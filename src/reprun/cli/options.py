@@ -18,6 +18,7 @@ from reprun.engines.choose import EngineChoice
 from reprun.errors import SpecificationError
 
 if TYPE_CHECKING:
+    from reprun.documents.project import Project
     from reprun.documents.selection import Selection
 
 Format = Literal["text", "json"]
@@ -54,7 +55,11 @@ MarkdownFileOption = Annotated[
     Path | None, typer.Option("--markdown", metavar="FILE", help="Also write Markdown there.")
 ]
 ResultsOption = Annotated[
-    Path, typer.Option("--results", help="Directory for workspaces, records and reports.")
+    Path | None,
+    typer.Option(
+        "--results",
+        help="Directory for workspaces, records and reports. Default: results in the project.",
+    ),
 ]
 VariantOption = Annotated[
     str | None,
@@ -112,7 +117,7 @@ class Asked:
     dataset: str | None
     max_events: int | None
     fraction: float | None
-    results: Path
+    results: Path | None
 
     def options(self) -> Mapping[str, object]:
         """Return the values by the names of their options."""
@@ -126,17 +131,36 @@ class Asked:
     def select(self) -> Selection:
         """Return the run that is meant, in the project of the current directory."""
         from reprun.documents.analysis import tier_of
-        from reprun.documents.project import Project
         from reprun.documents.selection import select
 
         return select(
-            Project.find(),
+            project_here(self.results),
             self.analysis,
             variant=self.variant,
             dataset=self.dataset,
             tier=tier_of(self.max_events, self.fraction),
             results=self.results,
         )
+
+
+def project_here(results: Path | None) -> Project:
+    """Return the project of the current directory, for a command with `--results`.
+
+    Results that are in the current directory and not those of the project are noted.
+    """
+    from reprun.cli.console import print_note
+    from reprun.documents.project import RESULTS, Project
+    from reprun.documents.record import RECORD
+
+    project = Project.find()
+    here = Path(RESULTS)
+    elsewhere = results is None and here.resolve() != project.results.resolve()
+    if elsewhere and any(here.glob(f"*/*/{RECORD}")):
+        print_note(
+            f"note: {here}/ here is not used, results are in {project.results}; "
+            f"--results {here} takes those"
+        )
+    return project
 
 
 def choosing(command: Callable[..., None]) -> Callable[..., None]:
@@ -220,7 +244,7 @@ def _choosing(
         "fraction": FractionOption,
         "results": ResultsOption,
     }
-    defaults = {"analysis": inspect.Parameter.empty, "results": Path("results")}
+    defaults = {"analysis": inspect.Parameter.empty}
 
     @functools.wraps(command)
     def chosen(**given: Any) -> None:

@@ -29,7 +29,7 @@ def run_project(
     skip_scenarios: Sequence[str],
     engine: Engine,
     cores: int | None,
-    results: Path,
+    results: Path | None,
     trust_snakefile: bool,
     json_file: Path | None,
     output_format: str,
@@ -39,12 +39,14 @@ def run_project(
     from reprun.cli.images_output import catalogue_here
     from reprun.cli.options import parameters_of
     from reprun.cli.output import answer
+    from reprun.documents.project import Project, results_below
     from reprun.documents.record import REPORT_HTML
     from reprun.reana.local.report import render_text
     from reprun.reana.local.run import ProjectRequest
     from reprun.reana.local.run import run_project as run
     from reprun.store.store import Store
 
+    project = Project.look_up()
     request = ProjectRequest(
         path=path,
         image_map=image_map,
@@ -52,7 +54,7 @@ def run_project(
         skip_scenarios=skip_scenarios,
         engine=engine,
         cores=cores,
-        results=results,
+        results=results or (project.results if project else results_below(Path())),
         trust_snakefile=trust_snakefile,
     )
     outcome = run(request, catalogue_here(), Store.default(), progress_on_stderr())

@@ -23,6 +23,7 @@ from reprun.cli.options import (
     TrustOption,
     choosing_several,
     parameters_of,
+    project_here,
 )
 from reprun.errors import SpecificationError
 
@@ -191,7 +192,7 @@ def matrix(
     cores: Annotated[
         int | None, typer.Option(min=1, help="Cores to use. Default: all there are.")
     ] = None,
-    results: ResultsOption = Path("results"),
+    results: ResultsOption = None,
     trust_snakefile: TrustOption = False,
     again: Annotated[bool, typer.Option("--again", help="Run every step, changed or not.")] = False,
     relock_images: Annotated[
@@ -215,7 +216,6 @@ def matrix(
     from reprun.cli.console import progress_on_stderr
     from reprun.cli.output import answer
     from reprun.cli.run_output import matrix_text
-    from reprun.documents.project import Project
     from reprun.report.matrix import matrix_junit, matrix_markdown
     from reprun.runs.matrix import HOME, MatrixRequest, exit_code, page_of, run_matrix
     from reprun.store.store import Store
@@ -231,12 +231,13 @@ def matrix(
         required=tuple(require or ()),
         allowed_not_to_run=tuple(allow_not_run or ()),
     )
-    found = run_matrix(request, Project.find(), Store.default(), progress_on_stderr())
+    project = project_here(results)
+    found = run_matrix(request, project, Store.default(), progress_on_stderr())
     answer(
         "matrix",
         output_format,
         found,
-        matrix_text(found, results.resolve() / HOME / page_of(request)),
+        matrix_text(found, (results or project.results).resolve() / HOME / page_of(request)),
         documents={
             "junit": lambda: matrix_junit(found),
             "markdown": lambda: matrix_markdown(found),

@@ -15,6 +15,8 @@ from reprun.errors import SpecificationError, did_you_mean
 
 PROJECT_FILE = "reprun.toml"
 ANALYSES = "analyses"
+RESULTS = "results"
+RESULTS_VARIABLE = "REPRUN_RESULTS"
 SCHEMA_VERSION = 1
 
 
@@ -55,6 +57,11 @@ class Project:
     def analyses(self) -> Path:
         """The directory whose sub-directories are analyses."""
         return self.root / self.analyses_in
+
+    @property
+    def results(self) -> Path:
+        """Where runs are kept unless --results names another directory."""
+        return results_below(self.root)
 
     @classmethod
     def look_up(cls, start: Path | None = None) -> Project | None:
@@ -115,6 +122,12 @@ class Project:
             + did_you_mean(name_or_path, self.analysis_names()),
             hint="reprun list",
         )
+
+
+def results_below(directory: Path) -> Path:
+    """Return the directory of `REPRUN_RESULTS`, else `results` in a directory."""
+    named = os.environ.get(RESULTS_VARIABLE)
+    return Path(named).expanduser() if named else directory / RESULTS
 
 
 def read_project(root: Path) -> Project:

@@ -17,9 +17,6 @@ from reprun.documents.reading import Scalar
 from reprun.errors import SpecificationError
 from reprun.wording import quoted
 
-RESULTS = Path("results")
-"""Where runs are kept unless the user names another directory."""
-
 
 @dataclass(frozen=True, slots=True)
 class Selection:
@@ -37,8 +34,8 @@ class Selection:
     """The part of the events; None for all."""
     called: str
     """How the user named the analysis: its name or a path."""
-    results: Path = RESULTS
-    """The directory that its run directory is in."""
+    typed_results: Path | None = None
+    """The directory of results that the user named."""
 
     @property
     def chosen(self) -> Variant:
@@ -85,8 +82,8 @@ class Selection:
             parts.append(f" --data {quoted(self.dataset)}")
         if self.tier is not None:
             parts.append(f" {self.tier.option}")
-        if self.results != RESULTS:
-            parts.append(f" --results {quoted(self.results)}")
+        if self.typed_results is not None:
+            parts.append(f" --results {quoted(self.typed_results)}")
         return "".join(parts)
 
     def command(self, verb: str, *more: str) -> str:
@@ -101,6 +98,11 @@ class Selection:
         """Return a command line of `reprun data` about the dataset."""
         line = self.about(f"data {verb}")
         return line if self.dataset is None else f"{line} --data {quoted(self.dataset)}"
+
+    @property
+    def results(self) -> Path:
+        """The directory that its run directory is in: that of the project, unless one is named."""
+        return self.typed_results or self.project.results
 
     @property
     def run_directory(self) -> Path:
@@ -118,7 +120,7 @@ def select(
     variant: str | None = None,
     dataset: str | None = None,
     tier: Tier | None = None,
-    results: Path = RESULTS,
+    results: Path | None = None,
 ) -> Selection:
     """Read an analysis and return the run of it that is meant.
 
@@ -154,7 +156,7 @@ def choose(
     variant: str | None = None,
     dataset: str | None = None,
     tier: Tier | None = None,
-    results: Path = RESULTS,
+    results: Path | None = None,
 ) -> Selection:
     """Return the run that is meant; what is not given is the analysis's own default.
 
@@ -176,5 +178,5 @@ def choose(
         dataset=picked[0] if picked else None,
         tier=tier,
         called=called or analysis.name,
-        results=results,
+        typed_results=results,
     )

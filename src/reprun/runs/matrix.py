@@ -14,7 +14,7 @@ from typing import assert_never
 from reprun import __version__
 from reprun.documents.project import Project
 from reprun.documents.record import REPORT_HTML, RunRecord, read_record
-from reprun.documents.selection import RESULTS, select
+from reprun.documents.selection import select
 from reprun.engines.base import EngineStatus
 from reprun.engines.choose import EngineChoice
 from reprun.engines.confinement import confinement
@@ -80,7 +80,8 @@ class MatrixRequest:
     """Globs of cells that spoil nothing where they cannot run."""
     engine: EngineChoice = "auto"
     cores: int | None = None
-    results: Path = RESULTS
+    results: Path | None = None
+    """The directory of results that the user named. Default: that of the project."""
     trust_snakefile: bool = False
     again: bool = False
     relock_images: bool = False
@@ -138,7 +139,7 @@ def run_matrix(
             if slot.cell and slot.record and not slot.report:
                 with _errors_stay_in(slot):
                     slot.report = judge_cell(slot.cell, slot.record)
-    home = (request.results / HOME).resolve()
+    home = ((request.results or project.results) / HOME).resolve()
     cells = tuple(_report(slot, home) for slot in slots)
     matrix = MatrixReport(
         generator=f"reprun {__version__}",
