@@ -22,7 +22,9 @@ from reprun.documents.manifest import load_manifest, manifest_text
 from reprun.documents.record import write_record
 from reprun.errors import InputsGoneError, IntegrityError, ReprunError, SpecificationError
 from reprun.store.collection import Verification, register
+from reprun.store.space import taken
 from reprun.store.store import Store
+from reprun.wording import size_of
 from tests.projects import mark_project
 from tests.unit import builders
 
@@ -68,6 +70,11 @@ def error(kind: type[ReprunError], *arguments: str) -> ReprunError:
 
 def store() -> Store:
     return Store.default()
+
+
+def on_disk(digest: str) -> str:
+    """Return what a blob takes."""
+    return size_of(taken([store().blob_path(digest)]))
 
 
 def test_list_fetch_verify(directory: Path) -> None:
@@ -155,8 +162,8 @@ def test_gc_keeps_what_the_project_names(directory: Path) -> None:
     run("fetch", "demo")
     other = store().add_bytes(b"other")
     store().note_origin(other, "https://x/other")
-    assert f"{other}\n1 file, 5 bytes would be removed; 1 kept" in run("gc", "--dry-run")
-    assert "1 file, 5 bytes removed; 1 kept" in run("gc")
+    assert f"{other}\n1 file, {on_disk(other)} would be removed; 1 kept" in run("gc", "--dry-run")
+    assert "removed; 1 kept" in run("gc")
     assert run("gc") == "0 files, 0 bytes removed; 1 kept\n"
     assert store().has(sha256_bytes(DATA))
 
@@ -218,7 +225,8 @@ def test_gc_keeps_what_a_run_used_as_long_as_its_results_are_there(
     register(store(), tmp_path / "elsewhere")
     assert "0 files, 0 bytes removed" in run("gc")
     shutil.rmtree(tmp_path / "elsewhere")
-    assert "1 file, 5 bytes removed" in run("gc")
+    size = on_disk(digest)
+    assert f"1 file, {size} removed" in run("gc")
 
 
 def test_import_record(directory: Path, tmp_path: Path) -> None:

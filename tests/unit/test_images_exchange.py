@@ -261,25 +261,29 @@ def test_pruning_removes_what_no_lock_names_and_nothing_else(made: Kitchen, tmp_
     old.deb(deb_bytes([member("./usr/lib/old", b"o" * 5000)]))
     gone = build(old.definition(), made.store, Silent()).image
     unpacked_root(gone, made.store)
-    would = prune(catalogue, made.store, dry_run=True)
+    would = prune(catalogue, made.store, Silent(), dry_run=True)
     assert would.bytes > 5000
-    assert all(path.exists() for path in would.paths)
-    done = prune(catalogue, made.store, dry_run=False)
-    assert done.paths == would.paths
-    assert not any(path.exists() for path in done.paths)
+    assert all(each.path.exists() for each in would.removed)
+    named = [str(each) for each in would.removed]
+    assert [text.split("…")[0][:-13] for text in named] == [
+        *("image of tiny", "layer of tiny", "layer of tiny", "blob of tiny", "blob of tiny"),
+    ]
+    done = prune(catalogue, made.store, Silent(), dry_run=False)
+    assert done.removed == would.removed
+    assert not any(each.path.exists() for each in done.removed)
     assert made.store.has(data)
     for digest in (*(layer.digest for layer in image.layers), image.image_id):
         made.store.verify(digest)
     assert unpacked_root(image, made.store).is_dir()
     assert not made.store.has(gone.layers[0].digest)
     assert not (made.store.root / "unpacked/images" / gone.image_id.removeprefix(PREFIX)).exists()
-    assert prune(catalogue, made.store, dry_run=False).paths == ()
+    assert prune(catalogue, made.store, Silent(), dry_run=False).removed == ()
 
 
 def test_pruning_stops_when_a_lock_cannot_be_read(made: Kitchen) -> None:
     (made.directory / "tiny" / "image.lock").write_text("broken")
     with pytest.raises(SpecificationError):
-        prune(Catalogue(made.directory), made.store, dry_run=False)
+        prune(Catalogue(made.directory), made.store, Silent(), dry_run=False)
 
 
 def test_pruning_keeps_the_images_of_every_project_and_run_that_used_the_store(
@@ -291,22 +295,22 @@ def test_pruning_keeps_the_images_of_every_project_and_run_that_used_the_store(
     project, results = mark_project(tmp_path / "other"), tmp_path / "results"
     (tmp_path / "empty").mkdir()
     nothing = Catalogue(tmp_path / "empty")
-    assert prune(nothing, made.store, dry_run=True).paths != ()
+    assert prune(nothing, made.store, Silent(), dry_run=True).removed != ()
 
     (project / "images").symlink_to(made.directory)
     register(made.store, project)
-    assert prune(nothing, made.store, dry_run=True).paths == ()
+    assert prune(nothing, made.store, Silent(), dry_run=True).removed == ()
     (project / "images").unlink()
-    assert prune(nothing, made.store, dry_run=True).paths != ()
+    assert prune(nothing, made.store, Silent(), dry_run=True).removed != ()
 
     ran = results / "demo" / "columnar"
     ran.mkdir(parents=True)
     register(made.store, results)
     named = ImageRecord(name="tiny", image_id=image.image_id, manifest=image.manifest)
     write_record(builders.record(image=named), ran)
-    assert prune(nothing, made.store, dry_run=True).paths == ()
+    assert prune(nothing, made.store, Silent(), dry_run=True).removed == ()
     shutil.rmtree(results)
-    assert prune(nothing, made.store, dry_run=True).paths != ()
+    assert prune(nothing, made.store, Silent(), dry_run=True).removed != ()
 
 
 def test_pruning_removes_nothing_where_a_project_cannot_be_read(
@@ -316,4 +320,4 @@ def test_pruning_removes_nothing_where_a_project_cannot_be_read(
     register(made.store, project)
     (project / "reprun.toml").write_text("schema_version = ")
     with pytest.raises(SpecificationError):
-        prune(Catalogue(made.directory), made.store, dry_run=False)
+        prune(Catalogue(made.directory), made.store, Silent(), dry_run=False)

@@ -112,7 +112,7 @@ KEYS: Mapping[str, Sequence[str]] = {
     "image-differences": ("before", "after", "changes"),
     "image-fetch": ("name", "files", "new", "size"),
     "image-list": ("images",),
-    "image-prune": ("dry_run", "paths", "size"),
+    "image-prune": ("dry_run", "paths", "removed", "size"),
     "image-table": ("images", "written"),
     "lock": ("analysis", "path", "changes"),
     "lock-list": ("analyses",),

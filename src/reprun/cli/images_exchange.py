@@ -222,11 +222,18 @@ def prune(
     from reprun.images.prune import prune as prune_store
     from reprun.store.store import Store
 
-    pruned = prune_store(catalogue_here(), Store.default(), dry_run=dry_run)
+    pruned = prune_store(catalogue_here(), Store.default(), progress_on_stderr(), dry_run=dry_run)
     what = "would free" if dry_run else "freed"
-    paths = [str(path) for path in pruned.paths]
-    text = [*paths, f"{what} {size_of(pruned.bytes)} ({count_of(len(paths), 'path')})"]
-    facts = {"dry_run": dry_run, "paths": paths, "size": pruned.bytes}
+    paths = [str(each.path) for each in pruned.removed]
+    removed = [
+        {"path": str(each.path), "kind": each.kind, "images": each.images, "size": each.size}
+        for each in pruned.removed
+    ]
+    text = [
+        *map(str, pruned.removed),
+        f"{what} {size_of(pruned.bytes)} ({count_of(len(paths), 'path')})",
+    ]
+    facts = {"dry_run": dry_run, "paths": paths, "removed": removed, "size": pruned.bytes}
     answer("image-prune", output_format, facts, text)
 
 

@@ -18,6 +18,7 @@ from reprun.digests import PREFIX
 from reprun.errors import IntegrityError, StorageError
 from reprun.files import locked, storage_errors, take_lock, temporary_file, write_atomically
 from reprun.progress import Progress
+from reprun.store.space import freed
 from reprun.store.store import Store
 from reprun.wording import count_of
 
@@ -137,6 +138,7 @@ class Collection:
 
     removed: tuple[str, ...]
     size: int
+    """Bytes of the disk that this frees: none for a file that a run directory holds as well."""
     kept: int
     forgotten: tuple[str, ...]
     """Locks, projects and results that are gone: what only they named is not kept any more."""
@@ -156,7 +158,7 @@ def collect(store: Store, documents: Iterable[Path], *, dry_run: bool = False) -
             kept |= named_in(document)
         data = {PREFIX + path.name for path in store.directory("origins").iterdir()}
         removed = sorted(digest for digest in data - kept if store.has(digest))
-        size = sum(store.blob_path(digest).stat().st_size for digest in removed)
+        size = sum(freed([store.blob_path(digest) for digest in removed]).values())
         if not dry_run:
             for digest in removed:
                 store.remove(digest)
