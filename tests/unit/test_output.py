@@ -135,6 +135,7 @@ KEYS: Mapping[str, Sequence[str]] = {
     "run-list": ("analyses",),
     "run-report": REPORT,
     "sbom": ("name", "sbom"),
+    "storage": ("dry_run", "holdings", "removed", "size"),
     "submission": (
         *("server", "name", "workflow_id", "workflow_name", "phase", "status", "inputs", "images"),
         *("uploaded", "rules", "changes", "created", "server_version"),
@@ -183,6 +184,7 @@ NESTED: Mapping[tuple[str, str], Sequence[str]] = {
         *("differences", "renamed_from", "migrated", "checks", "needed", "notes"),
         *("panels", "table"),
     ),
+    ("storage", "holdings"): ("what", "place", "count", "size", "command"),
 }
 
 # What each command is called with, and the kind of its answer. {here} is a directory with a file
@@ -206,6 +208,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "lint": ("demo", "finding-list"),
     "cite": ("demo", "citation-list"),
     "submit": ("demo", "submission"),
+    "clean": ("", "storage"),
     "doctor": ("--image tiny", "host"),
     "reana export": ("demo --directory {here}/project", "reana-export"),
     "reana status": ("demo", "reana-status"),

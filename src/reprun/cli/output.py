@@ -77,6 +77,7 @@ Kind = Literal[
     "run-list",
     "run-report",
     "sbom",
+    "storage",
     "submission",
 ]
 """What an envelope holds. The keys of each kind are frozen by a test."""
