@@ -65,10 +65,16 @@ def storage_errors(place: Path) -> Iterator[None]:
         raise
 
 
+def git_root(path: Path) -> Path | None:
+    """Return the working tree of git that a path is in, None where there is none."""
+    resolved = path.resolve()
+    above = (resolved, *resolved.parents)
+    return next((parent for parent in above if (parent / ".git").exists()), None)
+
+
 def is_in_git(path: Path) -> bool:
     """Tell whether a path lies in a working tree of git, from where a file can be restored."""
-    resolved = path.resolve()
-    return any((parent / ".git").exists() for parent in (resolved, *resolved.parents))
+    return git_root(path) is not None
 
 
 def restoring(path: Path, *, otherwise: str) -> str:

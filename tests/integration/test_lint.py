@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from reprun.authoring.ignored import ignored_files
 from reprun.authoring.lint import lint_snakefile
+from reprun.documents.project import read_project
+from reprun.documents.selection import choose
 from reprun.engines.box import Box
 from reprun.store.store import Store
 from tests.integration.shell import ROOT, Shell
 from tests.projects import mark_project
+from tests.unit import builders
 
 ANALYSIS = """\
 schema_version: 1
@@ -115,6 +120,44 @@ def test_every_fault_is_found_in_its_line(project: Shell) -> None:
     assert any("is on this machine only" in one["sentence"] for one in findings)
     shown = project.reprun("lint", "wrong", code=2).stdout
     assert "Snakefile:7: error: rule a: `benchmark:` is not portable" in shown
+
+
+def test_files_that_git_ignores_are_found(project: Shell) -> None:
+    home = project.directory / "project"
+    (home / "images").unlink()
+    (home / "images" / "columnar").mkdir(parents=True)
+    for name in ("reference/yields.csv", "reference/known.csv", "analysis.lock", "data/a.csv"):
+        project.write(f"project/examples/demo/{name}", "1")
+    project.write("project/images/columnar/image.lock", "1")
+    project.write("project/.gitignore", "*.csv\n*.lock\n")
+    dataset = {"title": "d", "files": [{"path": "data/a.csv", "size": 1, "sha256": "0" * 64}]}
+    analysis = builders.analysis(datasets={"small": dataset})
+    directory = home / "examples" / "demo"
+    (directory / "analysis.yaml").write_text("datasets: {small: {}}")
+    selection = choose(analysis, directory, read_project(home))
+    assert ignored_files(selection, ["code/x.py"]) == []  # no Git
+    project("git", "-C", str(home), "init")
+    project("git", "-C", str(home), "add", "--force", "examples/demo/reference/known.csv")
+    found = ignored_files(selection, ["code/x.py"])
+    names = [one.path.relative_to(home).as_posix() for one in found]
+    assert names == [
+        "examples/demo/analysis.lock",
+        "examples/demo/reference/yields.csv",
+        "examples/demo/data/a.csv",
+        "images/columnar/image.lock",
+    ]
+    assert [(one.pattern, one.where) for one in found[:2]] == [
+        ("*.lock", ".gitignore:2"),
+        ("*.csv", ".gitignore:1"),
+    ]
+    shutil.rmtree(home / "images")
+    (home / "images").symlink_to(ROOT / "images")
+    project("git", "init", str(home / "examples" / "wrong"))
+    project.write("project/examples/wrong/.gitignore", "Snakefile\n")
+    (one,) = [one for one in found_in(project) if "Git ignores it" in one["sentence"]]
+    assert one["level"] == "error"
+    assert one["sentence"] == "Git ignores it, by 'Snakefile' in .gitignore:1: no clone has it"
+    assert one["remedy"] == f"git add --force {home / 'examples' / 'wrong' / 'Snakefile'}"
 
 
 @pytest.mark.parametrize("form", ["script", "run", "notebook", "wrapper"])

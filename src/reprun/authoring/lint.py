@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from reprun.authoring.ignored import ignored_files
 from reprun.documents.analysis import DOCUMENT
 from reprun.documents.reading import edit_command, read_document
 from reprun.documents.selection import Selection
@@ -23,6 +24,7 @@ from reprun.errors import SpecificationError
 from reprun.images.catalogue.catalogue import Catalogue
 from reprun.runs.cell import Cell, load_planned_cell
 from reprun.runs.request import RunRequest
+from reprun.wording import quoted
 from reprun.workflow.planned import PlannedStep, refusal
 from reprun.workflow.planning import plan_steps
 from reprun.workflow.snakefiles import RuleText, SnakefileText, read_snakefile
@@ -81,6 +83,16 @@ def lint_analysis(selection: Selection, confined: Confinement) -> list[Finding]:
         targets=cell.plan.targets,
         catalogue=cell.catalogue,
         confined=confined,
+    )
+    found += (
+        Finding(
+            "error",
+            one.path,
+            1,
+            f"Git ignores it, by '{one.pattern}' in {one.where}: no clone has it",
+            f"git add --force {quoted(one.path)}",
+        )
+        for one in ignored_files(cell.selection, list(cell.lock.code))
     )
     return in_order(found)
 
