@@ -25,6 +25,7 @@ from reprun.store.collection import Verification, register
 from reprun.store.space import taken
 from reprun.store.store import Store
 from reprun.wording import size_of
+from tests.http_server import Server
 from tests.projects import mark_project
 from tests.unit import builders
 
@@ -183,6 +184,56 @@ def test_add(directory: Path, tmp_path: Path) -> None:
     assert "there is no file" in missing.message
     twice = error(SpecificationError, "add", "demo", "x", str(new), str(new), "--title", "T")
     assert "two files are called data/new.root" in twice.message
+
+
+def test_what_is_published_is_had_elsewhere(
+    directory: Path, tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new, shared = tmp_path / "new.root", tmp_path / "shared"
+    new.write_bytes(b"new")
+    title = ("--title", "T")
+    run("add", "demo", "mine", str(new), *title, "--publish", str(shared))
+    (file,) = load_manifest(directory / "data" / "mine.yaml").files
+    assert file.uris == ((shared / "new.root").as_uri(),)
+    assert (shared / "new.root").stat().st_mode & 0o777 == 0o444
+    run("add", "demo", "again", str(new), *title, "--publish", shared.as_uri())
+    server.pages["/files/new.root"] = b"new"
+    run("add", "demo", "served", str(new), *title, "--publish", server.url("files/"))
+    (file,) = load_manifest(directory / "data" / "served.yaml").files
+    assert file.uris == (server.url("files/new.root"),)
+    gone = error(
+        InputsGoneError, "add", "demo", "x", str(new), *title, "--publish", server.url("portal")
+    )
+    assert "does not have new.root: HTTP 404" in gone.message
+    new.write_bytes(b"other")
+    other = error(
+        SpecificationError, "add", "demo", "x", str(new), *title, "--publish", str(shared)
+    )
+    assert "new.root exists already, with other bytes" in other.message
+    first = store().root
+    monkeypatch.setenv("REPRUN_STORE", str(tmp_path / "second"))
+    write(directory, {"path": "data/new.root", "size": 3, "sha256": sha256_bytes(b"new")})
+    monkeypatch.setenv("REPRUN_MIRRORS", str(first))
+    assert run("fetch", "demo") == "small: 1 file, 3 bytes, verified\n"
+
+
+def test_data_in_place_are_linked_and_read_only(
+    directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = tmp_path / "new.root"
+    new.write_bytes(b"new")
+    run("add", "demo", "mine", str(new), "--title", "T", "--link")
+    blob = store().blob_path(sha256_bytes(b"new"))
+    assert blob.samefile(new)
+    assert new.stat().st_mode & 0o777 == 0o444
+    run("add", "demo", "again", str(new), "--title", "T", "--link")
+    new.chmod(0o644)
+    new.write_bytes(b"old")
+    with pytest.raises(IntegrityError):
+        store().verified(sha256_bytes(b"new"))
+    monkeypatch.setattr("reprun.store.store._hard_linked", lambda *_: False)
+    refused = error(SpecificationError, "add", "demo", "x", str(new), "--title", "T", "--link")
+    assert "which is on another file system" in refused.message
 
 
 @pytest.mark.parametrize("name", ["../../evil", "a/b", "Big", "", "-x "])

@@ -151,12 +151,24 @@ def add(
     record: Annotated[str | None, typer.Option(help="Record on the portal.")] = None,
     doi: Annotated[str | None, typer.Option(help="DOI.")] = None,
     licence: Licence = None,
+    publish: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR|URL",
+            help="Where others get them: a directory to copy them to, or a URL that has them.",
+        ),
+    ] = None,
+    link: Annotated[
+        bool,
+        typer.Option("--link", help="Make no copy: a hard link, and the files read-only."),
+    ] = False,
     output_format: FormatOption = "text",
 ) -> None:
     """Put files into the store and describe them in a manifest.
 
     The manifest is `data/NAME.yaml` of the analysis.
     """
+    from reprun.cli.console import print_note
     from reprun.data import local
     from reprun.store import collection
 
@@ -167,8 +179,12 @@ def add(
     path = local.manifest_path(directory, name)
     if path.exists():
         raise _exists_already(path)
-    dataset = local.add(files, title, store, about)
+    dataset = local.add(files, title, store, about, linked=link, publish=publish)
     _write_manifest(dataset, path, name, f"data/{path.name}", output_format)
+    if publish is None:
+        print_note(
+            "only this machine has these files; --publish DIR or URL says where others get them"
+        )
 
 
 @app.command("import-record")

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from reprun.data import files as data_files
 from reprun.data import portal, records
+from reprun.data.publishing import published
 from reprun.digests import adler32_file, sha256_file, short
 from reprun.documents.analysis import DOCUMENT, Analysis, load_analysis, manifest_of
 from reprun.documents.manifest import DataFile, Dataset, load_manifest
@@ -196,16 +197,25 @@ def verify(
 
 
 def add(
-    files: Sequence[Path], title: str, store: Store, about: Mapping[str, str | None]
+    files: Sequence[Path],
+    title: str,
+    store: Store,
+    about: Mapping[str, str | None],
+    *,
+    linked: bool = False,
+    publish: str | None = None,
 ) -> Dataset:
-    """Put files of this machine into the store; return the manifest that describes them."""
-    described = []
+    """Put files of this machine into the store; return the manifest that describes them.
+
+    `linked` makes no second copy: see `Store.adopt`. `publish` is a directory that gets a copy,
+    or a URL below which the files are already; the manifest names it.
+    """
+    described: list[dict[str, object]] = []
     for path in files:
         if not path.is_file():
             what = "is a directory, name its files" if path.is_dir() else "does not exist"
             raise SpecificationError(f"there is no file {path}: it {what}", place=str(path))
-        digest = sha256_file(path)
-        store.add_file(path, expected=digest)
+        digest = store.adopt(path) if linked else store.add_file(path, expected=sha256_file(path))
         store.note_origin(digest, path.resolve().as_uri())
         described.append(
             {
@@ -215,10 +225,13 @@ def add(
                 "adler32": adler32_file(path),
             }
         )
-    names = [each["path"] for each in described]
+    names = [str(each["path"]) for each in described]
     for name in names:
         if names.count(name) > 1:
             raise SpecificationError(f"two files are called {name}; rename one of them")
+    if publish is not None:
+        for path, each in zip(files, described, strict=True):
+            each["uris"] = [published(path, publish)]
     try:
         return Dataset.model_validate({"title": title, **about, "files": described})
     except ValidationError as error:

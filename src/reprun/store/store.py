@@ -30,12 +30,13 @@ from pathlib import Path
 from typing import IO
 
 from reprun.digests import CHUNK, PREFIX, sha256_file, short
-from reprun.errors import IntegrityError, StorageError
+from reprun.errors import IntegrityError, SpecificationError, StorageError
 from reprun.files import (
     make_directory,
     settle,
     storage_errors,
     sweep,
+    sync,
     take_lock,
     temporary_file,
     write_atomically,
@@ -179,6 +180,30 @@ class Store:
             while chunk := stream.read(CHUNK):
                 incoming.write(chunk)
             return self.commit(incoming, expected=expected)
+
+    def adopt(self, source: Path) -> str:
+        """Make a file a blob without a second copy of its bytes; return its digest.
+
+        File and blob are names of the same bytes, read-only from before they are hashed. Raises
+        SpecificationError where no hard link can be made.
+        """
+        with storage_errors(self.root):
+            source.chmod(0o444)
+            digest = sha256_file(source)
+            target = self.blob_path(digest)
+            if self.has(digest):
+                self.verified(digest)
+                return digest
+            make_directory(target.parent)
+            if not _hard_linked(source.resolve(), target):
+                raise SpecificationError(
+                    f"{source} cannot be linked into the store, which is on another file system",
+                    place=str(self.root),
+                    hint="export REPRUN_STORE=DIRECTORY   # on the file system of the data",
+                )
+            sync(target.parent)
+            self._write_stamp(digest, target)
+        return digest
 
     def place(self, digest: str, target: Path, *, linked: bool = True) -> None:
         """Put a blob, hashed now, at `target`, read-only: a hard link, a reflink or a copy.
