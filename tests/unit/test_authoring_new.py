@@ -60,6 +60,7 @@ def refused(path: Path, **options: Any) -> SpecificationError:
 @given(st.lists(st.floats(-1e9, 1e9), min_size=2, max_size=50))
 @example([235.0, -5e-324, -5e-324])
 @example([-235.0, 5e-324, 5e-324])
+@example([1e-07, 1e-07, -7.699796968753041e-102])
 def test_the_binning_shows_what_it_should(values: list[float]) -> None:
     array = np.array(values)
     assume(array.max() - array.min() > 1e-6 * abs(array).max())

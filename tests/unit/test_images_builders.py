@@ -620,7 +620,7 @@ def test_a_refused_image_takes_nothing_of_another_one(tmp_path: Path) -> None:
         import_file("other", path, other, store, Silent())
     assert {path for path in store.root.rglob("*") if path.is_file()} == before
     assert found(good, store) == {"etc/base": "base\n", "app/run": "#!/bin/sh\n"}
-    assert prune(Catalogue(tmp_path / "images"), store, dry_run=True).paths == ()
+    assert prune(Catalogue(tmp_path / "images"), store, Silent(), dry_run=True).removed == ()
 
 
 def test_a_wrong_image_is_refused_before_its_layers_are_read(

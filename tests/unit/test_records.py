@@ -296,8 +296,8 @@ def test_files_without_uri_or_size_are_no_files() -> None:
 def test_files_on_tape_are_asked_for_and_waited_for(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tape = {"recid": "7", "files": [*listing("a", availability="online")]}
-    tape["files"] += listing("b", "c", availability="on demand")
+    files = [*listing("a", availability="online"), *listing("b", "c", availability="on demand")]
+    tape = {"recid": "7", "files": files}
     serve(server, monkeypatch, **{"api/records/7": tape})
     assert availability_of(files_of(tape)) == {"online": 1, "on demand": 2}
     uris = [file.uri for file in files_of(tape)]

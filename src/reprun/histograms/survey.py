@@ -166,9 +166,10 @@ def binning(values: Floats) -> tuple[int, float, float]:
         return 1, _tidy(first - margin), _tidy(last + margin)
     width = _round_up((last - first) / BINS)
     start, stop = math.floor(first / width), math.ceil(last / width)
-    # A quotient of the smallest numbers rounds to zero; and the upper edge is open.
-    start -= start * width > first
-    stop += stop * width <= last
+    # A quotient of the smallest numbers rounds to zero; and the upper edge, as it will be written,
+    # is open.
+    start -= _tidy(start * width) > first
+    stop += _tidy(stop * width) <= last
     return stop - start, _tidy(start * width), _tidy(stop * width)
 
 
