@@ -264,7 +264,17 @@ def cli(directory: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Resul
     monkeypatch.setenv("REPRUN_STORE", str(directory.parents[2] / "store"))
 
     def call(*more: str, answer: str | None = None) -> Result:
-        said = ["bless", "demo", "--reason", "right", "--author", "A. Nobody", *more]
+        said = [
+            "bless",
+            "demo",
+            "--results",
+            "results",
+            "--reason",
+            "right",
+            "--author",
+            "A. Nobody",
+            *more,
+        ]
         monkeypatch.setattr("reprun.cli.console.is_asked", lambda: answer is not None)
         return CliRunner().invoke(program(), said, input=answer)
 
