@@ -208,6 +208,24 @@ def test_a_table_has_a_row_for_each_image_and_needs_its_place(tmp_path: Path) ->
         write_table(catalogue, tmp_path / "none.md")
 
 
+def test_what_is_checked_of_an_image_is_no_part_of_it(tmp_path: Path) -> None:
+    made = tiny(tmp_path)
+    catalogue = made.locked()
+    before = catalogue.definition("tiny").documents()
+    place = made.directory / "tiny" / "image.toml"
+    text = place.read_text()
+    check = '\n\n[check]\ncommands = [\n  "true",\n  """one\ntwo""",\n]\n'
+    place.write_text(text.rstrip("\n") + check)
+    definition = Catalogue(made.directory).definition("tiny")
+    assert definition.checks == ("true", "one\ntwo")
+    assert definition.documents() == before
+    place.write_text(text.replace("[python]", '[check]\ncommands = ["true"]\n[python]'))
+    assert Catalogue(made.directory).definition("tiny").documents() == before
+    place.write_text(text + "\n[check]\ncommands = []\n")
+    with pytest.raises(SpecificationError, match=r"check\.commands"):
+        Catalogue(made.directory).definition("tiny")
+
+
 def test_an_audit_tells_gone_inputs_from_changed_bytes(tmp_path: Path) -> None:
     made = tiny(tmp_path)
     catalogue = made.locked()

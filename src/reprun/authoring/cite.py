@@ -16,6 +16,7 @@ from reprun.documents.reading import read_document, validated
 from reprun.documents.selection import Selection
 from reprun.images.catalogue.catalogue import Catalogue
 from reprun.images.catalogue.lockfiles import read_wheels
+from reprun.images.catalogue.releases import root_release
 
 FACTS = Path(__file__).parent / "software.yaml"
 PORTAL = "https://opendata.cern.ch/record/"
@@ -155,7 +156,10 @@ def _programs(
             # Wheels of ROOT are numbered otherwise than ROOT, which the image is called after.
             found += [
                 _with_version(
-                    each, f"{p} {wheels[p]}" + (f", in image {name}" if p == "root" else "")
+                    each,
+                    f"{root_release(wheels)}, in image {name}"
+                    if p == "root"
+                    else f"{p} {wheels[p]}",
                 )
                 for p in there[:1]
             ]

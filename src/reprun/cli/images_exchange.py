@@ -20,6 +20,7 @@ from reprun.cli.options import FormatOption
 from reprun.wording import count_of, json_visible, size_of
 
 if TYPE_CHECKING:
+    from reprun.images.audit import Audited
     from reprun.images.catalogue.catalogue import Catalogue
     from reprun.images.differ import Contents
     from reprun.images.model import Image
@@ -244,9 +245,9 @@ def check(
     ] = None,
     output_format: FormatOption = "text",
 ) -> None:
-    """Build images twice and compare them.
+    """Build images twice, compare them, run their checks.
 
-    The exit code is 6 if bytes changed, 3 if inputs are gone.
+    The exit code is 6 if bytes changed, 4 if a command of [check] failed, 3 if inputs are gone.
     """
     from reprun.cli.output import answer
     from reprun.images.audit import audit, exit_code, rebuildable
@@ -256,12 +257,34 @@ def check(
     catalogue, sources = catalogue_here(), Sources.from_environment()
     progress, found = progress_on_stderr(), []
     for name in names or rebuildable(catalogue):
-        found.append(audit(name, catalogue, Store.default(), progress, sources))
+        audited = audit(name, catalogue, Store.default(), progress, sources)
+        found.append(_checked(audited, catalogue))
         progress.say(f"{name}: {found[-1].outcome}")
     listed = [{"name": a.name, "outcome": a.outcome, "detail": a.detail} for a in found]
     text = [f"{a.name}: {a.outcome} ({a.detail})" for a in found]
     answer("image-check", output_format, {"images": listed}, text)
     raise typer.Exit(exit_code(found))
+
+
+def _checked(audited: Audited, catalogue: Catalogue) -> Audited:
+    """Return what was found of an image, with what its `[check]` says where it is as it was."""
+    from dataclasses import replace
+
+    from reprun.engines.checks import first_failure
+    from reprun.engines.choose import choose_engine
+    from reprun.images.audit import Outcome
+    from reprun.store.store import Store
+
+    checks = catalogue.definition(audited.name).checks
+    if not checks or audited.outcome is not Outcome.SAME:
+        return audited
+    store = Store.default()
+    engine, _ = choose_engine("auto", store)
+    image = catalogue.locked(audited.name)
+    failure = first_failure(image, checks, engine, store, progress_on_stderr())
+    if failure is not None:
+        return replace(audited, outcome=Outcome.CHECK_FAILED, detail=failure)
+    return replace(audited, detail=f"{audited.detail}; {count_of(len(checks), 'check')} passed")
 
 
 @app.command()

@@ -1,5 +1,7 @@
 """The nightly question to every image we can build: do its locks still give the same bytes?
 
+Then the commands of `[check]` run in it (`engines/checks.py`).
+
 Two answers are bad in different ways. *Inputs gone* means that an archive has dropped a locked
 file: nothing is wrong here, and the same requirements are resolved again outside the project to see
 that they can still be met. *Changed* means that the same inputs gave other bytes: a fault.
@@ -10,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from reprun.errors import InputsGoneError, IntegrityError, ReprunError
+from reprun.errors import InputsGoneError, IntegrityError, ReprunError, StepFailedError
 from reprun.images.builder.fetch import Sources, fetch
 from reprun.images.catalogue.catalogue import Catalogue
 from reprun.images.ensure import compare
@@ -26,6 +28,7 @@ class Outcome(StrEnum):
     SAME = "same"
     INPUTS_GONE = "inputs gone"
     CHANGED = "changed"
+    CHECK_FAILED = "check failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +68,12 @@ def audit(
 
 
 def exit_code(found: list[Audited]) -> int:
-    """Return 6 when any image changed, else 3 when inputs are gone, else 0."""
+    """Return 6 when any image changed, else 4 when a check failed, 3 when inputs are gone, 0."""
     outcomes = {each.outcome for each in found}
     if Outcome.CHANGED in outcomes:
         return IntegrityError.exit_code
+    if Outcome.CHECK_FAILED in outcomes:
+        return StepFailedError.exit_code
     return InputsGoneError.exit_code if Outcome.INPUTS_GONE in outcomes else 0
 
 

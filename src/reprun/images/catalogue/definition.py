@@ -6,6 +6,7 @@ The documents they come from are read by `image_toml` and `parent`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,6 +22,12 @@ from reprun.images.catalogue.lockfiles import (
 
 IMAGE_TOML = "image.toml"
 PARENT_LOCK = "parent.lock"
+
+
+_CHECK = re.compile(
+    rb"^\[check\]$.*?(?=^\[)|(?<=\n)\n*^\[check\]$(?:(?!^\[).)*\Z", re.MULTILINE | re.DOTALL
+)
+"""The table `[check]` of an image.toml; with the empty lines before it where it is the last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +83,8 @@ class Definition:
     """Wheel platform tags that run in the image, best first."""
     requirements: tuple[str, ...]
     environment: Mapping[str, str]
+    checks: tuple[str, ...] = ()
+    """Command lines that have to work in the image."""
     parent: Parent | None = None
     """What it extends, if it does; its packages and requirements come first in this one's."""
 
@@ -141,6 +150,8 @@ class Definition:
     def documents(self) -> dict[str, bytes]:
         """Return the files that travel inside the image, by name.
 
+        What is checked of an image is no part of it: `[check]` is left out of image.toml.
+
         Raises SpecificationError when one is missing.
         """
         paths = (self.place, self.debs_lock, self.wheels_lock)
@@ -148,6 +159,7 @@ class Definition:
             if not path.is_file():
                 raise not_locked(path)
         documents = {path.name: path.read_bytes() for path in paths}
+        documents[self.place.name] = _CHECK.sub(b"", documents[self.place.name])
         if self.parent is not None:
             documents[PARENT_LOCK] = self.parent.document.encode()
         return documents

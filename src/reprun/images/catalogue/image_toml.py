@@ -72,6 +72,14 @@ class PythonTable(Document):
         return PythonTarget(self.version, self.executable, self.site, self.prefix)
 
 
+class CheckTable(Document):
+    """The table `[check]`: what has to work in the image."""
+
+    commands: Annotated[tuple[Text, ...], Field(min_length=1)]
+    """Command lines that `reprun images check` runs in the image, each by `sh -c`, without network;
+    one that does not end with 0 fails the check."""
+
+
 class BuiltImage(Document):
     """An image that is built here, from Debian packages and Python wheels."""
 
@@ -85,6 +93,8 @@ class BuiltImage(Document):
     """Python packages."""
     environment: Mapping[str, str] = {}
     """Environment variables every job in the image starts with."""
+    check: CheckTable | None = None
+    """What has to work in the image."""
 
 
 class DerivedImage(Document):
@@ -102,6 +112,8 @@ class DerivedImage(Document):
     """Debian packages to add; the parent's keep the versions they have."""
     environment: Mapping[str, str] = {}
     """Environment variables to add, or to give another value than the parent does."""
+    check: CheckTable | None = None
+    """What has to work in the image."""
 
     @model_validator(mode="after")
     def _adds_something(self) -> DerivedImage:
@@ -218,4 +230,5 @@ def built_definition(document: BuiltImage, directory: Path) -> Definition:
         platforms=document.python.platforms,
         requirements=document.python.requirements,
         environment=dict(sorted(document.environment.items())),
+        checks=document.check.commands if document.check else (),
     )

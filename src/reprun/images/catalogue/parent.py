@@ -125,6 +125,7 @@ def derived_definition(
         platforms=python.platforms,
         requirements=(*python.requirements, *document.requirements),
         environment=dict(sorted({**extended.environment, **document.environment}.items())),
+        checks=document.check.commands if document.check else (),
         parent=Parent(
             name=extended.name,
             image_id=extended.image,
