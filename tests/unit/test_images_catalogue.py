@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -243,4 +244,6 @@ def test_an_audit_tells_gone_inputs_from_changed_bytes(tmp_path: Path) -> None:
     changed = audit("tiny", catalogue, made.store, Silent(), nothing)
     assert (changed.outcome, exit_code([good, gone, changed])) == (Outcome.CHANGED, 6)
     assert "file tree" in changed.detail
+    failed = replace(good, outcome=Outcome.CHECK_FAILED)
+    assert (exit_code([gone, failed]), exit_code([failed, changed])) == (4, 6)
     assert rebuildable(catalogue) == ["tiny"]
