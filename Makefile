@@ -111,6 +111,7 @@ benchmark: setup-test
 	@.venv/bin/python benchmarks/run.py
 	@.venv/bin/python benchmarks/matrix.py
 	@.venv/bin/python benchmarks/data.py
+	@.venv/bin/python benchmarks/trees.py
 	@.venv/bin/python benchmarks/compare.py --histcmp build/histcmp
 
 .PHONY: benchmark-dimuon
