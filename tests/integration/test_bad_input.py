@@ -225,10 +225,10 @@ def test_a_reference_that_lacks_a_histogram(blessed: Shell) -> None:
     assert "histograms.json was edited after it was blessed" in done.stdout
 
 
-def test_a_histogram_the_run_lacks(blessed: Shell) -> None:
+def test_a_histogram_of_another_name(blessed: Shell) -> None:
     change(blessed, "make.py", '{"h": h}', '{"other": h}')
     done = blessed.reprun("run", "tiny", "--update-lock", code=1)
-    assert "missing" in done.stdout
+    assert "renamed: h → other, identical" in done.stdout
     assert "code: make.py changed" in done.stdout
 
 
