@@ -141,6 +141,11 @@ _LOGIN = re.compile(r"(?<=://)[^/@\s]*@")
 _QUERY = re.compile(r"(://[^\s?]*\?)\S+")
 
 
+def log_text(log: str) -> str:
+    """Return a log as lines to print: a bar that returned to its start is a line at each turn."""
+    return re.sub(r"\r\n?", "\n", log).rstrip("\n").expandtabs()
+
+
 def without_login(text: str) -> str:
     """Return text whose URLs have lost user, password and query: a query may hold a token."""
     return _QUERY.sub(r"\1…", _LOGIN.sub("…@", text))

@@ -106,6 +106,7 @@ class FakeEngine:
     """Runs registered functions."""
 
     name: str = "fake"
+    converses: bool = True
     programs: dict[tuple[str, ...], Program] = field(default_factory=dict)
     jobs: list[ContainerJob] = field(default_factory=list)
     prepared: list[Image] = field(default_factory=list)

@@ -22,6 +22,7 @@ from reprun.cli import main as cli
 from reprun.cli.output import Kind, answer, envelope, print_text
 from reprun.compare.calibrate import Calibration
 from reprun.digests import sha256_bytes
+from reprun.engines.base import ContainerResult, Ending
 from reprun.errors import EngineError
 from reprun.reana.local.report import ProjectReport
 from reprun.reana.remote.submission import Submission
@@ -134,8 +135,10 @@ KEYS: Mapping[str, Sequence[str]] = {
     "reana-stop": ("name", "server", "status"),
     "run-list": ("analyses",),
     "run-report": REPORT,
+    "run-logs": ("analysis", "variant", "dataset", "steps"),
     "sbom": ("name", "sbom"),
     "storage": ("dry_run", "holdings", "removed", "size"),
+    "step-command": ("step", "image", "command", "ending", "command_exit_code", "output"),
     "submission": (
         *("server", "name", "workflow_id", "workflow_name", "phase", "status", "inputs", "images"),
         *("uploaded", "rules", "changes", "created", "server_version"),
@@ -176,6 +179,7 @@ NESTED: Mapping[tuple[str, str], Sequence[str]] = {
         *("hint", "exit_code", "ran", "step_seconds", "report"),
     ),
     ("reana-list", "workflows"): ("name", "status", "created", "id"),
+    ("run-logs", "steps"): ("name", "rule", "wildcards", "status", "log"),
     ("reana-logs", "steps"): ("name", "status", "log"),
     ("run-report", "items"): (
         *("name", "title", "class_name", "verdict", "passes", "sentence", "kind"),
@@ -191,6 +195,8 @@ NESTED: Mapping[tuple[str, str], Sequence[str]] = {
 # for each command that wants one.
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "run": ("demo", "run-report"),
+    "logs": ("demo", "run-logs"),
+    "shell --format json": ("demo -- true", "step-command"),
     "matrix": ("", "matrix"),
     "compare": ("{here}/t.csv {here}/t.csv", "comparison"),
     "compare --calibrate 20": ("{here}/t.csv {here}/t.csv", "calibration"),
@@ -329,6 +335,12 @@ def play(monkeypatch: pytest.MonkeyPatch, kitchen: Kitchen) -> None:
 
     for name, answered in {
         "runs.run.run": outcome,
+        "runs.last_steps.last_record": builders.record(),
+        "runs.last_steps.log_of": NASTY,
+        "runs.shell.run_in_step": (
+            builders.step(),
+            ContainerResult(Ending.EXITED, 0, 0.1, None, None),
+        ),
         "runs.matrix.run_matrix": matrix(cell("reproduced")),
         "runs.compare_files.calibrate_files": calibration,
         "runs.lock.renew_lock": (builders.lock(), [Difference("code", "x", None, "1" * 64)]),
@@ -429,7 +441,15 @@ def test_the_keys_of_every_answer(
 def test_no_text_controls_a_terminal(
     project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for command in ("list", "show demo", "data list", "reana list", "reana logs demo", "run demo"):
+    for command in (
+        "list",
+        "show demo",
+        "data list",
+        "reana list",
+        "reana logs demo",
+        "logs demo",
+        "run demo",
+    ):
         monkeypatch.setenv("REANA_ACCESS_TOKEN", "secret")
         _, out, err = called(capsys, *command.split())
         assert out, err

@@ -5,11 +5,17 @@ A completion that fails prints nothing: whoever typed half a command has not ask
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from reprun.errors import ReprunError
+
+if TYPE_CHECKING:
+    from reprun.documents.analysis import Analysis
 
 
 def analysis_names(incomplete: str) -> list[str]:
@@ -19,12 +25,24 @@ def analysis_names(incomplete: str) -> list[str]:
     with suppress(ReprunError):
         project = Project.look_up()
         names = project.analysis_names() if project else []
-        return [name for name in names if name.startswith(incomplete)]
+        return _beginning(names, incomplete)
     return []
 
 
 def variant_names(context: typer.Context, incomplete: str) -> list[str]:
     """Return the variants of the analysis that was typed before."""
+    analysis = _analysis(context)
+    return _beginning(analysis.variants if analysis else (), incomplete)
+
+
+def dataset_names(context: typer.Context, incomplete: str) -> list[str]:
+    """Return the datasets of the analysis that was typed before."""
+    analysis = _analysis(context)
+    return _beginning(analysis.datasets if analysis else (), incomplete)
+
+
+def _analysis(context: typer.Context) -> Analysis | None:
+    """Return the analysis that was typed before; None where it is none that can be read."""
     from reprun.documents.analysis import load_analysis
     from reprun.documents.project import Project
 
@@ -34,8 +52,46 @@ def variant_names(context: typer.Context, incomplete: str) -> list[str]:
     with suppress(ReprunError):
         project = Project.look_up()
         if project is not None and analysis is not None:
-            variants = load_analysis(project.analysis_directory(analysis)).variants
-            return [name for name in variants if name.startswith(incomplete)]
+            return load_analysis(project.analysis_directory(analysis))
+    return None
+
+
+def _beginning(names: Iterable[str], incomplete: str) -> list[str]:
+    return [name for name in names if name.startswith(incomplete)]
+
+
+def step_names(context: typer.Context, incomplete: str) -> list[str]:
+    """Return the steps of the last run of the analysis that was typed before."""
+    from reprun.documents.analysis import tier_of
+    from reprun.documents.project import Project
+    from reprun.documents.record import read_record
+    from reprun.documents.selection import select
+    from reprun.runs.last_steps import step_name
+
+    typed = context.params
+    with suppress(ReprunError):
+        selection = select(
+            Project.find(),
+            typed.get("analysis") or "",
+            variant=typed.get("variant"),
+            dataset=typed.get("dataset"),
+            tier=tier_of(typed.get("max_events"), typed.get("fraction")),
+            results=typed.get("results") or Path("results"),
+        )
+        record = read_record(selection.run_directory)
+        return _beginning(dict.fromkeys(map(step_name, record.steps if record else ())), incomplete)
+    return []
+
+
+def snapshot_names(incomplete: str) -> list[str]:
+    """Return the conditions snapshots of the project and of its analyses."""
+    from reprun.conditions.snapshot import find_snapshots
+    from reprun.documents.project import Project
+
+    with suppress(ReprunError):
+        project = Project.find()
+        analyses = map(project.analysis_directory, project.analysis_names())
+        return _beginning(find_snapshots(project.root, *analyses), incomplete)
     return []
 
 
@@ -43,7 +99,7 @@ def glossary_words(incomplete: str) -> list[str]:
     """Return the words that can be explained."""
     from reprun.report.glossary import GLOSSARY
 
-    return [one.word for one in GLOSSARY if one.word.startswith(incomplete)]
+    return _beginning((one.word for one in GLOSSARY), incomplete)
 
 
 def image_names(incomplete: str) -> list[str]:
@@ -53,5 +109,5 @@ def image_names(incomplete: str) -> list[str]:
 
     with suppress(ReprunError):
         names = Catalogue.of(Project.look_up()).names()
-        return [name for name in names if name.startswith(incomplete)]
+        return _beginning(names, incomplete)
     return []

@@ -208,7 +208,7 @@ def _in_ascii(error: UnicodeError) -> tuple[str, int]:
 @cache
 def program() -> typer.Typer:
     """Return the program with all its commands."""
-    from reprun.cli import analyses, author, clean, compare, doctor, explain, init, reana, run
+    from reprun.cli import analyses, author, clean, compare, doctor, explain, init, reana, run, steps
     from reprun.cli.conditions import app as conditions
     from reprun.cli.data import app as data
     from reprun.cli.images import app as images
@@ -224,7 +224,7 @@ def program() -> typer.Typer:
         rich_markup_mode=None,
     )
     app.callback()(options)
-    for module in (run, compare, explain, analyses, init, author, reana, clean, doctor):
+    for module in (run, steps, compare, explain, analyses, init, author, reana, clean, doctor):
         module.add_commands(app)
     app.add_typer(conditions, name="conditions")
     app.add_typer(data, name="data")

@@ -75,9 +75,11 @@ Kind = Literal[
     "reana-status",
     "reana-stop",
     "run-list",
+    "run-logs",
     "run-report",
     "sbom",
     "storage",
+    "step-command",
     "submission",
 ]
 """What an envelope holds. The keys of each kind are frozen by a test."""

@@ -18,7 +18,7 @@ from reprun.cli.options import (
     parameters_of,
 )
 from reprun.errors import SpecificationError
-from reprun.wording import count_of
+from reprun.wording import count_of, log_text
 
 if TYPE_CHECKING:
     from reprun.documents.selection import Selection
@@ -194,10 +194,8 @@ def logs(
         "steps": [{"name": job.name, "status": job.status, "log": job.text} for job in jobs],
         "engine": engine,
     }
-    text = [
-        line for job in jobs for line in (f"==> {job.name} ({job.status})", _log_text(job.text))
-    ]
-    text += [] if engine is None else ["==> engine", _log_text(engine)]
+    text = [line for job in jobs for line in (f"==> {job.name} ({job.status})", log_text(job.text))]
+    text += [] if engine is None else ["==> engine", log_text(engine)]
     answer("reana-logs", output_format, facts, text)
 
 
@@ -209,11 +207,6 @@ def _facts(submission: Submission) -> dict[str, Any]:
 def _is_free(directory: Path) -> bool:
     """Tell whether a directory is empty, or not there yet."""
     return not directory.exists() or (directory.is_dir() and not any(directory.iterdir()))
-
-
-def _log_text(log: str) -> str:
-    """Return a log for people to read: line ends of other systems and tabs are harmless."""
-    return log.replace("\r\n", "\n").rstrip("\n").expandtabs()
 
 
 @app.command()

@@ -84,6 +84,9 @@ class ContainerJob:
     limits: Limits = field(default_factory=Limits)
     network: bool = False
     """Whether it has the host's network, for conditions asked of a server: not hermetic."""
+    terminal: bool = False
+    """Whether somebody types in it: it has the terminal of this process, and neither stream is
+    passed on. Only for an engine that `converses`."""
     keeps: Sequence[int] = ()
     """Descriptors of locks that must stay held as long as the container lives, whoever dies."""
 
@@ -127,6 +130,10 @@ class ContainerEngine(Protocol):
     @property
     def name(self) -> str:
         """`runc`, `docker` …"""
+
+    @property
+    def converses(self) -> bool:
+        """Whether a job of it may have a terminal."""
 
     def self_check(self) -> EngineStatus:
         """Return what answered, or raise EngineError saying what is missing and the remedy."""

@@ -77,11 +77,14 @@ class Containers:
         cancel: threading.Event,
         seconds: float | None = None,
         keeps: Sequence[int] = (),
+        terminal: bool = False,
     ) -> ContainerResult:
         """Run the container of a bundle to its end; see `ContainerEngine.run`.
 
-        runc keeps the descriptors in `keeps` open as long as the container lives.
+        runc keeps the descriptors in `keeps` open as long as the container lives. With `terminal`
+        it passes on what is typed here, Ctrl-C included, and the size of the window.
         """
+        stream = None if terminal else subprocess.PIPE
         log = bundle.path / "runc.log"
         started = time.monotonic()
         process = subprocess.Popen(
@@ -90,10 +93,10 @@ class Containers:
                     "--log", str(log), "run", "--keep", "--bundle", str(bundle.path), bundle.name
                 )
             ),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,  # Ctrl-C reaches reprun, which then ends the container
+            stdin=None if terminal else subprocess.DEVNULL,
+            stdout=stream,
+            stderr=stream,
+            start_new_session=not terminal,  # Ctrl-C reaches reprun, which then ends the container
             pass_fds=keeps,
         )
         try:
@@ -146,7 +149,8 @@ class Containers:
         with selectors.DefaultSelector() as selector:
             streams = (process.stdout, process.stderr)
             for stream, output in zip(streams, outputs, strict=True):
-                assert stream is not None
+                if stream is None:  # it has our terminal
+                    continue
                 selector.register(stream, selectors.EVENT_READ, output)
             while selector.get_map():
                 for key, _ in selector.select(POLL_SECONDS):

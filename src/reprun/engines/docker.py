@@ -56,6 +56,7 @@ class DockerEngine:
     """Runs containers on the Docker daemon that `DOCKER_HOST` (or the default socket) names."""
 
     name = "docker"
+    converses = False
 
     def __init__(self, store: Store, *, base_url: str | None = None) -> None:
         self._store = store

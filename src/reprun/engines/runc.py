@@ -36,6 +36,7 @@ class RuncEngine:
     """Runs containers with runc alone, as root or rootless."""
 
     name = "runc"
+    converses = True
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -116,6 +117,7 @@ class RuncEngine:
             rootless=self._containers.rootless,
             tmp_bytes=job.limits.tmp_bytes,
             network=job.network,
+            terminal=job.terminal,
         )
         with self._containers.bundle(config) as bundle:
             self._add_mount_points(bundle, config, job)
@@ -127,6 +129,7 @@ class RuncEngine:
                 cancel=cancel,
                 seconds=job.limits.seconds,
                 keeps=job.keeps,
+                terminal=job.terminal,
             )
 
     def _add_mount_points(self, bundle: Bundle, config: dict[str, Any], job: ContainerJob) -> None:

@@ -46,6 +46,7 @@ def configuration(
     tmp_bytes: int = 1 << 20,
     rlimits: Mapping[str, int] = MappingProxyType({}),
     network: bool = False,
+    terminal: bool = False,
 ) -> Entry:
     """Return the configuration of one job: nothing writable but its mounts and /tmp.
 
@@ -74,7 +75,7 @@ def configuration(
         "hostname": HOSTNAME,
         "root": {"path": str(root), "readonly": True},
         "process": {
-            "terminal": False,
+            "terminal": terminal,
             "user": {"uid": uid, "gid": gid, "umask": 0o022},
             "args": argv,
             "env": [f"{key}={value}" for key, value in sorted(environment.items())],

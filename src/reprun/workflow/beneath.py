@@ -202,9 +202,16 @@ class Beneath:
         and links stay links: whoever mounts `target` sees what lay at `path` at this moment,
         whatever a step does to the names meanwhile.
         """
+        self._take(_second_name, path, target)
+
+    def duplicate(self, path: str, target: Path) -> None:
+        """Copy a directory to `target`, which shares no file with it; links stay links."""
+        self._take(_copy, path, target)
+
+    def _take(self, give: Callable[[int, str, Path], None], path: str, target: Path) -> None:
         try:
             with self._parent(path) as (parent, name):
-                _Mirror().take(parent, name, target)
+                _Mirror(give).take(parent, name, target)
         except FileNotFoundError as error:
             raise OutputMissingError(f"{path} does not exist", place=self._place(path)) from error
         except _OddKindError as error:
@@ -298,26 +305,27 @@ class _OddKindError(Exception):
 
 
 class _Mirror:
-    """Makes the second names, up to a bound."""
+    """Gives each file below a name another place, up to a bound."""
 
-    def __init__(self) -> None:
+    def __init__(self, give: Callable[[int, str, Path], None]) -> None:
+        self._give = give
         self._left = MOST_ENTRIES
 
     def take(self, parent: int, name: str, target: Path, *, depth: int = 0) -> None:
         self._left -= 1
         if depth > DEEPEST:
             raise StorageError(
-                f"an input directory is more than {DEEPEST} directories deep",
+                f"a directory is more than {DEEPEST} directories deep",
                 hint="declare the files, or an archive of them, as input",
             )
         if self._left < 0:
             raise StorageError(
-                f"an input directory has more than {MOST_ENTRIES} entries",
+                f"a directory has more than {MOST_ENTRIES} entries",
                 hint="declare the files, or an archive of them, as input",
             )
         mode = os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode
         if stat.S_ISREG(mode):
-            _second_name(parent, name, target)
+            self._give(parent, name, target)
         elif stat.S_ISDIR(mode):
             target.mkdir()
             with _opened(parent, name) as below:
@@ -339,13 +347,21 @@ def _opened(parent: int, name: str) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _second_name(parent: int, name: str, target: Path) -> None:
+@contextmanager
+def _regular(parent: int, name: str) -> Iterator[tuple[str, int]]:
+    """Yield a path of the open file and its mode; it is the same file whatever a step does."""
     found = os.open(name, os.O_PATH | os.O_NOFOLLOW, dir_fd=parent)
     try:
         mode = os.fstat(found).st_mode
         if not stat.S_ISREG(mode):
             raise _OddKindError(_kind_of(found))
-        here = f"/proc/self/fd/{found}"
+        yield f"/proc/self/fd/{found}", stat.S_IMODE(mode) & 0o777
+    finally:
+        os.close(found)
+
+
+def _second_name(parent: int, name: str, target: Path) -> None:
+    with _regular(parent, name) as (here, mode):
         try:
             # With a descriptor given Python calls linkat(2), which alone follows /proc/self/fd.
             os.link(here, target, src_dir_fd=parent, follow_symlinks=True)
@@ -353,8 +369,15 @@ def _second_name(parent: int, name: str, target: Path) -> None:
             # AFS links within one directory only; some file systems not at all.
             if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP):
                 raise
-            with open(here, "rb") as stream, target.open("xb") as copy:  # noqa: PTH123
-                shutil.copyfileobj(stream, copy, 1 << 20)
-            target.chmod(stat.S_IMODE(mode) & 0o777)
-    finally:
-        os.close(found)
+            _write_copy(here, mode, target)
+
+
+def _copy(parent: int, name: str, target: Path) -> None:
+    with _regular(parent, name) as (here, mode):
+        _write_copy(here, mode, target)
+
+
+def _write_copy(here: str, mode: int, target: Path) -> None:
+    with open(here, "rb") as stream, target.open("xb") as copy:  # noqa: PTH123
+        shutil.copyfileobj(stream, copy, CHUNK)
+    target.chmod(mode)
