@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from reprun.authoring.init import init_project
+from reprun.documents.record import write_record
+from tests.unit import builders
 
 
 @pytest.fixture
@@ -55,6 +57,35 @@ def test_variants_of_the_analysis_that_was_typed(project: Path) -> None:
     assert completed(project, "reprun run dimuon --variant root") == []
     assert completed(project, "reprun run none --variant col") == []
     assert completed(project, "reprun run --variant col") == []
+
+
+def test_datasets_snapshots_and_steps(project: Path) -> None:
+    assert completed(project, "reprun run dimuon --data ") == ["events"]
+    assert completed(project, "reprun data fetch dimuon --data ev") == ["events"]
+    snapshot = project / "conditions" / "tags"
+    snapshot.mkdir(parents=True)
+    (snapshot / "snapshot.toml").write_text("")
+    assert completed(project, "reprun conditions show t") == ["tags"]
+    assert completed(project, "reprun logs dimuon ") == []
+    home = project / "results" / "dimuon" / "columnar.events"
+    home.mkdir(parents=True)
+    write_record(builders.record(), home)
+    assert completed(project, "reprun logs dimuon ") == ["make", "plot"]
+    assert completed(project, "reprun shell dimuon pl") == ["plot"]
+
+
+@pytest.mark.parametrize("kind", ["bash", "zsh", "fish"])
+def test_a_script_for_every_shell(tmp_path: Path, kind: str) -> None:
+    done = subprocess.run(
+        [Path(sys.executable).parent / "reprun", "--show-completion", kind],
+        cwd=tmp_path,
+        env={**os.environ, "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "_REPRUN_COMPLETE" in done.stdout
 
 
 def test_images_of_the_project_and_of_reprun(project: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from reprun.cli.completion import snapshot_names
 from reprun.cli.options import FormatOption
 
 if TYPE_CHECKING:
@@ -23,7 +24,11 @@ app = typer.Typer(
 
 Name = Annotated[
     str,
-    typer.Argument(metavar="SNAPSHOT", help="Name of a snapshot, or its directory."),
+    typer.Argument(
+        metavar="SNAPSHOT",
+        help="Name of a snapshot, or its directory.",
+        autocompletion=snapshot_names,
+    ),
 ]
 
 
@@ -105,7 +110,10 @@ def diff(before: Name, now: Name, output_format: FormatOption = "text") -> None:
 @app.command()
 def verify(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[SNAPSHOT…]", help="Default: all of them.")
+        list[str] | None,
+        typer.Argument(
+            metavar="[SNAPSHOT…]", help="Default: all of them.", autocompletion=snapshot_names
+        ),
     ] = None,
     output_format: FormatOption = "text",
 ) -> None:

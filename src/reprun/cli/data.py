@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from reprun.cli.completion import analysis_names
+from reprun.cli.completion import analysis_names, dataset_names
 from reprun.cli.options import AnalysisArgument, FormatOption
 from reprun.wording import count_of, listed, quoted, size_of
 
@@ -25,7 +25,10 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-Chosen = Annotated[str | None, typer.Option("--data", help="Dataset. Default: the analysis's.")]
+Chosen = Annotated[
+    str | None,
+    typer.Option("--data", help="Dataset. Default: the analysis's.", autocompletion=dataset_names),
+]
 Parallel = Annotated[int, typer.Option("--parallel", min=1, max=64, help="Files at a time.")]
 Files = Annotated[
     list[str] | None,

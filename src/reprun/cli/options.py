@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from reprun.cli.completion import analysis_names, variant_names
+from reprun.cli.completion import analysis_names, dataset_names, variant_names
 from reprun.engines.choose import EngineChoice
 from reprun.errors import SpecificationError
 
@@ -76,7 +76,10 @@ FractionOption = Annotated[
     ),
 ]
 DataOption = Annotated[
-    str | None, typer.Option("--data", help="Dataset of the analysis, e.g. original.")
+    str | None,
+    typer.Option(
+        "--data", help="Dataset of the analysis, e.g. original.", autocompletion=dataset_names
+    ),
 ]
 ParameterOption = Annotated[
     list[str] | None,
