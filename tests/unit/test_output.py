@@ -8,6 +8,7 @@ import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, get_args
@@ -28,6 +29,7 @@ from reprun.reana.local.report import ProjectReport
 from reprun.reana.remote.submission import Submission
 from reprun.report.grid import Column, Grid, indented, plain_text, styled
 from reprun.report.matrix import MatrixReport, matrix_renderable
+from reprun.report.text import renderable
 from reprun.runs.lock import Difference
 from reprun.workflow.rerun import OUT_OF_DATE
 from tests.images_support import Kitchen, tiny
@@ -324,6 +326,9 @@ def play(monkeypatch: pytest.MonkeyPatch, kitchen: Kitchen) -> None:
             selection=builders.selection(),
             plan=SimpleNamespace(targets=()),
             images={},
+            workspace=Path("w"),
+            inputs=Path("i"),
+            run_directory=Path("r"),
         ),
         steps=(),
     )
@@ -557,6 +562,59 @@ def test_a_path_is_not_broken_and_a_paragraph_is_indented() -> None:
     assert plain_text(styled(path, wrap=False), 60) == f"{path}\n"
 
 
+LONG = "an-analysis-whose-name-is-as-long-as-a-name-of-an-analysis-is-ok"
+
+
+@pytest.mark.slow
+def test_no_answer_breaks_words_or_ends_lines_with_blanks(
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lengthen(project)
+    lost = set()
+    for command, (rest, _) in COMMANDS.items():
+        if "--format" in command or "{here}" in rest:  # those write files, once
+            continue
+        words = [*command.split(), *rest.replace("demo", LONG).replace("d*", "an*").split()]
+        shown = {}
+        for width in (200, 80, 60):
+            monkeypatch.setenv("REANA_ACCESS_TOKEN", "secret")
+            monkeypatch.setenv("COLUMNS", str(width))
+            code, out, err = called(capsys, *words)
+            assert code in (0, 1, 3), (command, err)
+            lines = out.split("\n")
+            assert not [line for line in lines if line != line.rstrip()], (command, width)
+            assert "\n\n\n" not in out, (command, width)
+            shown[width] = out
+        for width in (80, 60):
+            lost |= {(command, width, word) for word in broken(shown[200], shown[width])}
+    assert not lost
+
+
+def broken(wide: str, narrow: str) -> set[str]:
+    """Return the words of a text that one for a narrower terminal lacks, but for headings."""
+    lines = wide.split("\n")
+    headings = {word for above, line in pairwise(lines) if "──" in line for word in above.split()}
+    return {*re.sub("─", "", wide).split()} - {*narrow.split()} - headings
+
+
+def lengthen(project: Path) -> None:
+    """Give the analysis of a project the longest of names."""
+    place = project / "examples" / LONG
+    (project / "examples" / "demo").rename(place)
+    document = yaml.safe_load((place / "analysis.yaml").read_text())
+    document |= {"name": LONG, "title": WORDS}
+    (place / "analysis.yaml").write_text(yaml.safe_dump(document))
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_a_report_fits(width: int) -> None:
+    text = plain_text(renderable(sample(), written=[("report", "results/x.html")]), width)
+    assert all(cell_len(line) <= width for line in text.split("\n"))
+    assert not broken(plain_text(renderable(sample()), 200), text) - {"bin"}
+    assert max(map(cell_len, text.split("\n"))) > width - 30
+    assert "\n\n\n" not in text
+
+
 @pytest.mark.parametrize(
     ("columns", "width"), [("40", 60), ("75", 75), ("500", 200), ("none", 100), (None, 100)]
 )
@@ -595,7 +653,11 @@ def test_no_line_of_the_help_is_cut(capsys: pytest.CaptureFixture[str]) -> None:
         assert first.endswith("."), name
         assert len(first) <= 60, f"{name}: {first}"
     for group in ("", "images", "data", "conditions", "reana"):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("COLUMNS", "80")
-            _, out, _ = called(capsys, *group.split(), "--help")
-        assert [line for line in out.splitlines()[1:] if line.endswith("...")] == []
+        for width in (60, 80, 200):
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv("COLUMNS", str(width))
+                _, out, _ = called(capsys, *group.split(), "--help")
+            assert all(len(line) <= width for line in out.splitlines())
+            assert [
+                line for line in out.partition("\n\n")[2].splitlines() if line.endswith("...")
+            ] == []

@@ -40,6 +40,8 @@ DISK_REFUSES = frozenset(
         *(errno.EMFILE, errno.ENFILE, errno.EFBIG, errno.ESTALE, errno.EBADF, errno.ENODEV),
     }
 )
+MOST_WIDTH = 200
+"""Columns of the help, and of every answer: longer lines read badly."""
 SIGNALS_IN_A_ROW = 3.0
 """Seconds in which a second signal is the same request: a shell and `timeout` send two."""
 
@@ -222,6 +224,7 @@ def program() -> typer.Typer:
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
+        context_settings={"max_content_width": MOST_WIDTH},
     )
     app.callback()(options)
     for module in (run, steps, compare, explain, analyses, init, author, reana, clean, doctor):
@@ -230,7 +233,19 @@ def program() -> typer.Typer:
     app.add_typer(data, name="data")
     app.add_typer(images, name="images")
     every_command_shows_its_options(app)
+    _no_summary_is_cut(app)
     return app
+
+
+def _no_summary_is_cut(app: typer.Typer) -> None:
+    """Let every list of commands show the first line of each whole, wrapped where it must be."""
+    for command in app.registered_commands:
+        assert command.callback is not None
+        command.short_help = (command.callback.__doc__ or "").split("\n", 1)[0]
+    for group in app.registered_groups:
+        if group.typer_instance is not None:
+            group.short_help = group.typer_instance.info.help
+            _no_summary_is_cut(group.typer_instance)
 
 
 def main() -> None:

@@ -28,7 +28,11 @@ if TYPE_CHECKING:
     from reprun.runs.request import RunRequest
     from reprun.runs.run import RunOutcome
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="REANA: export, status, logs, stop, fetch, list.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 
 ServerOption = Annotated[
     str | None,
@@ -268,7 +272,7 @@ def list_workflows(
 def add_commands(program: typer.Typer) -> None:
     """Add the commands to the program."""
     program.command()(submit)
-    program.add_typer(app, name="reana", help="REANA: export, status, logs, stop, fetch, list.")
+    program.add_typer(app, name="reana")
 
 
 def _request(

@@ -22,7 +22,7 @@ StepArgument = Annotated[
 WordsArgument = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[STEP] [-- COMMAND…]",
+        metavar="STEP -- COMMAND",
         help="Name of a step, by default the one that failed, else the last; and what to run "
         "in the place of a shell.",
         autocompletion=step_names,

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
-from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
+from reprun.report.grid import Column, Grid, indented, styled
 from reprun.report.model import (
     Report,
     ReportItem,
@@ -63,7 +61,7 @@ def renderable(report: Report, *, written: Sequence[tuple[str, str]] = ()) -> Re
             about = "to pass" if item.differences else f"{visible(item.name)}, to pass"
             parts.append(_line(about, item.needed, "dim"))
     if more := details_left_out(explained, MOST_EXPLAINED):
-        parts.append(Text(more, style="dim"))
+        parts.append(indented(styled((more, "dim"))))
     if report.first_drift:
         parts.append(_line("first drift", report.first_drift.sentence, "bold yellow"))
     parts += [_line("cause", cause, "bold yellow") for cause in report.causes]
@@ -71,14 +69,14 @@ def renderable(report: Report, *, written: Sequence[tuple[str, str]] = ()) -> Re
     parts += [_line("note", note, "dim") for note in report.notes]
     parts.append(_verdict(report))
     if report.reference:
-        parts.append(Text(visible(report.reference.sentence), style="dim"))
+        parts.append(indented(styled((report.reference.sentence, "dim"))))
     if report.hint:
-        parts.append(_line("try", report.hint, "bold"))
-    parts += [_line(what, path, "dim") for what, path in written]
+        parts.append(_typed("try", report.hint, "bold"))
+    parts += [_typed(what, path, "dim") for what, path in written]
     return Group(*parts)
 
 
-def _heading(report: Report) -> Text:
+def _heading(report: Report) -> RenderableType:
     about = report.analysis
     # Two files on their own have no other name than the title.
     parts = [about.name] if about.name not in about.title else []
@@ -87,67 +85,69 @@ def _heading(report: Report) -> Text:
     parts += [f"data {about.dataset}"] if about.dataset else []
     parts += [about.tier] if about.tier else []
     under = ("\n" + visible(" · ".join(parts)), "dim") if parts else ""
-    return Text.assemble((visible(about.title), "bold"), under)
+    return indented(Text.assemble((visible(about.title), "bold"), under))
 
 
-def _verdict(report: Report) -> Text:
+def _verdict(report: Report) -> RenderableType:
     mark, style = MARKS[report.status]
-    return Text(f"\n{mark} {visible(report.sentence)}", style=style)
+    return Group(Text(""), indented(styled((f"{mark} {report.sentence}", style))))
 
 
-def _line(label: str, text: str, style: str) -> Text:
-    return Text.assemble((f"{label}: ", style), visible(text))
+def _line(label: str, text: str, style: str) -> RenderableType:
+    return indented(styled((f"{label}: ", style), text))
+
+
+def _typed(label: str, text: str, style: str) -> RenderableType:
+    """Return a line that somebody copies: never wrapped."""
+    return styled((f"{label}: ", style), text, wrap=False)
 
 
 def _table(table: ReportTable) -> RenderableType:
-    grid = Table(
-        title=Text(visible(table.title)) if table.title else None,
-        caption=Text(visible(table.caption)) if table.caption else None,
-        title_justify="left",
-        caption_justify="left",
-        box=SIMPLE_HEAD,
-        show_edge=False,
+    numeric = [
+        all(isinstance(row[index], float | int) for row in table.rows)
+        for index in range(len(table.columns))
+    ]
+    grid = Grid(
+        [Column(name, right=right) for name, right in zip(table.columns, numeric, strict=True)],
+        [[shown(cell) for cell in row] for row in table.rows],
     )
-    for index, column in enumerate(table.columns):
-        numeric = all(isinstance(row[index], float | int) for row in table.rows)
-        grid.add_column(Text(visible(column)), justify="right" if numeric else "left")
-    for row in table.rows:
-        grid.add_row(*(Text(visible(shown(cell))) for cell in row))
-    return Padding(grid, (1, 0, 0, 0))
+    return _titled(table.title, grid, table.caption)
+
+
+def _titled(title: str, grid: Grid, caption: str = "") -> RenderableType:
+    """Return a table with an empty line before it, its title above and its caption below."""
+    parts: list[RenderableType] = [Text("")]
+    parts += [indented(styled((title, "italic")))] if title else []
+    parts += [grid]
+    parts += [indented(styled((caption, "dim")))] if caption else []
+    return Group(*parts)
 
 
 def _objects(items: Sequence[ReportItem]) -> RenderableType:
-    grid = Table(box=SIMPLE_HEAD, show_edge=False)
-    grid.add_column("object", overflow="fold", ratio=2)
-    grid.add_column("verdict", no_wrap=True)
-    grid.add_column("why", overflow="fold", ratio=5)
+    rows: list[Sequence[str | Text]] = []
     for item in items:
         notes = "".join(f"\n{note}" for note in item.notes)
-        why = Text.assemble(visible(item.sentence), (visible(notes), "dim"))
-        grid.add_row(Text(visible(item.name)), Text(item.verdict, style=STYLES[item.verdict]), why)
-    return Padding(grid, (1, 0, 0, 0))
+        why = styled(item.sentence, (notes, "dim"))
+        rows.append([item.name, styled((item.verdict, STYLES[item.verdict])), why])
+    columns = (Column("object"), Column("verdict", plain=True), Column("why", prose=True))
+    return _titled("", Grid(columns, rows))
 
 
 def _differences(item: ReportItem, sides: tuple[str, str]) -> RenderableType:
     count = item.beyond or item.differing
     first = f"the first {len(item.differences)} of " if count > len(item.differences) else ""
     what = count_of(count, f"differing {item.bins_or_cells}")
-    grid = Table(
-        title=Text(visible(f"{item.name}: {first}{what}{item.along}")),
-        title_justify="left",
-        box=SIMPLE_HEAD,
-        show_edge=False,
-    )
-    grid.add_column(item.bins_or_cells)
-    for heading in (*map(brief, sides), "ratio", "pull"):
-        grid.add_column(Text(visible(heading)), justify="right")
+    headings = (*map(brief, sides), "ratio", "pull")
+    columns = [Column(item.bins_or_cells), *(Column(each, right=True) for each in headings)]
     shown_sides = (
         _measured([(one.monitored, one.monitored_error) for one in item.differences]),
         _measured([(one.reference, one.reference_error) for one in item.differences]),
     )
-    for one, run, reference in zip(item.differences, *shown_sides, strict=True):
-        grid.add_row(Text(visible(one.label)), run, reference, one.quotient, finite(one.pull))
-    return Padding(grid, (1, 0, 0, 0))
+    rows = [
+        (one.label, run, reference, one.quotient, finite(one.pull))
+        for one, run, reference in zip(item.differences, *shown_sides, strict=True)
+    ]
+    return _titled(f"{item.name}: {first}{what}{item.along}", Grid(columns, rows))
 
 
 def _measured(values: Sequence[tuple[float, float | None]]) -> list[str]:
