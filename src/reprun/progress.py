@@ -56,6 +56,9 @@ class Task(Protocol):
     def advance(self, amount: int) -> None:
         """Say that `amount` more is done."""
 
+    def show(self, doing: str, total: int | None) -> None:
+        """Say what is under way at this moment, and how many there are by now."""
+
 
 class Progress(Protocol):
     """Where progress goes: a terminal's bars, plain lines in a log, or nowhere."""
@@ -73,6 +76,9 @@ class SilentTask:
     """A bar nobody sees."""
 
     def advance(self, amount: int) -> None:
+        """Do nothing."""
+
+    def show(self, doing: str, total: int | None) -> None:
         """Do nothing."""
 
 

@@ -70,6 +70,22 @@ def test_a_bar_leaves_standard_output_alone(capsys: pytest.CaptureFixture[str], 
     assert "engine: [bold]runc[/bold] 1.1" in err  # names are not taken for mark-up
 
 
+def test_steps_on_a_terminal_have_name_number_and_time(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "60")
+    with Terminal().task("running the steps", None, unit="step") as task:
+        task.advance(9)
+        task.show("fit-" + "x" * 80, 29)
+        task.show("", 29)
+        task._bars.refresh()  # type: ignore[attr-defined]
+    shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", capsys.readouterr().err)
+    line = next(line for line in re.split(r"[\r\n]", shown) if "fit-" in line)
+    assert re.fullmatch(r"\S \[9/29\] fit-x+… 0:00:00", line.strip())
+    assert len(line) <= 60
+
+
 def test_silence(capsys: pytest.CaptureFixture[str]) -> None:
     silent = Silent()
     silent.say("x")

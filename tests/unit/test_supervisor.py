@@ -88,6 +88,24 @@ def test_a_planned_step_runs_and_is_recorded(room: Room) -> None:
     assert supervisor.records == [record]
 
 
+def test_it_is_known_which_steps_run_and_for_how_long(room: Room) -> None:
+    supervisor = room.supervisor()
+    seen = []
+
+    def program(container: FakeContainer) -> int:
+        seen.extend(supervisor.at_work())
+        return makes(container)
+
+    room.program("make it", program)
+    planned = step(wildcards={"n": "1"})
+    supervisor.take_plan([planned])
+    supervisor.run(planned.key)
+    [(name, seconds)] = seen
+    assert name == "make-1"
+    assert 0 <= seconds < 60
+    assert supervisor.at_work() == []
+
+
 @pytest.mark.parametrize("key", ["", "[]", '["make",{"n":"1"}]', '["other",{}]'])
 def test_nothing_else_can_be_asked_for(room: Room, key: str) -> None:
     supervisor = room.supervisor()

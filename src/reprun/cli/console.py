@@ -61,6 +61,9 @@ class _LineTask:
             of = f" of {_amount(self._total, self._unit)}" if self._total else ""
             self._lines.say(f"{self._label}: {_amount(self._done, self._unit)}{of}")
 
+    def show(self, doing: str, total: int | None) -> None:
+        """Do nothing: a log has the lines of what has ended."""
+
 
 def _amount(number: int, unit: str) -> str:
     return size_of(number) if unit == "byte" else count_of(number, unit)
@@ -80,19 +83,28 @@ class Terminal:
     def task(self, label: str, total: int | None, unit: str = "byte") -> Iterator[Task]:
         """Show a bar."""
         from rich import progress
+        from rich.table import Column
 
-        columns: list[progress.ProgressColumn] = [
-            progress.TextColumn("{task.description}", markup=False),
-            progress.BarColumn(),
-        ]
+        # What moves shows that it lives; the name alone gives way where a terminal is narrow.
+        name = Column(no_wrap=True, overflow="ellipsis", ratio=1)
+        columns: list[progress.ProgressColumn] = [progress.SpinnerColumn()]
         if unit == "byte":
-            columns += [progress.DownloadColumn(), progress.TransferSpeedColumn()]
+            columns += [
+                progress.TextColumn("{task.description}", markup=False, table_column=name),
+                progress.BarColumn(20),
+                progress.DownloadColumn(),
+                progress.TransferSpeedColumn(),
+            ]
         else:
-            columns.append(progress.MofNCompleteColumn())
+            columns += [
+                progress.TextColumn("{task.fields[count]}", markup=False),
+                progress.TextColumn("{task.description}", markup=False, table_column=name),
+            ]
+        columns.append(progress.TimeElapsedColumn())
         with progress.Progress(
-            *columns, progress.TimeRemainingColumn(), console=self._console, transient=True
+            *columns, console=self._console, transient=True, expand=True
         ) as bars:
-            yield _BarTask(bars, bars.add_task(visible(label), total=total))
+            yield _BarTask(bars, bars.add_task(visible(label), total=total, count=""))
 
 
 class _BarTask:
@@ -103,6 +115,19 @@ class _BarTask:
     def advance(self, amount: int) -> None:
         """Move the bar."""
         self._bars.advance(self._task, amount)
+        self._count()
+
+    def show(self, doing: str, total: int | None) -> None:
+        """Name what is under way; where nothing is, what was named last stays."""
+        if doing:
+            self._bars.update(self._task, description=visible(doing))
+        self._bars.update(self._task, total=total)
+        self._count()
+
+    def _count(self) -> None:
+        task = self._bars.tasks[0]
+        of = "" if task.total is None else f"/{task.total:.0f}"
+        self._bars.update(self._task, count=f"[{task.completed:.0f}{of}]")
 
 
 def stderr_console() -> Console:

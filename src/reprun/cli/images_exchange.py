@@ -241,10 +241,7 @@ def prune(
 @app.command()
 def check(
     names: Annotated[
-        list[str] | None,
-        typer.Argument(
-            help="Images to check; all that are built here.", autocompletion=image_names
-        ),
+        list[str] | None, typer.Argument(help="Images to check; all that are built here.")
     ] = None,
     output_format: FormatOption = "text",
 ) -> None:

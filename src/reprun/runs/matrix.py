@@ -46,7 +46,7 @@ from reprun.runs.cell import Cell, load_cell
 from reprun.runs.cell_images import with_images
 from reprun.runs.directory import alone
 from reprun.runs.request import RunRequest
-from reprun.runs.run import checked_engine, judge_cell, stored_report
+from reprun.runs.run import checked_engine, judge_cell, prepared, stored_report
 from reprun.runs.workspace import (
     Prepared,
     VerifiedImages,
@@ -287,7 +287,7 @@ def _run(
             assert slot.held is not None
             for image in slot.cell.images.values():
                 if image.name not in verified:
-                    verified[image.name] = engine.prepare(image)
+                    verified[image.name] = prepared(engine, image, store, progress)
             held.enter_context(collection.hold(store, slot.cell.data_digests()))
             slot.prepared = prepare_workspace(
                 slot.cell, slot.last, slot.rerun, cores, slot.held, confined, store, progress

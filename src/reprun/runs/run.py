@@ -21,6 +21,8 @@ from reprun.engines.confinement import confinement
 from reprun.errors import OutputMissingError, ReprunError
 from reprun.files import sweep
 from reprun.images.model import Image
+from reprun.images.rootfs.sealed import Verified
+from reprun.images.rootfs.unpack import is_unpacked
 from reprun.progress import Progress
 from reprun.runs.cell import Cell, load_cell
 from reprun.runs.cell_images import with_images
@@ -108,7 +110,18 @@ def ready_engine(
     """
     unique = {image.image_id: image for image in images}.values()
     engine, status = checked_engine(name, unique, store, progress)
-    return engine, status, {image.name: engine.prepare(image) for image in unique}
+    verified = {image.name: prepared(engine, image, store, progress) for image in unique}
+    return engine, status, verified
+
+
+def prepared(
+    engine: ContainerEngine, image: Image, store: Store, progress: Progress
+) -> Verified | None:
+    """Prepare an image, and return what the engine verified; the first time it takes a while."""
+    if engine.name != "runc" or is_unpacked(image, store):
+        return engine.prepare(image)
+    with progress.task(f"unpacking image {image.name}", None, "layer"):
+        return engine.prepare(image)
 
 
 def checked_engine(

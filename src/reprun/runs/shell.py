@@ -29,6 +29,7 @@ from reprun.progress import Progress
 from reprun.runs.directory import INPUTS, WORKSPACE, alone
 from reprun.runs.last_steps import last_record, step_name, steps_called
 from reprun.runs.lock import snapshots_of
+from reprun.runs.run import prepared
 from reprun.store.store import Store
 from reprun.wording import listed, quoted
 from reprun.workflow.beneath import Beneath
@@ -86,7 +87,7 @@ def run_in_step(
             f"{engine.name} gives a step no terminal here",
             hint=selection.command("shell", "--engine runc"),
         )
-    engine.prepare(image)
+    prepared(engine, image, store, progress)
     with _copied(selection, record, store, progress) as workspace:
         progress.say(
             f"step {step_name(step)} in {image.name}, without network, on a copy of its workspace: "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import queue
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, assert_never
@@ -16,6 +16,7 @@ from reprun.engines.confinement import Confinement
 from reprun.errors import InterruptedRunError, ReprunError, unforeseen
 from reprun.progress import Progress, Task
 from reprun.store.store import Store
+from reprun.wording import listed
 from reprun.workflow.driver import POLL_SECONDS, drive
 from reprun.workflow.evidence import failed_of
 from reprun.workflow.planned import WorkflowPlan
@@ -111,6 +112,7 @@ def run_workflows(
                 _, waiting = concurrent.futures.wait(waiting, POLL_SECONDS)
                 for run in runs.values():
                     run.report(progress, bar)
+                _show(runs.values(), bar)
             except (KeyboardInterrupt, InterruptedRunError):
                 stopped = True
                 for run in runs.values():
@@ -120,6 +122,14 @@ def run_workflows(
                     run.cancelled.set()
                 raise
     return {label: run.outcome(stopped=stopped) for label, run in runs.items()}
+
+
+def _show(runs: Iterable[_Run], bar: Task) -> None:
+    """Show which steps run, those that run longest first, and how many there are to run."""
+    known = list(runs)
+    steps = sorted((one for run in known for one in run.at_work()), key=lambda one: -one[1])
+    doing = listed((f"{name} {seconds:.0f} s" for name, seconds in steps), most=2)
+    bar.show(doing, sum(run.steps for run in known) or None)
 
 
 class _Run:
@@ -200,6 +210,16 @@ class _Run:
             self._error = driven.error(log, request.snakefile)
         if self.cancelled.is_set():
             self._supervisor.clean_up()
+
+    @property
+    def steps(self) -> int:
+        """How many steps it has to run, as far as it has planned."""
+        return self._steps
+
+    def at_work(self) -> list[tuple[str, float]]:
+        """Return the steps that run at this moment, by name, and for how many seconds."""
+        whose = f"{self._label}: " if self._label else ""
+        return [(f"{whose}{name}", seconds) for name, seconds in self._supervisor.at_work()]
 
     def report(self, progress: Progress, bar: Task) -> None:
         """Report what is new, in the thread of whoever waits."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -139,6 +140,7 @@ class Supervisor:
         self._numbers: dict[str, int] = {}
         self._images: dict[str, Image] = {}
         self._running: dict[str, PlannedStep] = {}
+        self._since: dict[str, float] = {}
         self._lock = threading.Lock()
         self._idle = threading.Condition(self._lock)
         self._runner = StepRunner(
@@ -173,9 +175,11 @@ class Supervisor:
             step = self._begin(key)
             try:
                 with self._cores.taken(step.threads, self.cancelled):
+                    self._since[key] = time.monotonic()
                     record = self._run(step)
             finally:
                 with self._lock:
+                    self._since.pop(key, None)
                     self._running.pop(key, None)
                     self._idle.notify_all()
         except StepFailedError:
@@ -202,6 +206,17 @@ class Supervisor:
                 raise BackendError(f"step {step.rule} was tried {MOST_TRIES} times")
             self._running[key] = step
         return step.at_try(tried + 1)
+
+    def at_work(self) -> list[tuple[str, float]]:
+        """Return the steps that have their cores, each with the seconds since, the longest first.
+
+        A step is called by its rule and the values of its wildcards.
+        """
+        with self._lock:
+            since = sorted(self._since.items(), key=lambda one: one[1])
+            named = [(self._running[key], start) for key, start in since]
+        now = time.monotonic()
+        return [("-".join((s.rule, *s.wildcards.values())), now - start) for s, start in named]
 
     @property
     def grown(self) -> WorkflowPlan | None:

@@ -29,7 +29,7 @@ from reprun.images.catalogue.definition import Definition
 from reprun.images.catalogue.lockfiles import BASE, DebEntry, WheelEntry
 from reprun.progress import Progress, announced
 from reprun.store.store import Store
-from reprun.wording import listed
+from reprun.wording import count_of, listed
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
@@ -91,8 +91,8 @@ def archive(
         )
     with scratch() as home:
         apt = Apt(home, definition, sources.debian[0], keyring, installed)
-        progress.say(f"reading the package lists of {definition.suite}")
-        apt.update()
+        with progress.task(f"reading the package lists of {definition.suite}", None, "list"):
+            apt.update()
         yield apt
 
 
@@ -186,12 +186,13 @@ def resolve_wheels(
     Raises SpecificationError when the requirements cannot be met by wheels for the image's
     Python, and ToolError when uv, which resolves for another Python than ours, is missing.
     """
-    progress.say(f"resolving {len(definition.requirements)} Python requirements")
     if definition.python.is_legacy:
         return download(
             listed_pins(definition, definition.requirements), definition, store, progress
         )
-    done = compile_pins(definition, definition.requirements)
+    what = f"resolving {count_of(len(definition.requirements), 'Python requirement')}"
+    with progress.task(what, None, "requirement"):
+        done = compile_pins(definition, definition.requirements)
     if done.returncode != 0:
         raise SpecificationError(
             f"{_field(definition, 'python', 'requirements')} cannot be resolved: "
@@ -211,8 +212,8 @@ def download(
     with scratch() as home:
         wanted = home / "requirements.txt"
         wanted.write_text(pins, encoding="utf-8")
-        progress.say("downloading wheels")
-        done = run_pip(["download", "-r", str(wanted), "-d", str(home / "wheels")], definition)
+        with progress.task("downloading wheels", None, "wheel"):
+            done = run_pip(["download", "-r", str(wanted), "-d", str(home / "wheels")], definition)
         if done.returncode != 0:
             raise SpecificationError(
                 f"{_field(definition, 'python', 'requirements')} cannot be downloaded: "

@@ -89,6 +89,12 @@ def unpacked_root(image: Image, store: Store, fresh: Fresh | None = None) -> Pat
     return place / "root"
 
 
+def is_unpacked(image: Image, store: Store) -> bool:
+    """Tell whether the files of an image are here, unpacked."""
+    home = store.root / "unpacked" / "images"
+    return (home / image.image_id.removeprefix(PREFIX)).is_dir()
+
+
 def verified_root(image: Image, store: Store) -> tuple[Path, Verified]:
     """Return the directory as `unpacked_root` does, and what was verified of it; for a run.
 
