@@ -21,7 +21,7 @@ from reprun.files import (
     sweep,
     temporary_directory,
 )
-from reprun.wording import listed
+from reprun.wording import listed, quoted
 
 CiSystem = Literal["github", "gitlab", "none"]
 CI_FILES: Mapping[CiSystem, str] = {
@@ -78,7 +78,7 @@ def _refuse_occupied(target: Path, given: Path) -> None:
         raise SpecificationError(
             f"{given} is a project already: it has a {PROJECT_FILE}",
             place=str(target),
-            hint=f"cd {given} && reprun list",
+            hint=f"cd {quoted(given)} && reprun list",
         )
     if names:
         raise SpecificationError(
@@ -90,7 +90,7 @@ def _refuse_occupied(target: Path, given: Path) -> None:
 
 def _elsewhere(target: Path) -> str:
     number = next(n for n in range(2, 1000) if not Path(f"{target}-{n}").exists())
-    return f"reprun init {target}-{number}"
+    return f"reprun init {quoted(f'{target}-{number}')}"
 
 
 def _write(made: Path, name: str, ci: CiSystem) -> None:

@@ -103,7 +103,7 @@ def lock_analysis(directory: Path, project: Project) -> None:
 def _checked_name(request: Request, project: Project, parent: Path) -> str:
     """Return the name if a directory may be called so and none is yet."""
     name = request.name
-    again = f"--from {request.source}"
+    again = f"--from {quoted(request.source)}"
     try:
         TypeAdapter(Name).validate_python(name)
     except ValidationError as error:

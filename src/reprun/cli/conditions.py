@@ -205,13 +205,14 @@ def _only(name: str) -> Path:
     """Return the directory of the one snapshot that is called so."""
     from reprun.conditions.snapshot import find_snapshots, snapshot_directory
     from reprun.errors import SpecificationError
+    from reprun.wording import quoted
 
     several = [found[name] for place in _places() if name in (found := find_snapshots(place))]
     if len(several) > 1:
         listed = "".join(f"\n    {directory}" for directory in several)
         raise SpecificationError(
             f"{len(several)} snapshots are called '{name}':{listed}",
-            hint=f"reprun conditions show {several[0]}   # name the directory",
+            hint=f"reprun conditions show {quoted(several[0])}   # name the directory",
         )
     return snapshot_directory(name, _known())
 

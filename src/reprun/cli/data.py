@@ -413,7 +413,7 @@ def _absent(found: Verification, what: str, analysis: str | None) -> Exception:
 
     return InputsGoneError(
         f"{len(found.absent)} files of {what} are missing",
-        hint=f"reprun data fetch {analysis or 'ANALYSIS'}",
+        hint=f"reprun data fetch {quoted(analysis) if analysis else 'ANALYSIS'}",
     )
 
 

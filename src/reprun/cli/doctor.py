@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from reprun.engines.choose import Checked
+    from reprun.errors import EngineError
     from reprun.images.doctor import Finding
 
 
@@ -66,8 +67,13 @@ def _engine_facts(engine: Checked) -> dict[str, Any]:
         "version": status.version if status else None,
         "unenforced": list(status.unenforced) if status else [],
         "message": error.message if error else None,
-        "hint": error.hint if error else None,
+        "hint": _remedy(error) if error else None,
     }
+
+
+def _remedy(error: EngineError) -> str | None:
+    """Return what to type next: not this very command."""
+    return None if error.hint is None or error.hint.startswith("reprun doctor") else error.hint
 
 
 def _text(
@@ -80,7 +86,8 @@ def _text(
     for engine in facts["engines"]:
         if not engine["works"]:
             yield indented(engine["message"], (f"✗ {engine['name']}: ", "red"))
-            yield styled((f"    try: {engine['hint']}", "dim"), wrap=False)
+            if engine["hint"]:
+                yield styled((f"    try: {engine['hint']}", "dim"), wrap=False)
             continue
         yield styled((f"✓ {engine['name']} ", "green"), engine["version"])
         for what in engine["unenforced"]:

@@ -17,7 +17,7 @@ from reprun.cli.images_output import (
     image_facts,
 )
 from reprun.cli.options import FormatOption
-from reprun.wording import count_of, json_visible, size_of
+from reprun.wording import count_of, json_visible, quoted, size_of
 
 if TYPE_CHECKING:
     from reprun.images.audit import Audited
@@ -187,7 +187,7 @@ def sbom(name: Name, output_format: FormatOption = "text") -> None:
         raise SpecificationError(
             f"image '{name}' is published elsewhere: no lock says what packages are in it",
             place=str(catalogue.external(name).place),
-            hint=f"reprun images export {name} FILE   # a scanner of files may tell",
+            hint=f"reprun images export {quoted(name)} FILE   # a scanner of files may tell",
         )
     definition = catalogue.definition(name)
     text = bill(definition, catalogue.locked(name)).decode()

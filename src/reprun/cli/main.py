@@ -197,7 +197,8 @@ def _make_output_safe() -> None:
     if sys.stdout is None:
         sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - until the end
         raise StorageError(
-            "standard output is closed", hint="reprun … > FILE, or > /dev/null to drop the result"
+            "standard output is closed",
+            hint="reprun … > FILE   # or > /dev/null to drop the result",
         )
 
 

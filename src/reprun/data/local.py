@@ -82,7 +82,8 @@ def chosen(analysis: Analysis, name: str | None) -> tuple[str, Dataset]:
     picked = analysis.dataset(name)
     if picked is None:
         raise SpecificationError(
-            f"{analysis.name} has no datasets", hint=f"reprun data add {analysis.name} NAME FILE"
+            f"{analysis.name} has no datasets",
+            hint=f"reprun data add {quoted(analysis.name)} NAME FILE",
         )
     return picked
 

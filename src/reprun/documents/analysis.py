@@ -23,6 +23,7 @@ from reprun.documents.reading import (
     validated,
 )
 from reprun.errors import SpecificationError, did_you_mean
+from reprun.wording import quoted
 
 DOCUMENT = "analysis.yaml"
 
@@ -334,7 +335,7 @@ def _pick(analysis: str, what: str, chosen: str, known: Mapping[str, T]) -> T:
     if chosen not in known:
         raise SpecificationError(
             f"{analysis} has no {what} '{chosen}'{did_you_mean(chosen, known)}",
-            hint=f"reprun show {analysis}",
+            hint=f"reprun show {quoted(analysis)}",
         )
     return known[chosen]
 

@@ -208,7 +208,7 @@ def _chosen(
 
 
 def _first(names: Sequence[str]) -> str:
-    return f"'{names[0]}'" if names else "is of no use here"
+    return quoted(names[0]) if names else "is of no use here"
 
 
 def _some(names: Sequence[str], most: int = 8) -> str:
@@ -359,7 +359,7 @@ def _root_file(path: Path, wanted: Sequence[str], tree: str | None, most: int) -
         raise SpecificationError(
             f"{path.name} cannot be read as a ROOT file: {error.message.partition(': ')[2]}",
             place=error.place,
-            hint=f"ls -l {path}   # is it complete?",
+            hint=f"ls -l {quoted(path)}   # is it complete?",
         ) from error
     except Exception as error:
         said = str(error).strip().splitlines() or ["its bytes are broken"]

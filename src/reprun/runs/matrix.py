@@ -192,7 +192,7 @@ def _chosen(request: MatrixRequest, project: Project) -> list[_Slot]:
             slots.append(_Slot(name, "?", "?", error=error))
             continue
         except Exception as error:  # noqa: BLE001 - as below
-            told = unforeseen(error, hint=f"reprun --verbose show {name}")
+            told = unforeseen(error, hint=f"reprun --verbose show {quoted(name)}")
             slots.append(_Slot(name, "?", "?", error=told))
             continue
         for variant, declared in default.analysis.variants.items():
@@ -248,7 +248,7 @@ def _errors_stay_in(slot: _Slot) -> Iterator[None]:
     except ReprunError as error:
         slot.error = error
     except Exception as error:  # noqa: BLE001 - whatever it is, it hides no other cell
-        slot.error = unforeseen(error, hint=f"reprun --verbose run {slot.analysis}")
+        slot.error = unforeseen(error, hint=f"reprun --verbose run {quoted(slot.analysis)}")
 
 
 def _load(

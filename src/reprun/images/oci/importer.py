@@ -38,7 +38,7 @@ from reprun.images.rootfs.unpack import Fresh, forget_layers, notes_of, unpacked
 from reprun.progress import Progress, Task
 from reprun.store.incoming import IncomingFile
 from reprun.store.store import Store
-from reprun.wording import listed, size_of
+from reprun.wording import listed, quoted, size_of
 
 Opener = Callable[[], AbstractContextManager[IO[bytes]]]
 
@@ -225,7 +225,7 @@ def _from_docker_archive(files: Files, path: Path, expected: str | None) -> Arri
             "this is neither an OCI layout nor a docker-archive: its manifest.json is that of "
             "skopeo's form dir:",
             place=place,
-            hint=f"skopeo copy dir:{path} oci:NEW   # then import NEW",
+            hint=f"skopeo copy {quoted(f'dir:{path}')} oci:NEW   # then import NEW",
         )
     if not isinstance(entries, list):
         raise IntegrityError("manifest.json is not a list of images", place=place)

@@ -68,7 +68,9 @@ def files_at(path: Path, store: Store) -> Iterator[Files]:
             yield _Tar(stream, path, Allowance(), arrives=True)
             return
         with store.incoming() as plain:
-            packed = Allowance(hint="unpack it first: gunzip, xz -d, zstd -d or bunzip2")
+            packed = Allowance(
+                hint="gunzip FILE   # or xz -d, zstd -d, bunzip2: what it is packed with"
+            )
             write_plain(stream, plain, store, "the archive", SilentTask(), packed)
             plain.flush()
             with plain.path.open("rb") as unpacked:

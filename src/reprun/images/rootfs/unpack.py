@@ -43,6 +43,7 @@ from reprun.images.rootfs.sealed import (
 )
 from reprun.images.stored import verify_stored
 from reprun.store.store import Store
+from reprun.wording import quoted
 
 WORKERS = min(4, max(2, os.cpu_count() or 1))
 
@@ -125,7 +126,7 @@ def _refused(image: Image, home: Path) -> Iterator[None]:
             f"image '{image.name}' cannot be unpacked: {error.strerror or error}: "
             f"{shown(str(error.filename or home))}",
             place=str(home),
-            hint=f"df -i {home}   # and: mount, ulimit -a",
+            hint=f"df -i {quoted(home)}   # and: mount, ulimit -a",
         ) from error
 
 
