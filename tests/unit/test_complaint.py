@@ -13,7 +13,13 @@ from reprun.errors import (
     SpecificationError,
     StepFailedError,
 )
-from reprun.workflow.complaint import MOST_LINES, complaint_of, error_of, undeclared
+from reprun.workflow.complaint import (
+    MOST_LINES,
+    complaint_of,
+    error_of,
+    in_directory,
+    undeclared,
+)
 
 HEAD = """\
 Assuming unrestricted shared filesystem usage.
@@ -77,6 +83,45 @@ def test_a_missing_input_is_a_sentence(tmp_path: Path) -> None:
     )
 
 
+NO_COLON = """\
+Traceback (most recent call last):
+
+  File "/run/reprun/workspace/Snakefile", line 3
+
+SyntaxError: Expected name or colon after rule or checkpoint keyword. The word rule has a meaning.
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (NO_COLON, "Expected name or colon after rule or checkpoint keyword"),
+        (NO_NAME, "name 'x' is not defined"),
+    ],
+)
+def test_a_fault_is_a_sentence_with_the_line_of_the_users_file(
+    tmp_path: Path, text: str, said: str
+) -> None:
+    found = error(tmp_path, text)
+    assert found.message == f"Snakemake refuses Snakefile, line 3: {said}"
+    in_directory(found, Path("/home/me/it's mine"))
+    assert found.place == "/home/me/it's mine/Snakefile:3"
+    assert found.hint is not None
+    assert found.hint.endswith("""+3 '/home/me/it'"'"'s mine/Snakefile'""")
+
+
+def test_an_error_that_is_elsewhere_stays_there(tmp_path: Path) -> None:
+    found = error(tmp_path, MISSING)
+    place = found.place
+    in_directory(found, Path("/home/me"))
+    assert found.place == place
+
+
+def test_what_snakemake_says_of_itself_is_left_out() -> None:
+    head = "\nSNAKEMAKE\n=========\n  User: me\n  Version: 9.22.0\n  Command: " + "x" * 900
+    assert complaint_of(f"{head}\n{HEAD}it stopped\n").lines == ("it stopped",)
+
+
 def test_the_first_error_is_the_cause() -> None:
     text = (
         "Traceback (most recent call last):\n  File x, line 1\n"
@@ -138,9 +183,5 @@ def test_the_line_of_a_snakefile_that_is_none_is_said(tmp_path: Path) -> None:
     inner = '  File "/lib/snakemake/parser.py", line 181, in error\n    raise SyntaxError(msg)\n\n'
     last = '  File "/run/reprun/workspace/Snakefile", line 4\n\nSyntaxError: Expected a name\n'
     text = f"Traceback (most recent call last):\n\n{inner}{last}"
-    assert error(tmp_path, text).message.splitlines() == [
-        "Snakemake refuses Snakefile:",
-        '    File "Snakefile", line 4',
-        "    SyntaxError: Expected a name",
-    ]
+    assert error(tmp_path, text).message == "Snakemake refuses Snakefile, line 4: Expected a name"
     assert 'File "' not in error(tmp_path, text.replace("/run/reprun/workspace", "/lib")).message

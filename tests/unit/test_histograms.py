@@ -473,6 +473,9 @@ class TestSeveralFiles:
         (tmp_path / "a.pdf").write_text("")
         with pytest.raises(OutputMissingError, match=r"no reader for '\.pdf'"):
             read_objects(tmp_path / "a.pdf")
+        (tmp_path / "bare").write_text("")
+        with pytest.raises(OutputMissingError, match="bare has no suffix that says what it holds"):
+            read_objects(tmp_path / "bare")
 
     def test_a_refused_write_is_a_storage_error(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("")

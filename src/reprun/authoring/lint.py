@@ -139,7 +139,10 @@ def lint_snakefile(
         name = snakefile.relative_to(base).as_posix()
         steps = plan_steps(base, name, known, data, config, targets, confined).steps
     except SpecificationError as error:
-        wrong = Finding("error", snakefile, 1, error.message, edit_command(snakefile))
+        # At a line of the Snakefile or of a file that it includes, where one is known.
+        file, _, line = (error.place or "").rpartition(":")
+        where, at = (Path(file), int(line)) if file and line.isdigit() else (snakefile, None)
+        wrong = Finding("error", where, at or 1, error.message, edit_command(where, at))
         return [*found, wrong]
     refused = {one.rule for one in found if one.level == "error"}
     for step in steps:

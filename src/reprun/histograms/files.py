@@ -180,6 +180,11 @@ def read_objects(path: Path) -> Objects:
     found = _format_of(path)
     if found is None:
         known = ", ".join(sorted(suffix for each in FORMATS for suffix in each.suffixes))
+        if not path.suffix:
+            raise OutputMissingError(
+                f"{path.name} has no suffix that says what it holds, such as {known}",
+                place=str(path),
+            )
         raise OutputMissingError(
             f"{path.name}: no reader for '{path.suffix}' files (there is one for {known})",
             place=str(path),

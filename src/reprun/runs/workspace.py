@@ -51,6 +51,7 @@ from reprun.store import collection
 from reprun.store.store import Store
 from reprun.wording import listed, quoted
 from reprun.workflow.beneath import Beneath
+from reprun.workflow.complaint import in_directory
 from reprun.workflow.driver import snakemake_version
 from reprun.workflow.evidence import (
     failed_of,
@@ -198,6 +199,8 @@ def finish(
     steps = tuple(last_of_each((*kept, *outcome.steps)).values())
     _remove_what_none_made(unplanned, steps, workspace)
     error = outcome.error or _failure(steps)
+    if outcome.error is not None:
+        in_directory(outcome.error, cell.selection.directory)
     if isinstance(outcome.error, SpecificationError) and outcome.error.hint is None:
         snakefile = cell.selection.directory / cell.selection.snakefile
         outcome.error.hint = edit_command(snakefile)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path, PurePosixPath
 
+from reprun.documents.reading import edit_command
 from reprun.errors import MissingFilesError, ReprunError, SpecificationError, StepFailedError
 from reprun.wording import listed, quoted
 
@@ -30,6 +31,13 @@ _FIRST = re.compile(
 )
 _PLACE = re.compile(r'\s+File "[^/"][^"]*", line \d+')
 """The end of a traceback in a file of the analysis, whose path is not absolute any more."""
+_WHERE = re.compile(r'[Ff]ile "(?P<path>[^/"][^"]*)", line (?P<line>\d+)')
+_AT = re.compile(r"(?P<path>[^/].*):(?P<line>\d+)")
+_CONTEXT = re.compile(
+    r"[A-Z]{4,}|=+|\s+(User|Host|Version|Snakemake|Python|Command|Snakefile|Workdir|Base directory|"
+    r"Working directory|Config ?files?|Profiles?|Cores|Executor|Platform|Started|Log)\b.*:.*"
+)
+"""A line with which Snakemake begins its log, whatever comes: of no use but with all of it."""
 _NO_FILE = re.compile(r"No such file or directory: '(?P<path>[^']+)'")
 _NO_MODULE = re.compile(r"No module named '(?P<name>[\w.]+)'")
 _AFFECTED = "affected files:"
@@ -57,6 +65,37 @@ class Complaint:
             *(path for name in modules for path in (f"{name}.py", f"{name}/__init__.py")),
         )
 
+    @property
+    def spot(self) -> Spot | None:
+        """Where in a file of the analysis the fault is, and what; None where that is not said."""
+        found = next(filter(None, map(_WHERE.search, self.lines[:2])), None)
+        if found is None or self.rule is not None:
+            return None
+        said = [line.strip() for line in self.lines if not _WHERE.search(line)]
+        first, *more = said or [self.kind]
+        first = first.removeprefix("SyntaxError: ")
+        if self.kind == "SyntaxError":  # what follows explains Snakemake's language
+            first, more = first.partition(". ")[0].removesuffix("."), []
+        reason = "".join((first, *(f"\n    {line}" for line in more)))
+        return Spot(found["path"], int(found["line"]), reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """A line of a file of the analysis, and what is wrong there."""
+
+    path: str
+    line: int
+    reason: str
+
+
+def in_directory(error: ReprunError, directory: Path) -> None:
+    """Let an error that is at a line of a file of the analysis lead to the user's own file."""
+    if found := _AT.fullmatch(error.place or ""):
+        path = directory / found["path"]
+        error.place = f"{path}:{found['line']}"
+        error.hint = edit_command(path, int(found["line"]))
+
 
 def complaint_of(text: str) -> Complaint:
     """Return the first error of a log, or the end of one that has none."""
@@ -70,7 +109,7 @@ def complaint_of(text: str) -> Complaint:
         most = None if found["kind"] == MISSING_INPUT else MOST_LINES
         where = [one.strip() for one in lines[:number][-1:] if _PLACE.fullmatch(one)]
         return Complaint(found["kind"], found["rule"], (*where, *said[:most]))
-    rest = [line for line in lines if not line.startswith(NOISE)]
+    rest = [line for line in lines if not (line.startswith(NOISE) or _CONTEXT.fullmatch(line))]
     return Complaint("", None, tuple(rest[-MOST_LINES:]))
 
 
@@ -98,6 +137,9 @@ def error_of(log: Path, snakefile: str, places: Iterable[str], *, planned: bool)
     if planned and complaint.kind in AFTER_A_STEP:
         return StepFailedError(f"Snakemake refuses what a step left:{said}", place=place, hint=hint)
     message = f"Snakemake refuses {snakefile}:{said}"
+    if (spot := complaint.spot) is not None:
+        message = f"Snakemake refuses {spot.path}, line {spot.line}: {spot.reason}"
+        place, hint = f"{spot.path}:{spot.line}", f"less {quoted(log)}"
     if complaint.missing:
         return MissingFilesError(
             message, paths=complaint.missing, needed_by=snakefile, place=place, hint=hint

@@ -17,6 +17,7 @@ from reprun.documents.reading import edit_command
 from reprun.engines.confinement import Confinement
 from reprun.errors import BackendError
 from reprun.files import scratch
+from reprun.workflow.complaint import in_directory
 from reprun.workflow.driver import drive
 from reprun.workflow.planned import WorkflowPlan
 from reprun.workflow.protocol import Plan
@@ -124,6 +125,7 @@ def _plan(
     )
     if taker.plan is None:
         error = driven.error(log, snakefile) or driven.complaint(log, snakefile)
+        in_directory(error, Path(where.removesuffix(snakefile)))
         if error.place == str(log):  # which is gone with the directory
             error.place, error.hint = where, edit_command(Path(where))
         raise error
