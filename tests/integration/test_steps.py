@@ -73,6 +73,7 @@ def test_logs_and_commands_where_a_step_failed(failed: Shell) -> None:
 
     results = failed.directory / "results"
     before = {path: path.read_bytes() for path in results.rglob("*") if path.is_file()}
+    assert before
     seen = failed.reprun("shell", "small", "--", "bash", "-c", "cat p/one given.csv; touch new; ls")
     assert seen.stdout.splitlines() == [
         *("1", "given", "Snakefile", "given.csv", "new", "out", "p")

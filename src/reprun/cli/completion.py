@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -76,7 +75,7 @@ def step_names(context: typer.Context, incomplete: str) -> list[str]:
             variant=typed.get("variant"),
             dataset=typed.get("dataset"),
             tier=tier_of(typed.get("max_events"), typed.get("fraction")),
-            results=typed.get("results") or Path("results"),
+            results=typed.get("results"),
         )
         record = read_record(selection.run_directory)
         return _beginning(dict.fromkeys(map(step_name, record.steps if record else ())), incomplete)

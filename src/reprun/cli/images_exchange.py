@@ -241,7 +241,10 @@ def prune(
 @app.command()
 def check(
     names: Annotated[
-        list[str] | None, typer.Argument(help="Images to check; all that are built here.")
+        list[str] | None,
+        typer.Argument(
+            help="Images to check; all that are built here.", autocompletion=image_names
+        ),
     ] = None,
     output_format: FormatOption = "text",
 ) -> None:

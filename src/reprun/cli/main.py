@@ -211,7 +211,18 @@ def _in_ascii(error: UnicodeError) -> tuple[str, int]:
 @cache
 def program() -> typer.Typer:
     """Return the program with all its commands."""
-    from reprun.cli import analyses, author, clean, compare, doctor, explain, init, reana, run, steps
+    from reprun.cli import (
+        analyses,
+        author,
+        clean,
+        compare,
+        doctor,
+        explain,
+        init,
+        reana,
+        run,
+        steps,
+    )
     from reprun.cli.conditions import app as conditions
     from reprun.cli.data import app as data
     from reprun.cli.images import app as images
