@@ -109,6 +109,7 @@ class _Stoppable:
         self._engine = engine
         self._workflow = workflow
         self.name = engine.name
+        self.converses = engine.converses
 
     def self_check(self) -> EngineStatus:
         return self._engine.self_check()
