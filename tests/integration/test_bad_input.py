@@ -256,7 +256,7 @@ def test_no_engine_at_all(blessed: Shell, tmp_path: Path) -> None:
 def test_a_snakefile_that_is_none(blessed: Shell) -> None:
     change(blessed, "Snakefile", "rule make:", "rule make")
     error = blessed.reprun("run", "tiny", "--update-lock", code=2).stderr
-    in_order(error, 'File "Snakefile", line ', "SyntaxError: Expected name or colon after rule")
+    in_order(error, "refuses Snakefile, line 1: Expected name or colon after rule", "Snakefile:1")
 
 
 def test_a_rule_that_would_run_on_the_host(blessed: Shell) -> None:
