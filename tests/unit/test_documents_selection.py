@@ -20,7 +20,7 @@ from tests.unit import builders
 PROJECT = read_project(Path(__file__).resolve().parents[2])
 CHOICE = {"--variant", "--data", "--max-events", "--fraction", "--results"}
 ABOUT_A_RUN = {
-    *("run", "plan", "bless", "lint", "cite", "submit"),
+    *("run", "plan", "bless", "lint", "cite", "submit", "logs", "shell"),
     *("reana export", "reana status", "reana logs", "reana stop", "reana fetch"),
 }
 

@@ -70,6 +70,8 @@ def test_the_rule_that_is_advised_is_accepted_and_lets_pass(
         ([0, 1, 2, 3, 4, 5], [0, 1, 2, 3, 4, 6], "relative: 0.17"),
         ([0, 0, 0, 0, 0, 7], [0, 0, 0, 0, 0, -7], "absolute: 14"),
         ([0, 3, 0, 0, 0, 0], [0, 0, 0, 0, 0, 9], "absolute: 9"),
+        ([0, 5e-324, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0.1], "absolute: 0.1"),
+        ([0, 5e-324, 0, 0, 0, 0.1], [0, 0, 0, 0, 0, 0.1], "absolute: 4.940656458e-324"),
     ],
 )
 def test_the_advice(one: list[float], other: list[float], needed: str) -> None:

@@ -37,6 +37,8 @@ from reprun.histograms import DataObject, Histogram, Objects, Source, Unread, co
 from reprun.histograms.model import BYTES
 from reprun.wording import count_of, listed
 
+SMALLEST = float(np.finfo(np.float64).smallest_subnormal)
+
 
 @dataclass(frozen=True, slots=True)
 class Judged:
@@ -351,12 +353,13 @@ def _needed(
     return f"all numbers equal; a rule of kind float would need {needed}"
 
 
-@np.errstate(over="ignore")
+@np.errstate(over="ignore", divide="ignore")
 def _rounded_up(value: float) -> float:
     """Return a number with two digits that is not below `value`; infinite where none is."""
     if not np.isfinite(value):
         return value
-    step = 10.0 ** (np.floor(np.log10(value)) - 1)
+    # There is no tenth of the smallest numbers.
+    step = max(10.0 ** (np.floor(np.log10(value)) - 1), SMALLEST)
     return float(np.ceil(value / step * (1 - 1e-12)) * step)
 
 
