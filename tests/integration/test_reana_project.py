@@ -160,7 +160,7 @@ def test_what_is_refused_before_anything_runs(work: Shell) -> None:
     assert "--variant is for analyses" in said
     assert "--data is for analyses" in work.reprun("lint", "notebook", "--data", "x", code=2).stderr
     said = work.reprun("run", "cms-h4l", "--image-map", "a=b", code=2).stderr
-    assert "--image-map is for REANA projects" in said
+    assert "--image-map is for a REANA project; cms-h4l is not one" in said
     edit(work.directory / "notebook/tests/counts.feature", "Feature:", "Featre:")
     assert "not valid Gherkin" in work.reprun("run", "notebook", NOTEBOOK, code=2).stderr
     assert not (work.directory / "results" / "notebook" / "reana" / "record.json").exists()
