@@ -12,15 +12,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from reprun.compare.numeric import ROUNDING, rounding_of
 from reprun.compare.verdict import Factor
 from reprun.histograms import DataObject, Floats, Histogram, Table
 from reprun.wording import count_of, listed
 
 FEWEST = 3
 """Of fewer numbers a common factor may be chance."""
-ROUNDING = 1e-12
-SINGLE_ROUNDING = 1e-6
-"""What the last digits of sums may be off in double and in single precision, relative."""
 
 
 def common_factor(monitored: DataObject, reference: DataObject) -> Factor | None:
@@ -37,7 +35,7 @@ def common_factor(monitored: DataObject, reference: DataObject) -> Factor | None
 
 
 def _of_histograms(one: Histogram, other: Histogram) -> Factor | None:
-    rounding = SINGLE_ROUNDING if other.storage == "float32" else ROUNDING
+    rounding = rounding_of(other)
     contents = one.values.ravel(), other.values.ravel()
     found = _factor(*contents, rounding)
     if found is None and not np.array_equal(*contents):
@@ -64,7 +62,7 @@ def _errors(one: Histogram, other: Histogram, factor: float) -> str:
     """Say what became of the stored errors, where that does not follow from the factor."""
     if one.sumw2 is None or other.sumw2 is None or factor == -1:
         return ""
-    rounding = 4 * (SINGLE_ROUNDING if other.storage == "float32" else ROUNDING)
+    rounding = 4 * rounding_of(other)
     squares = _squares(one, other, rounding)
     if np.array_equal(one.sumw2, other.sumw2):
         return ", errors unchanged"

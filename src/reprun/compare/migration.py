@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from reprun.compare.numeric import Tolerance, beyond_places
+from reprun.compare.numeric import Tolerance, beyond_places, rounding_of
 from reprun.compare.verdict import Migration, Place
 from reprun.histograms import Axis, Histogram
 from reprun.wording import count_of, listed
@@ -25,9 +25,6 @@ MOST_SHARE = 0.1
 """The same, of all entries of the histogram: of three events one that moved may be another."""
 CLEAR = 0.01
 """How far from an integer the number of entries may be that contents and sumw2 give."""
-ROUNDING = 1e-12
-SINGLE_ROUNDING = 1e-6
-"""What the last digits of sums may be off in double and in single precision, relative."""
 
 
 def migrations(monitored: Histogram, reference: Histogram) -> tuple[Migration, ...]:
@@ -36,8 +33,7 @@ def migrations(monitored: Histogram, reference: Histogram) -> tuple[Migration, .
     Empty where there is no such explanation, or more than one. What differs in the last digits
     only is left to the tolerance. Bins of an axis with labels have no neighbours.
     """
-    single = reference.storage == "float32"
-    rounding = Tolerance(SINGLE_ROUNDING if single else ROUNDING)
+    rounding = Tolerance(rounding_of(reference))
     flat = beyond_places(monitored, reference, rounding)
     if not 2 <= flat.size <= 2 * MOST_ENTRIES:
         return ()

@@ -27,6 +27,10 @@ LARGEST_PULL = 5.0
 LARGEST_CHI2_SIGMA = 3.0
 LARGEST_TOTAL_PULL = 3.0
 
+ROUNDING = 1e-12
+SINGLE_ROUNDING = 1e-6
+"""What the last digits of sums may be off in double and in single precision, relative."""
+
 Flags: TypeAlias = NDArray[np.bool_]
 
 
@@ -126,6 +130,11 @@ def integral_of(thing: DataObject) -> float | None:
     if not isinstance(thing, Histogram):
         return None
     return float(thing.values[(slice(1, -1),) * len(thing.axes)].sum())
+
+
+def rounding_of(thing: Histogram) -> float:
+    """Return what the last digits of the sums in a histogram may be off, relative."""
+    return SINGLE_ROUNDING if thing.storage == "float32" else ROUNDING
 
 
 def beyond_places(one: Histogram, other: Histogram, tolerance: Tolerance) -> NDArray[np.intp]:
