@@ -15,6 +15,7 @@ from reprun.cli.options import (
     FormatOption,
     ResultsOption,
     Several,
+    YesOption,
     choosing_several,
     expanded,
     only_one,
@@ -108,9 +109,7 @@ def bless(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only show what would change.")
     ] = False,
-    yes: Annotated[
-        bool, typer.Option("--yes", "-y", help="Do not ask, which a terminal does.")
-    ] = False,
+    yes: YesOption = False,
     output_format: FormatOption = "text",
 ) -> None:
     """Make the last run's outputs the reference, and lock it.

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from reprun.cli.completion import analysis_names
-from reprun.cli.options import FormatOption, ResultsOption, project_here
+from reprun.cli.options import (
+    DryRunOption,
+    FormatOption,
+    ResultsOption,
+    YesOption,
+    project_here,
+)
 from reprun.wording import count_of, quoted, size_of
 
 if TYPE_CHECKING:
@@ -31,12 +37,8 @@ def clean(
         bool,
         typer.Option("--workspaces", help="Remove workspaces only; outputs and reports stay."),
     ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only say what would be removed.")
-    ] = False,
-    yes: Annotated[
-        bool, typer.Option("--yes", "-y", help="Do not ask, which a terminal does.")
-    ] = False,
+    dry_run: DryRunOption = False,
+    yes: YesOption = False,
     results: ResultsOption = None,
     output_format: FormatOption = "text",
 ) -> None:

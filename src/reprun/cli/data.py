@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from reprun.cli.completion import analysis_names, dataset_names
-from reprun.cli.options import AnalysisArgument, FormatOption
+from reprun.cli.options import AnalysisArgument, DryRunOption, FormatOption
 from reprun.wording import count_of, listed, quoted, size_of
 
 if TYPE_CHECKING:
@@ -255,9 +255,7 @@ def import_record(
 
 @app.command()
 def gc(
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only say what would be removed.")
-    ] = False,
+    dry_run: DryRunOption = False,
     output_format: FormatOption = "text",
 ) -> None:
     """Remove data that no lock, manifest or run needs.

@@ -16,7 +16,7 @@ from reprun.cli.images_output import (
     catalogue_using,
     image_facts,
 )
-from reprun.cli.options import FormatOption
+from reprun.cli.options import DryRunOption, FormatOption
 from reprun.wording import count_of, json_visible, quoted, size_of
 
 if TYPE_CHECKING:
@@ -213,9 +213,7 @@ def sign(
 
 @app.command()
 def prune(
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only say what would be removed.")
-    ] = False,
+    dry_run: DryRunOption = False,
     output_format: FormatOption = "text",
 ) -> None:
     """Remove from the store what no locked image needs."""

@@ -45,6 +45,13 @@ ReportFormatOption = Annotated[
     Literal["text", "json", "junit", "markdown"],
     typer.Option("--format", help="How the result is printed."),
 ]
+EngineOption = Annotated[Engine, typer.Option(help="auto takes the first whose self-check passes.")]
+CoresOption = Annotated[
+    int | None, typer.Option(min=1, help="Cores to use. Default: all there are.")
+]
+AgainOption = Annotated[bool, typer.Option("--again", help="Run every step, changed or not.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask, which a terminal does.")]
 JsonFileOption = Annotated[
     Path | None, typer.Option("--json", metavar="FILE", help="Also write JSON there.")
 ]

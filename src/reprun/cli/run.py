@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from reprun.cli.options import (
+    AgainOption,
     Asked,
-    Engine,
+    CoresOption,
+    EngineOption,
     ImageMapOption,
     JsonFileOption,
     JunitFileOption,
@@ -38,12 +40,8 @@ WIDE = 140
 def run(
     asked: Several,
     parameter: ParameterOption = None,
-    engine: Annotated[
-        Engine, typer.Option(help="auto takes the first whose self-check passes.")
-    ] = "auto",
-    cores: Annotated[
-        int | None, typer.Option(min=1, help="Cores to use. Default: all there are.")
-    ] = None,
+    engine: EngineOption = "auto",
+    cores: CoresOption = None,
     update_lock: Annotated[
         bool, typer.Option("--update-lock", help="Accept what differs from analysis.lock.")
     ] = False,
@@ -51,7 +49,7 @@ def run(
         bool, typer.Option("--allow-network", help="Let conditions come from a server: not locked.")
     ] = False,
     trust_snakefile: TrustOption = False,
-    again: Annotated[bool, typer.Option("--again", help="Run every step, changed or not.")] = False,
+    again: AgainOption = False,
     relock_images: Annotated[
         bool,
         typer.Option(
@@ -186,15 +184,11 @@ def matrix(
             metavar="[CELL]…", help="Globs of ANALYSIS or ANALYSIS/VARIANT. Default: all."
         ),
     ] = None,
-    engine: Annotated[
-        Engine, typer.Option(help="auto takes the first whose self-check passes.")
-    ] = "auto",
-    cores: Annotated[
-        int | None, typer.Option(min=1, help="Cores to use. Default: all there are.")
-    ] = None,
+    engine: EngineOption = "auto",
+    cores: CoresOption = None,
     results: ResultsOption = None,
     trust_snakefile: TrustOption = False,
-    again: Annotated[bool, typer.Option("--again", help="Run every step, changed or not.")] = False,
+    again: AgainOption = False,
     relock_images: Annotated[
         bool,
         typer.Option("--relock-images", help="As for reprun run, for every image."),

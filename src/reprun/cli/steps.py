@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from reprun.cli.completion import step_names
-from reprun.cli.options import Asked, Engine, FormatOption, choosing
+from reprun.cli.options import Asked, EngineOption, FormatOption, choosing
 from reprun.errors import SpecificationError, StepFailedError
 
 StepArgument = Annotated[
@@ -68,9 +68,7 @@ def logs(asked: Asked, step: StepArgument = None, output_format: FormatOption = 
 def shell(
     asked: Asked,
     words: WordsArgument = None,
-    engine: Annotated[
-        Engine, typer.Option(help="auto takes the first whose self-check passes.")
-    ] = "auto",
+    engine: EngineOption = "auto",
     output_format: FormatOption = "text",
 ) -> None:
     """Open a shell, or run a command, where a step ran.
