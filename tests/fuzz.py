@@ -203,9 +203,10 @@ def read_one(given: Input, directory: Path) -> str | None:
     return None
 
 
-def resident() -> int:
-    """Return the bytes of memory that this process has."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+def memory_of_this_process() -> tuple[int, int]:
+    """Return the bytes of address space and of resident memory that this process has."""
+    size, resident = Path("/proc/self/statm").read_text().split()[:2]
+    return int(size) * resource.getpagesize(), int(resident) * resource.getpagesize()
 
 
 def in_a_process(batch: Sequence[Input], directory: Path) -> list[tuple[Input, str]]:
@@ -214,11 +215,12 @@ def in_a_process(batch: Sequence[Input], directory: Path) -> list[tuple[Input, s
     A process that is killed says nothing: then each is read in a process of its own.
     """
     read, write = os.pipe()
-    before = resident()
+    addresses, before = memory_of_this_process()
     child = os.fork()
     if not child:
         os.close(read)
-        _read_batch(batch, directory, write)
+        # above what the tests before have reserved, which is no part of what a file takes
+        _read_batch(batch, directory, write, addresses + 3 * MEMORY)
     os.close(write)
     with os.fdopen(read, "rb") as stream:
         told = stream.read()
@@ -232,10 +234,9 @@ def in_a_process(batch: Sequence[Input], directory: Path) -> list[tuple[Input, s
     return [found for one in batch for found in in_a_process([one], directory)]
 
 
-def _read_batch(batch: Sequence[Input], directory: Path, write: int) -> None:
+def _read_batch(batch: Sequence[Input], directory: Path, write: int, most: int) -> None:
     code = 1
     try:
-        most = 3 * MEMORY
         resource.setrlimit(resource.RLIMIT_AS, (most, most))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         warnings.simplefilter("error")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import subprocess
 import sys
 from pathlib import Path
@@ -74,7 +75,9 @@ def test_what_goes_wrong_is_seen(
 ) -> None:
     if read is hang:
         monkeypatch.setattr(fuzz, "SECONDS", 0.2)
+    reserved = mmap.mmap(-1, 3 * fuzz.MEMORY)  # as a process that ran many tests has
     reader = Reader("x", "x", (), read)  # type: ignore[arg-type]
-    found = in_a_process([Input(reader, "x", b"")] * 2, tmp_path)
+    with reserved:
+        found = in_a_process([Input(reader, "x", b"")] * 2, tmp_path)
     assert len(found) == (0 if said is None else 2)
     assert all(said is not None and said in what for _, what in found)
