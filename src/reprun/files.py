@@ -122,7 +122,7 @@ def _processes() -> str:
     return "0" * 4
 
 
-def _start_time(pid: int | str) -> str | None:
+def start_time(pid: int | str) -> str | None:
     """Return the start time of a process in clock ticks since boot, or None if it is gone.
 
     Field 22 of /proc/PID/stat; the command name before it may hold blanks and brackets.
@@ -137,7 +137,7 @@ def _start_time(pid: int | str) -> str | None:
 def mark() -> str:
     """Return what names this process among all that ever ran, for the name of a file."""
     pid = os.getpid()
-    return f"{_machine()}{_boot()}{_processes()}-{pid}-{_start_time(pid) or 0}"
+    return f"{_machine()}{_boot()}{_processes()}-{pid}-{start_time(pid) or 0}"
 
 
 def is_gone(owner: str) -> bool:
@@ -154,7 +154,7 @@ def is_gone(owner: str) -> bool:
         return False
     if boot != _boot():
         return True
-    return processes == _processes() and _start_time(pid) != started
+    return processes == _processes() and start_time(pid) != started
 
 
 def temporary_directory(parent: Path | None, prefix: str = PREFIX) -> Path:

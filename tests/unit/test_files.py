@@ -130,9 +130,9 @@ def test_a_name_with_blanks_and_brackets_is_read_right(monkeypatch: pytest.Monke
     fields = ["S", *map(str, range(1, 30))]
     text = f"7 (a) b (c)) {' '.join(fields)}"
     monkeypatch.setattr(Path, "read_text", lambda _: text)
-    assert files._start_time(7) == "19"
+    assert files.start_time(7) == "19"
     monkeypatch.setattr(Path, "read_text", lambda _: text.replace(" S ", " Z "))
-    assert files._start_time(7) is None
+    assert files.start_time(7) is None
 
 
 @given(st.text())

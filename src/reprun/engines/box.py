@@ -8,6 +8,7 @@ of its own for processes, mounts and users.
 
 from __future__ import annotations
 
+import json
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,16 +16,20 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
+from reprun.digests import PREFIX, sha256_bytes
 from reprun.documents.record import Sandbox
 from reprun.engines import runtime_config
 from reprun.engines.base import MIB, ContainerResult, Ending, Limits, Mount, Output
-from reprun.engines.containers import Bundle, Containers
+from reprun.engines.containers import Containers
 from reprun.errors import EngineError, NoSandboxError
-from reprun.files import storage_errors
+from reprun.files import scratch, settle, storage_errors
 from reprun.store.store import Store
 
 HOME = "/run/reprun"
 """Where the box finds what it is given; a path at which no environment is installed."""
+
+ROOTS = "runc/roots"
+"""Where, in the store, the empty roots of sandboxes are."""
 
 LIMITS = Limits(cpus=2.0, memory_bytes=4096 * MIB, processes=512, tmp_bytes=256 * MIB)
 LONGEST_FILE = 1 << 30
@@ -43,6 +48,11 @@ ENVIRONMENT: Mapping[str, str] = {
     "PYTHONHASHSEED": "0",
     "PYTHONDONTWRITEBYTECODE": "1",
 }
+_USERS = {
+    "etc/passwd": "reprun:x:0:0::/tmp:/usr/sbin/nologin\n",
+    "etc/group": "reprun:x:0:\n",
+}
+_LINK = "-> "
 _START = "import runpy, sys; sys.path[:0] = sys.argv.pop(1).split(':'); "
 
 
@@ -54,7 +64,7 @@ class Box:
 
     def __init__(self, store: Store) -> None:
         self._containers = Containers(store)
-        self._place = store.root
+        self._store = store
 
     def run(
         self,
@@ -69,9 +79,9 @@ class Box:
     ) -> ContainerResult:
         """Run a program as `Confinement.run` says."""
         with _as_no_sandbox(), self._containers.bundle({}) as bundle:
-            with storage_errors(self._place):
+            with storage_errors(self._store.root):
                 environment = list(_environment_mounts())
-                root = _root(bundle, [*environment, *mounts])
+                root = self._root(_layout([*environment, *mounts]))
             config = runtime_config.configuration(
                 root=root,
                 argv=command_of(program),
@@ -82,8 +92,7 @@ class Box:
                     for one in (*environment, *mounts)
                 ],
                 rootless=self._containers.rootless,
-                own_users=True,
-                system_tree=False,
+                own_programs=True,
                 tmp_bytes=limits.tmp_bytes,
                 rlimits={"RLIMIT_FSIZE": LONGEST_FILE},
             )
@@ -96,6 +105,23 @@ class Box:
                 seconds=limits.seconds,
                 keeps=keeps,
             )
+
+    def _root(self, layout: Mapping[str, str | None]) -> Path:
+        """Return an empty root with all mount points, made once: removing one takes milliseconds.
+
+        Nothing in a sandbox can write there.
+        """
+        home = self._store.directory(ROOTS)
+        root = home / sha256_bytes(json.dumps(layout).encode()).removeprefix(PREFIX)
+        if not root.is_dir():
+            with scratch(home) as making:
+                _lay_out(made := making / "root", layout)
+                try:
+                    settle(made, root)
+                except OSError:
+                    if not root.is_dir():  # otherwise another process was faster
+                        raise
+        return root
 
     def seen(self, mount: Mount) -> str:
         """Return where a program finds what is mounted."""
@@ -163,25 +189,34 @@ def _environment_mounts() -> Iterator[Mount]:
             yield Mount(path, str(path))
 
 
-def _root(bundle: Bundle, mounts: Sequence[Mount]) -> Path:
-    """Make an empty root with a mount point for each mount."""
-    root = bundle.path / "root"
-    for name in ("proc", "dev", "tmp", "etc"):
-        (root / name).mkdir(parents=True)
+def _layout(mounts: Sequence[Mount]) -> dict[str, str | None]:
+    """Return what an empty root has below it: links with their targets, directories, files.
+
+    A directory has no value; the value of a link begins with `LINK`, all else is text of a file.
+    """
+    layout: dict[str, str | None] = dict.fromkeys(("proc", "dev", "tmp", "etc"))
+    layout |= _USERS
     for path in map(Path, _SYSTEM):
         if path.is_symlink():
-            (root / path.relative_to("/")).symlink_to(path.readlink())
-    (root / "etc/passwd").write_text("reprun:x:0:0::/tmp:/usr/sbin/nologin\n")
-    (root / "etc/group").write_text("reprun:x:0:\n")
+            layout[str(path.relative_to("/"))] = f"{_LINK}{path.readlink()}"
     inside: list[str] = []
     for one in sorted(mounts, key=lambda mount: mount.target):
         if any(one.target.startswith(f"{outer}/") for outer in inside):
             continue  # its mount point lies in what is mounted there
         inside.append(one.target)
-        place = root / one.target.lstrip("/")
-        if one.source.is_dir():
+        layout[one.target.lstrip("/")] = None if one.source.is_dir() else ""
+    return layout
+
+
+def _lay_out(root: Path, layout: Mapping[str, str | None]) -> None:
+    """Make what a layout says."""
+    for name, what in layout.items():
+        place = root / name
+        if what is None:
             place.mkdir(parents=True, exist_ok=True)
+            continue
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if what.startswith(_LINK):
+            place.symlink_to(what.removeprefix(_LINK))
         else:
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.touch()
-    return root
+            place.write_text(what)

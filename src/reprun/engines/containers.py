@@ -26,7 +26,7 @@ from reprun.engines import cgroups
 from reprun.engines.base import ContainerResult, Ending, Limits, Output
 from reprun.engines.runtime_config import kernel_since
 from reprun.errors import EngineError
-from reprun.files import leftovers, storage_errors, temporary_directory
+from reprun.files import leftovers, start_time, storage_errors, temporary_directory
 from reprun.progress import announced
 from reprun.store.store import Store
 
@@ -215,13 +215,33 @@ class Bundle:
 
     def remove(self) -> None:
         """Delete the container, whatever state it is in, and its directory."""
-        if self.containers.state_of(self.name).exists():
+        state = self.containers.state_of(self.name)
+        if state.exists() and not _taken_away(state):
             subprocess.run(
                 announced(self.containers.command("delete", "--force", self.name)),
                 capture_output=True,
                 check=False,
             )
         shutil.rmtree(self.path, ignore_errors=True)
+
+
+def _taken_away(state: Path) -> bool:
+    """Remove a container that has ended, in a tenth of the time of `runc delete`; tell whether.
+
+    Its first process takes all others of its space of process
+    numbers with it, and no control group goes while there is a process in it.
+    """
+    try:
+        known = json.loads((state / "state.json").read_bytes())
+        if start_time(known["init_process_pid"]) == str(known["init_process_start"]):
+            return False
+        for group in known["cgroup_paths"].values():
+            with suppress(FileNotFoundError):
+                Path(group).rmdir()
+        shutil.rmtree(state)
+    except (OSError, ValueError, LookupError, AttributeError, TypeError):
+        return False
+    return True
 
 
 def counts_processes() -> bool:

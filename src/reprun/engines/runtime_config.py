@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from reprun.engines.base import HOSTNAME, SHM_BYTES, ULIMIT_FILES
-from reprun.engines.seccomp import SECCOMP
+from reprun.engines.seccomp import OWN_SECCOMP, SECCOMP
 
 Entry = dict[str, Any]
 
@@ -41,8 +41,7 @@ def configuration(
     working_directory: str,
     mounts: Sequence[Entry],
     rootless: bool,
-    own_users: bool = False,
-    system_tree: bool = True,
+    own_programs: bool = False,
     tmp_bytes: int = 1 << 20,
     rlimits: Mapping[str, int] = MappingProxyType({}),
     network: bool = False,
@@ -50,20 +49,21 @@ def configuration(
 ) -> Entry:
     """Return the configuration of one job: nothing writable but its mounts and /tmp.
 
-    Rootless, or with `own_users`, the caller is root inside a user namespace that maps no other
-    user; files it writes are the caller's own all the same. Without `system_tree` there is no /sys.
+    Rootless, or for a program of our own, the caller is root inside a user namespace that maps no
+    other user; files it writes are the caller's own all the same. Programs of our own find no
+    /sys, and have no system call of another architecture.
     """
     _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
     files = ULIMIT_FILES if most_files < 0 else min(ULIMIT_FILES, most_files)
-    uid, gid = (0, 0) if rootless or own_users else (os.getuid(), os.getgid())
+    uid, gid = (0, 0) if rootless or own_programs else (os.getuid(), os.getgid())
     namespaces = ["pid", "ipc", "uts", "mount", *([] if network else ["network"])]
     linux: Entry = {
         "resources": {"devices": [{"allow": False, "access": "rwm"}]},
         "maskedPaths": MASKED,
         "readonlyPaths": READ_ONLY,
-        "seccomp": SECCOMP,
+        "seccomp": OWN_SECCOMP if own_programs else SECCOMP,
     }
-    if rootless or own_users:
+    if rootless or own_programs:
         namespaces.append("user")
         linux["uidMappings"] = [{"containerID": 0, "hostID": os.getuid(), "size": 1}]
         linux["gidMappings"] = [{"containerID": 0, "hostID": os.getgid(), "size": 1}]
@@ -87,7 +87,7 @@ def configuration(
             ],
         },
         "mounts": [
-            *_system_mounts(rootless=rootless, system_tree=system_tree),
+            *_system_mounts(rootless=rootless, system_tree=not own_programs),
             tmpfs("/tmp", tmp_bytes, "exec"),
             *mounts,
         ],

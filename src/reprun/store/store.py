@@ -47,7 +47,7 @@ from reprun.wording import quoted
 LOCKED_SECONDS = 0.1
 HALF_MADE = (
     *("incoming", "holds", "roots", "projects", "stamps", "origins", "quarantine"),
-    *("unpacked", "unpacked/bytecode", "runc/self-check"),
+    *("unpacked", "unpacked/bytecode", "runc/self-check", "runc/roots"),
 )
 """Directories in which files and directories are made before they get their name."""
 FICLONE = 0x40049409
