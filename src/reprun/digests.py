@@ -12,6 +12,10 @@ from typing import Any
 CHUNK = 1 << 20
 PREFIX = "sha256:"
 
+_CANONICAL = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+)
+
 
 def sha256_bytes(data: bytes) -> str:
     """Return `sha256:<hex>` of `data`."""
@@ -35,9 +39,7 @@ def adler32_file(path: Path) -> str:
 
 def canonical_json(document: Any) -> bytes:
     """Serialise to the one JSON text that equal documents share (sorted keys, no spaces)."""
-    return json.dumps(
-        document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    ).encode()
+    return _CANONICAL.encode(document).encode()
 
 
 def digest_of_mapping(files: Mapping[str, str]) -> str:

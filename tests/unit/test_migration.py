@@ -241,3 +241,10 @@ def test_the_number_of_entries_alone_has_a_line_of_its_own() -> None:
     assert found.sentence == found.headline == "only the number of entries differs: 120 / 121"
     sums = item(histogram(sums=(1, 1, 5, 2)), histogram(sums=(1, 1, 6, 2)))
     assert sums.sentence == "only the stored sum of wx differs: 5 / 6 (another mean or width)"
+
+
+def test_a_difference_that_no_float_can_hold_is_no_migration() -> None:
+    contents = np.zeros(22)
+    contents[3:5] = 1e308, -1e308
+    assert not said(histogram(contents), histogram(-contents))
+    assert item(histogram(contents), histogram(-contents)).verdict is Verdict.DIFFERENT

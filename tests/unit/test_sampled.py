@@ -268,3 +268,13 @@ def test_covariance_from_the_files() -> None:
     without = run({"h": side(0)}, {"h": side(0)}, with_matrix)
     assert "no covariance matrix 'cov'" in without.items[0].sentence
     assert not without.reproduced
+
+
+@pytest.mark.parametrize("bins", [slice(10, 11), slice(None)], ids=["one bin", "every bin"])
+def test_a_bin_that_differs_and_has_no_error_has_no_test(bins: slice) -> None:
+    sumw2 = A.values.copy()
+    sumw2[bins] = 0
+    one = dataclasses.replace(changed(lambda v: v.__setitem__(10, 9 * v[10])), sumw2=sumw2)
+    found = item(one, dataclasses.replace(A, sumw2=sumw2))
+    assert not found.verdict.passes
+    assert "no statistical test is applicable: a bin without an error differs" in found.sentence

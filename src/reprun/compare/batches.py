@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 
-from reprun.compare.pair import Bench, Judged
+from reprun.compare.bench import Bench, Judged
 
 LARGEST_BATCH = 500
 FEWEST_FOR_CORES = 200

@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 
-from reprun.compare.numeric import Tolerance
+from reprun.compare.tolerance import Tolerance
 from reprun.histograms import Column, Values
 from reprun.wording import shortened
 

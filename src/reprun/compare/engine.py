@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from reprun.compare.batches import judge_all
+from reprun.compare.bench import Bench, Judged
 from reprun.compare.moved_events import with_events
-from reprun.compare.pair import Bench, Judged
 from reprun.compare.policy import Policy
 from reprun.compare.renames import under_new_names, with_renames
 from reprun.compare.sampled import Family

@@ -12,7 +12,7 @@ import numpy as np
 
 from reprun.compare.columns import difference, differing, types_apart
 from reprun.compare.event_keys import Keys, Matched, match
-from reprun.compare.numeric import Tolerance
+from reprun.compare.tolerance import Tolerance
 from reprun.histograms import Column, Events, Values
 from reprun.wording import count_of, listed
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from reprun.compare.numeric import ROUNDING, rounding_of
+from reprun.compare.tolerance import ROUNDING, rounding_of
 from reprun.compare.verdict import Factor
 from reprun.histograms import DataObject, Floats, Histogram, Table
 from reprun.wording import count_of, listed
@@ -94,17 +94,21 @@ def _of_tables(one: Table, other: Table) -> Factor | None:
 
 def _factor(one: Floats, other: Floats, rounding: float) -> float | None:
     """Return k of one = k · other within rounding, None if there is none or it is 1."""
+    largest = int(np.argmax(np.abs(other)))
+    above, below = float(one[largest]), float(other[largest])
+    if not below:
+        return None
+    factor = above / below
+    if not math.isfinite(factor) or abs(factor - 1) <= 2 * rounding:
+        return None
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        close = np.abs(one - factor * other) <= 2 * rounding * np.abs(one)
+    if not close.all():
+        return None  # of nearly all pairs
     filled = (one != 0) | (other != 0)
     a, b = one[filled], other[filled]
-    if a.size < FEWEST or not (np.isfinite(a).all() and np.isfinite(b).all() and b.all()):
-        return None
-    largest = int(np.argmax(np.abs(b)))
-    with np.errstate(over="ignore", under="ignore"):
-        factor = float(a[largest] / b[largest])
-        if not math.isfinite(factor) or abs(factor - 1) <= 2 * rounding:
-            return None
-        close = np.abs(a - factor * b) <= 2 * rounding * np.abs(a)
-    return factor if close.all() and a.all() else None
+    known = np.isfinite(a).all() and np.isfinite(b).all() and a.all() and b.all()
+    return factor if known and a.size >= FEWEST else None
 
 
 def _shown(factor: float) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from reprun.compare.numeric import Tolerance
+from reprun.compare.tolerance import Tolerance
 from reprun.compare.verdict import BinDifference, Numbers
 from reprun.histograms import DataObject, Histogram, Table
 from reprun.histograms.model import VALUES

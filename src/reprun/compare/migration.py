@@ -14,13 +14,15 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from reprun.compare.numeric import Tolerance, beyond_places, rounding_of
+from reprun.compare.tolerance import Tolerance, beyond_places, rounding_of
 from reprun.compare.verdict import Migration, Place
 from reprun.histograms import Axis, Histogram
 from reprun.wording import count_of, listed
 
 MOST_ENTRIES = 10
 """More entries that moved are no matter of rounding."""
+MOST_BINS = 2 * MOST_ENTRIES
+"""An entry that moved changes two bins."""
 MOST_SHARE = 0.1
 """The same, of all entries of the histogram: of three events one that moved may be another."""
 CLEAR = 0.01
@@ -35,7 +37,7 @@ def migrations(monitored: Histogram, reference: Histogram) -> tuple[Migration, .
     """
     rounding = Tolerance(rounding_of(reference))
     flat = beyond_places(monitored, reference, rounding)
-    if not 2 <= flat.size <= 2 * MOST_ENTRIES:
+    if not 2 <= flat.size <= MOST_BINS:
         return ()
     indices = np.unravel_index(flat, reference.values.shape)
     places = [tuple(map(int, place)) for place in zip(*indices, strict=True)]
@@ -118,7 +120,7 @@ class _Left:
         if abs(flow) * CLEAR < slack[0] or abs(content) * CLEAR < slack[1]:
             return None
         entries = abs(content) if self._counted else content * content / abs(flow)
-        count = round(entries)
+        count = round(entries) if math.isfinite(entries) else 0
         if count < 1 or abs(entries - count) > (0.0 if self._counted else CLEAR):
             return None
         if abs(flow) > abs(self.flows[near]) + slack[0]:

@@ -1,7 +1,8 @@
-"""One object of both sides: structure, then content hash, then numbers, then tests."""
+"""One object of both sides: structure, then content hash, then numbers."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -9,216 +10,168 @@ import numpy as np
 
 from reprun.compare.factor import FEWEST, common_factor
 from reprun.compare.headline import headline_of, sentence_of_difference, two_figures
-from reprun.compare.migration import migrations, sentence_of
-from reprun.compare.moved_events import EventsApart
-from reprun.compare.numeric import (
-    SHOWN,
-    Tolerance,
-    beyond_places,
-    flow_sides,
-    numeric_difference,
-)
-from reprun.compare.policy import DEFAULT_KIND, Policy
-from reprun.compare.sampled import Tested, apply_tests
+from reprun.compare.migration import MOST_BINS, migrations, sentence_of
+from reprun.compare.numeric import Pair
+from reprun.compare.policy import DEFAULT_KIND
 from reprun.compare.structure import edges_differ_in_rounding, structure_difference
-from reprun.compare.trees import judge_trees
-from reprun.compare.verdict import (
-    About,
-    Check,
-    Item,
-    Migration,
-    Numbers,
-    Verdict,
-    Words,
-)
-from reprun.digests import digest_of_mapping
+from reprun.compare.tolerance import Tolerance, beyond_places, flow_axes, flow_sides
+from reprun.compare.verdict import About, Check, Item, Migration, Numbers, Verdict
 from reprun.documents.analysis import ComparisonRule
-from reprun.histograms import DataObject, Histogram, Objects, Source, Unread, content_hash
-from reprun.histograms.model import BYTES
+from reprun.histograms import DataObject, Histogram, content_hash
 from reprun.wording import count_of, listed
 
 SMALLEST = float(np.finfo(np.float64).smallest_subnormal)
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """The verdict on one object before the tests of all objects are weighed together."""
+class Begun:
+    """Two objects whose structure and content hashes are known."""
 
-    item: Item
-    tested: Tested | None = None
-    apart: EventsApart | None = None
-    """Of a tree, where to see the events that differ."""
-
-
-@dataclass(frozen=True, slots=True)
-class Bench:
-    """Two sides and what they are evaluated by."""
-
-    monitored: Source
-    reference: Source
-    policy: Policy
-    words: Words
-    detailed: bool = True
+    name: str
+    rule: ComparisonRule | None
+    pair: Pair
+    about: About
+    hashes: tuple[str, str]
+    detailed: bool
     """Whether every figure is kept, or only what the verdict needs."""
 
-    def judge(self, names: list[str]) -> list[Judged]:
-        """Read and judge the objects of some names; none of their arrays is kept."""
-        sides = self.monitored.only(names), self.reference.only(names)
-        return [
-            self._unread(name, *sides)
-            if name in sides[0].unread or name in sides[1].unread
-            else self._judge_one(name, sides[0].get(name), sides[1].get(name))
-            for name in names
-        ]
-
-    def _unread(self, name: str, monitored: Objects, reference: Objects) -> Judged:
-        one, other = monitored.unread.get(name), reference.unread.get(name)
-        if one and other and one.reason == other.reason and one.is_tree and other.is_tree:
-            item, apart = judge_trees(name, one, other, self.policy)
-            return Judged(self._with_notes(item), apart=apart)
-        decoded = name in monitored or name in reference
-        return Judged(self._with_notes(self._undecoded(name, one, other, decoded=decoded)))
-
-    def _undecoded(
-        self, name: str, one: Unread | None, other: Unread | None, *, decoded: bool
-    ) -> Item:
-        rule = self.policy.rule_for(name)
-        if one is not None and other is not None:
-            return _known_by_bytes(name, rule, one, other)
-        if decoded:
-            what = one or other
-            return _not_compared(name, rule, f"cannot be compared by this version ({what})")
-        item = _unpaired(name, rule, one is not None, other is not None, About(), self.words)
-        return replace(item, monitored_hash=_hash_of(one), reference_hash=_hash_of(other))
-
-    def _judge_one(self, name: str, one: DataObject | None, other: DataObject | None) -> Judged:
-        rule = self.policy.rule_for(name)
-        tested: Tested | None = None
-        if one is None or other is None:
-            about = About.of(one, other)
-            item = _unpaired(name, rule, one is not None, other is not None, about, self.words)
-            item = replace(
-                item,
-                monitored_hash=None if one is None else content_hash(one),
-                reference_hash=None if other is None else content_hash(other),
-            )
-        else:
-            item = _pair(name, rule, one, other, detailed=self.detailed)
-            if rule and rule.kind == "sampled" and item.numbers and not item.verdict.passes:
-                sources = self.monitored, self.reference
-                tested = apply_tests(name, rule, one, other, sources, detailed=self.detailed)
-        return Judged(self._with_notes(item, one, other), tested)
-
-    def _with_notes(
-        self, item: Item, one: DataObject | None = None, other: DataObject | None = None
-    ) -> Item:
-        notes: list[str] = []
-        if item.rule is None and self.policy.rules:
-            notes.append("no rule matches this name: compared exactly")
-        if expired := self.policy.expired_for(item.name):
-            notes.append(
-                f"the rule '{expired.match}' ({expired.kind}) expired on {expired.expires}: "
-                "not applied"
-            )
-        sides = (self.words.monitored, one), (self.words.reference, other)
-        for side, thing in sides:
-            if thing is None:
-                continue
-            if broken := int(np.count_nonzero(~np.isfinite(thing.values))):
-                what = count_of(broken, "number")
-                notes.append(f"{what} in {side} not finite (NaN or infinite)")
-            stored = thing.sumw2 if isinstance(thing, Histogram) else None
-            if stored is not None and (stored < 0).any():
-                notes.append(f"negative sumw2 in {side}")
-        return replace(item, notes=(*item.notes, *notes)) if notes else item
+    @property
+    def same(self) -> bool:
+        """Whether the content hashes are equal."""
+        return self.hashes[0] == self.hashes[1]
 
 
-def _pair(
+def begin(
     name: str,
     rule: ComparisonRule | None,
     one: DataObject,
     other: DataObject,
     *,
     detailed: bool = True,
-) -> Item:
-    kind = rule.kind if rule else DEFAULT_KIND
-    about = About.of(one, other)
+) -> Begun | Item:
+    """Look at all of two objects but how far their numbers lie apart; that may be the verdict."""
+    tolerance = Tolerance(rule.relative, rule.absolute) if rule else Tolerance()
     hashes = content_hash(one), content_hash(other)
     if hashes[0] == hashes[1]:
         hashes = hashes[0], hashes[0]
-
-    def item(
-        verdict: Verdict, headline: str, sentence: str, *checks: Check,
-        numbers: Numbers | None, needed: str = "",
-    ) -> Item:  # fmt: skip
-        return Item(
-            name, verdict, headline, sentence, kind, rule, about, *hashes, numbers,
-            checks if detailed else (), needed=needed, detailed=detailed,
-        )  # fmt: skip
-
+    about = About.of(one, other)
+    begun = Begun(name, rule, Pair(one, other, tolerance), about, hashes, detailed)
     structure = structure_difference(one, other)
     if structure is not None:
-        check = Check("structure", passed=False, sentence=structure)
-        return item(
-            Verdict.NOT_COMPARABLE, structure, structure, check, numbers=None,
-            needed="class, axes, labels, flow bins and stored sumw2 must agree",
-        )  # fmt: skip
-    agreeing = "class, axes, flow bins, labels and stored sumw2"
-    agreeing = agreeing if isinstance(one, Histogram) else "rows and columns"
-    same = Check("structure", passed=True, sentence=f"{agreeing} agree")
-    if hashes[0] == hashes[1] and _difference_besides(one, other, Tolerance()) is None:
-        check = Check("content hash", passed=True, sentence="the content hashes are equal")
+        checks = (Check("structure", passed=False, sentence=structure),)
+        needed = "class, axes, labels, flow bins and stored sumw2 must agree"
+        return _item(begun, Verdict.NOT_COMPARABLE, structure, structure, checks, needed=needed)
+    if begun.same and _difference_besides(one, other, Tolerance()) is None:
+        hashed = Check("content hash", passed=True, sentence="the content hashes are equal")
         sentence = f"{_extent(one)}, all the same"
-        return item(Verdict.IDENTICAL, "", sentence, same, check, numbers=None)
-    hashed = Check("content hash", passed=False, sentence="the content hashes differ")
-    tolerance = Tolerance(rule.relative, rule.absolute) if rule else Tolerance()
-    numbers = numeric_difference(one, other, tolerance, SHOWN if detailed else 1)
+        return _item(begun, Verdict.IDENTICAL, "", sentence, (_agreeing(one), hashed))
+    return begun
+
+
+def conclude(begun: Begun, numbers: Numbers) -> Item:
+    """Return the verdict on two objects of one structure whose numbers lie so far apart."""
+    rule, tolerance = begun.rule, begun.pair.tolerance
+    one, other = begun.pair.monitored, begun.pair.reference
     besides = _difference_besides(one, other, tolerance)
-    moves = _moves(rule, one, other) if numbers.beyond else ()
+    moves = _moves(rule, one, other, numbers)
     allowed = bool(moves) and _allowed(moves, rule, one, other, tolerance)
     passed = (allowed or not numbers.beyond) and besides is None
     if passed:
         verdict, headline = Verdict.EQUAL, ""
-        unhashed = hashes[0] == hashes[1]
-        sentence = _equal_sentence(one, other, numbers, tolerance, besides=unhashed)
+        sentence = _equal_sentence(one, other, numbers, tolerance, besides=begun.same)
         if allowed and rule is not None:
             sentence = (
                 f"{sentence_of(moves)}; {count_of(rule.migrated, 'entry', 'entries')} allowed"
             )
     elif numbers.beyond:
         verdict = Verdict.CHANGED if numbers.within_statistics else Verdict.DIFFERENT
-        if not moves and numbers.beyond >= FEWEST:
-            numbers = replace(numbers, factor=common_factor(one, other))
+        factor = common_factor(one, other) if not moves and numbers.beyond >= FEWEST else None
+        numbers = numbers if factor is None else replace(numbers, factor=factor)
         sentence = sentence_of_difference(one, numbers, tolerance)
         headline = sentence_of(moves) if moves else headline_of(one, numbers)
         sentence = f"{headline}; {sentence}" if moves else sentence
-        sentence += _flow(one, other, tolerance)
+        sentence += _flow(one, other, numbers, tolerance)
         sentence += f"; {besides}" if besides else ""
     else:
         verdict = Verdict.CHANGED
         headline = sentence = _only(str(besides), numbers, tolerance)
+    return _item(
+        begun,
+        verdict,
+        headline,
+        sentence,
+        _checks(one, passed, sentence, numbers, moves, allowed) if begun.detailed else (),
+        numbers=numbers if begun.detailed else replace(numbers, first=(), worst=None),
+        needed="" if passed else _needed(numbers, rule, besides, moves),
+        migrated=moves,
+    )
+
+
+def _item(
+    begun: Begun,
+    verdict: Verdict,
+    headline: str,
+    sentence: str,
+    checks: tuple[Check, ...],
+    *,
+    numbers: Numbers | None = None,
+    needed: str = "",
+    migrated: tuple[Migration, ...] = (),
+) -> Item:
+    return Item(
+        begun.name,
+        verdict,
+        headline,
+        sentence,
+        begun.rule.kind if begun.rule else DEFAULT_KIND,
+        begun.rule,
+        begun.about,
+        *begun.hashes,
+        numbers,
+        checks if begun.detailed else (),
+        needed=needed,
+        migrated=migrated,
+        detailed=begun.detailed,
+    )
+
+
+def _agreeing(thing: DataObject) -> Check:
+    parts = "class, axes, flow bins, labels and stored sumw2"
+    parts = parts if isinstance(thing, Histogram) else "rows and columns"
+    return Check("structure", passed=True, sentence=f"{parts} agree")
+
+
+def _checks(
+    thing: DataObject,
+    passed: bool,
+    sentence: str,
+    numbers: Numbers,
+    moves: Sequence[Migration],
+    allowed: bool,
+) -> tuple[Check, ...]:
+    """Return the rungs of the ladder that two objects of one structure stood on."""
     figures = {
         "max_ulp": numbers.max_ulp,
         "max_relative": numbers.max_relative,
         "max_absolute": numbers.max_absolute,
     }
-    checks = [same, hashed, Check("numbers", passed=passed, sentence=sentence, figures=figures)]
+    checks = [
+        _agreeing(thing),
+        Check("content hash", passed=False, sentence="the content hashes differ"),
+        Check("numbers", passed=passed, sentence=sentence, figures=figures),
+    ]
     if moves:
         moved = {"entries": float(sum(move.entries for move in moves))}
-        checks.append(Check("migration", allowed, sentence_of(moves), moved))
-    if not detailed:
-        numbers = replace(numbers, first=(), worst=None)
-    found = item(
-        verdict, headline, sentence, *checks, numbers=numbers,
-        needed="" if passed else _needed(numbers, rule, besides, moves),
-    )  # fmt: skip
-    return replace(found, migrated=moves) if moves else found
+        checks.append(Check("migration", allowed, sentence_of(tuple(moves)), moved))
+    return tuple(checks)
 
 
 def _moves(
-    rule: ComparisonRule | None, one: DataObject, other: DataObject
+    rule: ComparisonRule | None, one: DataObject, other: DataObject, numbers: Numbers
 ) -> tuple[Migration, ...]:
     """Return the entries that moved to a neighbouring bin; of other events none is known to."""
+    if not numbers.beyond or numbers.beyond_rounding > MOST_BINS:
+        return ()
     if isinstance(one, Histogram) and isinstance(other, Histogram):
         return () if rule and rule.kind == "sampled" else migrations(one, other)
     return ()
@@ -241,9 +194,11 @@ def _allowed(
     return explained.issuperset(beyond_places(one, other, tolerance).tolist())
 
 
-def _flow(one: DataObject, other: DataObject, tolerance: Tolerance) -> str:
+def _flow(one: DataObject, other: DataObject, numbers: Numbers, tolerance: Tolerance) -> str:
     if not (isinstance(one, Histogram) and isinstance(other, Histogram)):
         return ""
+    if numbers.worst is None or not flow_axes(numbers.worst.place, one.values.shape):
+        return ""  # a bin that is no flow bin differs too
     sides = flow_sides(one, other, tolerance)
     if not sides:
         return ""
@@ -256,69 +211,6 @@ def _only(besides: str, numbers: Numbers, tolerance: Tolerance) -> str:
     if numbers.differing:
         return f"only {besides}; the numbers differ by no more than {tolerance}"
     return f"only {besides}"
-
-
-def _unpaired(
-    name: str,
-    rule: ComparisonRule | None,
-    in_run: bool,
-    in_reference: bool,
-    about: About,
-    words: Words,
-) -> Item:
-    kind = rule.kind if rule else DEFAULT_KIND
-    if not in_run:
-        return Item(name, Verdict.MISSING, words.missing, words.missing, kind, rule, about)
-    assert not in_reference
-    sentence = f"{words.extra}: {words.extra_hint}"
-    return Item(name, Verdict.EXTRA, words.extra, sentence, kind, rule, about)
-
-
-def _known_by_bytes(name: str, rule: ComparisonRule | None, one: Unread, other: Unread) -> Item:
-    """Compare what is not decoded: it is the same where all its digests are, and else unknown."""
-    if one.reason != other.reason:
-        return _not_compared(name, rule, f"is a {one.reason}, reference a {other.reason}")
-    cannot = f"cannot be compared by this version ({one})"
-    if not (one.parts and other.parts):
-        return _not_compared(name, rule, cannot)
-    hashes = digest_of_mapping(one.parts), digest_of_mapping(other.parts)
-    differing = [
-        part
-        for part in sorted(one.parts.keys() | other.parts.keys())
-        if one.parts.get(part) != other.parts.get(part)
-    ]
-    if differing == [BYTES]:
-        item = _not_compared(name, rule, f"{cannot}; its stored bytes differ")
-        return replace(item, monitored_hash=hashes[0], reference_hash=hashes[1])
-    kind = rule.kind if rule else DEFAULT_KIND
-    about = About(class_name=one.reason)
-    if not differing:
-        whole = one.parts.keys() == {BYTES}
-        what = "its stored bytes" if whole else count_of(len(one.parts), "part")
-        sentence = f"{what}, all the same ({one})"
-        check = Check("content hash", passed=True, sentence=sentence)
-        return Item(
-            name, Verdict.IDENTICAL, "", sentence, kind, rule, about, hashes[0], hashes[0],
-            checks=(check,),
-        )  # fmt: skip
-    headline = f"differs in {listed(differing, most=3)}"
-    sentence = f"{headline}, of {count_of(len(one.parts.keys() | other.parts.keys()), 'part')}"
-    return Item(
-        name, Verdict.DIFFERENT, headline, sentence, kind, rule, about, *hashes,
-        checks=(Check("content hash", passed=False, sentence=sentence),),
-        needed="all its parts must be the same",
-    )  # fmt: skip
-
-
-def _hash_of(unread: Unread | None) -> str | None:
-    """Return the digest of what is known of an object that no reader decodes, if anything is."""
-    return digest_of_mapping(unread.parts) if unread is not None and unread.parts else None
-
-
-def _not_compared(name: str, rule: ComparisonRule | None, headline: str) -> Item:
-    kind = rule.kind if rule else DEFAULT_KIND
-    sentence = f"{headline}: ignore it by a rule that says why"
-    return Item(name, Verdict.NOT_COMPARABLE, headline, sentence, kind, rule, About())
 
 
 def _extent(thing: DataObject) -> str:
@@ -374,9 +266,9 @@ def _entries_difference(one: DataObject, other: DataObject, tolerance: Tolerance
     """Return what is wrong with the number of fills; formats without one are not held to it."""
     if one.entries is None or other.entries is None:
         return None
-    if tolerance.allows(np.array([one.entries]), np.array([other.entries])).all():
+    if tolerance.allows_number(one.entries, other.entries):
         return None
-    a, b = two_figures(one.entries, other.entries)
+    a, b = two_figures(float(one.entries), float(other.entries))
     return f"the number of entries differs: {a} / {b}"
 
 
@@ -391,15 +283,18 @@ def _sums_difference(one: DataObject, other: DataObject, tolerance: Tolerance) -
     """
     if not (one.sums and other.sums):
         return None
-    sides = np.array(one.sums), np.array(other.sums)
-    if len(sides[0]) != len(sides[1]):
-        return f"the number of stored sums differs: {len(sides[0])} / {len(sides[1])}"
-    same = tolerance.allows(*sides) | (np.isnan(sides[0]) & np.isnan(sides[1]))
-    apart = np.flatnonzero(~same)
-    if not apart.size:
+    if len(one.sums) != len(other.sums):
+        return f"the number of stored sums differs: {len(one.sums)} / {len(other.sums)}"
+    pairs = list(zip(one.sums, other.sums, strict=True))
+    apart = (
+        index
+        for index, (a, b) in enumerate(pairs)
+        if not (tolerance.allows_number(a, b) or (math.isnan(a) and math.isnan(b)))
+    )
+    first = next(apart, None)
+    if first is None:
         return None
-    first = int(apart[0])
-    a, b = two_figures(sides[0][first], sides[1][first])
+    a, b = two_figures(*map(float, pairs[first]))
     return f"the stored sum of {SUMS[first]} differs: {a} / {b} (another mean or width)"
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from reprun.compare.batches import judge_all
-from reprun.compare.pair import Bench
+from reprun.compare.bench import Bench
 from reprun.compare.verdict import About, Item, Verdict
 from reprun.histograms import Source
 from reprun.histograms.events import ENTRIES

@@ -48,7 +48,7 @@ def _histograms(monitored: Histogram, reference: Histogram) -> str | None:
     if len(monitored.axes) != len(reference.axes):
         return f"has {len(monitored.axes)} axes, reference {len(reference.axes)}"
     for letter, one, other in zip("xyz", monitored.axes, reference.axes, strict=False):
-        if found := _axes(one, other):
+        if one is not other and (found := _axes(one, other)):
             return f"{letter} axis {found}"
     if monitored.storage != reference.storage:
         return f"is a {monitored.class_name}, reference a {reference.class_name}"
@@ -105,7 +105,7 @@ def _tables(monitored: Table, reference: Table) -> str | None:
     if len(monitored.axes) != len(reference.axes):
         return f"has {len(monitored.axes)} axes, reference {len(reference.axes)}"
     for letter, axis, its_axis in zip("xyz", monitored.axes, reference.axes, strict=False):
-        if found := _axes(axis, its_axis):
+        if axis is not its_axis and (found := _axes(axis, its_axis)):
             return f"{letter} axis {found}"
     return _facts(monitored.facts, reference.facts) or _headings(monitored, reference)
 

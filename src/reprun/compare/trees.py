@@ -12,8 +12,8 @@ from reprun.compare.columns import EXACT
 from reprun.compare.event_keys import Keys, keys_of
 from reprun.compare.events import EventsCompared, compare_events
 from reprun.compare.moved_events import EventsApart
-from reprun.compare.numeric import Tolerance
 from reprun.compare.policy import DEFAULT_KIND, Policy
+from reprun.compare.tolerance import Tolerance
 from reprun.compare.verdict import About, Check, Item, Verdict
 from reprun.digests import digest_of_mapping
 from reprun.documents.analysis import ComparisonRule

@@ -50,7 +50,10 @@ class Verdict(StrEnum):
     @property
     def severity(self) -> int:
         """0 for the best verdict, rising."""
-        return list(Verdict).index(self)
+        return _SEVERITIES[self]
+
+
+_SEVERITIES = {verdict: severity for severity, verdict in enumerate(Verdict)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +118,8 @@ class Numbers:
     differing: int
     beyond: int
     """Bins that differ by more than the tolerance."""
+    beyond_rounding: int
+    """Bins that differ by more than the last digits of sums may be off."""
     max_ulp: float
     """In units in the last place of the stored precision; infinite against NaN."""
     max_relative: float

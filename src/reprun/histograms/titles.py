@@ -112,6 +112,7 @@ def pieces_of(title: str, most: int = LONGEST_TITLE) -> tuple[Piece, ...]:
     return _cut(_joined(found), most)
 
 
+@lru_cache(maxsize=1024)
 def unicode_title(title: str) -> str:
     """Return a title in characters alone: `μ⁺`, `p_T`, `√s`, `cm⁻²`."""
     return _as_text(pieces_of(title))

@@ -166,6 +166,9 @@ class ReportTable(_Part):
     marked: tuple[tuple[int, int], ...] = ()
 
 
+_NOT_KEPT: set[str] = set()
+
+
 class ReportItem(_Part):
     """The verdict on one object, why, and what is needed to draw it."""
 
@@ -204,6 +207,10 @@ class ReportItem(_Part):
     notes: tuple[str, ...] = ()
     panels: tuple[Panel, ...] = ()
     table: ReportTable | None = None
+
+    def model_post_init(self, _: object) -> None:
+        """Forget which fields were given: of 100,000 objects that takes more than the rest."""
+        object.__setattr__(self, "__pydantic_fields_set__", _NOT_KEPT)
 
     @property
     def explained(self) -> bool:

@@ -12,6 +12,7 @@ import math
 import re
 import struct
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,8 @@ NO_PRIORS = 6 + 4
 """Bytes of an empty vector: its byte count, version and size."""
 AXIS_ENDS = {9: 4, 10: 8}
 """Bytes of the null pointers at the end of TAxis, by its version: labels, modified labels."""
+MOST_SHARED, FEW_CELLS, SHORTEST_UNSHARED = 2048, 4096, 1 << 14
+"""So many axes at a time are shared between objects: those of so few bins and bytes."""
 
 
 def decoded(name: str, class_name: str, data: bytes) -> Histogram:
@@ -74,11 +77,11 @@ def _histogram(name: str, rank: int, letter: str, data: bytes) -> Histogram:
     at += 4
     axes = []
     for index in range(3):
+        after = _object(data, at)[2]
         if index < rank:
-            axis, at = _axis(data, at, cells)
-            axes.append(axis)
-        else:
-            at = _object(data, at)[2]
+            few = cells <= FEW_CELLS and after - at <= SHORTEST_UNSHARED
+            axes.append((_shared_axis if few else _axis)(data[at:after], min(cells, len(data))))
+        at = after
     # fBarOffset, fBarWidth, fEntries, four sums, maximum, minimum, norm factor
     entries, *sums, _, _, norm = struct.unpack_from(">8d", data, at + 4)
     at += 4 + 8 * 8
@@ -165,24 +168,28 @@ def _named(data: bytes, at: int) -> tuple[str, str, int]:
     return name, title, end
 
 
-def _axis(data: bytes, at: int, cells: int) -> tuple[Axis, int]:
-    """Return an axis of an object of so many bins, and the position after it."""
-    version, at, end = _object(data, at)
+def _axis(data: bytes, cells: int) -> Axis:
+    """Return an axis of an object that has, or has bytes for, so many bins."""
+    version, at, end = _object(data, 0)
     _, title, at = _named(data, at)
     at = _object(data, at)[2]
     bins, lower, upper = struct.unpack_from(">idd", data, at)
     stored, at = _array(data, at + 20, ">f8")
     # fFirst, fLast, fBits2, fTimeDisplay
     _, at = text_at(data, at + 4 + 4 + 2 + 1)
-    if end - at != AXIS_ENDS.get(version) or any(data[at:end]):
+    if end != len(data) or end - at != AXIS_ENDS.get(version) or any(data[at:end]):
         raise ForeignError("labels, or another version of TAxis")
     if len(stored):
         if len(stored) != bins + 1:
             raise ForeignError("edges for another number of bins")
-        return Axis(stored, "variable", None, title), end
-    if not lower < upper or not 1 <= bins < cells <= len(data):
+        return Axis(stored, "variable", None, title)
+    if not lower < upper or not 1 <= bins < cells:
         raise ForeignError("no rising axis")
-    return Axis(regular_edges(bins, lower, upper), "regular", None, title), end
+    return Axis(regular_edges(bins, lower, upper), "regular", None, title)
+
+
+_shared_axis = lru_cache(maxsize=MOST_SHARED)(_axis)
+"""One value for axes of equal bytes: those of a histogram and of its reference mostly are."""
 
 
 def _array(data: bytes, at: int, kind: str) -> tuple[Any, int]:

@@ -178,17 +178,17 @@ class RootSource:
                 if entry.member is not None and entry.member.container is not None:
                     unread[name] = entry.member.container
                     continue
-                undecoded = Unread(entry.class_name)
                 try:
                     if entry.key.start != of:
+                        payload, of = Payload(b"", 0), None
                         payload = Payload(object_bytes(data, entry.key), entry.key.header)
                         of = entry.key.start
-                    undecoded = entry.undecoded(payload)
                     thing = _directly(name, entry, payload)
                 except BrokenError as error:
-                    unread[name] = _broken(undecoded, str(error))
+                    unread[name] = _broken(entry.undecoded(payload), str(error))
                 else:
                     if thing is None:
+                        undecoded = entry.undecoded(payload)
                         rest[name] = _Waiting(entry, undecoded, payload if entry.member else None)
                     else:
                         found[name] = thing

@@ -180,16 +180,16 @@ class _Directories:
         if number < 0 or self._left < 0:
             raise BrokenError("it has more keys than fit into it")
         for _ in range(number):
-            key, at = _key_at(data, at, path)
+            key, at = _key_at(data, at, path, keys_at)
             if len(key.path) > limits.ROOT_PATH.value:
                 raise BrokenError(f"a path has more than {limits.ROOT_PATH.words}")
-            yield replace(key, directory=keys_at)
+            yield key
             if key.class_name in DIRECTORIES:
                 yield from self.keys_of(key.start, f"{key.path}/", depth + 1)
 
 
-def _key_at(data: Bytes, at: int, path: str) -> tuple[Key, int]:
-    """Return the key at a position and the position after it."""
+def _key_at(data: Bytes, at: int, path: str, directory: int = 0) -> tuple[Key, int]:
+    """Return the key at a position, of a list of keys, and the position after it."""
     size, version, length, _, key_length, cycle = struct.unpack_from(
         ">ihiIhh", data, _inside(data, at)
     )
@@ -206,7 +206,8 @@ def _key_at(data: Bytes, at: int, path: str) -> tuple[Key, int]:
         start + key_length,
         size - key_length,
         length,
-        header=key_length,
+        directory,
+        key_length,
     )
     return key, end
 
