@@ -216,3 +216,24 @@ def test_the_page_names_each_once_and_no_value() -> None:
     assert len(rows) == len(VARIABLES) == len({variable.name for variable in VARIABLES})
     assert "Never printed or written." in page()
     assert os.environ.get("HOME", "/none") not in "".join(rows)
+
+
+# -- what no verdict covers -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("asked", [[], ["--verbose"]])
+def test_what_is_left_out_of_a_verdict_is_said_to_who_asks(
+    asked: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    file = tmp_path / "yields.csv"
+    file.write_text("process,events\nsignal,4\n")
+    monkeypatch.setattr(sys, "argv", ["reprun", *asked, "compare", str(file), str(file)])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert ("left out: titles, drawing options" in said) == bool(asked)
+    assert "the files agree" in said

@@ -142,7 +142,11 @@ def options(
     ] = False,
     verbose: Annotated[
         bool,
-        typer.Option("--verbose", "-v", help="Show outside commands, and where options came from."),
+        typer.Option(
+            "--verbose",
+            "-v",
+            help="Show outside commands, where options came from, and what no verdict covers.",
+        ),
     ] = False,
 ) -> None:
     """Run an LHC open-data analysis in its container image and compare it with its reference."""

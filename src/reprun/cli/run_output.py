@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import RenderableType
 
 from reprun.cli.output import shown_path
+from reprun.cli.verbose import is_verbose
 from reprun.documents.record import REPORT_HTML
 from reprun.report.grid import styled
 from reprun.report.model import Report
@@ -25,7 +26,7 @@ def report_text(
     report: Report, *, written: Sequence[tuple[str, str]] = ()
 ) -> Iterator[RenderableType]:
     """Yield a report; the sentence of the verdict stands at the end, before the paths."""
-    yield renderable(report, written=written)
+    yield renderable(report, written=written, scope=is_verbose())
 
 
 def outcome_text(outcome: RunOutcome) -> Iterator[RenderableType]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
 from typing import Any
 
 from typer import Context, Typer
@@ -13,16 +14,27 @@ from reprun.cli.console import print_note
 from reprun.cli.environment import VARIABLES, Variable
 from reprun.wording import without_login
 
+_asked_for_more = ContextVar("_asked_for_more", default=False)
+
 
 class ShowsItsOptions(TyperCommand):
     """A command that says first, with `--verbose`, which options hold and who chose them."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
-        if ctx.find_root().params.get("verbose"):
-            for line in effective_options(ctx, os.environ):
-                print_note(line)
-        return super().invoke(ctx)
+        before = _asked_for_more.set(bool(ctx.find_root().params.get("verbose")))
+        try:
+            if is_verbose():
+                for line in effective_options(ctx, os.environ):
+                    print_note(line)
+            return super().invoke(ctx)
+        finally:
+            _asked_for_more.reset(before)
+
+
+def is_verbose() -> bool:
+    """Whether the command that runs was asked for more than its answer."""
+    return _asked_for_more.get()
 
 
 def every_command_shows_its_options(app: Typer) -> None:

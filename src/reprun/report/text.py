@@ -41,10 +41,13 @@ MARKS = {
 }
 
 
-def renderable(report: Report, *, written: Sequence[tuple[str, str]] = ()) -> RenderableType:
+def renderable(
+    report: Report, *, written: Sequence[tuple[str, str]] = (), scope: bool = False
+) -> RenderableType:
     """Return what a rich console shows of a report; the verdict's sentence comes last but paths.
 
-    `written` names files for the reader: (what, path).
+    `written` names files for the reader: (what, path). With `scope` it also says what of any file
+    no verdict covers.
     """
     parts: list[RenderableType] = [_heading(report)]
     parts += [_table(table) for table in report.tables]
@@ -67,6 +70,7 @@ def renderable(report: Report, *, written: Sequence[tuple[str, str]] = ()) -> Re
     parts += [_line("cause", cause, "bold yellow") for cause in report.causes]
     parts += [_line("ignored", f"{one.name}: {one.reason}", "dim") for one in report.ignored]
     parts += [_line("note", note, "dim") for note in report.notes]
+    parts += [_line("left out", report.left_out, "dim")] if scope else []
     parts.append(_verdict(report))
     if report.reference:
         parts.append(indented(styled((report.reference.sentence, "dim"))))
