@@ -84,6 +84,41 @@ END
 test -f /tmp/area_C.so && id -u
 """
 
+PROGRAMS = r"""
+cat > skim.cxx <<'END'
+#include <ROOT/RDataFrame.hxx>
+#include <Math/Vector4D.h>
+#include <TCanvas.h>
+#include <TFile.h>
+int main() {
+  ROOT::EnableImplicitMT(2);
+  auto mass = [](ULong64_t i) {
+    ROOT::Math::PtEtaPhiMVector a(20. + i % 7, 0.1, 0.2, 0.1), b(25, -0.3, 2.9, 0.1);
+    return (a + b).M();
+  };
+  auto events = ROOT::RDataFrame(1000).Define("mass", mass, {"rdfentry_"});
+  auto h = events.Histo1D({"mass", "", 50, 0, 100}, "mass");
+  TCanvas canvas;
+  h->Draw();
+  TFile out("one.root", "RECREATE");
+  h->Write();
+  return h->GetEntries() == 1000 ? 0 : 1;
+}
+END
+g++ -o skim skim.cxx $(root-config --cflags --libs)
+./skim
+hadd two.root one.root one.root > /dev/null
+rootls two.root
+cat > Hit.h <<'END'
+#include <TObject.h>
+class Hit : public TObject { public: int x = 3; ClassDef(Hit, 1) };
+END
+echo '#pragma link C++ class Hit+;' > LinkDef.h
+rootcling hit.cxx Hit.h LinkDef.h
+g++ -shared -fPIC -o libHit.so hit.cxx $(root-config --cflags --libs)
+root-config --version
+"""
+
 LEGACY = """
 from __future__ import print_function
 import sys, numpy, scipy.stats, uproot, iminuit, matplotlib
@@ -177,6 +212,19 @@ def test_root_reads_interprets_compiles_fits_and_draws(
     compiled = next(line for line in lines if line.startswith("COMPILED"))
     assert float(compiled.split()[1]) == facts["interpreted"]
     assert lines[-1] == "4242"
+
+
+@pytest.mark.parametrize("name", ROOT_IMAGES)
+def test_the_programs_of_root_compile_link_add_and_list(
+    name: str, catalogue: Catalogue, store: Store, bundle: Path
+) -> None:
+    """As public analyses use them, as they stand: by name, from `PATH`."""
+    image = image_of(name, catalogue, store)
+    done = run_in(image, store, bundle, ["bash", "-euo", "pipefail", "-c", f"cd /tmp\n{PROGRAMS}"])
+    assert done.returncode == 0, done.stderr
+    first, version = done.stdout.split()
+    assert (first, version.rpartition(".")[0]) == ("mass", name.removeprefix("root-"))
+    assert "warning" not in done.stderr
 
 
 def test_legacy_python_reads_writes_fills_and_plots(

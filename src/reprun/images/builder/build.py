@@ -15,6 +15,7 @@ from reprun.errors import InputsGoneError, IntegrityError
 from reprun.images.archives.tarlayer import write_layer
 from reprun.images.archives.tree import Listed, Spool, Tree, listing, tree_digest
 from reprun.images.builder.debian import debian_tree
+from reprun.images.builder.links import links_tree
 from reprun.images.builder.wheels import wheels_tree
 from reprun.images.catalogue.definition import Definition
 from reprun.images.catalogue.lockfiles import BASE, BUILDER_FORMAT, DebEntry, ImageLock, WheelEntry
@@ -27,6 +28,7 @@ from reprun.wording import listed
 BASE_COMMENT = "Debian base"
 DEBS_COMMENT = "Debian packages"
 WHEELS_COMMENT = "Python wheels"
+LINKS_COMMENT = "links"
 DOCUMENTS_COMMENT = "reprun documents"
 
 
@@ -73,10 +75,14 @@ def build(definition: Definition, store: Store, progress: Progress) -> Built:
             # The wheels are most of the work, so they begin first.
             parts = [pool.submit(_layer, store, *maker) for maker in reversed(makers)]
             built = [part.result() for part in reversed(parts)]
-    built.append(_documents(definition, store))
     merged: dict[str, Listed] = {}
     for part in built:
         _lay_over(merged, part)
+    if definition.links:
+        built.append(_layer(store, LINKS_COMMENT, partial(links_tree, definition, merged)))
+        _lay_over(merged, built[-1])
+    built.append(_documents(definition, store))
+    _lay_over(merged, built[-1])
     layers = tuple(part.layer for part in built)
     config = layout.config_of(definition, layers)
     manifest = layout.manifest_of(config, layers)

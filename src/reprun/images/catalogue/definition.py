@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -83,6 +83,8 @@ class Definition:
     """Wheel platform tags that run in the image, best first."""
     requirements: tuple[str, ...]
     environment: Mapping[str, str]
+    links: Mapping[str, str] = field(default_factory=dict)
+    """Absolute paths of symbolic links to make, and where each points."""
     checks: tuple[str, ...] = ()
     """Command lines that have to work in the image."""
     parent: Parent | None = None

@@ -31,11 +31,30 @@ def _from_an_index(requirement: str) -> str:
     return requirement
 
 
+def _in_the_image(path: str) -> str:
+    """Return a path of an image; raise ValueError unless it is absolute and written plainly."""
+    parts = path.split("/")
+    if parts[0] or not all(part not in ("", ".", "..") for part in parts[1:]):
+        raise ValueError(
+            f"'{path}' is not an absolute path in the image without '.', '..' and empty parts"
+        )
+    if not path.isprintable() or max(len(part.encode()) for part in parts) > NAME_BYTES:
+        raise ValueError(
+            f"{path!r} has a part that is longer than {NAME_BYTES} bytes or cannot be printed"
+        )
+    return path
+
+
+NAME_BYTES = 255
+"""Length of a file name, as file systems limit it."""
+MOST_LINKS = 100
+
 Text = Annotated[str, Field(min_length=1)]
 Flag = Annotated[bool, Field(strict=True)]
 Megabytes = Annotated[int, Field(strict=True, ge=0)]
 DebianName = Annotated[str, Field(pattern=DEBIAN_NAME)]
 PythonRequirement = Annotated[str, AfterValidator(_from_an_index)]
+InnerPath = Annotated[str, Field(max_length=1024), AfterValidator(_in_the_image)]
 
 
 class DebianTable(Document):
@@ -93,6 +112,9 @@ class BuiltImage(Document):
     """Python packages."""
     environment: Mapping[str, str] = {}
     """Environment variables every job in the image starts with."""
+    links: Mapping[InnerPath, InnerPath] = Field({}, max_length=MOST_LINKS)
+    """Symbolic links to make in the image, each in a directory and to a path that its packages
+    have."""
     check: CheckTable | None = None
     """What has to work in the image."""
 
@@ -112,15 +134,17 @@ class DerivedImage(Document):
     """Debian packages to add; the parent's keep the versions they have."""
     environment: Mapping[str, str] = {}
     """Environment variables to add, or to give another value than the parent does."""
+    links: Mapping[InnerPath, InnerPath] = Field({}, max_length=MOST_LINKS)
+    """Symbolic links to add, or to give another target than the parent does."""
     check: CheckTable | None = None
     """What has to work in the image."""
 
     @model_validator(mode="after")
     def _adds_something(self) -> DerivedImage:
-        if not (self.requirements or self.packages or self.environment):
+        if not (self.requirements or self.packages or self.environment or self.links):
             raise ValueError(
-                f"it extends {self.extends} and adds nothing: give it requirements, packages "
-                "or an environment"
+                f"it extends {self.extends} and adds nothing: give it requirements, packages, "
+                "links or an environment"
             )
         return self
 
@@ -230,5 +254,6 @@ def built_definition(document: BuiltImage, directory: Path) -> Definition:
         platforms=document.python.platforms,
         requirements=document.python.requirements,
         environment=dict(sorted(document.environment.items())),
+        links=dict(sorted(document.links.items())),
         checks=document.check.commands if document.check else (),
     )

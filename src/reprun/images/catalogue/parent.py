@@ -12,11 +12,19 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import Field
+
 from reprun.digests import short
 from reprun.documents.reading import Document, Name, read_toml, validated
 from reprun.images.catalogue.definition import Definition, Parent
 from reprun.images.catalogue.image_lock import Digest
-from reprun.images.catalogue.image_toml import DebianTable, DerivedImage, PythonTable
+from reprun.images.catalogue.image_toml import (
+    MOST_LINKS,
+    DebianTable,
+    DerivedImage,
+    InnerPath,
+    PythonTable,
+)
 from reprun.images.catalogue.lockfiles import lock_command
 
 
@@ -42,6 +50,8 @@ class ParentLock(Document):
     """The parent's Python, and its requirements."""
     environment: Mapping[str, str] = {}
     """The parent's environment."""
+    links: Mapping[InnerPath, InnerPath] = Field({}, max_length=MOST_LINKS)
+    """The symbolic links that the parent makes."""
     wheels: tuple[WheelLayer, ...] = ()
     """The parent's layers of wheels, the lowest first; other wheels are the image's own."""
 
@@ -101,6 +111,9 @@ def parent_lock_text(parent: ParentLock) -> str:
             lines.append(f"{key} = {written}")
     lines += ["", "[environment]"]
     lines += [f"{_string(k)} = {_string(v)}" for k, v in sorted(parent.environment.items())]
+    if parent.links:
+        lines += ["", "[links]"]
+        lines += [f"{_string(k)} = {_string(v)}" for k, v in sorted(parent.links.items())]
     for layer in parent.wheels:
         lines += ["", "[[wheels]]", f"image = {_string(layer.image)}"]
         lines.append(f"names = {_list(layer.names)}")
@@ -112,7 +125,8 @@ def derived_definition(
 ) -> Definition:
     """Return the definition of an image that extends another; `text` is its `parent.lock`."""
     debian, python = extended.debian, extended.python
-    added = ", ".join((*document.requirements, *document.packages)) or "another environment"
+    little = "more links" if document.links else "another environment"
+    added = ", ".join((*document.requirements, *document.packages)) or little
     return Definition(
         directory=directory,
         name=directory.name,
@@ -125,6 +139,7 @@ def derived_definition(
         platforms=python.platforms,
         requirements=(*python.requirements, *document.requirements),
         environment=dict(sorted({**extended.environment, **document.environment}.items())),
+        links=dict(sorted({**extended.links, **document.links}.items())),
         checks=document.check.commands if document.check else (),
         parent=Parent(
             name=extended.name,
@@ -157,6 +172,7 @@ def as_parent(definition: Definition, image_id: str) -> ParentLock:
             requirements=definition.requirements,
         ),
         environment=definition.environment,
+        links=definition.links,
         wheels=tuple(
             WheelLayer(image=owner, names=tuple(each.name for each in wheels))
             for owner, wheels in definition.wheel_layers()
