@@ -121,7 +121,7 @@ def breaking(raised: str, *arguments: str) -> str:
     """Return a program that is reprun with an error in one command."""
     return (
         "import sys\n"
-        "import reprun.runs.history as history\n"
+        "import reprun.runs.last_runs as history\n"
         "def fail(*_):\n"
         f"    raise {raised}\n"
         "history.listed = fail\n"
@@ -197,7 +197,7 @@ def test_a_signal_while_starting_ends_without_a_traceback(
 
 WAITING = (
     "import sys, time, signal, pathlib\n"
-    "import reprun.runs.history as history\n"
+    "import reprun.runs.last_runs as history\n"
     "def wait(*_):\n"
     "    try:\n"
     "        pathlib.Path('ready').touch()\n"

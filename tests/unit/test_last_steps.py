@@ -16,7 +16,7 @@ from reprun.engines.base import EngineStatus
 from reprun.errors import EngineError, OutputMissingError, SpecificationError
 from reprun.progress import Silent
 from reprun.runs import shell
-from reprun.runs.last_steps import last_record, log_of, step_name, steps_called
+from reprun.runs.last_steps import last_record, log_of, steps_called
 from reprun.store.store import Store
 from reprun.workflow.steps import LAST
 from tests.engines.fake import FakeContainer, FakeEngine
@@ -45,7 +45,7 @@ def selection(tmp_path: Path) -> Selection:
 
 def test_a_step_is_called_by_its_rule_or_with_its_wildcards(selection: Selection) -> None:
     record = last_record(selection)
-    assert [step_name(one) for one in record.steps] == ["fit-1", "fit-2", "plot"]
+    assert [one.name for one in record.steps] == ["fit-1", "fit-2", "plot"]
     assert list(steps_called(selection, record, None)) == [A, B, PLOT]
     assert list(steps_called(selection, record, "fit")) == [A, B]
     assert list(steps_called(selection, record, "fit-2")) == [B]

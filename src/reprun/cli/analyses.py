@@ -31,7 +31,7 @@ def list_analyses(results: ResultsOption = None, output_format: FormatOption = "
     """List the analyses with their last verdict here."""
     from reprun.cli.analyses_output import list_text
     from reprun.cli.output import answer
-    from reprun.runs.history import listed
+    from reprun.runs.last_runs import listed
 
     project = project_here(results)
     rows = listed(project, results or project.results)
@@ -47,7 +47,7 @@ def show(
     from reprun.cli.analyses_output import analysis_text
     from reprun.cli.output import answer
     from reprun.documents.analysis import load_analysis
-    from reprun.runs.history import analysis_document
+    from reprun.runs.last_runs import analysis_document
 
     project = project_here(results)
     directory = project.analysis_directory(analysis)

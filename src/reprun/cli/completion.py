@@ -65,7 +65,6 @@ def step_names(context: typer.Context, incomplete: str) -> list[str]:
     from reprun.documents.project import Project
     from reprun.documents.record import read_record
     from reprun.documents.selection import select
-    from reprun.runs.last_steps import step_name
 
     typed = context.params
     with suppress(ReprunError):
@@ -78,7 +77,9 @@ def step_names(context: typer.Context, incomplete: str) -> list[str]:
             results=typed.get("results"),
         )
         record = read_record(selection.run_directory)
-        return _beginning(dict.fromkeys(map(step_name, record.steps if record else ())), incomplete)
+        return _beginning(
+            dict.fromkeys(step.name for step in (record.steps if record else ())), incomplete
+        )
     return []
 
 

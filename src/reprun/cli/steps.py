@@ -34,14 +34,14 @@ WordsArgument = Annotated[
 def logs(asked: Asked, step: StepArgument = None, output_format: FormatOption = "text") -> None:
     """Print what the steps of the last run printed."""
     from reprun.cli.output import answer
-    from reprun.runs.last_steps import last_record, log_of, state_of_step, step_name, steps_called
+    from reprun.runs.last_steps import last_record, log_of, state_of_step, steps_called
     from reprun.wording import log_text
 
     selection = asked.select()
     record = last_record(selection)
     found = [
         {
-            "name": step_name(one),
+            "name": one.name,
             "rule": one.rule,
             "wildcards": dict(one.wildcards),
             "status": state_of_step(one),
@@ -78,7 +78,6 @@ def shell(
     """
     from reprun.cli.console import is_asked, progress_on_stderr
     from reprun.cli.output import answer
-    from reprun.runs.last_steps import step_name
     from reprun.runs.shell import ShellRequest, run_in_step
     from reprun.store.store import Store
     from reprun.wording import log_text, quoted
@@ -98,7 +97,7 @@ def shell(
     if command:
         output = said.decode(errors="replace")
         facts: dict[str, Any] = {
-            "step": step_name(record),
+            "step": record.name,
             "image": record.image,
             "command": command,
             "ending": result.ending,

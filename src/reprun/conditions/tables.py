@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,31 +15,40 @@ Row = Mapping[str, str]
 
 
 def read_table(path: Path, key: str) -> dict[str, Row]:
-    """Read a CSV table; rows by the value of their key column."""
+    """Read a CSV table; rows by the value of their key column. Raises SpecificationError."""
     try:
         with path.open(encoding="utf-8", newline="") as stream:
-            reader = csv.DictReader(stream)
-            if key not in (reader.fieldnames or ()):
-                raise SpecificationError(
-                    f"{path.name} has no column '{key}'"
-                    + did_you_mean(key, reader.fieldnames or ()),
-                    place=f"{path}:1",
-                )
-            rows: dict[str, Row] = {}
-            for row in reader:
-                if row[key] in rows:
-                    raise SpecificationError(
-                        f"{key} {row[key]} is duplicated", place=f"{path}:{reader.line_num}"
-                    )
-                if None in row or None in row.values():
-                    raise SpecificationError(
-                        f"the row of {key} {row[key]} has a different number of columns",
-                        place=f"{path}:{reader.line_num}",
-                    )
-                rows[row[key]] = row
-            return rows
+            return rows_of(stream, key, str(path))
     except (OSError, UnicodeDecodeError) as error:
         raise SpecificationError(f"cannot read {path.name}: {error}", place=str(path)) from error
+
+
+def rows_of(stream: Iterable[str], key: str, place: str) -> dict[str, Row]:
+    """Return the rows of a CSV table by the value of their key column; `place` is what it is
+    called in errors.
+
+    Raises SpecificationError for a table without that column, and for a row that is not right.
+    """
+    reader = csv.DictReader(stream)
+    if key not in (reader.fieldnames or ()):
+        raise SpecificationError(
+            f"{place.rpartition('/')[2]} has no column '{key}'"
+            + did_you_mean(key, reader.fieldnames or ()),
+            place=f"{place}:1",
+        )
+    rows: dict[str, Row] = {}
+    for row in reader:
+        if row[key] in rows:
+            raise SpecificationError(
+                f"{key} {row[key]} is duplicated", place=f"{place}:{reader.line_num}"
+            )
+        if None in row or None in row.values():
+            raise SpecificationError(
+                f"the row of {key} {row[key]} has a different number of columns",
+                place=f"{place}:{reader.line_num}",
+            )
+        rows[row[key]] = row
+    return rows
 
 
 def sample_weight(row: Row, luminosity_per_fb: float) -> float:

@@ -73,6 +73,11 @@ class StepRecord(Document):
         return self.ending == "exited" and self.exit_code == 0 and self.fault is None
 
     @property
+    def name(self) -> str:
+        """What people call it: its rule, and the values of its wildcards behind it."""
+        return "-".join((self.rule, *self.wildcards.values()))
+
+    @property
     def key(self) -> str:
         """What tells a job from every other of its workflow, as in `PlannedStep.key`."""
         return canonical_json([self.rule, dict(self.wildcards)]).decode()

@@ -18,11 +18,11 @@ from reprun.documents.record import (
 from reprun.documents.selection import Selection
 from reprun.errors import SpecificationError
 from reprun.images.catalogue.catalogue import Catalogue
+from reprun.images.packages import packages_of
 from reprun.progress import Progress, announced
 from reprun.report.model import read_report
 from reprun.runs.directory import OUTPUTS, alone, written_alone
 from reprun.runs.lock import compute_lock, write_lock
-from reprun.runs.packages import packages_of
 from reprun.runs.preview import Preview, preview
 from reprun.runs.question import Declared
 from reprun.runs.reference import Compared, bless

@@ -23,10 +23,10 @@ from reprun.documents.selection import Selection
 from reprun.errors import NothingToCompareError
 from reprun.files import restoring, write_atomically
 from reprun.images.catalogue.catalogue import Catalogue
+from reprun.images.packages import packages_of
 from reprun.report import Context, in_context, read_pictures, render_html, report_json
 from reprun.report.model import AnalysisInfo, Plot, ReferenceInfo, Report, StepUsage
 from reprun.runs.evaluated import Evaluated, evaluated
-from reprun.runs.packages import packages_of
 from reprun.runs.question import Question
 from reprun.runs.reference import BLESSED, Blessing, causes, read_blessing, reference_files
 from reprun.store.store import Store

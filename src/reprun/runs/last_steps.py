@@ -13,11 +13,6 @@ from reprun.wording import listed, quoted
 from reprun.workflow.evidence import last_of_each
 
 
-def step_name(step: StepRecord) -> str:
-    """Return what a step is called: its rule, and the values of its wildcards behind it."""
-    return "-".join((step.rule, *step.wildcards.values()))
-
-
 def state_of_step(step: StepRecord) -> str:
     """Return how a step ended, in a few words."""
     if step.succeeded:
@@ -54,9 +49,9 @@ def steps_called(selection: Selection, record: RunRecord, name: str | None) -> S
     Raises SpecificationError, with the names there are, for any other.
     """
     steps = list(last_of_each(record.steps).values())
-    found = [one for one in steps if name in (None, one.rule, step_name(one))]
+    found = [one for one in steps if name in (None, one.rule, one.name)]
     if not found:
-        names = [step_name(one) for one in steps]
+        names = [one.name for one in steps]
         near = did_you_mean(name or "", [*names, *(one.rule for one in steps)])
         raise SpecificationError(
             f"the last run of {selection.analysis.name} has no step '{name}'{near or '.'} It has: "
@@ -74,7 +69,7 @@ def log_of(selection: Selection, step: StepRecord) -> str:
         return path.read_bytes().decode(errors="replace")
     except OSError as error:
         raise OutputMissingError(
-            f"cannot read the log of step {step_name(step)}: {error.strerror}",
+            f"cannot read the log of step {step.name}: {error.strerror}",
             place=str(path),
             hint=f"{selection.command('run', '--again')}   # or: ls {quoted(path.parent)}",
         ) from error

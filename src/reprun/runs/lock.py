@@ -27,7 +27,7 @@ from reprun.documents.selection import Selection
 from reprun.errors import IntegrityError, OutputMissingError, SpecificationError
 from reprun.files import restoring, write_atomically
 from reprun.images.catalogue.catalogue import Catalogue
-from reprun.runs.packages import changed_packages, packages_of
+from reprun.images.packages import changed_packages, packages_of
 from reprun.store.store import Store
 from reprun.wording import lines_of, quoted
 

@@ -46,7 +46,7 @@ from reprun.histograms import (
     write_values,
 )
 from reprun.histograms.files import stem_of
-from reprun.runs.packages import Packages, changed_packages
+from reprun.images.packages import Packages, changed_packages
 from reprun.wording import quoted
 
 BLESSED = "blessed.json"

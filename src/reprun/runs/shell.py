@@ -27,7 +27,7 @@ from reprun.images.ensure import ensure
 from reprun.images.model import Image
 from reprun.progress import Progress
 from reprun.runs.directory import INPUTS, WORKSPACE, alone
-from reprun.runs.last_steps import last_record, step_name, steps_called
+from reprun.runs.last_steps import last_record, steps_called
 from reprun.runs.lock import snapshots_of
 from reprun.runs.run import prepared
 from reprun.store.store import Store
@@ -59,7 +59,7 @@ def step_meant(request: ShellRequest, record: RunRecord) -> StepRecord:
         return [*last_of_each(record.steps).values(), *failed_of(record.steps)[:1]][-1]
     found = steps_called(request.selection, record, request.step)
     if len(found) > 1:
-        names = [step_name(one) for one in found]
+        names = [one.name for one in found]
         raise SpecificationError(
             f"rule {request.step} has {len(found)} steps: {listed(names, most=10)}",
             hint=request.selection.command("shell", quoted(names[0])),
@@ -90,7 +90,7 @@ def run_in_step(
     prepared(engine, image, store, progress)
     with _copied(selection, record, store, progress) as workspace:
         progress.say(
-            f"step {step_name(step)} in {image.name}, without network, on a copy of its workspace: "
+            f"step {step.name} in {image.name}, without network, on a copy of its workspace: "
             "what is written here is dropped at the end"
         )
         with _job(request, step, image, workspace) as job:

@@ -41,14 +41,18 @@ def packages_of(images: Mapping[str, str], catalogue: Catalogue) -> dict[str, Pa
 
 
 def changed_packages(before: Packages | None, now: Packages | None) -> str:
-    """Return `: numpy 2.4.6 → 2.3.5, and 3 more` of two images; empty where either is not known.
+    """Return `: numpy 2.4.6 → 2.3.5, and 3 more` of two images; empty where either is not known."""
+    if before is None or now is None:
+        return ""
+    return f": {listed(changes_of_packages(before, now)) or SAME}"
+
+
+def changes_of_packages(before: Packages, now: Packages) -> list[str]:
+    """Return `numpy 2.4.6 → 2.3.5` for every package that is not the same in two images.
 
     Wheels come before Debian packages, and what changed in the first number before patches.
     """
-    if before is None or now is None:
-        return ""
-    found = [*_changes(before.wheels, now.wheels), *_changes(before.debian, now.debian)]
-    return f": {listed(found) or SAME}"
+    return [*_changes(before.wheels, now.wheels), *_changes(before.debian, now.debian)]
 
 
 def _changes(before: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:

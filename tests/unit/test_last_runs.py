@@ -16,8 +16,8 @@ from reprun.documents.project import Project, read_project
 from reprun.documents.record import RECORD, REPORT_JSON, read_record, unread_record, write_record
 from reprun.errors import OutputMissingError
 from reprun.report.model import read_report, report_json
-from reprun.runs import history
-from reprun.runs.history import analysis_document, listed
+from reprun.runs import last_runs
+from reprun.runs.last_runs import analysis_document, listed
 from tests.hostile_documents import BROKEN_YAML, YAML, names
 from tests.projects import mark_project
 from tests.sample_report import sample
@@ -168,7 +168,7 @@ def test_what_nobody_foresaw_hides_no_other(
             raise error
         return load_analysis(directory)
 
-    monkeypatch.setattr(history, "load_analysis", failing)
+    monkeypatch.setattr(last_runs, "load_analysis", failing)
     bad, good = listed(project, project.root / "results")
     assert bad["verdict"] == "cannot be read"
     assert type(error).__name__ in bad["title"] or bad["title"] == "not enough memory"
