@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from reprun.digests import sha256_bytes
+from reprun.digests import sha256_bytes, sha256_file, short
 from reprun.documents.project import Project, read_project
 from reprun.documents.selection import select
 from reprun.engines.base import EngineStatus
@@ -25,6 +26,8 @@ from reprun.errors import (
     StepFailedError,
     ToolError,
 )
+from reprun.history import rows as history
+from reprun.history.database import FILE, looked_into, opened
 from reprun.images.model import Image
 from reprun.progress import Silent
 from reprun.report.matrix import MatrixReport
@@ -339,6 +342,132 @@ def test_a_cell_without_reference_has_not_failed(host: Host) -> None:
     }
     assert exit_code(found) == ExitCode.NOTHING_TO_COMPARE
     assert "reprun bless one" in str(found.cells[0].hint)
+
+
+def rows_of(host: Host) -> list[tuple[str, str, str | None, bool]]:
+    """Return the rows of the history: cell, state, verdict, and whether steps ran."""
+    with looked_into(host.home / "results" / FILE) as database:
+        assert database is not None
+        found = [
+            (night.at, night.id, cell.name, night.state, night.verdict, night.ran)
+            for cell in history.cells(database)
+            for night in history.nights(database, cell)
+        ]
+    return [row[2:] for row in sorted(found)]
+
+
+def test_every_cell_leaves_a_row_each_night(host: Host) -> None:
+    host.matrix()
+    host.matrix()
+    first, second = rows_of(host)[:4], rows_of(host)[4:]
+    assert sorted(first) == [(name, "compared", "reproduced", True) for name in sorted(ALL)]
+    assert sorted(second) == [(name, "compared", "reproduced", False) for name in sorted(ALL)]
+
+
+def test_a_row_seals_the_report_that_lies_there(host: Host) -> None:
+    host.matrix()
+    with looked_into(host.home / "results" / FILE) as database:
+        assert database is not None
+        for cell in history.cells(database):
+            (night,) = history.nights(database, cell)
+            record, report = history.seals(database, night)
+            directory = host.home / "results" / cell.analysis / cell.variant
+            assert record is not None
+            assert report is not None
+            assert record.digest == sha256_file(directory / "record.json")
+            assert report.digest == sha256_file(directory / "report.json")
+            assert history.objects(database, night.report)[0].passes
+            (code,) = [f for f in history.factors(database, night.record) if f.kind == "code"][:1]
+            assert history.text(database, code.digest) == b""  # the Snakefile is empty
+
+
+def test_what_failed_and_what_could_not_run_have_rows_without_a_verdict(host: Host) -> None:
+    host.matrix()
+    host.ended["one/old"] = StepFailedError("step a failed")
+    host.absent["new"] = ToolError("locking needs apt")
+    host.matrix(again=True)
+    assert sorted(rows_of(host)[4:]) == [
+        ("one/new", "not run", None, False),
+        ("one/old", "failed", None, True),
+        ("two/new", "not run", None, False),
+        ("two/old", "compared", "reproduced", True),
+    ]
+    with looked_into(host.home / "results" / FILE) as database:
+        assert database is not None
+        (cell,) = [cell for cell in history.cells(database) if cell.name == "one/old"]
+        good, bad = history.nights(database, cell)
+    # The record of the run that failed, and none of the run before.
+    assert None not in (good.record, bad.record)
+    assert good.record != bad.record
+    assert (good.record, bad.report) != (None, good.report)
+
+
+def test_the_matrix_says_since_when_a_cell_is_red_and_what_changed(host: Host) -> None:
+    host.matrix()
+    place = host.home / "project" / "examples" / "one"
+    (place / "analysis.yaml").write_text(
+        (place / "analysis.yaml").read_text().replace("code: []", "code: [fill.py]")
+    )
+    (place / "fill.py").write_text("fill()\n")
+    (place / "reference" / "a.csv").write_text(TABLE.replace("1", "2"))
+    write_lock(compute_lock(select(read_project(host.home / "project"), "one")), place)
+    found = host.matrix()
+    red = {cell.name: cell.red for cell in found.cells}
+    today = f"{found.started:%Y-%m-%d}"
+    assert red == {
+        "one/new": red["one/old"],
+        "one/old": f"red since {today}; between the last good run and that one: reference "
+        f"({reference_digests(host, 'one/old')})",
+        "two/new": None,
+        "two/old": None,
+    }
+    assert str(red["one/old"]) in (host.home / "results/matrix/index.html").read_text()
+    assert host.matrix().cells[0].red == found.cells[0].red
+
+
+def reference_digests(host: Host, name: str) -> str:
+    """Return both digests of the reference of a cell, as a sentence has them."""
+    with looked_into(host.home / "results" / FILE) as database:
+        assert database is not None
+        (cell,) = [cell for cell in history.cells(database) if cell.name == name]
+        found = [
+            short(factor.digest)
+            for night in history.nights(database, cell)
+            for factor in history.factors(database, night.record)
+            if factor.kind == "reference"
+        ]
+    return " → ".join(found[:2])
+
+
+@pytest.mark.parametrize("harm", ["read-only", "damaged", "locked"])
+def test_a_history_that_cannot_be_written_changes_no_verdict(
+    host: Host, harm: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reprun.history.database.PATIENCE_SECONDS", 0.01)
+    path = host.home / "results" / FILE
+    path.parent.mkdir()
+    if harm == "damaged":
+        path.write_bytes(b"x" * 9000)
+    elif harm == "read-only":
+        path.mkdir()  # what a read-only file is to everybody, root included
+    with ExitStack() as stack:
+        if harm == "locked":
+            stack.enter_context(stack.enter_context(opened(path)).transaction())
+        said: list[str] = []
+        monkeypatch.setattr(Silent, "say", lambda _, message: said.append(message))
+        assert states(host.matrix()) == all_but()
+    (note,) = [line for line in said if "history" in line]
+    assert note.startswith("note: this run is missing in the history: ")
+    assert note.endswith("its verdict stands")
+
+
+def test_an_interrupted_matrix_leaves_rows_without_a_verdict(host: Host) -> None:
+    host.ended["one/old"] = InterruptedRunError("interrupted")
+    with pytest.raises(InterruptedRunError):
+        host.matrix()
+    assert {row[1:3] for row in rows_of(host)} == {("interrupted", None)}
+    host.ended.clear()
+    assert states(host.matrix(again=True)) == all_but()
 
 
 @pytest.mark.parametrize("where", ["absent", "ended"])

@@ -25,6 +25,10 @@ from reprun.compare.calibrate import Calibration
 from reprun.digests import sha256_bytes
 from reprun.engines.base import ContainerResult, Ending
 from reprun.errors import EngineError
+from reprun.history.database import looked_into
+from reprun.history.importing import Imported
+from reprun.history.rows import cells as cells_of
+from reprun.history.rows import nights as nights_of
 from reprun.reana.local.report import ProjectReport
 from reprun.reana.remote.submission import Submission
 from reprun.report.grid import Column, Grid, indented, plain_text, styled
@@ -32,6 +36,7 @@ from reprun.report.matrix import MatrixReport, matrix_renderable
 from reprun.report.text import renderable
 from reprun.runs.lock import Difference
 from reprun.workflow.rerun import OUT_OF_DATE
+from tests.history_support import GOOD, Nights
 from tests.images_support import Kitchen, tiny
 from tests.projects import mark_project
 from tests.sample_report import sample
@@ -103,6 +108,9 @@ KEYS: Mapping[str, Sequence[str]] = {
     "error": ("message", "place", "hint", "exit_code"),
     "finding-list": ("analysis", "findings"),
     "glossary": ("words",),
+    "history": ("file", "cells"),
+    "history-import": ("file", "source", "new", "known"),
+    "history-prune": ("file", "dry_run", "removed"),
     "host": ("works", "engines", "store", "image", "findings"),
     "image": (
         *(*IMAGE, "reason", "debs", "wheels", "environment"),
@@ -135,6 +143,7 @@ KEYS: Mapping[str, Sequence[str]] = {
     "reana-logs": ("name", "server", "steps", "engine"),
     "reana-status": ("name", "server", "status", "steps"),
     "reana-stop": ("name", "server", "status"),
+    "run-differences": ("runs", "factors", "objects"),
     "run-list": ("analyses",),
     "run-report": REPORT,
     "run-logs": ("analysis", "variant", "dataset", "steps"),
@@ -164,6 +173,20 @@ NESTED: Mapping[tuple[str, str], Sequence[str]] = {
         *("doi", "licence", "files", "here", "pinned", "size", "events", "part"),
         *("differ_from_portal",),
     ),
+    ("history", "cells"): (
+        *("analysis", "variant", "dataset", "tier", "state", "sentence", "first_bad", "last_good"),
+        *("flaky", "objects", "steps", "runs"),
+    ),
+    ("run-differences", "runs"): (
+        *("run", "identity", "at", "analysis", "variant", "dataset", "tier", "verdict", "state"),
+    ),
+    ("run-differences", "factors"): (
+        *("kind", "name", "same", "before", "now", "before_shown", "now_shown", "details"),
+        *("unknown",),
+    ),
+    ("run-differences", "objects"): (
+        *("name", "same", "before", "now", "before_deviation", "now_deviation"),
+    ),
     ("glossary", "words"): ("word", "meaning", "group", "passes"),
     ("image", "layers"): ("digest", "size", "comment"),
     ("image-check", "images"): ("name", "outcome", "detail"),
@@ -178,7 +201,7 @@ NESTED: Mapping[tuple[str, str], Sequence[str]] = {
     ("matrix", "cells"): (
         *("analysis", "title", "variant", "image", "dataset", "state", "sentence"),
         *("allowed", "finished", "log"),
-        *("hint", "exit_code", "ran", "step_seconds", "report"),
+        *("hint", "exit_code", "ran", "step_seconds", "report", "red"),
     ),
     ("reana-list", "workflows"): ("name", "status", "created", "id"),
     ("run-logs", "steps"): ("name", "rule", "wildcards", "status", "log"),
@@ -202,6 +225,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "matrix": ("", "matrix"),
     "compare": ("{here}/t.csv {here}/t.csv", "comparison"),
     "compare --calibrate 20": ("{here}/t.csv {here}/t.csv", "calibration"),
+    "history show": ("", "history"),
+    "history import": ("{here}/t.csv", "history-import"),
+    "history prune": ("--keep-nights 1", "history-prune"),
+    "diff": ("aaaa bbbb", "run-differences"),
     "explain": ("pull", "glossary"),
     "list": ("", "analysis-list"),
     "show": ("demo", "analysis"),
@@ -311,6 +338,15 @@ def project(kitchen: Kitchen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("REANA_ACCESS_TOKEN", "secret")
     monkeypatch.chdir(tmp_path)
     play(monkeypatch, kitchen)
+    nights = Nights(tmp_path / "results")
+    nights.add(0, {**GOOD, NASTY: "e" * 64}, parameters={NASTY: 1})
+    nights.add(1, {**GOOD, NASTY: "f" * 64}, bad=[NASTY], parameters={NASTY: NASTY})
+    nights.add(2, state="failed", sentence=NASTY)
+    with looked_into(nights.path) as database:
+        assert database is not None
+        first, second, _ = nights_of(database, cells_of(database)[0])
+    called_so = {"aaaa": first, "bbbb": second}
+    monkeypatch.setattr("reprun.history.rows.run_called", lambda _, name: called_so[name])
     return tmp_path
 
 
@@ -346,6 +382,7 @@ def play(monkeypatch: pytest.MonkeyPatch, kitchen: Kitchen) -> None:
             builders.step(),
             ContainerResult(Ending.EXITED, 0, 0.1, None, None),
         ),
+        "history.importing.import_history": Imported(1, 0),
         "runs.matrix.run_matrix": matrix(cell("reproduced")),
         "runs.compare_files.calibrate_files": calibration,
         "runs.lock.renew_lock": (builders.lock(), [Difference("code", "x", None, "1" * 64)]),
@@ -453,6 +490,9 @@ def test_no_text_controls_a_terminal(
         "reana list",
         "reana logs demo",
         "logs demo",
+        "history demo",
+        "history",
+        "diff aaaa bbbb",
         "run demo",
     ):
         monkeypatch.setenv("REANA_ACCESS_TOKEN", "secret")

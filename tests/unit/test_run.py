@@ -18,11 +18,14 @@ from reprun.documents.selection import select
 from reprun.engines.base import EngineStatus
 from reprun.errors import (
     InputsGoneError,
+    IntegrityError,
     OutputMissingError,
     SpecificationError,
     StepFailedError,
     StorageError,
 )
+from reprun.history.database import FILE, looked_into
+from reprun.history.rows import Night, cells, nights, seals
 from reprun.images.catalogue.catalogue import Catalogue
 from reprun.images.differ import Change
 from reprun.images.model import Image
@@ -375,3 +378,70 @@ def test_what_a_killed_run_left_beside_the_lock_is_swept(start: Start, tmp_path:
         path.touch()
     start()
     assert not any(path.exists() for path in left)
+
+
+def rows_of(tmp_path: Path) -> list[Night]:
+    """Return the rows that the runs left in the history."""
+    with looked_into(tmp_path / "results" / FILE) as database:
+        assert database is not None
+        every = [night for cell in cells(database) for night in nights(database, cell)]
+    return sorted(every, key=lambda night: night.id)
+
+
+def test_every_run_leaves_a_row_however_it_ends(
+    start: Start, tmp_path: Path, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    analysis = tmp_path / "project" / "examples" / "demo"
+    start()
+    start()
+    (analysis / "code" / "x.py").write_text("changed")
+    with pytest.raises(IntegrityError):
+        start(update_lock=False)
+
+    def broken(*_: object) -> None:
+        raise KeyError("x")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(run_module, "judge_cell", broken)
+        with pytest.raises(KeyError):
+            start()
+    found = rows_of(tmp_path)
+    assert [(night.state, night.verdict, night.ran) for night in found] == [
+        ("compared", "reproduced", True),
+        ("compared", "reproduced", False),
+        ("failed", None, False),
+        ("failed", None, False),
+    ]
+    assert "differs from its lock" in found[2].sentence
+    assert found[2].record is None, "the record of an earlier run is not that of this one"
+    assert found[0].record == found[1].record != found[3].record
+
+
+def test_a_row_names_the_report_that_is_there(start: Start, tmp_path: Path) -> None:
+    directory = start().directory
+    (night,) = rows_of(tmp_path)
+    with looked_into(tmp_path / "results" / FILE) as database:
+        assert database is not None
+        record, report = seals(database, night)
+    assert record is not None
+    assert report is not None
+    assert record.digest == sha256_file(directory / "record.json")
+    assert report.digest == sha256_file(directory / "report.json")
+
+
+def test_no_row_takes_a_report_that_somebody_put_there(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = run_module.judge_cell
+
+    def forged(cell: Any, record: Any) -> Any:
+        report = real(cell, record)
+        path = cell.run_directory / "report.json"
+        path.write_text(path.read_text().replace("identical", "IDENTICAL"))
+        return report
+
+    monkeypatch.setattr(run_module, "judge_cell", forged)
+    start()
+    (night,) = rows_of(tmp_path)
+    assert (night.state, night.verdict, night.report) == ("failed", None, None)
+    assert night.sentence.startswith("the report on the disk is not the one")

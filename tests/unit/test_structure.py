@@ -26,6 +26,7 @@ FOLDERS = (
     "report",
     "engines",
     "workflow",
+    "history",
     "runs",
     "testing",
     "authoring",

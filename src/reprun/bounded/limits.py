@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Group = Literal["documents", "histograms and tables"]
+Group = Literal["documents", "histograms and tables", "history"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +122,32 @@ ROOT_MEMBERS = Limit(
 )
 ROOT_PATH = Limit(
     1_000, "characters", "the path of an object in a ROOT file", "histograms and tables"
+)
+
+HISTORY_BYTES = Limit(
+    4_000_000_000, "bytes", "a history of another machine that is imported", "history"
+)
+HISTORY_RUNS = Limit(1_000_000, "runs", "a history that is imported", "history")
+HISTORY_OBJECTS = Limit(
+    100_000, "objects", "what history keeps of one report; the rest is counted", "history"
+)
+HISTORY_FACTORS = Limit(
+    20_000,
+    "factors",
+    "what history keeps of one run record; a run with more leaves none",
+    "history",
+)
+HISTORY_STEPS = Limit(
+    20_000, "steps", "what history keeps of one run record; the rest is left out", "history"
+)
+HISTORY_TEXT = Limit(
+    2_000, "characters", "a name or sentence in history; a longer one is shortened", "history"
+)
+KEPT_TEXT = Limit(
+    256_000,
+    "bytes",
+    "a code file or table whose lines history keeps; of a larger one it keeps the digest",
+    "history",
 )
 
 LIMITS: tuple[Limit, ...] = tuple(each for each in vars().values() if isinstance(each, Limit))

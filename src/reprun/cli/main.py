@@ -222,6 +222,7 @@ def program() -> typer.Typer:
         compare,
         doctor,
         explain,
+        history,
         init,
         reana,
         run,
@@ -243,11 +244,13 @@ def program() -> typer.Typer:
         context_settings={"max_content_width": MOST_WIDTH},
     )
     app.callback()(options)
-    for module in (run, steps, compare, explain, analyses, init, author, reana, clean, doctor):
+    commands = (run, steps, compare, history, explain, analyses, init, author, reana, clean, doctor)
+    for module in commands:
         module.add_commands(app)
     app.add_typer(conditions, name="conditions")
     app.add_typer(data, name="data")
     app.add_typer(images, name="images")
+    app.add_typer(history.app, name="history")
     every_command_shows_its_options(app)
     _no_summary_is_cut(app)
     return app

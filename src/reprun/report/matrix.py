@@ -82,6 +82,8 @@ class CellReport(Document):
     """When its last step ended, of whichever run that was."""
     step_seconds: float | None = None
     """Wall time of all its steps, whenever they ran."""
+    red: str | None = None
+    """Since when it is red, and what changed that night; null where it is not, or nobody knows."""
     report: str | None = None
     """Path of its comparison report, relative to the page of the matrix."""
     log: str | None = None
@@ -201,6 +203,11 @@ def matrix_renderable(matrix: MatrixReport) -> RenderableType:
     parts: list[RenderableType] = [Grid(columns, rows), Text()]
     parts.append(indented(styled((matrix.sentence, f"bold {STYLES[matrix.state]}"))))
     parts += [
+        indented(styled((cell.name, "bold"), f" {cell.red}"), "  ")
+        for cell in matrix.cells
+        if cell.red
+    ]
+    parts += [
         styled((f"{cell.name}: try: {cell.hint}", "dim"), wrap=False)
         for cell in matrix.cells
         if cell.hint and cell.state != "reproduced"
@@ -262,6 +269,7 @@ def matrix_markdown(matrix: MatrixReport) -> str:
     for cell in matrix.cells:
         if cell.state != "reproduced":
             lines.append(f"- **{plain(cell.name)}** {cell.state}: {plain(cell.sentence)}")
+            lines += [f"  {plain(cell.red)}"] if cell.red else []
             lines += [f"  allowed: {plain(cell.allowed)}"] if cell.allowed else []
             lines += [f"  try: `{cell.hint}`"] if cell.hint else []
         elif not cell.ran:

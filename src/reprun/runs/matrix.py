@@ -20,13 +20,9 @@ from reprun.engines.choose import EngineChoice
 from reprun.engines.confinement import confinement
 from reprun.errors import (
     ExitCode,
-    ImageNotHereError,
-    InputsGoneError,
     InterruptedRunError,
-    NothingToCompareError,
     ReprunError,
     SpecificationError,
-    ToolError,
     did_you_mean,
     unforeseen,
 )
@@ -45,6 +41,7 @@ from reprun.report.model import Report
 from reprun.runs.cell import Cell, load_cell
 from reprun.runs.cell_images import with_images
 from reprun.runs.directory import alone
+from reprun.runs.remembering import Remembering, state_of
 from reprun.runs.request import RunRequest
 from reprun.runs.run import checked_engine, judge_cell, prepared, stored_report
 from reprun.runs.workspace import (
@@ -64,8 +61,6 @@ HOME = "matrix"
 PAGE, DOCUMENT = "index.html", "matrix.json"
 PAGE_OF_SOME, DOCUMENT_OF_SOME = "part.html", "part.json"
 """Of a matrix of some cells: the page of all stays as it was."""
-CANNOT_RUN_HERE = (ImageNotHereError, InputsGoneError, ToolError)
-"""Errors that say nothing of an analysis, only of what this host has and can reach."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,27 +119,34 @@ def run_matrix(
     EngineError when something has to run and no engine works at all, SpecificationError when a
     glob matches no cell, and InterruptedRunError when the user stops it; what has finished is kept.
     """
-    started = dt.datetime.now(dt.UTC)
     slots = _chosen(request, project)
-    with ExitStack() as held:
-        for slot in slots:
-            if slot.request is None:
-                continue
-            with _errors_stay_in(slot):
-                _load(slot, request, held, store, progress)
-        waiting = [slot for slot in slots if isinstance(slot.rerun, Steps) and not slot.error]
-        if waiting:
-            _run(waiting, request, held, store, progress)
+    results = request.results or project.results
+    home = (results / HOME).resolve()
+    with Remembering(results, progress) as memory, ExitStack() as held:
+        try:
+            for slot in slots:
+                if slot.request is None:
+                    continue
+                with _errors_stay_in(slot):
+                    _load(slot, request, held, store, progress)
+            waiting = [slot for slot in slots if isinstance(slot.rerun, Steps) and not slot.error]
+            if waiting:
+                _run(waiting, request, held, store, progress)
+        except ReprunError as error:
+            for slot in slots:
+                if slot.cell or slot.error:
+                    _remember(slot, memory, None if slot.report else error)
+            raise
         for slot in slots:
             if slot.cell and slot.record and not slot.report:
                 with _errors_stay_in(slot):
                     slot.report = judge_cell(slot.cell, slot.record)
-    home = ((request.results or project.results) / HOME).resolve()
-    cells = tuple(_report(slot, home) for slot in slots)
+            _remember(slot, memory)
+        cells = tuple(_report(slot, home, memory) for slot in slots)
     matrix = MatrixReport(
         generator=f"reprun {__version__}",
-        started=started,
-        wall_seconds=(dt.datetime.now(dt.UTC) - started).total_seconds(),
+        started=memory.at,
+        wall_seconds=(dt.datetime.now(dt.UTC) - memory.at).total_seconds(),
         sentence=matrix_sentence(cells),
         cells=cells,
     )
@@ -153,6 +155,18 @@ def run_matrix(
     write_atomically(home / document_of(request), matrix_json(matrix).encode())
     write_atomically(home / page_of(request), matrix_html(matrix).encode())
     return matrix
+
+
+def _remember(slot: _Slot, memory: Remembering, stopped: ReprunError | None = None) -> None:
+    """Write the row of a cell; `stopped` is what ended the matrix before the cell was judged."""
+    memory.remember(
+        slot.request.selection if slot.request else None,
+        slot.cell,
+        named=(slot.analysis, slot.variant, slot.image),
+        error=slot.error or stopped,
+        ran=slot.prepared is not None,
+        stands=slot.record is not None,
+    )
 
 
 def page_of(request: MatrixRequest) -> str:
@@ -318,7 +332,7 @@ def _finish(
         raise interrupted
 
 
-def _report(slot: _Slot, home: Path) -> CellReport:
+def _report(slot: _Slot, home: Path, memory: Remembering) -> CellReport:
     """Return a cell as the report shows it."""
     error, report = slot.error, slot.report
     cell = CellReport(
@@ -334,6 +348,8 @@ def _report(slot: _Slot, home: Path) -> CellReport:
         finished=slot.record.finished if slot.record else None,
         step_seconds=sum(step.wall_seconds for step in slot.record.steps) if slot.record else None,
     )
+    if slot.request is not None and (error is not None or not report or not report.reproduced):
+        cell = cell.model_copy(update={"red": memory.since(slot.request.selection)})
     if error is not None:
         state = _state_of(error)
         return cell.model_copy(
@@ -370,6 +386,10 @@ def _log_of(slot: _Slot, error: ReprunError, home: Path) -> str | None:
 
 
 def _state_of(error: ReprunError) -> State:
-    if isinstance(error, NothingToCompareError):
-        return "no reference"
-    return "not run" if isinstance(error, CANNOT_RUN_HERE) else "failed"
+    match state_of(error):
+        case "nothing to compare":
+            return "no reference"
+        case "not run":
+            return "not run"
+        case _:
+            return "failed"

@@ -1,0 +1,224 @@
+"""What a command leaves in the history: a row for each cell, whatever became of it.
+
+A row is written once record and report are on the disk, from what lies there. That it cannot be
+written is said, and changes no verdict.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Self
+
+from reprun.bounded import limits
+from reprun.documents.selection import Selection
+from reprun.errors import (
+    ImageNotHereError,
+    InputsGoneError,
+    InterruptedRunError,
+    NothingToCompareError,
+    ReprunError,
+    ToolError,
+    unforeseen,
+)
+from reprun.history import rows, series
+from reprun.history.database import FILE, Database, opened
+from reprun.history.evidence import Evidence, evidence_in, judged_of, made_of
+from reprun.history.model import Entry, Run, State
+from reprun.images.packages import packages_of
+from reprun.progress import Progress
+from reprun.runs.cell import Cell
+from reprun.runs.directory import INPUTS
+from reprun.wording import shortened
+
+CANNOT_RUN_HERE = (ImageNotHereError, InputsGoneError, ToolError)
+"""Errors that say nothing of an analysis, only of what this host has and can reach."""
+UNSEALED = "the report on the disk is not the one that the record of the run names"
+
+
+def state_of(error: ReprunError) -> State:
+    """Return what a run came to that ended with an error."""
+    if isinstance(error, InterruptedRunError):
+        return "interrupted"
+    if isinstance(error, NothingToCompareError):
+        return "nothing to compare"
+    return "not run" if isinstance(error, CANNOT_RUN_HERE) else "failed"
+
+
+class Remembering:
+    """The rows of one command; nothing that goes wrong with them ends a run."""
+
+    def __init__(self, results: Path, progress: Progress) -> None:
+        self.at = dt.datetime.now(dt.UTC)
+        """When the command was started: the night of all its rows."""
+        self._path = results.resolve() / FILE
+        self._progress = progress
+        self._stack = ExitStack()
+        self._database: Database | None = None
+        self._works = True
+
+    def __enter__(self) -> Self:
+        """Open nothing yet: a command that runs nothing leaves nothing."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the history."""
+        with self._said():
+            self._stack.close()
+
+    def remember(
+        self,
+        selection: Selection | None,
+        cell: Cell | None,
+        *,
+        named: tuple[str, str, str],
+        error: ReprunError | None,
+        ran: bool,
+        stands: bool,
+    ) -> None:
+        """Write the row of one cell, by what lies in its run directory.
+
+        `named` are analysis, variant and image, for a cell of which no more is known. `stands`
+        tells that the record there is that of the run, though it began before this command.
+        """
+        with self._said():
+            if not self._works:
+                return
+            database = self._opened()
+            directory = selection.run_directory if selection else None
+            found = evidence_in(directory) if directory else None
+            if found is not None and not stands and found.record.started < self.at:
+                found = None
+            analysis, variant, image = named
+            run = Run(
+                at=self.at,
+                analysis=analysis,
+                variant=variant,
+                dataset=(selection.dataset or "") if selection else "",
+                tier=selection.tier.name if selection and selection.tier else "",
+                image=image,
+                state="compared",
+                ran=ran,
+                record=found.record_digest if found else None,
+                report=found.report_digest if found and error is None else None,
+            )
+            if run.report is None:
+                said = error.message if error else UNSEALED
+                run = run.model_copy(
+                    update={
+                        "state": state_of(error) if error else "failed",
+                        "sentence": shortened(said, limits.HISTORY_TEXT.value),
+                    }
+                )
+            with database.transaction():
+                rows.add(database, _entry(database, run, found, directory, cell))
+
+    def since(self, selection: Selection) -> str | None:
+        """Return since when a cell is red and what changed that night; None where it is not."""
+        with self._said():
+            if not self._works:
+                return None
+            database = self._opened()
+            for cell in rows.cells(database, selection.analysis.name):
+                tier = selection.tier.name if selection.tier else ""
+                where = (selection.variant, selection.dataset or "", tier)
+                if (cell.variant, cell.dataset, cell.tier) == where:
+                    return series.sentence(database, rows.nights(database, cell))
+        return None
+
+    def _opened(self) -> Database:
+        if self._database is None:
+            self._database = self._stack.enter_context(opened(self._path))
+            if self._database.note:
+                self._progress.say(f"note: history: {self._database.note}")
+        return self._database
+
+    @contextmanager
+    def _said(self) -> Iterator[None]:
+        """Let what goes wrong be a note, once for a command."""
+        try:
+            yield
+        except InterruptedRunError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, the verdict stands
+            told = error if isinstance(error, ReprunError) else unforeseen(error, hint="")
+            if self._works:
+                tried = f"; try: {told.hint}" if told.hint else ""
+                self._progress.say(
+                    f"note: this run is missing in the history: {told.message}{tried}; its verdict "
+                    "stands"
+                )
+            self._works = False
+
+
+def _entry(
+    database: Database,
+    run: Run,
+    found: Evidence | None,
+    directory: Path | None,
+    cell: Cell | None,
+) -> Entry:
+    """Return a run with all of it that the history has not got yet."""
+    if found is None or rows.knows(database, "records", found.record_digest):
+        return Entry(run=run)
+    assert directory is not None
+    report = found.judged()
+    tables = {} if cell is None else _tables(cell)
+    bytes_of = _readers(found, directory, cell, tables)
+    return Entry(
+        run=run,
+        made=made_of(found, report, tables),
+        judged=None if report is None else judged_of(found, report),
+        packages={}
+        if cell is None
+        else {
+            found.record.inputs.images[name]: packages
+            for name, packages in packages_of(found.record.inputs.images, cell.catalogue).items()
+        },
+        texts={
+            digest: data
+            for digest, read in bytes_of.items()
+            if rows.text(database, digest) is None and (data := read()) is not None
+        },
+    )
+
+
+def _tables(cell: Cell) -> dict[str, str]:
+    """Return the column that names the rows of each table of the conditions, by its name."""
+    return {
+        f"{snapshot.name}/{file.path}": snapshot.key
+        for snapshot in cell.snapshots.values()
+        if snapshot.kind == "table" and snapshot.key
+        for file in snapshot.files
+    }
+
+
+def _readers(
+    found: Evidence, directory: Path, cell: Cell | None, tables: Mapping[str, str]
+) -> dict[str, Callable[[], bytes | None]]:
+    """Return what reads each code file and table, by digest."""
+    places = {
+        digest: directory / INPUTS / path for path, digest in found.record.inputs.code.items()
+    }
+    if cell is not None and cell.store is not None:
+        places |= {
+            digest: cell.store.blob_path(digest)
+            for name, files in found.record.inputs.conditions.items()
+            for path, digest in files.items()
+            if f"{name}/{path}" in tables
+        }
+    return {digest: _reader(place) for digest, place in places.items()}
+
+
+def _reader(place: Path) -> Callable[[], bytes | None]:
+    def read() -> bytes | None:
+        try:
+            with place.open("rb") as stream:
+                data = stream.read(limits.KEPT_TEXT.value + 1)
+        except OSError:
+            return None
+        return data if len(data) <= limits.KEPT_TEXT.value else None
+
+    return read
