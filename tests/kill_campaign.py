@@ -30,7 +30,8 @@ from reprun.images.catalogue.catalogue import Catalogue
 from reprun.images.ensure import ensure
 from reprun.images.rootfs.unpack import unpacked_root
 from reprun.progress import Silent
-from reprun.runs.reference import load_reference, read_blessing
+from reprun.runs.blessed import read_blessing
+from reprun.runs.reference import load_reference
 from reprun.store.collection import stored
 from reprun.store.store import Store
 from tests.images_support import tiny

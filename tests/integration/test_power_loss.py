@@ -15,7 +15,8 @@ from reprun.files import write_atomically
 from reprun.histograms import Objects, Table
 from reprun.images.rootfs.sealed import check
 from reprun.images.rootfs.unpack import unpacked_root
-from reprun.runs.reference import bless, load_reference, read_blessing, write_objects
+from reprun.runs.blessed import read_blessing
+from reprun.runs.reference import bless, load_reference, write_objects
 from reprun.store.store import Store
 from tests.images_support import layered, member
 from tests.power_loss import Disk, mounted_disk

@@ -19,6 +19,7 @@ from reprun.documents.record import (
 from reprun.documents.selection import Selection, choose
 from reprun.images.model import Image, Layer
 from reprun.report.matrix import CellReport, MatrixReport, matrix_sentence
+from reprun.runs.blessed import Blessing
 from reprun.runs.lock import AnalysisLock
 from reprun.workflow.planned import PlannedStep
 
@@ -131,6 +132,20 @@ def lock(**changes: Any) -> AnalysisLock:
         "reference": {"histograms.json": digest("7")},
     }
     return AnalysisLock.model_validate(document | changes)
+
+
+def blessing(**changes: Any) -> Blessing:
+    """Return who blessed the numbers of `record()`."""
+    about: dict[str, Any] = {
+        "reason": "right",
+        "author": "A. Nobody",
+        "date": dt.date(2026, 1, 2),
+        "variant": "columnar",
+        "dataset": None,
+        "inputs": inputs(),
+        "files": {},
+    }
+    return Blessing.model_validate(about | changes)
 
 
 def step(**changes: Any) -> StepRecord:

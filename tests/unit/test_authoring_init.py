@@ -19,8 +19,9 @@ from reprun.documents.project import Project, read_project
 from reprun.documents.selection import select
 from reprun.errors import SpecificationError, StorageError
 from reprun.histograms import Histogram
+from reprun.runs.blessed import read_blessing
 from reprun.runs.lock import enforce_lock, read_lock
-from reprun.runs.reference import load_reference, read_blessing
+from reprun.runs.reference import load_reference
 
 REFERENCE = TEMPLATES / "example" / "reference"
 OUT_OF_DATE = "type tools/init-example, and look at what differs"

@@ -22,10 +22,10 @@ from reprun.files import locked
 from reprun.images.model import Image
 from reprun.progress import Silent
 from reprun.report import report_json
+from reprun.runs.blessed import read_blessing
 from reprun.runs.blessing import bless_last_run
 from reprun.runs.lock import read_lock
 from reprun.runs.preview import Preview
-from reprun.runs.reference import read_blessing
 from reprun.store.store import Store
 from tests.projects import mark_project
 from tests.sample_report import sample
@@ -71,13 +71,14 @@ def bless(directory: Path, **fields: Any) -> list[str]:
 
 def test_the_last_run_becomes_the_reference_and_is_locked(directory: Path) -> None:
     written = bless(directory, reason="  it is right \n")
-    assert [Path(path).name for path in written] == ["a.csv", "b.csv", "blessed.json"]
+    names = ["a.csv", "b.csv", "blessed.json", "log.jsonl"]
+    assert [Path(path).name for path in written] == names
     found = read_blessing(directory / "reference")
     assert found is not None
     assert (found.reason, found.author) == ("it is right", "A. Nobody")
     lock = read_lock(directory)
     assert lock is not None
-    assert set(lock.reference) == {"a.csv", "b.csv", "blessed.json"}
+    assert set(lock.reference) == set(names)
 
 
 @pytest.mark.parametrize("status", ["failed", "interrupted", None])

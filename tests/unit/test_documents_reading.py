@@ -24,9 +24,11 @@ from reprun.reana.local.report import ProjectReport
 from reprun.reana.remote.submission import STATE, Submission, read_submission
 from reprun.report.matrix import MatrixReport
 from reprun.report.model import Report, read_report, report_json
+from reprun.runs.blessed import BLESSED, Blessing, read_blessing
 from reprun.runs.kept_plan import KeptPlan
 from reprun.runs.lock import LOCK, AnalysisLock, read_lock
-from reprun.runs.reference import BLESSED, Blessing, Undecoded, read_blessing
+from reprun.runs.reference import Undecoded
+from reprun.runs.reference_log import Entry
 from tests.sample_report import sample
 from tests.unit import builders
 
@@ -34,6 +36,7 @@ VERSIONED = (
     Analysis,
     AnalysisLock,
     Blessing,
+    Entry,
     Undecoded,
     Dataset,
     KeptPlan,
@@ -50,15 +53,7 @@ WRITTEN: dict[str, tuple[Callable[[Path], object], Document, type[ReprunError], 
     LOCK: (read_lock, builders.lock(), SpecificationError, "images"),
     BLESSED: (
         read_blessing,
-        Blessing(
-            reason="right",
-            author="A. Nobody",
-            date=dt.date(2026, 1, 2),
-            variant="columnar",
-            dataset=None,
-            inputs=builders.inputs(),
-            files={},
-        ),
+        builders.blessing(),
         SpecificationError,
         "author",
     ),

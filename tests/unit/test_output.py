@@ -35,6 +35,8 @@ from reprun.report.grid import Column, Grid, indented, plain_text, styled
 from reprun.report.matrix import MatrixReport, matrix_renderable
 from reprun.report.text import renderable
 from reprun.runs.lock import Difference
+from reprun.runs.reference_check import Checked
+from reprun.runs.reference_log import Log
 from reprun.workflow.rerun import OUT_OF_DATE
 from tests.history_support import GOOD, Nights
 from tests.images_support import Kitchen, tiny
@@ -144,6 +146,9 @@ KEYS: Mapping[str, Sequence[str]] = {
     "reana-status": ("name", "server", "status", "steps"),
     "reana-stop": ("name", "server", "status"),
     "run-differences": ("runs", "factors", "objects"),
+    "reference-log": ("analysis", "reference", "entries", "notes"),
+    "reference-verification": ("references",),
+    "reference-verification-list": ("analyses",),
     "run-list": ("analyses",),
     "run-report": REPORT,
     "run-logs": ("analysis", "variant", "dataset", "steps"),
@@ -197,6 +202,14 @@ NESTED: Mapping[tuple[str, str], Sequence[str]] = {
     ("lock", "changes"): ("part", "name", "before", "now", "rows", "packages"),
     ("blessing-list", "analyses"): SEVERAL,
     ("lock-list", "analyses"): SEVERAL,
+    ("reference-log", "entries"): (
+        *("line", "number", "previous", "reference", "blessing", "author", "reason", "date"),
+        *("variant", "dataset", "compared", "run", "found", "digest"),
+    ),
+    ("reference-verification", "references"): (
+        *("directory", "lines", "files", "number", "reference"),
+    ),
+    ("reference-verification-list", "analyses"): SEVERAL,
     ("run-list", "analyses"): SEVERAL,
     ("matrix", "cells"): (
         *("analysis", "title", "variant", "image", "dataset", "state", "sentence"),
@@ -251,6 +264,9 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "reana stop": ("demo", "reana-stop"),
     "reana fetch": ("demo", "run-report"),
     "reana list": ("", "reana-list"),
+    "reference log": ("demo", "reference-log"),
+    "reference verify": ("demo", "reference-verification"),
+    "reference verify --format json": ("demo *", "reference-verification-list"),
     "data list": ("", "data-list"),
     "data fetch": ("demo", "data-fetch"),
     "data verify": ("", "data-verification"),
@@ -370,6 +386,10 @@ def play(monkeypatch: pytest.MonkeyPatch, kitchen: Kitchen) -> None:
     )
     exported = SimpleNamespace(directory=Path("p"), files=(), images={}, changes=())
     calibration = Calibration(20, 0.0, 0.01, (), ())
+    log = Log(Path("log.jsonl"), {})
+    log = log.with_entry(
+        log.next("sha256:" + "1" * 64, about=builders.blessing(author=NASTY), blessing=None)
+    )
 
     def fail(*_: object) -> None:
         raise EngineError("not installed", hint="apt-get install it")
@@ -388,6 +408,8 @@ def play(monkeypatch: pytest.MonkeyPatch, kitchen: Kitchen) -> None:
         "runs.lock.renew_lock": (builders.lock(), [Difference("code", "x", None, "1" * 64)]),
         "runs.lock.write_lock": None,
         "runs.blessing.bless_last_run": ["histograms.json"],
+        "runs.reference_check.log_and_notes": (log, [NASTY]),
+        "runs.reference_check.check_references": [Checked("reference", log.entries[1], 1, 1)],
         "runs.planning.plan_analysis": planned,
         "authoring.lint.lint_analysis": [],
         "reana.remote.submit.submit": submission,

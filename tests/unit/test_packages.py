@@ -10,8 +10,8 @@ import pytest
 from reprun.documents.project import read_project
 from reprun.documents.selection import select
 from reprun.images.packages import Packages, changed_packages, packages_of
+from reprun.runs.blessed import causes, read_blessing
 from reprun.runs.lock import LOCK, renew_lock
-from reprun.runs.reference import causes, read_blessing
 from tests.images_support import MORE, Kitchen, tiny, wheel_bytes
 from tests.projects import mark_project
 from tests.unit import builders

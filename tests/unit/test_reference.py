@@ -21,14 +21,8 @@ from reprun.errors import (
 )
 from reprun.histograms import Axis, Histogram, Objects, Table, Unread, hash_of_objects
 from reprun.runs import reference
-from reprun.runs.reference import (
-    Blessing,
-    bless,
-    causes,
-    load_reference,
-    read_blessing,
-    write_objects,
-)
+from reprun.runs.blessed import Blessing, causes, read_blessing
+from reprun.runs.reference import bless, load_reference, write_objects
 from tests.unit import builders
 from tests.unit.builders import digest
 
@@ -62,7 +56,7 @@ def blessing(directory: Path) -> Blessing:
 
 def test_a_reference_comes_back_as_it_was_blessed(tmp_path: Path) -> None:
     directory = tmp_path / "deep" / "reference"
-    assert blessed(directory) == ["histograms.json", "yields.csv", "blessed.json"]
+    assert blessed(directory) == ["histograms.json", "yields.csv", "blessed.json", "log.jsonl"]
     assert hash_of_objects(load_reference(directory)) == hash_of_objects(OBJECTS)
     assert [path.name for path in directory.parent.iterdir()] == ["reference"]
     assert directory.stat().st_mode & 0o777 == 0o755
@@ -119,7 +113,9 @@ def test_who_blessed_it_and_from_what(directory: Path) -> None:
 
 def test_a_new_reference_replaces_the_whole_old_one(directory: Path) -> None:
     blessed(directory, Objects({"m4l": HISTOGRAM}))
-    assert {path.name for path in directory.iterdir()} == {"histograms.json", "blessed.json"}
+    assert {path.name for path in directory.iterdir()} == {
+        *("histograms.json", "blessed.json", "log.jsonl")
+    }
 
 
 def test_what_people_wrote_beside_it_stays(directory: Path) -> None:

@@ -44,6 +44,9 @@ JSON_BYTES = Limit(32_000_000, "bytes", "a JSON file that people write or import
 WRITTEN_BYTES = Limit(
     500_000_000, "bytes", "a JSON file that reprun wrote (record, report, lock)", "documents"
 )
+REFERENCE_LOG_BYTES = Limit(
+    8_000_000, "bytes", "the log of a reference (`log.jsonl`): some 10,000 blessings", "documents"
+)
 PICTURE_BYTES = Limit(
     4_000_000,
     "bytes",

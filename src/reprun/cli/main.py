@@ -231,6 +231,7 @@ def program() -> typer.Typer:
     from reprun.cli.conditions import app as conditions
     from reprun.cli.data import app as data
     from reprun.cli.images import app as images
+    from reprun.cli.reference import app as reference
     from reprun.cli.verbose import every_command_shows_its_options
 
     app = typer.Typer(
@@ -251,6 +252,7 @@ def program() -> typer.Typer:
     app.add_typer(data, name="data")
     app.add_typer(images, name="images")
     app.add_typer(history.app, name="history")
+    app.add_typer(reference, name="reference")
     every_command_shows_its_options(app)
     _no_summary_is_cut(app)
     return app

@@ -123,7 +123,7 @@ def read_written(model: type[M], path: Path, *, problem: str, hint: str | None =
         raise SpecificationError(f"{problem}: {error}", place=str(path), hint=hint) from error
     with suppress(ValidationError):
         return model.model_validate_json(text)  # knows no lines, and takes half the time
-    if (state := _state_of(model, text)) != "damaged":
+    if (state := state_in(model, text)) != "damaged":
         raise SpecificationError(
             f"{problem}: {WORDS[state]}",
             place=f"{path}:1",
@@ -153,11 +153,11 @@ def state_of(model: type[BaseModel], path: Path) -> State:
         text = read_text(path, limits.WRITTEN_BYTES)
     except (OSError, UnicodeDecodeError, LimitError):
         return "damaged"
-    return _state_of(model, text)
+    return state_in(model, text)
 
 
-def _state_of(model: type[BaseModel], text: str) -> State:
-    """Tell by the schema version that a text states, if it states one."""
+def state_in(model: type[BaseModel], text: str) -> State:
+    """Return why a JSON text is not read as its model, by the schema version that it states."""
     try:
         document = parse_json(text, dict)
     except (json.JSONDecodeError, LimitError):

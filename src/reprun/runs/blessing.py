@@ -9,6 +9,7 @@ from pathlib import Path
 from reprun.digests import sha256_file
 from reprun.documents.reading import WORDS
 from reprun.documents.record import (
+    RECORD,
     REPORT_JSON,
     RunRecord,
     changed_reports,
@@ -16,16 +17,17 @@ from reprun.documents.record import (
     unread_record,
 )
 from reprun.documents.selection import Selection
-from reprun.errors import SpecificationError
+from reprun.errors import IntegrityError, SpecificationError
 from reprun.images.catalogue.catalogue import Catalogue
 from reprun.images.packages import packages_of
 from reprun.progress import Progress, announced
 from reprun.report.model import read_report
+from reprun.runs.blessed import Compared
 from reprun.runs.directory import OUTPUTS, alone, written_alone
 from reprun.runs.lock import compute_lock, write_lock
 from reprun.runs.preview import Preview, preview
 from reprun.runs.question import Declared
-from reprun.runs.reference import Compared, bless
+from reprun.runs.reference import bless
 from reprun.runs.rewritten import rewritten
 from reprun.store.store import Store
 
@@ -114,7 +116,11 @@ def _bless(
                 author=who,
                 packages=packages_of(record.inputs.images, Catalogue.of(selection.project)),
                 compared=_compared(selection, record),
+                run=sha256_file(selection.run_directory / RECORD),
             )
+    except IntegrityError as error:
+        error.hint = error.hint or selection.about("reference verify")
+        raise
     except SpecificationError as error:
         error.hint = error.hint or f"{selection.command('run')}   # once the code is fixed"
         raise
@@ -127,7 +133,10 @@ def _compared(selection: Selection, record: RunRecord) -> Compared | None:
     path = selection.run_directory / REPORT_JSON
     if REPORT_JSON not in record.reports or not path.is_file():
         return None
-    return Compared(report=record.reports[REPORT_JSON], sentence=read_report(path).sentence)
+    report = read_report(path)
+    return Compared(
+        report=record.reports[REPORT_JSON], sentence=report.sentence, counts=report.counts
+    )
 
 
 def _refuse_changed_reports(selection: Selection, record: RunRecord) -> None:

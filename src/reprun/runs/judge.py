@@ -9,7 +9,7 @@ from pathlib import Path
 
 from reprun.conditions.changes import changes
 from reprun.conditions.snapshot import Snapshot
-from reprun.digests import canonical_json, sha256_bytes, sha256_file
+from reprun.digests import digest_of_mapping, sha256_bytes
 from reprun.documents.analysis import Analysis
 from reprun.documents.record import (
     EVALUATED_BY,
@@ -26,9 +26,10 @@ from reprun.images.catalogue.catalogue import Catalogue
 from reprun.images.packages import packages_of
 from reprun.report import Context, in_context, read_pictures, render_html, report_json
 from reprun.report.model import AnalysisInfo, Plot, ReferenceInfo, Report, StepUsage
+from reprun.runs.blessed import BLESSED, Blessing, causes, read_blessing
 from reprun.runs.evaluated import Evaluated, evaluated
 from reprun.runs.question import Question
-from reprun.runs.reference import BLESSED, Blessing, causes, read_blessing, reference_files
+from reprun.runs.reference import reference_digests, reference_files
 from reprun.store.store import Store
 
 
@@ -47,8 +48,7 @@ class _Against:
         """As the report names it."""
         if self.directory is None:
             return None
-        files = {path.name: sha256_file(path) for path in reference_files(self.directory)}
-        digest = sha256_bytes(canonical_json(files))
+        digest = digest_of_mapping(reference_digests(self.directory))
         if self.blessing is None:
             return ReferenceInfo(digest=digest)
         about = self.blessing

@@ -28,6 +28,7 @@ from reprun.errors import IntegrityError, OutputMissingError, SpecificationError
 from reprun.files import restoring, write_atomically
 from reprun.images.catalogue.catalogue import Catalogue
 from reprun.images.packages import changed_packages, packages_of
+from reprun.runs.blessed import blessed_packages
 from reprun.store.store import Store
 from reprun.wording import lines_of, quoted
 
@@ -260,8 +261,6 @@ def _with_packages(differences: Sequence[Difference], selection: Selection) -> l
     }
     if not images:
         return list(differences)
-    from reprun.runs.reference import blessed_packages  # noqa: PLC0415 - numpy comes with it
-
     known = [selection.directory / name for name in selection.analysis.all_references]
     before = blessed_packages(known, {name: old for name, (old, _) in images.items()})
     catalogue = Catalogue.of(selection.project)

@@ -10,9 +10,10 @@ from reprun.documents.record import RunRecord
 from reprun.documents.selection import Selection
 from reprun.errors import NothingToCompareError, OutputMissingError, SpecificationError
 from reprun.report.model import ReportItem
+from reprun.runs.blessed import read_blessing
 from reprun.runs.evaluated import evaluated
 from reprun.runs.judge import question_of
-from reprun.runs.reference import read_blessing, reference_files
+from reprun.runs.reference import reference_files
 from reprun.runs.rewritten import Written
 from reprun.store.store import Store
 

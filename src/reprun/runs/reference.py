@@ -2,27 +2,26 @@
 
 In the analysis's reference directory are `histograms.json` (UHI), one CSV file per table,
 `documents.json` with the values of all documents by their paths,
-`undecoded.json` with the digests of what no reader decodes, and `blessed.json`: reason, author,
-date and the digests of everything the blessed run used.
+`undecoded.json` with the digests of what no reader decodes, `blessed.json`: reason, author,
+date and the digests of everything the blessed run used, and `log.jsonl` with every blessing so far.
 """
 
 from __future__ import annotations
 
-import datetime as dt
 import itertools
 import json
 import re
 import shutil
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from reprun.digests import sha256_file, short
+from reprun.digests import digest_of_mapping, sha256_bytes, sha256_file
 from reprun.documents.reading import Document, read_written
-from reprun.documents.record import Inputs, RunRecord
-from reprun.errors import NothingToCompareError, SpecificationError
+from reprun.documents.record import RunRecord
+from reprun.errors import IntegrityError, NothingToCompareError, SpecificationError
 from reprun.files import (
     aside_of,
     exchange,
@@ -46,10 +45,11 @@ from reprun.histograms import (
     write_values,
 )
 from reprun.histograms.files import stem_of
-from reprun.images.packages import Packages, changed_packages
+from reprun.images.packages import Packages
+from reprun.runs.blessed import BLESSED, Blessing, Compared, read_blessing
+from reprun.runs.reference_log import LOG, Log, errors_of, log_is_gone, read_log
 from reprun.wording import quoted
 
-BLESSED = "blessed.json"
 HISTOGRAMS = "histograms.json"
 DOCUMENTS = "documents.json"
 UNDECODED = "undecoded.json"
@@ -58,32 +58,6 @@ PLAIN = "table"
 NOT_IN_FILE_NAMES = re.compile(r"[^A-Za-z0-9_-]+")
 COUNTED = re.compile(r"_\d+$")
 LONGEST_STEM = 100
-
-
-class Compared(Document):
-    """The verdict on the blessed run against the reference before."""
-
-    report: str
-    """sha256 of its `report.json`, which stays in the directory of the run."""
-    sentence: str
-
-
-class Blessing(Document):
-    """Why these numbers are the reference, and what they were made from."""
-
-    schema_version: Literal[1] = 1
-    reason: str
-    author: str
-    date: dt.date
-    variant: str
-    dataset: str | None
-    inputs: Inputs
-    files: Mapping[str, str]
-    """sha256 of each reference file when it was blessed."""
-    packages: Mapping[str, Packages] = {}
-    """What was installed in the images, by their names; older blessings do not say."""
-    compared: Compared | None = None
-    """The change that was accepted; null where there was no reference before."""
 
 
 class KnownByBytes(Document):
@@ -106,7 +80,7 @@ def reference_files(directory: Path) -> list[Path]:
 
     Raises NothingToCompareError when there is none: a run without one is never a pass.
     """
-    files = sorted(path for path in directory.glob("*") if path.name != BLESSED and readable(path))
+    files = sorted(path for path in directory.glob("*") if readable(path) and path.name != BLESSED)
     if not files:
         aside = aside_of(directory)
         raise NothingToCompareError(
@@ -131,35 +105,6 @@ def load_reference(directory: Path) -> Objects:
     return Objects({**found.by_name, **values}, {**found.unread, **unread})
 
 
-def read_blessing(directory: Path, *, hint: str | None = None) -> Blessing | None:
-    """Return who blessed the reference and from what; None if nobody did.
-
-    Raises SpecificationError for what cannot be read; `hint` is the command that restores it.
-    """
-    return read_written(
-        Blessing, directory / BLESSED, problem=f"{BLESSED} cannot be read", hint=hint
-    )
-
-
-def blessed_packages(directories: Iterable[Path], images: Mapping[str, str]) -> dict[str, Packages]:
-    """Return the packages of images that references were blessed from; `images` maps names to IDs.
-
-    References of parts of the events lie below the directories. One that cannot be read says
-    nothing here.
-    """
-    found: dict[str, Packages] = {}
-    for path in sorted(path for one in directories for path in one.rglob(BLESSED)):
-        with suppress(SpecificationError):
-            blessing = read_blessing(path.parent)
-            then = blessing.inputs.images if blessing else {}
-            found |= {
-                name: packages
-                for name, packages in (blessing.packages if blessing else {}).items()
-                if then.get(name) == images.get(name)
-            }
-    return found
-
-
 Write = Callable[[Path], Sequence[str]]
 """Writes the files of a reference into an empty directory and returns their names."""
 
@@ -173,12 +118,15 @@ def bless(
     author: str,
     packages: Mapping[str, Packages] | None = None,
     compared: Compared | None = None,
+    run: str | None = None,
 ) -> list[str]:
     """Make what a finished run left the reference; return the file names written.
 
     The old reference stays until the new one is complete, and then they exchange names: a kill
-    at any moment leaves one of them whole in its place.
+    at any moment leaves one of them whole in its place, with the log that belongs to it. `run` is
+    the digest of the record. Raises IntegrityError where the log of the old one does not hold.
     """
+    log = _continued(directory)
     make_directory(directory.parent)
     with storage_errors(directory), scratch(directory.parent, ".reference-") as home:
         fresh = home / directory.name
@@ -194,15 +142,55 @@ def bless(
             files={name: sha256_file(fresh / name) for name in written},
             packages=packages or {},
             compared=compared,
+            run=run,
+            number=log.next_number,
         )
         text = json.dumps(blessing.model_dump(mode="json"), indent=1) + "\n"
         write_atomically(fresh / BLESSED, text.encode())
+        entry = log.next(
+            digest_of_mapping(blessing.files), about=blessing, blessing=sha256_bytes(text.encode())
+        )
+        write_atomically(fresh / LOG, log.with_entry(entry).text.encode())
         if directory.exists():
             _keep_what_is_no_reference(directory, fresh)
             exchange(fresh, directory)
         else:
             settle(fresh, directory)
-    return [*written, BLESSED]
+    return [*written, BLESSED, LOG]
+
+
+def reference_digests(directory: Path) -> dict[str, str]:
+    """Return the sha256 of every reference file by its name; raises as `reference_files` does."""
+    return {path.name: sha256_file(path) for path in reference_files(directory)}
+
+
+def _continued(directory: Path) -> Log:
+    """Return the log that the next blessing goes on with; a new one begins with what is there.
+
+    Raises IntegrityError for one with an error: a line after it would seem to vouch for it.
+    """
+    log = read_log(directory)
+    about = None
+    with suppress(SpecificationError):  # damaged: it is replaced, and its digest is kept
+        about = read_blessing(directory)
+    if log is None and about is not None and about.number is not None:
+        raise log_is_gone(directory, about.number)
+    if log is not None:
+        for fault in errors_of(log):
+            raise IntegrityError(
+                f"the log of the reference does not hold: line {fault.line}: {fault.sentence}",
+                place=f"{log.path}:{fault.line}",
+            )
+        return log
+    log = Log(directory / LOG, {})
+    try:
+        digests = reference_digests(directory)
+    except NothingToCompareError:
+        return log
+    path = directory / BLESSED
+    blessing = sha256_file(path) if path.is_file() else None
+    entry = log.next(digest_of_mapping(digests), about=about, blessing=blessing, found=True)
+    return log.with_entry(entry)
 
 
 def _keep_what_is_no_reference(old: Path, fresh: Path) -> None:
@@ -210,7 +198,7 @@ def _keep_what_is_no_reference(old: Path, fresh: Path) -> None:
     for path in old.iterdir():
         if path.is_dir():
             shutil.copytree(path, fresh / path.name)
-        elif path.is_file() and path.name != BLESSED and not readable(path):
+        elif path.is_file() and path.name not in (BLESSED, LOG) and not readable(path):
             shutil.copy2(path, fresh / path.name)
 
 
@@ -272,71 +260,3 @@ def is_name_of_file(name: str, outputs: Collection[str]) -> bool:
         or COUNTED.sub("", stem) in declared
         or (stem != "" and NOT_IN_FILE_NAMES.search(stem) is None)
     )
-
-
-def causes(
-    blessing: Blessing | None,
-    variant: str,
-    inputs: Inputs,
-    directory: Path,
-    packages: Mapping[str, Packages] | None = None,
-) -> list[str]:
-    """Return what differs between a run and the run that was blessed, one sentence each.
-
-    These are candidates for the cause of a drift, not yet a proof. Another variant is meant to
-    have another image: that is one sentence, unless the blessed image itself is another now. Of an
-    image that changed, packages are named where those of both are known: `packages` has the run's.
-    """
-    if blessing is None:
-        return ["this reference was never blessed: what it was made from is not known"]
-    since = f"since the reference was blessed on {blessing.date}"
-    then = blessing.inputs
-    found = []
-    if blessing.variant != variant:
-        found.append(f"the reference was blessed from the variant {blessing.variant}")
-        then = then.model_copy(update={"images": inputs.images})
-    known = {name: (blessing.packages.get(name), now) for name, now in (packages or {}).items()}
-    found += [f"{since}, {what}" for what in _differences(then, inputs, known)]
-    for name, digest in blessing.files.items():
-        path = directory / name
-        now = sha256_file(path) if path.is_file() else None
-        if now != digest:
-            how = "was edited" if now else "was removed"
-            found.append(f"reference: {name} {how} after it was blessed on {blessing.date}")
-    return found
-
-
-def _differences(
-    then: Inputs, now: Inputs, packages: Mapping[str, tuple[Packages | None, Packages]]
-) -> list[str]:
-    found: list[str] = []
-    pairs: list[tuple[str, Mapping[str, str], Mapping[str, str]]] = [
-        ("image", then.images, now.images),
-        ("code", then.code, now.code),
-    ]
-    if then.datasets.keys() == now.datasets.keys():
-        pairs += [("data", files, now.datasets[name]) for name, files in then.datasets.items()]
-    else:
-        names = " and ".join(sorted(now.datasets)) or "none"
-        found.append(
-            f"data: the dataset is {names}, the blessed run's was "
-            f"{' and '.join(sorted(then.datasets)) or 'none'}"
-        )
-    for part, before, after in pairs:
-        for name in sorted(before.keys() | after.keys()):
-            old, new = before.get(name), after.get(name)
-            if old is None and new is not None:
-                found.append(f"{part}: {name} is new ({short(new)})")
-            elif new is None and old is not None:
-                found.append(f"{part}: {name} is gone (was {short(old)})")
-            elif old is not None and new is not None and old != new:
-                what = (
-                    changed_packages(*packages.get(name, (None, None))) if part == "image" else ""
-                )
-                found.append(f"{part}: {name} changed ({short(old)} → {short(new)}){what}")
-    found.extend(
-        f"parameters: {name} is {now.parameters.get(name)!r}, was {then.parameters.get(name)!r}"
-        for name in sorted(then.parameters.keys() | now.parameters.keys())
-        if then.parameters.get(name) != now.parameters.get(name)
-    )
-    return found

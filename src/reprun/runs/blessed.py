@@ -1,0 +1,146 @@
+"""`blessed.json`: why numbers are the reference, and what they were made from."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Literal
+
+from reprun.digests import sha256_file, short
+from reprun.documents.reading import Document, read_written
+from reprun.documents.record import Inputs
+from reprun.errors import SpecificationError
+from reprun.images.packages import Packages, changed_packages
+
+BLESSED = "blessed.json"
+
+
+class Compared(Document):
+    """The verdict on the blessed run against the reference before."""
+
+    report: str
+    """sha256 of its `report.json`, which stays in the directory of the run."""
+    sentence: str
+    counts: Mapping[str, int] = {}
+    """Objects by verdict, best verdict first; older blessings do not say."""
+
+
+class Blessing(Document):
+    """Why these numbers are the reference, and what they were made from."""
+
+    schema_version: Literal[1] = 1
+    reason: str
+    author: str
+    date: dt.date
+    variant: str
+    dataset: str | None
+    inputs: Inputs
+    files: Mapping[str, str]
+    """sha256 of each reference file when it was blessed."""
+    packages: Mapping[str, Packages] = {}
+    """What was installed in the images, by their names; older blessings do not say."""
+    compared: Compared | None = None
+    """The change that was accepted; null where there was no reference before."""
+    run: str | None = None
+    """sha256 of the record of the run; older blessings do not say."""
+    number: int | None = None
+    """Of its line in the log of the reference; null for a blessing before there was one."""
+
+
+def read_blessing(directory: Path, *, hint: str | None = None) -> Blessing | None:
+    """Return who blessed the reference and from what; None if nobody did.
+
+    Raises SpecificationError for what cannot be read; `hint` is the command that restores it.
+    """
+    return read_written(
+        Blessing, directory / BLESSED, problem=f"{BLESSED} cannot be read", hint=hint
+    )
+
+
+def blessed_packages(directories: Iterable[Path], images: Mapping[str, str]) -> dict[str, Packages]:
+    """Return the packages of images that references were blessed from; `images` maps names to IDs.
+
+    References of parts of the events lie below the directories. One that cannot be read says
+    nothing here.
+    """
+    found: dict[str, Packages] = {}
+    for path in sorted(path for one in directories for path in one.rglob(BLESSED)):
+        with suppress(SpecificationError):
+            blessing = read_blessing(path.parent)
+            then = blessing.inputs.images if blessing else {}
+            found |= {
+                name: packages
+                for name, packages in (blessing.packages if blessing else {}).items()
+                if then.get(name) == images.get(name)
+            }
+    return found
+
+
+def causes(
+    blessing: Blessing | None,
+    variant: str,
+    inputs: Inputs,
+    directory: Path,
+    packages: Mapping[str, Packages] | None = None,
+) -> list[str]:
+    """Return what differs between a run and the run that was blessed, one sentence each.
+
+    These are candidates for the cause of a drift, not yet a proof. Another variant is meant to
+    have another image: that is one sentence, unless the blessed image itself is another now. Of an
+    image that changed, packages are named where those of both are known: `packages` has the run's.
+    """
+    if blessing is None:
+        return ["this reference was never blessed: what it was made from is not known"]
+    since = f"since the reference was blessed on {blessing.date}"
+    then = blessing.inputs
+    found = []
+    if blessing.variant != variant:
+        found.append(f"the reference was blessed from the variant {blessing.variant}")
+        then = then.model_copy(update={"images": inputs.images})
+    known = {name: (blessing.packages.get(name), now) for name, now in (packages or {}).items()}
+    found += [f"{since}, {what}" for what in _differences(then, inputs, known)]
+    for name, digest in blessing.files.items():
+        path = directory / name
+        now = sha256_file(path) if path.is_file() else None
+        if now != digest:
+            how = "was edited" if now else "was removed"
+            found.append(f"reference: {name} {how} after it was blessed on {blessing.date}")
+    return found
+
+
+def _differences(
+    then: Inputs, now: Inputs, packages: Mapping[str, tuple[Packages | None, Packages]]
+) -> list[str]:
+    found: list[str] = []
+    pairs: list[tuple[str, Mapping[str, str], Mapping[str, str]]] = [
+        ("image", then.images, now.images),
+        ("code", then.code, now.code),
+    ]
+    if then.datasets.keys() == now.datasets.keys():
+        pairs += [("data", files, now.datasets[name]) for name, files in then.datasets.items()]
+    else:
+        names = " and ".join(sorted(now.datasets)) or "none"
+        found.append(
+            f"data: the dataset is {names}, the blessed run's was "
+            f"{' and '.join(sorted(then.datasets)) or 'none'}"
+        )
+    for part, before, after in pairs:
+        for name in sorted(before.keys() | after.keys()):
+            old, new = before.get(name), after.get(name)
+            if old is None and new is not None:
+                found.append(f"{part}: {name} is new ({short(new)})")
+            elif new is None and old is not None:
+                found.append(f"{part}: {name} is gone (was {short(old)})")
+            elif old is not None and new is not None and old != new:
+                what = (
+                    changed_packages(*packages.get(name, (None, None))) if part == "image" else ""
+                )
+                found.append(f"{part}: {name} changed ({short(old)} → {short(new)}){what}")
+    found.extend(
+        f"parameters: {name} is {now.parameters.get(name)!r}, was {then.parameters.get(name)!r}"
+        for name in sorted(then.parameters.keys() | now.parameters.keys())
+        if then.parameters.get(name) != now.parameters.get(name)
+    )
+    return found
