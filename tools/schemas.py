@@ -27,12 +27,18 @@ from reprun.images.catalogue.image_lock import ImageLockDocument
 from reprun.images.catalogue.image_toml import BuiltImage, DerivedImage, ExternalImage
 from reprun.images.catalogue.parent import ParentLock
 from reprun.report.model import report_schema
+from reprun.runs.blessed import Blessing
+from reprun.runs.candidate import Candidate
+from reprun.runs.reference_log import Entry
 
 MODELS: Mapping[str, tuple[type[BaseModel], str]] = {
     "analysis": (Analysis, "analysis.yaml"),
     "manifest": (Dataset, "a dataset manifest"),
     "snapshot": (Snapshot, "snapshot.toml"),
     "record": (RunRecord, "record.json"),
+    "candidate": (Candidate, "candidate.json"),
+    "blessed": (Blessing, "blessed.json"),
+    "reference-log": (Entry, "a line of log.jsonl"),
     "project": (ProjectFile, "reprun.toml"),
     "image": (BuiltImage, "image.toml of an image that is built here"),
     "image-derived": (DerivedImage, "image.toml of an image that extends another"),

@@ -67,8 +67,8 @@ def test_the_sandbox_answers_what_the_same_code_does_here(
     outputs: Path, reference: Path, store: Store
 ) -> None:
     found = evaluated(QUESTION, outputs, reference, store)
-    assert found.report == evaluate(QUESTION, outputs, reference)
-    assert found.report.reproduced
+    assert found.found == evaluate(QUESTION, outputs, reference)
+    assert found.found.report.reproduced
     assert found.notes == ()
 
 
@@ -87,9 +87,9 @@ def test_trees_are_read_in_the_sandbox_too(outputs: Path, reference: Path, store
         author="A. Nobody",
     )
     found = evaluated(question, outputs, reference, store)
-    assert found.report == evaluate(question, outputs, reference)
-    assert found.report.reproduced
-    assert {item.name for item in found.report.items} == {"Events", "yields"}
+    assert found.found == evaluate(question, outputs, reference)
+    assert found.found.report.reproduced
+    assert {item.name for item in found.found.report.items} == {"Events", "yields"}
 
 
 def test_tables_in_parquet_are_read_in_the_sandbox_too(
@@ -102,8 +102,8 @@ def test_tables_in_parquet_are_read_in_the_sandbox_too(
     write = partial(write_objects, objects)
     bless(reference, write, builders.record(), reason="right", author="A. Nobody")
     found = evaluated(question, outputs, reference, store)
-    assert found.report == evaluate(question, outputs, reference)
-    assert (found.report.reproduced, found.notes) == (True, ())
+    assert found.found == evaluate(question, outputs, reference)
+    assert (found.found.report.reproduced, found.notes) == (True, ())
 
 
 def test_an_error_is_the_same_and_names_the_file_of_the_host(
@@ -116,7 +116,7 @@ def test_an_error_is_the_same_and_names_the_file_of_the_host(
 
 
 def test_without_a_reference_everything_is_shown(outputs: Path, store: Store) -> None:
-    found = evaluated(QUESTION, outputs, None, store).report
+    found = evaluated(QUESTION, outputs, None, store).found.report
     assert (found.status, found.exit_code) == ("no reference", ExitCode.NOTHING_TO_COMPARE)
     assert {item.verdict for item in found.items} == {"new"}
     assert found.tables
@@ -157,7 +157,7 @@ def test_without_a_sandbox_a_note_says_so(
 
     monkeypatch.setattr("reprun.engines.containers._program", missing)
     found = evaluated(QUESTION, outputs, reference, store)
-    assert found.report.reproduced
+    assert found.found.report.reproduced
     (note,) = found.notes
     assert note.startswith("the outputs were read outside of a sandbox: no sandbox can be made")
 
@@ -187,9 +187,9 @@ def test_what_is_no_answer_is_not_believed(
     kind: str,
 ) -> None:
     right = tmp_path / "right.json"
-    report = evaluate(QUESTION, outputs, reference).model_dump_json()
-    right.write_text(f'{{"report": {report}}}')
-    both = f'{{"report": {report}, "problem": {{"kind": "ReprunError", "message": "x"}}}}'
+    found = evaluate(QUESTION, outputs, reference).model_dump_json()
+    right.write_text(f'{{"found": {found}}}')
+    both = f'{{"found": {found}, "problem": {{"kind": "ReprunError", "message": "x"}}}}'
     leave = {
         "nothing": lambda _: None,
         "a link": lambda place: place.symlink_to(right),
@@ -258,6 +258,7 @@ def test_no_name_that_is_answered_leads_out_of_the_reference(
                 "files": ["histograms.json", "yields.csv", "yields_2.csv", name],
                 "objects": 1,
                 "integrals": {},
+                "hashes": {},
             }
         }
     )
@@ -280,7 +281,8 @@ def test_what_takes_the_place_of_a_reference_file_is_not_blessed(
     (secret / "yields.csv").write_text("row,x\na,1\n")
 
     def leave(place: Path) -> None:
-        place.write_text('{"made": {"files": ["yields.csv"], "objects": 1, "integrals": {}}}')
+        made = {"files": ["yields.csv"], "objects": 1, "integrals": {}, "hashes": {}}
+        place.write_text(json.dumps({"made": made}))
         files = place.parent / FILES
         if kind == "a linked directory":
             files.symlink_to(secret)

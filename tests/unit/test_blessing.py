@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -17,13 +18,15 @@ from reprun.digests import sha256_file
 from reprun.documents.project import read_project
 from reprun.documents.record import write_record
 from reprun.documents.selection import select
-from reprun.errors import SpecificationError, StorageError
+from reprun.errors import IntegrityError, SpecificationError, StorageError
 from reprun.files import locked
+from reprun.histograms import Table, content_hash
 from reprun.images.model import Image
 from reprun.progress import Silent
 from reprun.report import report_json
 from reprun.runs.blessed import read_blessing
 from reprun.runs.blessing import bless_last_run
+from reprun.runs.candidate import candidate_of
 from reprun.runs.lock import read_lock
 from reprun.runs.preview import Preview
 from reprun.store.store import Store
@@ -193,6 +196,56 @@ def test_a_report_that_was_changed_after_the_run_is_not_blessed(directory: Path,
     hint = f"reprun run demo --results {run_directory.parents[1]}   # writes it again"
     assert error.value.hint == hint
     assert not (directory / "reference").exists()
+
+
+# -- the candidate of the run ----------------------------------------------------------------------
+
+
+def has_candidate(directory: Path, objects: dict[str, str | None]) -> Path:
+    """Let the last run have written a candidate."""
+    path = directory.parents[2] / "results" / "demo" / "columnar" / "candidate.json"
+    text = candidate_of(builders.record(), objects).model_dump_json()
+    path.write_text(text)
+    makes(directory, {}, reports={"candidate.json": sha256_file(path)})
+    return path
+
+
+HASH = content_hash(Table("a", ("x",), ("value",), np.array([[10.0]]), "row"))
+
+
+def test_the_outputs_are_those_of_the_candidate(directory: Path) -> None:
+    has_candidate(directory, {"a": HASH, "b": HASH})
+    assert bless(directory)
+
+
+@pytest.mark.parametrize(
+    ("objects", "said"),
+    [
+        ({"a": HASH, "b": builders.digest("9")}, "1 object of the outputs is not what.*: b"),
+        ({"a": HASH}, "1 object of the outputs is not what.*: b"),
+        ({"a": HASH, "b": HASH, "c": HASH}, "1 object of the outputs is not what.*: c"),
+        ({"a": None, "b": None}, "2 objects of the outputs are not what.*: a, b"),
+    ],
+)
+def test_other_outputs_than_those_of_the_candidate_are_not_blessed(
+    directory: Path, objects: dict[str, str | None], said: str
+) -> None:
+    has_candidate(directory, objects)
+    with pytest.raises(IntegrityError, match=said) as error:
+        bless(directory)
+    assert str(error.value.hint).startswith("reprun run demo --results ")
+    assert not (directory / "reference").exists()
+
+
+def test_a_candidate_that_was_changed_or_removed_is_refused(directory: Path) -> None:
+    path = has_candidate(directory, {"a": HASH, "b": HASH})
+    text = path.read_text()
+    path.write_text(text + " ")
+    with pytest.raises(SpecificationError, match=r"candidate\.json was changed after the run"):
+        bless(directory)
+    path.unlink()
+    with pytest.raises(IntegrityError, match=r"candidate\.json was removed after the run"):
+        bless(directory)
 
 
 # -- what will change -----------------------------------------------------------------------------

@@ -283,7 +283,7 @@ def test_documents_are_blessed_and_compared_with_other_outputs(tmp_path: Path) -
     made = read_all([outputs / "yields.csv"], outputs, documents=[outputs / "limits.json"])
     reference = tmp_path / "reference"
     written = bless(reference, partial(write_objects, made), record(), reason="r", author="a")
-    assert written == ["documents.json", "yields.csv", "blessed.json"]
+    assert written == ["documents.json", "yields.csv", "blessed.json", "log.jsonl"]
     assert set(load_reference(reference)) == {"yields", *(f"limits.json:{path}" for path in PATHS)}
 
     def evaluated() -> Any:
@@ -300,7 +300,7 @@ def test_documents_are_blessed_and_compared_with_other_outputs(tmp_path: Path) -
                      outputs={"limits.json": "sha256:0"}),
             ),
         )  # fmt: skip
-        return evaluate(question, outputs, reference)
+        return evaluate(question, outputs, reference).report
 
     assert evaluated().reproduced
     assert [table.title for table in evaluated().tables] == ["yields", "limits.json"]

@@ -25,6 +25,7 @@ from reprun.reana.remote.submission import STATE, Submission, read_submission
 from reprun.report.matrix import MatrixReport
 from reprun.report.model import Report, read_report, report_json
 from reprun.runs.blessed import BLESSED, Blessing, read_blessing
+from reprun.runs.candidate import Candidate
 from reprun.runs.kept_plan import KeptPlan
 from reprun.runs.lock import LOCK, AnalysisLock, read_lock
 from reprun.runs.reference import Undecoded
@@ -36,6 +37,7 @@ VERSIONED = (
     Analysis,
     AnalysisLock,
     Blessing,
+    Candidate,
     Entry,
     Undecoded,
     Dataset,

@@ -174,7 +174,7 @@ def test_a_map_of_analysis_yaml_accepts_it_and_says_when_it_is_not_needed(tmp_pa
             shared_events=True,
             steps=(),
         )
-        return evaluate(question, outputs, reference)
+        return evaluate(question, outputs, reference).report
 
     assert not evaluated({}).reproduced
     assert evaluated({"old": "new"}).reproduced

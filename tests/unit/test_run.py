@@ -35,6 +35,7 @@ from reprun.runs import cell_images as cell_images_module
 from reprun.runs import run as run_module
 from reprun.runs import workspace as workspace_module
 from reprun.runs.blessing import bless_last_run
+from reprun.runs.candidate import Candidate
 from reprun.runs.request import RunRequest
 from reprun.runs.run import run
 from reprun.store.store import Store
@@ -328,7 +329,21 @@ def test_another_seed_gives_other_events_and_the_same_seed_the_same(
     assert start(parameters={"bins": 11, "seed": 2}).report.counts == {"compatible": 2}
 
 
-@pytest.mark.parametrize("name", ["report.json", "report.html"])
+def test_a_run_leaves_the_content_hash_of_each_object(start: Start, tmp_path: Path) -> None:
+    """Those of the report, and of what a rule leaves out of the comparison too."""
+    document = tmp_path / "project" / "examples" / "demo" / "analysis.yaml"
+    rule = '{match: "b", kind: ignore, reason: "not seeded"}\n  - {match: "*"'
+    document.write_text(ANALYSIS.replace('{match: "*"', rule))
+    found = start()
+    candidate = Candidate.model_validate_json((found.directory / "candidate.json").read_text())
+    (item,) = found.report.items
+    assert set(candidate.objects) == {"a", "b"}
+    assert candidate.objects["a"] == item.monitored_hash
+    assert str(candidate.objects["b"]).startswith("sha256:")
+    assert found.record.reports.keys() <= {"report.json", "report.html", "candidate.json"}
+
+
+@pytest.mark.parametrize("name", ["report.json", "report.html", "candidate.json"])
 def test_a_report_that_was_changed_is_written_again_and_nothing_runs(
     start: Start, backend: Backend, tmp_path: Path, name: str
 ) -> None:
@@ -338,7 +353,7 @@ def test_a_report_that_was_changed_is_written_again_and_nothing_runs(
     record = read_record(first.directory)
     assert record is not None
     assert record.reports[name] == sha256_file(path)
-    wrong = right.replace(b"reproduced", b"not reproduced")
+    wrong = right.replace(b"reproduced", b"not reproduced") + b" "
     path.write_bytes(wrong)
     assert changed_reports(record, first.directory) == [name]
     assert start().report.status == first.report.status

@@ -65,7 +65,7 @@ class Run:
             shared_events=True,
             steps=STEPS,
         )
-        return evaluate(question, self.outputs, self.reference)
+        return evaluate(question, self.outputs, self.reference).report
 
 
 @pytest.fixture

@@ -27,6 +27,9 @@ from reprun.files import write_atomically
 RECORD = "record.json"
 REPORT_JSON = "report.json"
 REPORT_HTML = "report.html"
+CANDIDATE = "candidate.json"
+REPORTS = (REPORT_JSON, REPORT_HTML, CANDIDATE)
+"""What a comparison writes, and seals in the record."""
 EVALUATED_BY = "evaluated by"
 """Where a report's provenance holds the digest of what decided its verdict."""
 
@@ -205,7 +208,7 @@ def changed_reports(record: RunRecord, run_directory: Path) -> list[str]:
     """Return the names of reports that are there, but not as the comparison wrote them."""
     return [
         name
-        for name in (REPORT_JSON, REPORT_HTML)
+        for name in REPORTS
         if (path := run_directory / name).is_file()
         and sha256_file(path) != record.reports.get(name)
     ]

@@ -23,6 +23,7 @@ from reprun.images.packages import packages_of
 from reprun.progress import Progress, announced
 from reprun.report.model import read_report
 from reprun.runs.blessed import Compared
+from reprun.runs.candidate import check_candidate
 from reprun.runs.directory import OUTPUTS, alone, written_alone
 from reprun.runs.lock import compute_lock, write_lock
 from reprun.runs.preview import Preview, preview
@@ -106,6 +107,8 @@ def _bless(
         with rewritten(declared, made, store) as found:
             for note in found.notes:
                 progress.say(f"note: {note}")
+            if not check_candidate(record, selection.run_directory, found.made.hashes):
+                progress.say("note: the run has no candidate.json to check its outputs against")
             if agree and not agree(preview(selection, record, found, made, store)):
                 return []
             written = bless(
@@ -119,7 +122,7 @@ def _bless(
                 run=sha256_file(selection.run_directory / RECORD),
             )
     except IntegrityError as error:
-        error.hint = error.hint or selection.about("reference verify")
+        error.hint = error.hint or selection.command("run", "--again")
         raise
     except SpecificationError as error:
         error.hint = error.hint or f"{selection.command('run')}   # once the code is fixed"

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from reprun.report.model import Report
 from reprun.runs.asked import asked
-from reprun.runs.question import Evaluation, Question
+from reprun.runs.question import Evaluation, Findings, Question
 from reprun.store.store import Store
 
 PROGRAM = "reprun.runs.evaluation"
@@ -15,9 +14,9 @@ PROGRAM = "reprun.runs.evaluation"
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """A report on what was compared, and what was not as it should be."""
+    """What was found, and what was not as it should be."""
 
-    report: Report
+    found: Findings
     notes: tuple[str, ...] = ()
 
 
@@ -28,5 +27,5 @@ def evaluated(question: Question, outputs: Path, reference: Path | None, store: 
     """
     beside = {"reference": reference} if reference is not None else {}
     with asked(PROGRAM, question, Evaluation, outputs, store, beside=beside) as found:
-        assert found.answer.report is not None
-        return Evaluated(found.answer.report, found.notes)
+        assert found.answer.found is not None
+        return Evaluated(found.answer.found, found.notes)

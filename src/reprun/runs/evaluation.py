@@ -13,16 +13,17 @@ from pathlib import Path
 from reprun.compare import Comparison, compare, first_look
 from reprun.compare.drift import FirstDrift, first_drift
 from reprun.compare.select import idle_maps, renamed
-from reprun.histograms import Table, is_value
+from reprun.histograms import Objects, Table, is_value
 from reprun.histograms.files import file_of
 from reprun.report import Context, build_report, in_context, table_to_show, values_to_show
 from reprun.report.model import Report
+from reprun.runs.candidate import hashes_of
 from reprun.runs.outputs import read_outputs
-from reprun.runs.question import Evaluation, Question, respond
+from reprun.runs.question import Evaluation, Findings, Question, respond
 from reprun.runs.reference import load_reference
 
 
-def evaluate(question: Question, outputs: Path, reference: Path | None) -> Report:
+def evaluate(question: Question, outputs: Path, reference: Path | None) -> Findings:
     """Compare the outputs of a run with a reference, or show them where there is none yet.
 
     Raises OutputMissingError for a file of either that is missing or unreadable, and
@@ -60,7 +61,15 @@ def evaluate(question: Question, outputs: Path, reference: Path | None) -> Repor
         ],
         remark=question.remark,
     )
-    return in_context(report, Context(notes=tuple(idle)))
+    report = in_context(report, Context(notes=tuple(idle)))
+    return Findings(report=report, objects=_hashes(report, monitored))
+
+
+def _hashes(report: Report, monitored: Objects) -> dict[str, str | None]:
+    """Return the content hash of each object: that of the report, where it has one."""
+    known = {item.name: item.monitored_hash for item in report.items if item.monitored_hash}
+    rest = hashes_of(monitored.only([name for name in monitored.names if name not in known]))
+    return {name: known.get(name) or rest[name] for name in monitored.names}
 
 
 def _first_drift(
@@ -84,7 +93,7 @@ def main(control: Path, outputs: Path, reference: Path | None = None) -> None:
     """Answer the question in a directory."""
 
     def find(question: Question) -> Evaluation:
-        return Evaluation(report=evaluate(question, outputs, reference))
+        return Evaluation(found=evaluate(question, outputs, reference))
 
     respond(control, Question, Evaluation, find)
 

@@ -12,6 +12,7 @@ from reprun.conditions.snapshot import Snapshot
 from reprun.digests import digest_of_mapping, sha256_bytes
 from reprun.documents.analysis import Analysis
 from reprun.documents.record import (
+    CANDIDATE,
     EVALUATED_BY,
     REPORT_HTML,
     REPORT_JSON,
@@ -27,6 +28,7 @@ from reprun.images.packages import packages_of
 from reprun.report import Context, in_context, read_pictures, render_html, report_json
 from reprun.report.model import AnalysisInfo, Plot, ReferenceInfo, Report, StepUsage
 from reprun.runs.blessed import BLESSED, Blessing, causes, read_blessing
+from reprun.runs.candidate import candidate_of
 from reprun.runs.evaluated import Evaluated, evaluated
 from reprun.runs.question import Question
 from reprun.runs.reference import reference_digests, reference_files
@@ -75,7 +77,7 @@ class Outputs:
 
 
 def judge(outputs: Outputs, record: RunRecord) -> Report:
-    """Compare, and write `report.json` and `report.html` into the run directory.
+    """Compare, and write `report.json`, `report.html` and `candidate.json` into the run directory.
 
     Without a reference the report shows what the run made. Raises OutputMissingError for an output
     or reference that is missing or unreadable and NothingToCompareError when there is nothing to
@@ -87,7 +89,12 @@ def judge(outputs: Outputs, record: RunRecord) -> Report:
     report = _completed(found, outputs, record, against)
     pictures = read_pictures([plot.path for plot in report.plots], outputs.run_directory)
     html = render_html(report, pictures)
-    written = {REPORT_HTML: html.encode(), REPORT_JSON: report_json(report).encode()}
+    candidate = candidate_of(record, found.found.objects).model_dump_json(indent=1)
+    written = {
+        REPORT_HTML: html.encode(),
+        CANDIDATE: f"{candidate}\n".encode(),
+        REPORT_JSON: report_json(report).encode(),
+    }
     _write_sealed(written, record, outputs.run_directory)
     return report
 
@@ -150,7 +157,7 @@ def _write_sealed(reports: Mapping[str, bytes], record: RunRecord, run_directory
 
 def _completed(found: Evaluated, outputs: Outputs, record: RunRecord, against: _Against) -> Report:
     """Return a report with all that is known of the run around what was compared."""
-    analysis, report = outputs.selection.analysis, found.report
+    analysis, report = outputs.selection.analysis, found.found.report
     changed = _changed(outputs, record, against)
     own = [*_deviations(record), *found.notes]
     return in_context(

@@ -61,7 +61,7 @@ def preview(
         reference_files(reference)
         blessing = read_blessing(reference)
         question = question_of(selection, record, blessing)
-        report = evaluated(question, outputs, reference, store).report
+        report = evaluated(question, outputs, reference, store).found.report
     except (NothingToCompareError, OutputMissingError, SpecificationError) as error:
         notes = (f"not compared with the reference of before: {error.message}",)
         new = tuple(

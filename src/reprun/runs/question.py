@@ -60,10 +60,18 @@ class Answer(Document):
         return self
 
 
+class Findings(Document):
+    """What a comparison finds of the outputs of a run."""
+
+    report: Report
+    objects: Mapping[str, str | None]
+    """The content hash of each object of the run, as `candidate.Candidate`."""
+
+
 class Evaluation(Answer):
     """The outputs compared with a reference."""
 
-    report: Report | None = None
+    found: Findings | None = None
 
 
 class Made(Document):
@@ -76,6 +84,8 @@ class Made(Document):
     """Of each object without flow bins; null where it is not a histogram."""
     empty: tuple[str, ...] = ()
     """Objects in which all bins are zero."""
+    hashes: Mapping[str, str | None]
+    """The content hash of each object, as `candidate.Candidate`."""
 
 
 class Rewritten(Answer):

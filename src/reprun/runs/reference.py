@@ -26,6 +26,7 @@ from reprun.files import (
     aside_of,
     exchange,
     make_directory,
+    restoring,
     scratch,
     settle,
     storage_errors,
@@ -180,6 +181,7 @@ def _continued(directory: Path) -> Log:
             raise IntegrityError(
                 f"the log of the reference does not hold: line {fault.line}: {fault.sentence}",
                 place=f"{log.path}:{fault.line}",
+                hint=restoring(log.path, otherwise=f"less {quoted(log.path)}"),
             )
         return log
     log = Log(directory / LOG, {})

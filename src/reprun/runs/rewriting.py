@@ -13,6 +13,7 @@ import numpy as np
 
 from reprun.compare.numeric import integral_of
 from reprun.errors import SpecificationError
+from reprun.runs.candidate import hashes_of
 from reprun.runs.outputs import read_outputs
 from reprun.runs.question import FILES, Declared, Made, Rewritten, respond
 from reprun.runs.reference import write_objects
@@ -36,6 +37,7 @@ def rewrite(declared: Declared, outputs: Path, target: Path) -> Made:
             **dict.fromkeys(objects.unread),
         },
         empty=tuple(name for name, found in objects.items() if found.is_empty),
+        hashes=hashes_of(objects),
     )
 
 

@@ -15,8 +15,7 @@ from reprun.conditions.mounts import prepare
 from reprun.digests import sha256_file
 from reprun.documents.reading import WORDS, edit_command
 from reprun.documents.record import (
-    REPORT_HTML,
-    REPORT_JSON,
+    REPORTS,
     TRUSTED,
     EngineRecord,
     ImageRecord,
@@ -136,7 +135,7 @@ def prepare_workspace(
         progress.say("note: not hermetic, the jobs have a network for their conditions")
     for image in cell.images.values():
         ensure(image, cell.catalogue, store, progress)
-    for name in (REPORT_JSON, REPORT_HTML):
+    for name in REPORTS:
         # Until this run is judged there is no verdict: an old one would pass for its own.
         (cell.run_directory / name).unlink(missing_ok=True)
     if isinstance(rerun, Everything):

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reprun.digests import short
-from reprun.documents.record import REPORT_HTML, REPORT_JSON, write_record
+from reprun.documents.record import REPORTS, write_record
 from reprun.errors import IntegrityError, OutputMissingError, StepFailedError
 from reprun.progress import Progress
 from reprun.reana.remote.client import Client
@@ -38,7 +38,7 @@ def fetch_and_judge(keeper: Keeper, cell: Cell, client: Client, progress: Progre
     (logs_directory / "engine.txt").write_text(
         str(logs.get("workflow_logs") or ""), encoding="utf-8"
     )
-    for name in (REPORT_JSON, REPORT_HTML):
+    for name in REPORTS:
         # Until this run is judged there is no verdict: an old one would pass for its own.
         (cell.run_directory / name).unlink(missing_ok=True)
     if cell.outputs.exists():
