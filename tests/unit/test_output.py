@@ -204,7 +204,7 @@ NESTED: Mapping[tuple[str, str], Sequence[str]] = {
     ("lock-list", "analyses"): SEVERAL,
     ("reference-log", "entries"): (
         *("line", "number", "previous", "reference", "blessing", "author", "reason", "date"),
-        *("variant", "dataset", "compared", "run", "found", "digest"),
+        *("variant", "dataset", "only", "compared", "run", "found", "digest"),
     ),
     ("reference-verification", "references"): (
         *("directory", "lines", "files", "number", "reference"),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -24,7 +26,10 @@ from reprun.cli.options import (
 from reprun.wording import count_of
 
 if TYPE_CHECKING:
+    from reprun.documents.selection import Selection
+    from reprun.progress import Progress
     from reprun.runs.preview import Preview
+    from reprun.store.store import Store
 
 
 def list_analyses(results: ResultsOption = None, output_format: FormatOption = "text") -> None:
@@ -106,6 +111,22 @@ def bless(
     asked: Several,
     reason: Annotated[str, typer.Option(help="Why these numbers are right.")],
     author: Annotated[str, typer.Option(help="Who says so. Default: git's user.name.")] = "",
+    source: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="RUN",
+            help="Directory of a run, or of results. Default: the last run here.",
+        ),
+    ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--only",
+            metavar="FAILED|GLOB",
+            help="Change what failed, or objects that match; all else stays byte by byte.",
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only show what would change.")
     ] = False,
@@ -114,12 +135,13 @@ def bless(
 ) -> None:
     """Make the last run's outputs the reference, and lock it.
 
-    It shows what changes, and asks on a terminal. Of several analyses each is blessed with the
-    same reason.
+    It shows what changes, and asks on a terminal. With --only the other objects of the reference
+    stay, and what they were made from. Of several analyses each is blessed with the same reason.
     """
     from reprun.cli.analyses_output import preview_lines, preview_summary, preview_text
     from reprun.cli.console import confirmed, is_asked
     from reprun.cli.output import answer, print_text
+    from reprun.runs.blessing import bless_last_run
 
     asks = not (yes or dry_run) and output_format == "text" and is_asked()
 
@@ -132,7 +154,8 @@ def bless(
             return not dry_run
 
         seen: list[Preview] = []
-        return _blessed(one, reason, author, agree, seen)
+        act = partial(bless_last_run, reason=reason, author=author, source=source, only=only or ())
+        return _blessed(one, partial(act, agree=agree), seen)
 
     if (one := asked.one) is not None:
         facts = blessed(one)
@@ -154,17 +177,14 @@ def bless(
 
 
 def _blessed(
-    asked: Asked, reason: str, author: str, agree: Callable[[Preview], bool], seen: list[Preview]
+    asked: Asked, act: Callable[[Selection, Store, Progress], list[str]], seen: Sequence[Preview]
 ) -> dict[str, Any]:
     """Bless an analysis; return the facts."""
     from reprun.cli.console import progress_on_stderr
-    from reprun.runs.blessing import bless_last_run
     from reprun.store.store import Store
 
     selection = asked.select()
-    names = bless_last_run(
-        selection, Store.default(), progress_on_stderr(), reason=reason, author=author, agree=agree
-    )
+    names = act(selection, Store.default(), progress_on_stderr())
     return {
         "analysis": selection.analysis.name,
         "reference": list(names),

@@ -85,6 +85,7 @@ def preview_summary(preview: Preview) -> str:
     """Return how many objects a new reference has, and how many of them are new or others."""
     counts = Counter(WORDS.get(change.verdict, change.verdict) for change in preview.changes)
     known = {"identical": preview.identical, **counts, "ignored": preview.ignored}
+    known["kept as they are"] = preview.kept
     parts = [f"{number:,} {what}" for what, number in known.items() if number]
     return f"{count_of(preview.objects, 'object')} ({', '.join(parts)})"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 
 from reprun.errors import NothingToCompareError, SpecificationError, did_you_mean
@@ -35,7 +35,16 @@ def renamed(source: Source, maps: Sequence[tuple[str, str]]) -> Source:
     map that fits counts. Raises SpecificationError if a map has other asterisks, or two objects
     would have one name.
     """
-    names = source.names
+    moved = names_by_map(source.names, maps)
+    return source.taking(moved) if any(new != old for new, old in moved.items()) else source
+
+
+def names_by_map(names: Iterable[str], maps: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Return the names of a reference's objects by those that maps give them.
+
+    Raises SpecificationError as `renamed` does.
+    """
+    names = list(names)
     fitting: dict[str, str] = {}
     for old, new in maps:
         if old.count("*") != new.count("*") or old.count("*") > 1:
@@ -48,7 +57,7 @@ def renamed(source: Source, maps: Sequence[tuple[str, str]]) -> Source:
         if after in moved:
             raise SpecificationError(f"map: two objects of the reference would be called '{after}'")
         moved[after] = name
-    return source.taking(moved) if fitting else source
+    return moved
 
 
 def idle_maps(source: Source, maps: Sequence[tuple[str, str]]) -> list[str]:

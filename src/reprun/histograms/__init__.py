@@ -27,7 +27,7 @@ from reprun.histograms.model import (
     number,
     regular_edges,
 )
-from reprun.histograms.tables import table_text
+from reprun.histograms.tables import table_name, table_text
 from reprun.histograms.uhi import uhi_text
 
 __all__ = [
@@ -53,6 +53,7 @@ __all__ = [
     "read_reference_values",
     "readable",
     "regular_edges",
+    "table_name",
     "table_text",
     "uhi_text",
     "write_hepdata",

@@ -99,6 +99,14 @@ def _described(table: Table) -> dict[str, Any]:
     }
 
 
+def table_name(path: Path, text: str) -> str:
+    """Return what the table of a CSV text is called, without reading its cells.
+
+    That is what its first line says, or the stem of its file. Raises OutputMissingError.
+    """
+    return str(_about(path, text).get("name", path.stem))
+
+
 def _about(path: Path, text: str) -> dict[str, Any]:
     first = text.partition("\n")[0]
     if not first.startswith(ABOUT):

@@ -268,15 +268,21 @@ class ReferenceInfo(_Part):
     """When it was blessed; null where nobody did."""
     author: str = ""
     reason: str = ""
+    earlier: int = 0
+    """Objects that were blessed earlier than that, and stayed as they were."""
 
     @property
     def sentence(self) -> str:
         """What a verdict was reached against."""
         if self.date is None:
             return f"compared with a reference that nobody has blessed ({short(self.digest)})"
+        earlier = ""
+        if self.earlier:
+            was = "was" if self.earlier == 1 else "were"
+            earlier = f"; {self.earlier:,} of its objects {was} blessed earlier"
         return (
             f"compared with the reference blessed on {self.date} by {self.author}: {self.reason} "
-            f"({short(self.digest)})"
+            f"({short(self.digest)}{earlier})"
         )
 
 

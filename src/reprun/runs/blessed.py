@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal
@@ -13,6 +13,7 @@ from reprun.documents.reading import Document, read_written
 from reprun.documents.record import Inputs
 from reprun.errors import SpecificationError
 from reprun.images.packages import Packages, changed_packages
+from reprun.wording import listed
 
 BLESSED = "blessed.json"
 
@@ -27,26 +28,75 @@ class Compared(Document):
     """Objects by verdict, best verdict first; older blessings do not say."""
 
 
-class Blessing(Document):
-    """Why these numbers are the reference, and what they were made from."""
+class Origin(Document):
+    """Who blessed objects and why, and what they were made from."""
 
-    schema_version: Literal[1] = 1
     reason: str
     author: str
     date: dt.date
     variant: str
     dataset: str | None
     inputs: Inputs
-    files: Mapping[str, str]
-    """sha256 of each reference file when it was blessed."""
     packages: Mapping[str, Packages] = {}
     """What was installed in the images, by their names; older blessings do not say."""
-    compared: Compared | None = None
-    """The change that was accepted; null where there was no reference before."""
     run: str | None = None
     """sha256 of the record of the run; older blessings do not say."""
     number: int | None = None
     """Of its line in the log of the reference; null for a blessing before there was one."""
+    objects: tuple[str, ...] | None = None
+    """The objects it is about; null where all of a reference come from one blessing."""
+
+    @property
+    def since(self) -> str:
+        """What was blessed, and when, for a sentence about what changed since then."""
+        if self.objects is None:
+            return f"the reference was blessed on {self.date}"
+        was = "was" if len(self.objects) == 1 else "were"
+        return f"{listed(self.objects)} {was} blessed on {self.date}"
+
+
+class Blessing(Origin):
+    """Why these numbers are the reference, and what they were made from."""
+
+    schema_version: Literal[1] = 1
+    files: Mapping[str, str]
+    """sha256 of each reference file when it was blessed."""
+    compared: Compared | None = None
+    """The change that was accepted; null where there was no reference before."""
+    only: tuple[str, ...] = ()
+    """What was taken of the run, `FAILED` or globs; empty for all of it."""
+    kept: tuple[Origin, ...] = ()
+    """Where objects come from that were blessed earlier and stayed as they were."""
+
+    @property
+    def origins(self) -> tuple[Origin, ...]:
+        """Where all objects come from, the last blessing first: none holds for all of several."""
+        return tuple(origin for origin in (self, *self.kept) if origin.objects != ())
+
+    def edited(self, directory: Path) -> list[str]:
+        """Return a sentence for each reference file that is not as it was blessed."""
+        found = []
+        for name, digest in self.files.items():
+            path = directory / name
+            now = sha256_file(path) if path.is_file() else None
+            if now != digest:
+                how = "was edited" if now else "was removed"
+                found.append(f"{name} {how} after it was blessed on {self.date}")
+        return found
+
+    def origin_of(self, names: Collection[str]) -> list[Origin]:
+        """Return where some of the objects come from, each with those of them it is about.
+
+        `names` are those of all objects where the blessing is about all.
+        """
+        found = []
+        for origin in self.origins:
+            known = names if origin.objects is None else origin.objects
+            about = sorted(set(known).intersection(names))
+            if about:
+                fields = {name: getattr(origin, name) for name in Origin.model_fields}
+                found.append(Origin(**{**fields, "objects": tuple(about)}))
+        return found
 
 
 def read_blessing(directory: Path, *, hint: str | None = None) -> Blessing | None:
@@ -69,11 +119,11 @@ def blessed_packages(directories: Iterable[Path], images: Mapping[str, str]) -> 
     for path in sorted(path for one in directories for path in one.rglob(BLESSED)):
         with suppress(SpecificationError):
             blessing = read_blessing(path.parent)
-            then = blessing.inputs.images if blessing else {}
             found |= {
                 name: packages
-                for name, packages in (blessing.packages if blessing else {}).items()
-                if then.get(name) == images.get(name)
+                for origin in (blessing.origins if blessing else ())
+                for name, packages in origin.packages.items()
+                if origin.inputs.images.get(name) == images.get(name)
             }
     return found
 
@@ -93,21 +143,16 @@ def causes(
     """
     if blessing is None:
         return ["this reference was never blessed: what it was made from is not known"]
-    since = f"since the reference was blessed on {blessing.date}"
-    then = blessing.inputs
-    found = []
-    if blessing.variant != variant:
-        found.append(f"the reference was blessed from the variant {blessing.variant}")
-        then = then.model_copy(update={"images": inputs.images})
-    known = {name: (blessing.packages.get(name), now) for name, now in (packages or {}).items()}
-    found += [f"{since}, {what}" for what in _differences(then, inputs, known)]
-    for name, digest in blessing.files.items():
-        path = directory / name
-        now = sha256_file(path) if path.is_file() else None
-        if now != digest:
-            how = "was edited" if now else "was removed"
-            found.append(f"reference: {name} {how} after it was blessed on {blessing.date}")
-    return found
+    found: list[str] = []
+    for origin in blessing.origins:
+        then = origin.inputs
+        if origin.variant != variant:
+            whose = f": {listed(origin.objects)}" if origin.objects else ""
+            found.append(f"the reference was blessed from the variant {origin.variant}{whose}")
+            then = then.model_copy(update={"images": inputs.images})
+        known = {name: (origin.packages.get(name), now) for name, now in (packages or {}).items()}
+        found += [f"since {origin.since}, {what}" for what in _differences(then, inputs, known)]
+    return [*found, *(f"reference: {what}" for what in blessing.edited(directory))]
 
 
 def _differences(

@@ -1,38 +1,50 @@
-"""From the last run to the reference: what `reprun bless` does."""
+"""From a run to the reference: what `reprun bless` does."""
 
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from reprun.digests import sha256_file
-from reprun.documents.reading import WORDS
-from reprun.documents.record import (
-    RECORD,
-    REPORT_JSON,
-    RunRecord,
-    changed_reports,
-    read_record,
-    unread_record,
-)
 from reprun.documents.selection import Selection
-from reprun.errors import IntegrityError, SpecificationError
+from reprun.errors import IntegrityError, NothingToCompareError, SpecificationError
+from reprun.files import scratch
 from reprun.images.catalogue.catalogue import Catalogue
 from reprun.images.packages import packages_of
 from reprun.progress import Progress, announced
-from reprun.report.model import read_report
-from reprun.runs.blessed import Compared
+from reprun.runs.blessable import (
+    Blessable,
+    finished_run,
+    place_of,
+    refuse_changed,
+    refuse_other_parameters,
+)
+from reprun.runs.blessed import BLESSED, Blessing, read_blessing
 from reprun.runs.candidate import check_candidate
-from reprun.runs.directory import OUTPUTS, alone, written_alone
+from reprun.runs.chosen_objects import FAILED, Chosen, chosen_objects
+from reprun.runs.directory import alone, written_alone
 from reprun.runs.lock import compute_lock, write_lock
+from reprun.runs.mixing import Mix, read_contents
 from reprun.runs.preview import Preview, preview
 from reprun.runs.question import Declared
-from reprun.runs.reference import bless
-from reprun.runs.rewritten import rewritten
+from reprun.runs.reference import Part, bless
+from reprun.runs.rewritten import Written, rewritten
 from reprun.store.store import Store
 
 Agree = Callable[[Preview], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What is to become the reference, and who says so."""
+
+    reason: str
+    author: str
+    """Empty: the user of git."""
+    only: tuple[str, ...]
+    """`FAILED` or globs of the objects that change; empty: all."""
 
 
 def bless_last_run(
@@ -42,84 +54,74 @@ def bless_last_run(
     *,
     reason: str,
     author: str,
+    source: Path | None = None,
+    only: Sequence[str] = (),
     agree: Agree | None = None,
 ) -> list[str]:
     """Write the last run's objects as reference and lock them; return the paths written.
 
-    `agree` is given what will change; where it does not, nothing is written or returned. Two at
-    once are one after the other. Raises SpecificationError when there is no finished run, or none
-    with the parameters of analysis.yaml, or no reason or author, and StorageError while the
-    analysis is running.
+    `source` names another run, by its directory or that of results; `only` names the objects that
+    change, by globs or as FAILED: every other stays byte by byte. `agree` is given what will
+    change; where it does not, nothing is written or returned. Two at once are one after the other.
+    Raises SpecificationError when there is no finished run, or none with the parameters of
+    analysis.yaml, or no reason or author, IntegrityError where the objects are not those that were
+    compared, and StorageError while the analysis is running.
     """
-    _finished_run(selection)  # before anything is made where nothing ran
-    with written_alone(selection), alone(selection.run_directory, store, progress):
-        record = _finished_run(selection)
-        return _bless(selection, record, store, progress, reason=reason, author=author, agree=agree)
-
-
-def _finished_run(selection: Selection) -> RunRecord:
-    """Return the record of the last run; raise SpecificationError if it did not finish."""
-    record = read_record(selection.run_directory)
-    if record is None or record.status != "finished":
-        unread = unread_record(selection.run_directory)
-        if record is not None:
-            state = f"{record.status} in its last run"
-        elif unread is not None:
-            state = f"has a record of its last run that is not read ({WORDS[unread]})"
-        else:
-            state = "has not run here"
-        raise SpecificationError(
-            f"{selection.analysis.name} {state}; only a finished run can be blessed",
-            place=str(selection.run_directory),
-            hint=selection.command("run"),
-        )
-    return record
+    wanted = _Wanted(reason, author, tuple(only))
+    place = place_of(selection, source)
+    finished_run(place)  # before anything is made where nothing ran
+    with written_alone(place.selection), alone(place.run_directory, store, progress):
+        return _bless(finished_run(place), wanted, store, progress, agree)
 
 
 def _bless(
-    selection: Selection,
-    record: RunRecord,
-    store: Store,
-    progress: Progress,
-    *,
-    reason: str,
-    author: str,
-    agree: Agree | None,
+    run: Blessable, wanted: _Wanted, store: Store, progress: Progress, agree: Agree | None
 ) -> list[str]:
-    _refuse_other_parameters(selection, record)
-    if not reason.strip():
+    selection, record = run.selection, run.record
+    refuse_other_parameters(run)
+    if not wanted.reason.strip():
         raise SpecificationError(
             "a reference needs a reason", hint=selection.command("bless", '--reason "…"')
         )
-    who = author.strip() or _git_user()
+    who = wanted.author.strip() or _git_user()
     if not who:
         raise SpecificationError(
             "a reference needs an author",
             hint=selection.command("bless", '--author "…"', '--reason "…"'),
         )
-    _refuse_changed_reports(selection, record)
+    refuse_changed(run)
     outputs = selection.analysis.outputs
-    made = selection.run_directory / OUTPUTS
-    _refuse_edited(selection, record, made)
     declared = Declared(outputs=outputs.compared, documents=outputs.documents, trees=outputs.trees)
     reference = selection.reference
     try:
-        with rewritten(declared, made, store) as found:
+        with rewritten(declared, run.outputs, store) as found, scratch() as room:
             for note in found.notes:
                 progress.say(f"note: {note}")
-            if not check_candidate(record, selection.run_directory, found.made.hashes):
+            if not check_candidate(record, run.run_directory, found.made.hashes):
                 progress.say("note: the run has no candidate.json to check its outputs against")
-            if agree and not agree(preview(selection, record, found, made, store)):
-                return []
+            mixed = _Mixed.of(run, wanted.only, found) if wanted.only else None
+            if agree:
+                change = preview(
+                    selection,
+                    record,
+                    found,
+                    run.outputs,
+                    store,
+                    chosen=mixed.chosen if mixed else None,
+                    kept=len(mixed.mix.kept) if mixed else 0,
+                )
+                if not agree(change):
+                    return []
             written = bless(
                 reference,
-                found.write,
+                partial(mixed.mix.into, scratch=room) if mixed else found.write,
                 record,
-                reason=reason.strip(),
+                reason=wanted.reason.strip(),
                 author=who,
                 packages=packages_of(record.inputs.images, Catalogue.of(selection.project)),
-                compared=_compared(selection, record),
-                run=sha256_file(selection.run_directory / RECORD),
+                compared=run.compared(),
+                run=run.digest,
+                part=mixed.part if mixed else None,
             )
     except IntegrityError as error:
         error.hint = error.hint or selection.command("run", "--again")
@@ -131,50 +133,72 @@ def _bless(
     return [str(reference / file) for file in written]
 
 
-def _compared(selection: Selection, record: RunRecord) -> Compared | None:
-    """Return the verdict that was looked at before blessing; None if there was none."""
-    path = selection.run_directory / REPORT_JSON
-    if REPORT_JSON not in record.reports or not path.is_file():
-        return None
-    report = read_report(path)
-    return Compared(
-        report=record.reports[REPORT_JSON], sentence=report.sentence, counts=report.counts
-    )
+@dataclass(frozen=True, slots=True)
+class _Mixed:
+    """A reference of which some objects change."""
 
+    mix: Mix
+    chosen: Chosen
+    part: Part
 
-def _refuse_changed_reports(selection: Selection, record: RunRecord) -> None:
-    """Refuse where what was looked at before blessing is not what the comparison wrote."""
-    for name in changed_reports(record, selection.run_directory):
-        raise SpecificationError(
-            f"{name} was changed after the run",
-            place=str(selection.run_directory / name),
-            hint=f"{selection.command('run')}   # writes it again",
+    @classmethod
+    def of(cls, run: Blessable, only: Sequence[str], found: Written) -> _Mixed:
+        """Return what becomes of the old reference, which must be as it was blessed."""
+        selection = run.selection
+        blessing = _as_blessed(run, only)
+        old = read_contents(selection.reference)
+        chosen = chosen_objects(
+            only,
+            run.failed() if FAILED in only else None,
+            found.made.hashes,
+            old.names,
+            selection.analysis.map,
         )
-
-
-def _refuse_edited(selection: Selection, record: RunRecord, made: Path) -> None:
-    """Refuse outputs that are not those of the record: edited, or of a run that was killed."""
-    for path in selection.analysis.outputs.all:
-        file = made / path
-        if not file.is_file() or sha256_file(file) != record.outputs.get(path):
-            raise SpecificationError(
-                f"the output {path} is not what the last run made",
-                place=str(file),
-                hint=selection.command("run", "--again"),
+        mix = Mix(old, found.write, chosen.taken, chosen.dropped)
+        if not (mix.kept or chosen.taken):
+            raise NothingToCompareError(
+                "nothing would be left of the reference: the run made none of its objects",
+                place=str(selection.reference),
+                hint=selection.command("run"),
             )
+        part = Part(
+            only=tuple(only),
+            taken=tuple(sorted(chosen.taken)),
+            kept=tuple(blessing.origin_of(mix.kept)),
+        )
+        return cls(mix, chosen, part)
 
 
-def _refuse_other_parameters(selection: Selection, record: RunRecord) -> None:
-    """Refuse a run with `-p`: no plain run would repeat it, and of seeds none would need to."""
-    ran = record.inputs.parameters
-    for name, value in selection.parameters.items():
-        if name in ran and ran[name] != value:
-            raise SpecificationError(
-                f"the last run of {selection.analysis.name} had {name}={ran[name]}, analysis.yaml "
-                f"says {value}: a reference is what a run without -p repeats",
-                hint=f"{selection.command('run')}   # or write {name}: {ran[name]} into "
-                "analysis.yaml",
-            )
+def _as_blessed(run: Blessable, only: Sequence[str]) -> Blessing:
+    """Return the blessing of the old reference, of which a part is to stay.
+
+    Raises SpecificationError where nobody has blessed it, and IntegrityError where it was edited
+    since: what stays would be vouched for again.
+    """
+    selection = run.selection
+    reference = selection.reference
+    whole = f'{selection.command("bless")} --reason "…"   # all of it, without --only'
+    if not reference.is_dir():
+        raise NothingToCompareError(
+            f"there is no reference of which --only {only[0]} could change a part",
+            place=str(reference),
+            hint=whole,
+        )
+    blessing = read_blessing(reference)
+    if blessing is None:
+        raise SpecificationError(
+            "nobody has blessed the reference: what stays of it would be of unknown origin",
+            place=str(reference / BLESSED),
+            hint=whole,
+        )
+    edited = blessing.edited(reference)
+    if edited:
+        raise IntegrityError(
+            f"a part of the reference would stay, and it is not as it was blessed: {edited[0]}",
+            place=str(reference),
+            hint=selection.about("reference verify"),
+        )
+    return blessing
 
 
 def _git_user() -> str:

@@ -55,7 +55,11 @@ class _Against:
             return ReferenceInfo(digest=digest)
         about = self.blessing
         return ReferenceInfo(
-            digest=digest, date=about.date, author=about.author, reason=about.reason
+            digest=digest,
+            date=about.date,
+            author=about.author,
+            reason=about.reason,
+            earlier=sum(len(origin.objects or ()) for origin in about.kept),
         )
 
 
@@ -119,9 +123,11 @@ def _changed(outputs: Outputs, record: RunRecord, against: _Against) -> list[str
     packages = packages_of(record.inputs.images, outputs.catalogue)
     changed = causes(blessing, record.variant, record.inputs, against.directory, packages)
     if blessing is not None:
-        then, now = blessing.inputs.conditions, record.inputs.conditions
-        since = f"since the reference was blessed on {blessing.date}, "
-        changed += [since + what for what in changes(then, now, outputs.snapshots, outputs.store)]
+        now = record.inputs.conditions
+        for origin in blessing.origins:
+            then = origin.inputs.conditions
+            found = changes(then, now, outputs.snapshots, outputs.store)
+            changed += [f"since {origin.since}, {what}" for what in found]
     return changed
 
 
@@ -200,9 +206,12 @@ def _same_events(analysis: Analysis, record: RunRecord, blessing: Blessing | Non
         return False
     if blessing is None:
         return True
-    then = blessing.inputs
-    seeds = all(then.parameters.get(name) == now.parameters.get(name) for name in analysis.seeds)
-    return then.datasets == now.datasets and seeds
+    # Of a reference from several runs, any that saw the same events: the strict side again.
+    return any(
+        then.datasets == now.datasets
+        and all(then.parameters.get(name) == now.parameters.get(name) for name in analysis.seeds)
+        for then in (origin.inputs for origin in blessing.origins)
+    )
 
 
 def _analysis_info(selection: Selection, record: RunRecord) -> AnalysisInfo:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from reprun.documents.selection import Selection
 from reprun.errors import NothingToCompareError, OutputMissingError, SpecificationError
 from reprun.report.model import ReportItem
 from reprun.runs.blessed import read_blessing
+from reprun.runs.chosen_objects import Chosen
 from reprun.runs.evaluated import evaluated
 from reprun.runs.judge import question_of
 from reprun.runs.reference import reference_files
@@ -46,14 +47,24 @@ class Preview:
     empty: tuple[str, ...]
     """Objects that hold nothing: their agreement will prove nothing."""
     notes: tuple[str, ...] = ()
+    kept: int = 0
+    """Objects that stay as they are, whatever the run made of them."""
 
 
 def preview(
-    selection: Selection, record: RunRecord, written: Written, outputs: Path, store: Store
+    selection: Selection,
+    record: RunRecord,
+    written: Written,
+    outputs: Path,
+    store: Store,
+    *,
+    chosen: Chosen | None = None,
+    kept: int = 0,
 ) -> Preview:
-    """Return what changes when a run becomes the reference.
+    """Return what changes when a run becomes the reference, or what is `chosen` of it.
 
-    An old reference that cannot be compared says so in a note: then every object is new.
+    `kept` objects stay. An old reference that cannot be compared says so in a note: then every
+    object is new.
     """
     made = written.made
     reference = selection.reference
@@ -65,16 +76,27 @@ def preview(
     except (NothingToCompareError, OutputMissingError, SpecificationError) as error:
         notes = (f"not compared with the reference of before: {error.message}",)
         new = tuple(
-            Change(name, "extra", None, integral, "") for name, integral in made.integrals.items()
+            Change(name, "extra", None, integral, "")
+            for name, integral in made.integrals.items()
+            if chosen is None or name in chosen.taken
         )
-        return Preview(made.objects, 0, 0, new, made.empty, notes if reference.is_dir() else ())
-    changes = tuple(_changes(report.items, made.integrals))
-    identical = report.counts.get(IDENTICAL, 0)
-    return Preview(made.objects, identical, len(report.ignored), changes, made.empty)
+        empty = tuple(name for name in made.empty if chosen is None or name in chosen.taken)
+        many = made.objects if chosen is None else len(chosen.taken) + kept
+        return Preview(many, 0, 0, new, empty, notes if reference.is_dir() else (), kept)
+    names = None if chosen is None else chosen.taken | chosen.removed
+    items = [item for item in report.items if names is None or item.name in names]
+    return Preview(
+        objects=made.objects if chosen is None else len(chosen.taken) + kept,
+        identical=sum(item.verdict == IDENTICAL for item in items),
+        ignored=sum(names is None or one.name in names for one in report.ignored),
+        changes=tuple(_changes(items, made.integrals)),
+        empty=tuple(name for name in made.empty if names is None or name in names),
+        kept=kept,
+    )
 
 
 def _changes(
-    items: tuple[ReportItem, ...], integrals: Mapping[str, float | None]
+    items: Iterable[ReportItem], integrals: Mapping[str, float | None]
 ) -> Iterator[Change]:
     for item in items:
         if item.verdict == IDENTICAL:

@@ -14,7 +14,7 @@ import re
 import shutil
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -47,7 +47,7 @@ from reprun.histograms import (
 )
 from reprun.histograms.files import stem_of
 from reprun.images.packages import Packages
-from reprun.runs.blessed import BLESSED, Blessing, Compared, read_blessing
+from reprun.runs.blessed import BLESSED, Blessing, Compared, Origin, read_blessing
 from reprun.runs.reference_log import LOG, Log, errors_of, log_is_gone, read_log
 from reprun.wording import quoted
 
@@ -110,6 +110,18 @@ Write = Callable[[Path], Sequence[str]]
 """Writes the files of a reference into an empty directory and returns their names."""
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What of a reference is changed, and where the rest of it comes from."""
+
+    only: tuple[str, ...]
+    """As it was asked for: `FAILED` or globs."""
+    taken: tuple[str, ...]
+    """The objects that come from the run."""
+    kept: tuple[Origin, ...]
+    """Where those come from that stay."""
+
+
 def bless(
     directory: Path,
     write: Write,
@@ -120,12 +132,14 @@ def bless(
     packages: Mapping[str, Packages] | None = None,
     compared: Compared | None = None,
     run: str | None = None,
+    part: Part | None = None,
 ) -> list[str]:
     """Make what a finished run left the reference; return the file names written.
 
     The old reference stays until the new one is complete, and then they exchange names: a kill
     at any moment leaves one of them whole in its place, with the log that belongs to it. `run` is
-    the digest of the record. Raises IntegrityError where the log of the old one does not hold.
+    the digest of the record, and `part` says what of the reference is not of that run. Raises
+    IntegrityError where the log of the old one does not hold.
     """
     log = _continued(directory)
     make_directory(directory.parent)
@@ -145,6 +159,9 @@ def bless(
             compared=compared,
             run=run,
             number=log.next_number,
+            objects=part.taken if part else None,
+            only=part.only if part else (),
+            kept=part.kept if part else (),
         )
         text = json.dumps(blessing.model_dump(mode="json"), indent=1) + "\n"
         write_atomically(fresh / BLESSED, text.encode())

@@ -26,7 +26,7 @@ from reprun.runs.reference_log import (
 )
 from reprun.wording import count_of, lines_of, quoted
 
-SAID_TWICE = ("author", "reason", "date", "variant", "dataset", "compared", "run")
+SAID_TWICE = ("author", "reason", "date", "variant", "dataset", "only", "compared", "run")
 """What a line repeats of `blessed.json`."""
 
 
@@ -65,10 +65,11 @@ def check_references(home: Path, called: str) -> list[Checked]:
             place=str(tops[0]),
             hint=f'reprun bless {quoted(called)} --reason "…"',
         )
-    return [_checked(directory, home, called) for directory in found]
+    return [check_reference(directory, home, called) for directory in found]
 
 
-def _checked(directory: Path, home: Path, called: str) -> Checked:
+def check_reference(directory: Path, home: Path, called: str) -> Checked:
+    """Check one reference of an analysis; raises as `check_references` does."""
     blessing, log = read_blessing(directory), read_log(directory)
     again = f'reprun run {quoted(called)} && reprun bless {quoted(called)} --reason "…"'
     name = directory.relative_to(home).as_posix()

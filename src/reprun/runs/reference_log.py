@@ -55,6 +55,8 @@ class Entry(Document):
     date: dt.date | None
     variant: str | None
     dataset: str | None
+    only: tuple[str, ...] = ()
+    """What was taken of the run, `FAILED` or globs; empty for all of it."""
     compared: Compared | None
     """The change that was accepted; null where there was no reference before."""
     run: Digest | None
@@ -120,6 +122,7 @@ class Log:
             "date": about and about.date.isoformat(),
             "variant": about and about.variant,
             "dataset": about and about.dataset,
+            "only": list(about.only) if about else [],
             "compared": about and about.compared and about.compared.model_dump(mode="json"),
             "run": about and about.run,
             "found": found,
