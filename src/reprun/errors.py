@@ -55,6 +55,8 @@ class ReprunError(Exception):
         self.message = message
         self.place = place
         self.hint = hint
+        self.page: Path | None = None
+        """Where a page says more, for a browser."""
 
 
 class SpecificationError(ReprunError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -107,6 +108,14 @@ def test_an_error_says_what_where_and_what_next(
     capsys: pytest.CaptureFixture[str], place: str | None, hint: str | None, said: str
 ) -> None:
     show_error(ReprunError("what", place=place, hint=hint))
+    assert capsys.readouterr() == ("", said)
+
+
+def test_an_error_names_the_page_that_shows_more(capsys: pytest.CaptureFixture[str]) -> None:
+    error = ReprunError("what", hint="reprun list")
+    error.page = Path("/results/report.html")
+    show_error(error)
+    said = "reprun: what\n  try: reprun list\n  see: /results/report.html\n"
     assert capsys.readouterr() == ("", said)
 
 

@@ -257,8 +257,26 @@ def test_a_cell_that_failed_leads_to_its_log(host: Host) -> None:
     log_of = {f"{cell.analysis}/{cell.variant}": cell.log for cell in found.cells}
     assert log_of == dict.fromkeys(ALL) | {"one/old": "../one/old/logs/a b-1.log"}
     page = (host.home / "results/matrix/index.html").read_text()
-    assert page.count('href="../one/old/logs/a%20b-1.log"') == 2
+    assert page.count('href="../one/old/logs/a%20b-1.log"') == 1
     assert "other.log" not in page
+
+
+def test_a_cell_that_failed_leads_to_a_page_of_its_own(host: Host) -> None:
+    """Which is that of this run: what an earlier one wrote is gone."""
+    host.matrix()
+    host.ended["one/old"] = StepFailedError("step a failed: exit code 1", hint="less a.log")
+    host.absent["new"] = ToolError("locking needs apt")
+    found = {f"{cell.analysis}/{cell.variant}": cell for cell in host.matrix(again=True).cells}
+    assert found["one/old"].report == "../one/old/report.html"
+    assert found["one/old"].link == "../one/old/report.html"
+    assert found["one/new"].report is None
+    run = host.home / "results/one/old"
+    page = (run / "report.html").read_text()
+    assert "no verdict: step a failed: exit code 1" in page
+    assert "<code>less a.log</code>" in page
+    assert not (run / "report.json").exists()
+    matrix = (host.home / "results/matrix/index.html").read_text()
+    assert matrix.count('href="../one/old/report.html"') == 2
 
 
 def test_no_engine_at_all_ends_it_where_something_has_to_run(host: Host) -> None:

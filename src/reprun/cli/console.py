@@ -138,12 +138,14 @@ def stderr_console() -> Console:
 
 
 def show_error(error: ReprunError) -> None:
-    """Print an error: what is wrong, where, and the next command to type."""
+    """Print an error: what is wrong, where, the next command to type, and what shows more."""
     lines = [f"reprun: {error.message}"]
     if error.place:
         lines.append(f"  at:  {error.place}")
     if error.hint:
         lines.append(f"  try: {error.hint}")
+    if error.page:
+        lines.append(f"  see: {error.page}")
     print_note("\n".join(lines))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Literal
 from urllib.parse import quote
@@ -85,7 +85,8 @@ class CellReport(Document):
     red: str | None = None
     """Since when it is red, and what changed that night; null where it is not, or nobody knows."""
     report: str | None = None
-    """Path of its comparison report, relative to the page of the matrix."""
+    """Path of its comparison report, or of the page that says why there is none, relative to the
+    page of the matrix."""
     log: str | None = None
     """Path of the log that says why it failed, relative to the page of the matrix."""
 
@@ -289,5 +290,9 @@ def matrix_html(matrix: MatrixReport) -> str:
 
 @cache
 def _template() -> Template:
-    filters = {"slug": lambda text: re.sub(r"\W+", "-", text), "seconds": _seconds}
+    filters: dict[str, Callable[..., str]] = {
+        "slug": lambda text: re.sub(r"\W+", "-", text),
+        "seconds": _seconds,
+        "address": quote,
+    }
     return template("matrix.html.j2", filters=filters)

@@ -99,7 +99,7 @@ def judge(outputs: Outputs, record: RunRecord) -> Report:
         CANDIDATE: f"{candidate}\n".encode(),
         REPORT_JSON: report_json(report).encode(),
     }
-    _write_sealed(written, record, outputs.run_directory)
+    write_sealed(written, record, outputs.run_directory)
     return report
 
 
@@ -135,7 +135,7 @@ def question_of(selection: Selection, record: RunRecord, blessing: Blessing | No
     """Return what is asked of the outputs of a run: how they compare with a reference."""
     analysis = selection.analysis
     return Question(
-        analysis=_analysis_info(selection, record),
+        analysis=analysis_info(selection, record),
         outputs=analysis.outputs.compared,
         documents=analysis.outputs.documents,
         trees=analysis.outputs.trees,
@@ -148,7 +148,7 @@ def question_of(selection: Selection, record: RunRecord, blessing: Blessing | No
     )
 
 
-def _write_sealed(reports: Mapping[str, bytes], record: RunRecord, run_directory: Path) -> None:
+def write_sealed(reports: Mapping[str, bytes], record: RunRecord, run_directory: Path) -> None:
     """Write reports, and their digests into the record of the run.
 
     In an order in which a kill leaves no report, and never one that the record does not name.
@@ -165,7 +165,7 @@ def _completed(found: Evaluated, outputs: Outputs, record: RunRecord, against: _
     """Return a report with all that is known of the run around what was compared."""
     analysis, report = outputs.selection.analysis, found.found.report
     changed = _changed(outputs, record, against)
-    own = [*_deviations(record), *found.notes]
+    own = [*deviations(record), *found.notes]
     return in_context(
         report,
         Context(
@@ -214,7 +214,8 @@ def _same_events(analysis: Analysis, record: RunRecord, blessing: Blessing | Non
     )
 
 
-def _analysis_info(selection: Selection, record: RunRecord) -> AnalysisInfo:
+def analysis_info(selection: Selection, record: RunRecord) -> AnalysisInfo:
+    """Return what was run, as a page names it."""
     analysis = selection.analysis
     return AnalysisInfo(
         name=analysis.name,
@@ -258,6 +259,7 @@ def _unconfined(record: RunRecord) -> str | None:
     return "the Snakefile ran outside of a sandbox, trusted by --trust-snakefile"
 
 
-def _deviations(record: RunRecord) -> list[str]:
+def deviations(record: RunRecord) -> list[str]:
+    """Return what was not as locked or asked for, each as a sentence."""
     weak = [f"{record.engine.name} did not enforce: {what}" for what in record.engine.unenforced]
     return [*record.deviations, *weak]

@@ -359,6 +359,7 @@ def _report(slot: _Slot, home: Path, memory: Remembering) -> CellReport:
                 "sentence": error.message,
                 "hint": error.hint,
                 "exit_code": int(error.exit_code),
+                "report": None if error.page is None else os.path.relpath(error.page, home),
                 "log": _log_of(slot, error, home),
             }
         )

@@ -223,4 +223,7 @@ def judge_cell(cell: Cell, record: RunRecord) -> Report:
     except ReprunError as error:
         show = cell.selection.about("show")
         error.hint = error.hint or f"{show}   # which outputs are compared, and how"
+        from reprun.runs.failure import write_failure  # noqa: PLC0415 - only on failure
+
+        write_failure(cell.selection, record, error)
         raise

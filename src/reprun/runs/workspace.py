@@ -215,6 +215,9 @@ def finish(
     if outcome.plan is not None:
         keep_plan(cell, prepared.cores, outcome.plan)
     if error is not None:
+        from reprun.runs.failure import write_failure  # noqa: PLC0415 - only on failure
+
+        write_failure(cell.selection, record, error)
         raise error
     return record
 
