@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from reprun.store.store import Store
+from tests.hints import hold_to_what_it_advises
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 600
@@ -59,8 +60,16 @@ class Shell:
     def reprun(
         self, *arguments: str, code: int | None = 0, **variables: str
     ) -> subprocess.CompletedProcess[str]:
-        """Run `reprun`."""
-        return self(sys.executable, "-m", "reprun", *arguments, code=code, **variables)
+        """Run `reprun`, and type what it advises where that costs nothing."""
+        program = (sys.executable, "-m", "reprun")
+        done = self(*program, *arguments, code=code, **variables)
+
+        def typed(words: list[str]) -> tuple[int, str]:
+            again = self(*program, *words, code=None, **variables)
+            return again.returncode, again.stdout + again.stderr
+
+        hold_to_what_it_advises(done.stdout + done.stderr, typed)
+        return done
 
     def snakemake(
         self, *arguments: str, code: int | None = 0, **variables: str

@@ -26,6 +26,7 @@ from reprun.documents.selection import select
 from reprun.errors import ReprunError, SpecificationError
 from reprun.runs import run
 from reprun.runs.request import RunRequest
+from tests.hints import dry_commands, hold_to_what_it_advises
 from tests.projects import mark_project
 from tests.unit import builders
 
@@ -46,9 +47,19 @@ Reprun = Callable[..., Answer]
 
 @pytest.fixture
 def reprun(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Reprun:
-    """Run the command line in this process."""
+    """Run the command line in this process, and type what it advises where that costs nothing."""
 
     def reprun(*arguments: str) -> Answer:
+        answer = typed(*arguments)
+
+        def advised(words: list[str]) -> tuple[int, str]:
+            again = typed(*words)
+            return again.code, again.out + again.err
+
+        hold_to_what_it_advises(answer.out + answer.err, advised)
+        return answer
+
+    def typed(*arguments: str) -> Answer:
         monkeypatch.setattr(sys, "argv", ["reprun", *arguments])
         handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
         with pytest.raises(SystemExit) as ended:
@@ -282,6 +293,42 @@ def test_files_that_cannot_be_compared(reprun: Reprun, tables: dict[str, str]) -
     assert (answer.code, answer.out) == (4, "")
     assert "t.csv does not exist" in answer.err
     assert reprun("compare", tables["empty"], tables["good"]).code == 4
+
+
+@pytest.mark.parametrize(
+    ("typed", "advised"),
+    [
+        (["run", "cms-h4k"], ["list"]),
+        (["run", "cms-h4l", "--data", "nope"], ["show", "cms-h4l"]),
+        (["run", "cms-h4l", "--variant", "nope"], ["show", "cms-h4l"]),
+        (["matrix", "nothing"], ["list"]),
+        (["lint", "nothing"], ["list"]),
+        (["cite", "nothing"], ["list"]),
+        (["explain", "nonsense"], ["explain"]),
+        (["clean", "nothing"], ["clean"]),
+        (["images", "show", "nothing"], ["images", "list"]),
+        (["images", "diff", "columnar", "nothing"], ["images", "list"]),
+        (["conditions", "show", "nothing"], ["conditions", "list"]),
+        (["conditions", "get", "nothing"], ["conditions", "list"]),
+        (["data", "fetch", "nothing"], ["list"]),
+        (["compare", "README.md", "README.md"], ["compare", "--help"]),
+    ],
+)
+def test_what_is_advised_can_be_typed(
+    reprun: Reprun, typed: list[str], advised: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where it was printed: it ends well, and says something else than the error did."""
+    monkeypatch.chdir(cli_options.__file__.rpartition("/src/")[0])
+    answer = reprun(*typed)
+    assert answer.code != 0
+    assert list(dry_commands(answer.err)) == [advised]
+
+
+def test_advice_that_leads_nowhere_is_found() -> None:
+    for code, said in ((2, "reprun: other"), (70, ""), (0, "x\nreprun: no")):
+        with pytest.raises(AssertionError, match="reprun list"):
+            hold_to_what_it_advises("reprun: no\n  try: reprun list", lambda _: (code, said))  # noqa: B023
+    hold_to_what_it_advises("reprun: no\n  try: reprun list", lambda _: (0, "rows"))
 
 
 # -- looking ----------------------------------------------------------------------------------

@@ -68,6 +68,7 @@ def test_a_missing_file_is_reported_as_missing_whatever_its_suffix(
         error = refused(*arguments)
         assert error.message == f"{Path(name).name} does not exist"
         assert (error.exit_code, error.place) == (4, missing)
+        assert error.hint == f"ls {tmp_path}"
 
 
 def test_of_a_missing_file_the_nearest_one_beside_it_is_named(tmp_path: Path) -> None:

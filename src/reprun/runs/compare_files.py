@@ -15,13 +15,14 @@ from reprun.compare.calibrate import Calibration, calibrate
 from reprun.compare.select import idle_maps, refuse_nothing, renamed, selected
 from reprun.digests import sha256_file
 from reprun.documents.analysis import ComparisonRule
-from reprun.errors import SpecificationError
+from reprun.errors import NothingToCompareError, OutputMissingError, SpecificationError
 from reprun.files import make_directory, write_atomically
 from reprun.histograms import Source, open_objects
-from reprun.histograms.files import published_digest
+from reprun.histograms.files import published_digest, readable
 from reprun.report import Context, build_report, in_context, render_html
 from reprun.report.figures import figures
 from reprun.report.model import AnalysisInfo, Report
+from reprun.wording import quoted
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +46,7 @@ def read_files(files: Files) -> tuple[Source, Source]:
     Raises NothingToCompareError if a glob matches nothing on either side, and SpecificationError
     for a map that fits no object.
     """
-    monitored = open_objects(files.monitored)
-    reference = open_objects(files.reference)
+    monitored, reference = _opened(files.monitored), _opened(files.reference)
     for idle in idle_maps(reference, files.maps):
         raise SpecificationError(f"--{idle}")
     reference = renamed(reference, files.maps)
@@ -56,6 +56,24 @@ def read_files(files: Files) -> tuple[Source, Source]:
         reference = reference.taking({files.monitored.stem: files.reference.stem})
     refuse_nothing(files.match, monitored, reference)
     return selected(monitored, files.match), selected(reference, files.match)
+
+
+def _opened(path: Path) -> Source:
+    """Open a file; where it cannot be read, say what to type to see why."""
+    try:
+        return open_objects(path)
+    except (OutputMissingError, NothingToCompareError) as error:
+        error.hint = error.hint or _to_look_at(path)
+        raise
+
+
+def _to_look_at(path: Path) -> str:
+    if not path.is_file():
+        home = next(each for each in (path, *path.parents) if each.is_dir())
+        return f"ls {quoted(home)}"
+    if not readable(path):
+        return "reprun compare --help   # which files are read"
+    return f"ls -l {quoted(path)}   # one that was cut short has to be made or fetched again"
 
 
 def compare_files(
