@@ -118,7 +118,13 @@ def test_an_error_that_is_elsewhere_stays_there(tmp_path: Path) -> None:
 
 
 def test_what_snakemake_says_of_itself_is_left_out() -> None:
-    head = "\nSNAKEMAKE\n=========\n  User: me\n  Version: 9.22.0\n  Command: " + "x" * 900
+    head = (
+        "Config file config.yaml is extended by additional config specified via the command line.\n"
+        "\nSNAKEMAKE\n=========\n  Date: 2026-11-29 13:26:30\n  Workflow ID: 664838ba\n"
+        "  Host: here\n  User: me\n  Version: 9.22.0\n  Run directory: /run/reprun/workspace\n"
+        "  Config file(s): [PosixPath('/run/reprun/control/config.json')]\n  Config MD5: 13fe0c\n"
+        "  Command: " + "x" * 900
+    )
     assert complaint_of(f"{head}\n{HEAD}it stopped\n").lines == ("it stopped",)
 
 
@@ -153,6 +159,29 @@ def test_a_log_without_an_error_shows_its_end() -> None:
     text = HEAD + "".join(f"line {number}\n" for number in range(50))
     assert complaint_of(text).lines == tuple(f"line {n}" for n in range(50 - MOST_LINES, 50))
     assert complaint_of("").lines == ()
+
+
+def test_a_snakefile_that_ends_snakemake_says_nothing_else(tmp_path: Path) -> None:
+    assert error(tmp_path, "").message == (
+        "Snakefile ended Snakemake without a word, as a call of exit() in it does"
+    )
+
+
+def test_a_fault_of_a_rule_names_both_its_line_and_the_rule(tmp_path: Path) -> None:
+    text = (
+        'CyclicGraphException in rule a in file "/run/reprun/workspace/rules/b.smk", line 47:\n'
+        "Cyclic dependency on rule a.\n"
+    )
+    found = error(tmp_path, text)
+    assert found.message == (
+        "Snakemake refuses rules/b.smk, line 47 (rule a): Cyclic dependency on rule a."
+    )
+    assert found.place == "rules/b.smk:47"
+
+
+def test_tabs_are_blanks(tmp_path: Path) -> None:
+    text = "AmbiguousRuleException:\nRules a and b are ambiguous.\n\ta: \n\tb: x\n"
+    assert "\t" not in error(tmp_path, text).message
 
 
 def test_a_general_error_is_not_the_cause() -> None:

@@ -14,7 +14,10 @@ from reprun.errors import MissingFilesError, ReprunError, SpecificationError, St
 from reprun.wording import listed, quoted
 
 MOST_LINES = 12
-NOISE = ("Assuming unrestricted", "Using shell", "Provided cores", "host:", "Building DAG")
+NOISE = (
+    *("Assuming unrestricted", "Using shell", "Provided cores", "host:", "Building DAG"),
+    "Config file",
+)
 ENDS = (
     *("Removing output files of failed", "Shutting down", "Exiting because", "Complete log"),
     *("Elapsed time", "During handling of the above", "The above exception", "Traceback "),
@@ -34,8 +37,9 @@ _PLACE = re.compile(r'\s+File "[^/"][^"]*", line \d+')
 _WHERE = re.compile(r'[Ff]ile "(?P<path>[^/"][^"]*)", line (?P<line>\d+)')
 _AT = re.compile(r"(?P<path>[^/].*):(?P<line>\d+)")
 _CONTEXT = re.compile(
-    r"[A-Z]{4,}|=+|\s+(User|Host|Version|Snakemake|Python|Command|Snakefile|Workdir|Base directory|"
-    r"Working directory|Config ?files?|Profiles?|Cores|Executor|Platform|Started|Log)\b.*:.*"
+    r"[A-Z]{4,}|=+|\s+(User|Host|Version|Snakemake|Python|Command|Snakefile|Workdir|"
+    r"(Base|Working|Run) directory|Config( ?files?| MD5)|Profiles?|Cores|Executor|Platform|Started|"
+    r"Date|Workflow ID|Log)\b.*:.*"
 )
 """A line with which Snakemake begins its log, whatever comes: of no use but with all of it."""
 _NO_FILE = re.compile(r"No such file or directory: '(?P<path>[^']+)'")
@@ -69,7 +73,7 @@ class Complaint:
     def spot(self) -> Spot | None:
         """Where in a file of the analysis the fault is, and what; None where that is not said."""
         found = next(filter(None, map(_WHERE.search, self.lines[:2])), None)
-        if found is None or self.rule is not None:
+        if found is None:
             return None
         said = [line.strip() for line in self.lines if not _WHERE.search(line)]
         first, *more = said or [self.kind]
@@ -118,7 +122,7 @@ def error_of(log: Path, snakefile: str, places: Iterable[str], *, planned: bool)
 
     `places` are where it saw what the user knows by a path of the analysis.
     """
-    text = log.read_text(encoding="utf-8", errors="replace")
+    text = log.read_text(encoding="utf-8", errors="replace").expandtabs()
     for place in places:
         text = text.replace(f"{place}/", "")
     complaint = complaint_of(text)
@@ -137,8 +141,11 @@ def error_of(log: Path, snakefile: str, places: Iterable[str], *, planned: bool)
     if planned and complaint.kind in AFTER_A_STEP:
         return StepFailedError(f"Snakemake refuses what a step left:{said}", place=place, hint=hint)
     message = f"Snakemake refuses {snakefile}:{said}"
+    if not complaint.lines:
+        message = f"{snakefile} ended Snakemake without a word, as a call of exit() in it does"
     if (spot := complaint.spot) is not None:
-        message = f"Snakemake refuses {spot.path}, line {spot.line}: {spot.reason}"
+        rule = f" (rule {complaint.rule})" if complaint.rule else ""
+        message = f"Snakemake refuses {spot.path}, line {spot.line}{rule}: {spot.reason}"
         place, hint = f"{spot.path}:{spot.line}", f"less {quoted(log)}"
     if complaint.missing:
         return MissingFilesError(
