@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
 import shutil
 import zlib
 from pathlib import Path
@@ -231,9 +232,31 @@ def test_data_in_place_are_linked_and_read_only(
     new.write_bytes(b"old")
     with pytest.raises(IntegrityError):
         store().verified(sha256_bytes(b"new"))
+
+
+@pytest.mark.parametrize(
+    ("device", "why"), [(0, "hard links are refused here"), (1, "it is on another file system")]
+)
+def test_data_that_cannot_be_linked_stay_as_they_were(
+    directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, device: int, why: str
+) -> None:
+    new = tmp_path / "new.root"
+    new.write_bytes(b"new")
+    new.chmod(0o640)
     monkeypatch.setattr("reprun.store.store._hard_linked", lambda *_: False)
+    whole = Path.stat
+
+    def stat(path: Path, **options: bool) -> os.stat_result:
+        found = whole(path, **options)
+        if path != new:
+            return found
+        return os.stat_result([*found[:2], found.st_dev + device, *found[3:10]])
+
+    monkeypatch.setattr(Path, "stat", stat)
     refused = error(SpecificationError, "add", "demo", "x", str(new), "--title", "T", "--link")
-    assert "which is on another file system" in refused.message
+    assert f"cannot be linked into the store: {why}. Nothing was copied" in refused.message
+    assert new.stat().st_mode & 0o777 == 0o640
+    assert not store().has(sha256_bytes(b"new"))
 
 
 @pytest.mark.parametrize("name", ["../../evil", "a/b", "Big", "", "-x "])

@@ -27,6 +27,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from stat import S_IMODE
 from typing import IO
 
 from reprun.digests import CHUNK, PREFIX, sha256_file, short
@@ -185,9 +186,10 @@ class Store:
         """Make a file a blob without a second copy of its bytes; return its digest.
 
         File and blob are names of the same bytes, read-only from before they are hashed. Raises
-        SpecificationError where no hard link can be made.
+        SpecificationError where no hard link can be made; the file is then as it was.
         """
         with storage_errors(self.root):
+            before = source.stat()
             source.chmod(0o444)
             digest = sha256_file(source)
             target = self.blob_path(digest)
@@ -196,10 +198,15 @@ class Store:
                 return digest
             make_directory(target.parent)
             if not _hard_linked(source.resolve(), target):
+                source.chmod(S_IMODE(before.st_mode))
+                apart = before.st_dev != target.parent.stat().st_dev
                 raise SpecificationError(
-                    f"{source} cannot be linked into the store, which is on another file system",
+                    f"{source} cannot be linked into the store: "
+                    + ("it is on another file system" if apart else "hard links are refused here")
+                    + ". Nothing was copied",
                     place=str(self.root),
-                    hint="export REPRUN_STORE=DIRECTORY   # on the file system of the data",
+                    hint="export REPRUN_STORE=DIRECTORY   # on the file system of the data; "
+                    "without --link a file is copied",
                 )
             sync(target.parent)
             self._write_stamp(digest, target)
