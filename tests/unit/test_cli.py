@@ -355,6 +355,11 @@ def test_results_of_the_current_directory_that_are_not_used_are_noted(
     note = f"note: results/ here is not used, results are in {home}/results; --results results"
     assert reprun("list").err.startswith(note)
     assert reprun("list", "--results", "results").err == ""
+    for name in ("one", "two"):
+        directory = home / "examples" / name
+        directory.mkdir(parents=True)
+        (directory / "analysis.yaml").write_text(builders.ANALYSIS.replace("demo", name))
+    assert reprun("run", "*").err.count("is not used") == 1
     monkeypatch.chdir(record.parent)
     assert reprun("list").err == ""
 

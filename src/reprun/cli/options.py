@@ -128,6 +128,8 @@ class Asked:
     max_events: int | None
     fraction: float | None
     results: Path | None
+    is_first: bool = True
+    """Of several analyses the first alone says what holds for all of them."""
 
     def options(self) -> Mapping[str, object]:
         """Return the values by the names of their options."""
@@ -144,7 +146,7 @@ class Asked:
         from reprun.documents.selection import select
 
         return select(
-            project_here(self.results),
+            project_here(self.results, noting=self.is_first),
             self.analysis,
             variant=self.variant,
             dataset=self.dataset,
@@ -153,10 +155,10 @@ class Asked:
         )
 
 
-def project_here(results: Path | None) -> Project:
+def project_here(results: Path | None, *, noting: bool = True) -> Project:
     """Return the project of the current directory, for a command with `--results`.
 
-    Results that are in the current directory and not those of the project are noted.
+    Results that are in the current directory and not those of the project are noted, if `noting`.
     """
     from reprun.cli.console import print_note
     from reprun.documents.project import RESULTS, Project
@@ -164,7 +166,7 @@ def project_here(results: Path | None) -> Project:
 
     project = Project.find()
     here = Path(RESULTS)
-    elsewhere = results is None and here.resolve() != project.results.resolve()
+    elsewhere = noting and results is None and here.resolve() != project.results.resolve()
     if elsewhere and any(here.glob(f"*/*/{RECORD}")):
         print_note(
             f"note: {here}/ here is not used, results are in {project.results}; "
@@ -189,7 +191,10 @@ def choosing_several(command: Callable[..., None]) -> Callable[..., None]:
     """
 
     def several(names: list[str], rest: Mapping[str, Any]) -> Several:
-        return Several(tuple(names), tuple(Asked(name, **rest) for name in expanded(names)))
+        each = (
+            Asked(name, **rest, is_first=not number) for number, name in enumerate(expanded(names))
+        )
+        return Several(tuple(names), tuple(each))
 
     return _choosing(command, AnalysesArgument, several)
 
