@@ -15,7 +15,7 @@ from reprun.cli.main import program
 from reprun.compare import Verdict
 from reprun.errors import SpecificationError
 from reprun.report.glossary import GLOSSARY
-from reprun.report.matrix import State
+from reprun.report.marks import State
 
 
 def explain(*words: str) -> Result:

@@ -12,6 +12,7 @@ from jinja2 import Template
 
 from reprun.documents.record import StepRecord
 from reprun.errors import ReprunError
+from reprun.report.marks import LOOKS
 from reprun.report.model import AnalysisInfo
 from reprun.report.page import own, template
 from reprun.wording import visible
@@ -66,7 +67,11 @@ class Failure:
 def failure_html(failure: Failure) -> str:
     """Return the page; it opens from disk and loads nothing."""
     return _template().render(
-        failure=failure, about=failure.about, error=failure.error, style=own("report.css")
+        failure=failure,
+        about=failure.about,
+        error=failure.error,
+        look=LOOKS["failed"],
+        style=own("report.css"),
     )
 
 

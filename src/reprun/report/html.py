@@ -18,6 +18,7 @@ from markupsafe import Markup, escape
 from pydantic import JsonValue
 
 from reprun.histograms.titles import pieces_of, unicode_title
+from reprun.report.marks import LOOKS
 from reprun.report.model import (
     Number,
     Panel,
@@ -49,6 +50,7 @@ def render_html(report: Report, pictures: Iterable[Picture] = ()) -> str:
     """Return the page. `pictures` are the report's plots; one that is not given is named only."""
     return _template().render(
         report=report,
+        look=LOOKS[report.status],
         style=own("report.css"),
         script=own("report.js"),
         data=_payload(report),

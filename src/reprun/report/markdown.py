@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from reprun.report.marks import LOOKS
 from reprun.report.model import (
     Report,
     ReportItem,
@@ -14,7 +15,6 @@ from reprun.report.model import (
 )
 from reprun.wording import visible
 
-MARKS = {"reproduced": "✅", "not reproduced": "❌", "no reference": "❔"}
 MOST_FAILURES = 50
 MOST_EXPLAINED = 5
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~!&])")
@@ -22,7 +22,7 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~!&])")
 
 def render_markdown(report: Report) -> str:
     """Return the verdict, a table of what failed, the bins of the worst and what was left out."""
-    mark = MARKS[report.status]
+    mark = LOOKS[report.status].emoji
     lines = [f"## {mark} {plain(report.analysis.title)}", "", f"**{plain(report.sentence)}**", ""]
     lines += [f"- {plain(report.reference.sentence)}"] if report.reference else []
     lines += [f"- try: `{report.hint}`"] if report.hint else []

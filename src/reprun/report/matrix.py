@@ -18,39 +18,10 @@ from reprun.documents.reading import Document
 from reprun.report.grid import Column, Grid, indented, styled
 from reprun.report.junit import clean
 from reprun.report.markdown import plain
+from reprun.report.marks import LOOKS, State
 from reprun.report.page import own, template
 from reprun.wording import count_of, listed
 
-State = Literal["reproduced", "not reproduced", "failed", "not run", "no reference"]
-MARKS: Mapping[State, str] = {
-    "reproduced": "✓",
-    "not reproduced": "✗",
-    "failed": "!",
-    "not run": "-",
-    "no reference": "?",
-}
-STYLES: Mapping[State, str] = {
-    "reproduced": "green",
-    "not reproduced": "red",
-    "failed": "red",
-    "not run": "yellow",
-    "no reference": "yellow",
-}
-_EMOJI: Mapping[State, str] = {
-    "reproduced": "✅",
-    "not reproduced": "❌",
-    "failed": "💥",
-    "not run": "⏸",
-    "no reference": "❔",
-}
-_BANNERS: Mapping[State, str] = {
-    "reproduced": "good",
-    "not reproduced": "bad",
-    "failed": "bad",
-    "not run": "pending",
-    "no reference": "pending",
-}
-"""Style of the head of the page."""
 _JUNIT_TAGS: Mapping[State, str] = {
     "not reproduced": "failure",
     "failed": "error",
@@ -191,7 +162,8 @@ def matrix_renderable(matrix: MatrixReport) -> RenderableType:
     rows = []
     for cell in matrix.cells:
         seconds = _seconds(cell)
-        mark = styled((f"{MARKS[cell.state]} {cell.state}", STYLES[cell.state]))
+        look = LOOKS[cell.state]
+        mark = styled((f"{look.mark} {cell.state}", look.colour))
         first, *rest = cell.sentence.splitlines() or [""]
         why = first.removeprefix(f"{cell.state}: ") + (" …" if rest else "")
         why += f" (allowed: {cell.allowed})" if cell.allowed else ""
@@ -202,7 +174,7 @@ def matrix_renderable(matrix: MatrixReport) -> RenderableType:
         Column("why", prose=True),
     )
     parts: list[RenderableType] = [Grid(columns, rows), Text()]
-    parts.append(indented(styled((matrix.sentence, f"bold {STYLES[matrix.state]}"))))
+    parts.append(indented(styled((matrix.sentence, f"bold {LOOKS[matrix.state].colour}"))))
     parts += [
         indented(styled((cell.name, "bold"), f" {cell.red}"), "  ")
         for cell in matrix.cells
@@ -257,12 +229,12 @@ def matrix_junit(matrix: MatrixReport) -> str:
 
 def matrix_markdown(matrix: MatrixReport) -> str:
     """Return one row an analysis, one column an image, and below it what did not pass."""
-    lines = [f"## {_EMOJI[matrix.state]} {plain(matrix.sentence)}", ""]
+    lines = [f"## {LOOKS[matrix.state].emoji} {plain(matrix.sentence)}", ""]
     lines += ["| analysis | " + " | ".join(map(plain, matrix.images)) + " |"]
     lines += ["|---|" + "---|" * len(matrix.images)]
     for name, _ in matrix.analyses:
         row = [
-            ", ".join(f"{_EMOJI[cell.state]} {cell.state}" for cell in matrix.at(name, image))
+            ", ".join(f"{LOOKS[cell.state].emoji} {cell.state}" for cell in matrix.at(name, image))
             for image in matrix.images
         ]
         lines.append(f"| {plain(name)} | " + " | ".join(row) + " |")
@@ -282,8 +254,7 @@ def matrix_html(matrix: MatrixReport) -> str:
     """Return the page: one row an analysis, one column an image, each cell a link."""
     return _template().render(
         matrix=matrix,
-        marks=MARKS,
-        banner=_BANNERS[matrix.state],
+        looks=LOOKS,
         style=own("report.css", "matrix.css"),
     )
 

@@ -8,6 +8,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from reprun.report.grid import Column, Grid, indented, styled
+from reprun.report.marks import LOOKS
 from reprun.report.model import (
     Report,
     ReportItem,
@@ -33,11 +34,6 @@ STYLES = {
     "extra": "yellow",
     "missing": "red",
     "new": "yellow",
-}
-MARKS = {
-    "reproduced": ("✓", "bold green"),
-    "not reproduced": ("✗", "bold red"),
-    "no reference": ("?", "bold yellow"),
 }
 
 
@@ -93,7 +89,8 @@ def _heading(report: Report) -> RenderableType:
 
 
 def _verdict(report: Report) -> RenderableType:
-    mark, style = MARKS[report.status]
+    look = LOOKS[report.status]
+    mark, style = look.mark, f"bold {look.colour}"
     return Group(Text(""), indented(styled((f"{mark} {report.sentence}", style))))
 
 

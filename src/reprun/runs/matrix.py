@@ -29,10 +29,10 @@ from reprun.errors import (
 from reprun.files import make_directory, sweep, write_atomically
 from reprun.images.rootfs.sealed import Verified
 from reprun.progress import Progress
+from reprun.report.marks import State
 from reprun.report.matrix import (
     CellReport,
     MatrixReport,
-    State,
     matrix_html,
     matrix_json,
     matrix_sentence,
