@@ -149,6 +149,19 @@ class Nights:
         with opened(self.path) as database, database.transaction():
             return sum(rows.add(database, entry) for entry in entries)
 
+    def copied(self, of: Entry, day: int) -> Entry:
+        """Return a run like another on another day, with a record and report of its own."""
+        assert of.made is not None
+        assert of.judged is not None
+        digests = [digest_of(f"{what} {self.analysis} {day}") for what in ("record", "report")]
+        at = FIRST + dt.timedelta(days=day)
+        own = {"at": at, "record": digests[0], "report": digests[1]}
+        return Entry(
+            run=of.run.model_copy(update=own),
+            made=of.made.model_copy(update={"digest": digests[0], "finished": at}),
+            judged=of.judged.model_copy(update={"digest": digests[1]}),
+        )
+
     def again(self, day: int, of: Entry) -> Entry:
         """Write the row of a night in which nothing had changed since a run."""
         at = FIRST + dt.timedelta(days=day)

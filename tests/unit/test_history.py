@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 import random
 import sqlite3
 from contextlib import closing
@@ -525,9 +526,9 @@ def test_a_prune_keeps_what_tells_since_when(nights: Nights) -> None:
         assert [f"{night.at:%d}" for night in left[:3]] == ["01", "10", "11"]
         assert len(left) == 8
         assert sentence(nights) == before
-        for table in ("records", "reports"):
+        for table, expected in (("records", 8), ("reports", 8), ("object_sets", 2)):
             (number,) = database.execute(f"SELECT count(*) FROM {table}").fetchone()
-            assert number == 8
+            assert number == expected
         assert prune(database, Rule(nights=5), dry_run=False) == []
 
 
@@ -592,17 +593,23 @@ def test_a_foreign_history_is_taken_over_once(nights: Nights, tmp_path: Path) ->
     other.again(1, first)
     other.add(2, MOVED, bad=["m4l"], images={"columnar": NEW})
     other.add(3, state="failed", sentence="x\x1b[2J")
+    with_infinity = other.entry(4, MOVED, bad=["m4l"])
+    assert with_infinity.judged is not None
+    first_object, *rest = with_infinity.judged.objects
+    infinite = first_object.model_copy(update={"largest_deviation": math.inf})
+    judged = with_infinity.judged.model_copy(update={"objects": (infinite, *rest)})
+    other.write(with_infinity.model_copy(update={"judged": judged}))
     store = Store(tmp_path / "store")
     done = import_history(other.path, nights.path, store)
-    assert (done.new, done.known) == (3, 1)
+    assert (done.new, done.known) == (4, 1)
     assert everything(nights) == everything(other)
     assert sentence(nights) == sentence(other)
     assert "numpy 2.1.3 → 2.2.0" in str(sentence(nights))
-    assert [night.origin for night in read(nights)[0]] == ["", *["history.sqlite"] * 3]
+    assert [night.origin for night in read(nights)[0]] == ["", *["history.sqlite"] * 4]
     done = import_history(other.path, nights.path, store)
-    assert (done.new, done.known) == (0, 4)
+    assert (done.new, done.known) == (0, 5)
     done = import_history(nights.path, other.path, store)
-    assert (done.new, done.known) == (0, 4)
+    assert (done.new, done.known) == (0, 5)
 
 
 @pytest.mark.usefixtures("read_here")

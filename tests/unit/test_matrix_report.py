@@ -21,6 +21,7 @@ from reprun.runs.matrix import exit_code
 from tests.unit.builders import cell, matrix
 
 OPTIONAL = "nobody has pinned it"
+RED = "red since 2026-03-10; between the last good run and that one: image x (<b>numpy</b> 1 → 2)"
 
 
 def test_exit_codes() -> None:
@@ -135,4 +136,17 @@ def test_text_of_others_is_no_markup() -> None:
     assert "<b>" not in page
     assert "one …" in plain_text(matrix_renderable(found), 100)
     assert "\x1b" not in matrix_junit(found)
+    assert MatrixReport.model_validate_json(matrix_json(found)) == found
+
+
+def test_since_when_a_cell_is_red_stands_in_every_view() -> None:
+    found = matrix(cell("reproduced", "good"), cell("not reproduced", "bad", red=RED))
+    assert f"bad/columnar {RED}" in plain_text(matrix_renderable(found), 200)
+    narrow = " ".join(plain_text(matrix_renderable(found), 60).split())
+    assert f"bad/columnar {RED}" in narrow
+    page = matrix_html(found)
+    assert "<b>red since 2026-03-10" in page
+    assert "<b>numpy</b>" not in page
+    assert "red since 2026-03-10" in matrix_markdown(found)
+    assert "<b>numpy" not in matrix_markdown(found)
     assert MatrixReport.model_validate_json(matrix_json(found)) == found

@@ -51,8 +51,13 @@ class Database:
             self._connection.executemany(sql, rows)
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Write all of what the block does, or nothing; one writer at a time."""
+    def transaction(self, *, lasting: bool = True) -> Iterator[None]:
+        """Write all of what the block does, or nothing; one writer at a time.
+
+        A kill loses nothing of it once it is done, and neither does a loss of power if it is
+        lasting: then the journal is on the disk at its end.
+        """
+        self.execute(f"PRAGMA synchronous = {'FULL' if lasting else 'NORMAL'}")
         self.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -76,8 +81,6 @@ def opened(path: Path) -> Iterator[Database]:
     make_directory(path.parent)
     with errors(path), closing(_connected(path, "rwc")) as connection:
         note = _journal(connection, path)
-        # In WAL a kill loses nothing and a loss of power nothing that was synced: at each commit.
-        connection.execute("PRAGMA synchronous = FULL")
         database = Database(path, connection, note)
         if _version(connection) == 0:
             with database.transaction():

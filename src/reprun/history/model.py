@@ -74,6 +74,8 @@ class Step(Document):
 class Object(Document):
     """One object that was compared."""
 
+    model_config = ConfigDict(ser_json_inf_nan="strings")
+
     name: Text
     verdict: Text
     passes: bool

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reprun.bounded import limits
-from reprun.digests import sha256_bytes
+from reprun.digests import canonical_json, sha256_bytes
 from reprun.errors import IntegrityError, SpecificationError
 from reprun.history.database import Database
 from reprun.history.model import (
@@ -145,14 +145,10 @@ def _record(database: Database, digest: str, made: Made | None) -> int:
     if made is None or made.digest != digest:
         raise IntegrityError(f"a run of the history names a record that is not there: {digest}")
     new = database.execute(
-        "INSERT INTO records (digest, finished, wall_seconds, factors_digest) VALUES (?, ?, ?, ?)",
-        (digest, instant(made.finished), made.wall_seconds, made.factors_digest),
+        "INSERT INTO records (digest, finished, wall_seconds, factor_set) VALUES (?, ?, ?, ?)",
+        (digest, instant(made.finished), made.wall_seconds, _factor_set(database, made)),
     ).lastrowid
     assert new is not None
-    database.execute_many(
-        "INSERT INTO factors (record, kind, name, digest, value) VALUES (?, ?, ?, ?, ?)",
-        [(new, each.kind, each.name, each.digest, each.value) for each in made.factors],
-    )
     database.execute_many(
         "INSERT INTO steps (record, position, name, seconds, cpu_seconds, max_rss_bytes, kept)"
         " VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -164,6 +160,25 @@ def _record(database: Database, digest: str, made: Made | None) -> int:
     return new
 
 
+def _factor_set(database: Database, made: Made) -> int:
+    """Return the factors of a record; from night to night they are mostly the same."""
+    every = [(f.kind, f.name, f.digest, f.value) for f in made.factors]
+    digest = sha256_bytes(canonical_json(sorted(every)))
+    found = database.execute("SELECT id FROM factor_sets WHERE digest = ?", (digest,)).fetchone()
+    if found:
+        return int(found[0])
+    new = database.execute(
+        "INSERT INTO factor_sets (digest, factors_digest) VALUES (?, ?)",
+        (digest, made.factors_digest),
+    ).lastrowid
+    assert new is not None
+    database.execute_many(
+        "INSERT INTO factors (factor_set, kind, name, digest, value) VALUES (?, ?, ?, ?, ?)",
+        [(new, *each) for each in every],
+    )
+    return new
+
+
 def _report(database: Database, digest: str, judged: Judged | None) -> int:
     found = database.execute("SELECT id FROM reports WHERE digest = ?", (digest,)).fetchone()
     if found:
@@ -171,13 +186,27 @@ def _report(database: Database, digest: str, judged: Judged | None) -> int:
     if judged is None or judged.digest != digest:
         raise IntegrityError(f"a run of the history names a report that is not there: {digest}")
     new = database.execute(
-        "INSERT INTO reports (digest, verdict, sentence, objects_digest, left_out)"
-        " VALUES (?, ?, ?, ?, ?)",
-        (digest, judged.verdict, judged.sentence, judged.objects_digest, judged.left_out),
+        "INSERT INTO reports (digest, verdict, sentence, object_set) VALUES (?, ?, ?, ?)",
+        (digest, judged.verdict, judged.sentence, _object_set(database, judged)),
+    ).lastrowid
+    assert new is not None
+    return new
+
+
+def _object_set(database: Database, judged: Judged) -> int:
+    """Return the objects of a report; from night to night they are mostly the same."""
+    text = judged.model_dump_json(include={"objects", "left_out"})
+    digest = sha256_bytes(text.encode())
+    found = database.execute("SELECT id FROM object_sets WHERE digest = ?", (digest,)).fetchone()
+    if found:
+        return int(found[0])
+    new = database.execute(
+        "INSERT INTO object_sets (digest, objects_digest, left_out) VALUES (?, ?, ?)",
+        (digest, judged.objects_digest, judged.left_out),
     ).lastrowid
     assert new is not None
     database.execute_many(
-        "INSERT INTO objects (report, position, name, verdict, passes, content_hash,"
+        "INSERT INTO objects (object_set, position, name, verdict, passes, content_hash,"
         " largest_deviation, largest_pull) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         [
             (
@@ -236,7 +265,9 @@ def seals(database: Database, night: Night) -> tuple[RecordSeal | None, ReportSe
         "SELECT digest, finished, wall_seconds FROM records WHERE id = ?", (night.record,)
     ).fetchone()
     report = database.execute(
-        "SELECT digest, verdict, sentence, left_out FROM reports WHERE id = ?", (night.report,)
+        "SELECT reports.digest, verdict, sentence, left_out FROM reports"
+        " JOIN object_sets ON object_sets.id = object_set WHERE reports.id = ?",
+        (night.report,),
     ).fetchone()
     return RecordSeal(*record) if record else None, ReportSeal(*report) if report else None
 
@@ -246,7 +277,9 @@ SELECT runs.id, identity, at, image, state, verdict, ran, runs.sentence, runs.re
   factors_digest, objects_digest, wall_seconds, origin
 FROM runs
 LEFT JOIN records ON records.id = runs.record
+LEFT JOIN factor_sets ON factor_sets.id = records.factor_set
 LEFT JOIN reports ON reports.id = runs.report
+LEFT JOIN object_sets ON object_sets.id = reports.object_set
 """
 
 
@@ -293,7 +326,9 @@ def cell_called(database: Database, run: Night) -> Cell:
 def factors(database: Database, record: int | None) -> list[Factor]:
     """Return all that a run was made from and judged by, in the order in which it is told."""
     found = database.execute(
-        "SELECT kind, name, digest, value FROM factors WHERE record = ?", (record,)
+        "SELECT kind, name, factors.digest, value FROM factors"
+        " JOIN records USING (factor_set) WHERE records.id = ?",
+        (record,),
     )
     every = [Factor(kind=kind, name=name, digest=d, value=v) for kind, name, d, v in found]
     return sorted(every, key=lambda factor: factor.key)
@@ -302,8 +337,8 @@ def factors(database: Database, record: int | None) -> list[Factor]:
 def objects(database: Database, report: int | None) -> list[Object]:
     """Return the objects of a report in its order."""
     found = database.execute(
-        "SELECT name, verdict, passes, content_hash, largest_deviation, largest_pull"
-        " FROM objects WHERE report = ? ORDER BY position",
+        "SELECT name, objects.verdict, passes, content_hash, largest_deviation, largest_pull"
+        " FROM objects JOIN reports USING (object_set) WHERE reports.id = ? ORDER BY position",
         (report,),
     )
     return [
@@ -324,7 +359,8 @@ def failing(database: Database, reports: Sequence[int]) -> dict[int, set[str]]:
     found: dict[int, set[str]] = {report: set() for report in reports}
     for some, marks in _batches(sorted(found)):
         rows = database.execute(
-            f"SELECT report, name FROM objects WHERE NOT passes AND report IN ({marks})",  # noqa: S608
+            "SELECT reports.id, name FROM objects JOIN reports USING (object_set)"  # noqa: S608
+            f" WHERE NOT passes AND reports.id IN ({marks})",
             some,
         )
         for report, name in rows:
@@ -393,6 +429,8 @@ def remove(database: Database, gone: Sequence[Night]) -> None:
             f"DELETE FROM {table} WHERE id NOT IN"  # noqa: S608
             f" (SELECT {column} FROM runs WHERE {column} IS NOT NULL)"
         )
+    database.execute("DELETE FROM factor_sets WHERE id NOT IN (SELECT factor_set FROM records)")
+    database.execute("DELETE FROM object_sets WHERE id NOT IN (SELECT object_set FROM reports)")
     database.execute("DELETE FROM packages WHERE image NOT IN (SELECT digest FROM factors)")
     database.execute("DELETE FROM texts WHERE digest NOT IN (SELECT digest FROM factors)")
     database.execute("DELETE FROM cells WHERE id NOT IN (SELECT cell FROM runs)")

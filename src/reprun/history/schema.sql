@@ -10,22 +10,30 @@ CREATE TABLE cells (
   UNIQUE (analysis, variant, dataset, tier)
 );
 
+CREATE TABLE factor_sets (
+  id INTEGER PRIMARY KEY,
+  digest TEXT NOT NULL UNIQUE,
+  factors_digest TEXT NOT NULL
+);
+
+CREATE TABLE factors (
+  factor_set INTEGER NOT NULL REFERENCES factor_sets (id) ON DELETE CASCADE,
+  kind TEXT NOT NULL,
+  name TEXT NOT NULL,
+  digest TEXT NOT NULL,
+  value TEXT NOT NULL,
+  PRIMARY KEY (factor_set, kind, name)
+) WITHOUT ROWID;
+
 CREATE TABLE records (
   id INTEGER PRIMARY KEY,
   digest TEXT NOT NULL UNIQUE,
   finished TEXT NOT NULL,
   wall_seconds REAL NOT NULL,
-  factors_digest TEXT NOT NULL
+  factor_set INTEGER NOT NULL REFERENCES factor_sets (id)
 );
 
-CREATE TABLE factors (
-  record INTEGER NOT NULL REFERENCES records (id) ON DELETE CASCADE,
-  kind TEXT NOT NULL,
-  name TEXT NOT NULL,
-  digest TEXT NOT NULL,
-  value TEXT NOT NULL,
-  PRIMARY KEY (record, kind, name)
-) WITHOUT ROWID;
+CREATE INDEX records_of_factor_sets ON records (factor_set);
 
 CREATE TABLE steps (
   record INTEGER NOT NULL REFERENCES records (id) ON DELETE CASCADE,
@@ -38,17 +46,15 @@ CREATE TABLE steps (
   PRIMARY KEY (record, position)
 ) WITHOUT ROWID;
 
-CREATE TABLE reports (
+CREATE TABLE object_sets (
   id INTEGER PRIMARY KEY,
   digest TEXT NOT NULL UNIQUE,
-  verdict TEXT NOT NULL CHECK (verdict IN ('reproduced', 'not reproduced', 'no reference')),
-  sentence TEXT NOT NULL,
   objects_digest TEXT NOT NULL,
   left_out INTEGER NOT NULL
 );
 
 CREATE TABLE objects (
-  report INTEGER NOT NULL REFERENCES reports (id) ON DELETE CASCADE,
+  object_set INTEGER NOT NULL REFERENCES object_sets (id) ON DELETE CASCADE,
   position INTEGER NOT NULL,
   name TEXT NOT NULL,
   verdict TEXT NOT NULL,
@@ -56,8 +62,18 @@ CREATE TABLE objects (
   content_hash TEXT,
   largest_deviation REAL,
   largest_pull REAL,
-  PRIMARY KEY (report, position)
+  PRIMARY KEY (object_set, position)
 ) WITHOUT ROWID;
+
+CREATE TABLE reports (
+  id INTEGER PRIMARY KEY,
+  digest TEXT NOT NULL UNIQUE,
+  verdict TEXT NOT NULL CHECK (verdict IN ('reproduced', 'not reproduced', 'no reference')),
+  sentence TEXT NOT NULL,
+  object_set INTEGER NOT NULL REFERENCES object_sets (id)
+);
+
+CREATE INDEX reports_of_object_sets ON reports (object_set);
 
 CREATE TABLE runs (
   id INTEGER PRIMARY KEY,

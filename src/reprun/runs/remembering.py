@@ -112,7 +112,8 @@ class Remembering:
                         "sentence": shortened(said, limits.HISTORY_TEXT.value),
                     }
                 )
-            with database.transaction():
+            # Where nothing ran there is no new verdict: 500 such cells need not wait for the disk.
+            with database.transaction(lasting=ran or error is not None):
                 rows.add(database, _entry(database, run, found, directory, cell))
 
     def since(self, selection: Selection) -> str | None:
