@@ -479,6 +479,35 @@ def test_a_history_that_cannot_be_written_changes_no_verdict(
     assert note.endswith("its verdict stands")
 
 
+def test_a_matrix_that_was_killed_has_rows_that_say_so(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class KilledError(BaseException):
+        """What nothing catches, as nothing catches SIGKILL."""
+
+    def killed(*_: object) -> None:
+        raise KilledError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(matrix_module, "run_workflows", killed)
+        with pytest.raises(KilledError):
+            host.matrix()
+    with looked_into(host.home / "results" / FILE) as database:
+        assert database is not None
+        assert {each.cell.name for each in history.begun(database)} == ALL
+    # Its process is this one, which lives: the next matrix must not take its runs for dead.
+    assert states(host.matrix()) == all_but()
+    assert {row[1:3] for row in rows_of(host)} == {("compared", "reproduced")}
+    monkeypatch.setattr("reprun.runs.remembering.is_gone", lambda _: True)
+    assert states(host.matrix()) == all_but()
+    found = rows_of(host)
+    assert sorted(found[:4]) == [(name, "interrupted", None, True) for name in sorted(ALL)]
+    assert len(found) == 12
+    with looked_into(host.home / "results" / FILE) as database:
+        assert database is not None
+        assert history.begun(database) == []
+
+
 def test_an_interrupted_matrix_leaves_rows_without_a_verdict(host: Host) -> None:
     host.ended["one/old"] = InterruptedRunError("interrupted")
     with pytest.raises(InterruptedRunError):

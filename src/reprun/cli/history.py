@@ -13,6 +13,7 @@ from reprun.cli.completion import analysis_names
 from reprun.cli.options import DryRunOption, FormatOption, ResultsOption, project_here
 
 if TYPE_CHECKING:
+    from reprun.history.rows import Begun
     from reprun.history.summary import CellHistory, Closer
 
 SHOWN = 30
@@ -73,9 +74,11 @@ def show(
     most = None if begin else SHOWN
     found: list[CellHistory] = []
     closer: list[Closer] = []
+    begun: list[Begun] = []
     with looked_into(path) as database:
         if database is not None:
             found = summary.histories(database, analysis)
+            begun = rows.begun(database)
             if analysis is not None and not found:
                 known = sorted({cell.analysis for cell in rows.cells(database)})
                 raise SpecificationError(
@@ -93,7 +96,7 @@ def show(
         ],
     }
     text = (
-        overview_text(found, path, begin)
+        overview_text(found, begun, path, begin)
         if analysis is None
         else analysis_text(found, closer, begin, most)
     )

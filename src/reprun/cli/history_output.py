@@ -10,9 +10,10 @@ from typing import Any
 from rich.console import RenderableType
 
 from reprun.cli.output import shown_path
+from reprun.files import is_gone
 from reprun.history.changes import Change, shown
 from reprun.history.comparison import TwoRuns
-from reprun.history.rows import Night
+from reprun.history.rows import Begun, Night
 from reprun.history.summary import CellHistory, Closer, shown_of
 from reprun.report.grid import Column, Grid, Part, indented, styled
 from reprun.report.matrix import MARKS, STYLES
@@ -48,10 +49,10 @@ def _verdict(night: Night) -> Part:
 
 
 def overview_text(
-    found: Sequence[CellHistory], path: Path, since: dt.datetime | None
+    found: Sequence[CellHistory], begun: Sequence[Begun], path: Path, since: dt.datetime | None
 ) -> Iterator[RenderableType]:
     """Yield a line for each cell, and below it since when what is red is red."""
-    if not found:
+    if not found and not begun:
         yield "no run yet: each run and each cell of a matrix leaves a row; try: reprun matrix"
         return
     rows = []
@@ -61,12 +62,17 @@ def overview_text(
         last = styled(_verdict(each.last))
         named = f"{each.cell.name}  {_data(each)}".rstrip()
         rows.append((named, styled(*strip), last, each.last.day))
-    yield Grid(tuple(map(Column, ("cell", f"last {STRIP} runs", "now", "last run"))), rows)
+    if rows:
+        yield Grid(tuple(map(Column, ("cell", f"last {STRIP} runs", "now", "last run"))), rows)
     yield ""
     for each in found:
         for sentence in (each.sentence, each.flaky.sentence if each.flaky else None):
             if sentence:
                 yield indented(styled((each.cell.name, "bold"), f" {sentence}"))
+    for run in begun:
+        what = "did not finish: its process is gone" if is_gone(run.process) else "is under way"
+        started = f"the run of {run.at:%Y-%m-%d %H:%M} {what}"
+        yield indented(styled((run.cell.name, "bold"), f" {started}"))
     yield f"history: {shown_path(path)}"
 
 

@@ -119,6 +119,45 @@ def add(database: Database, entry: Entry, *, origin: str = "") -> bool:
     return True
 
 
+def begin(database: Database, run: Run, process: str) -> None:
+    """Note that a run has begun in a process, by its mark, until `end`: inside of a transaction."""
+    database.execute(
+        "INSERT OR IGNORE INTO begun (process, at, cell, image) VALUES (?, ?, ?, ?)",
+        (process, instant(run.at), _cell(database, run), run.image),
+    )
+
+
+def end(database: Database, run: Run, process: str) -> None:
+    """Note that a run that had begun has its row."""
+    database.execute(
+        "DELETE FROM begun WHERE process = ? AND at = ? AND cell = ?",
+        (process, instant(run.at), _cell(database, run)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A run that began and has no row yet: it is under way, or its process was killed."""
+
+    process: str
+    """The mark of its process."""
+    at: dt.datetime
+    cell: Cell
+    image: str
+
+
+def begun(database: Database) -> list[Begun]:
+    """Return the runs that began and have no row yet."""
+    found = database.execute(
+        "SELECT process, at, image, cells.id, analysis, variant, dataset, tier FROM begun"
+        " JOIN cells ON cells.id = begun.cell ORDER BY at, analysis, variant"
+    )
+    return [
+        Begun(process, dt.datetime.fromisoformat(at), Cell(*cell), image)
+        for process, at, image, *cell in found
+    ]
+
+
 def knows(database: Database, table: str, digest: str | None) -> bool:
     """Tell whether a record or report is there already: `table` is `records` or `reports`."""
     assert table in ("records", "reports")
@@ -433,4 +472,6 @@ def remove(database: Database, gone: Sequence[Night]) -> None:
     database.execute("DELETE FROM object_sets WHERE id NOT IN (SELECT object_set FROM reports)")
     database.execute("DELETE FROM packages WHERE image NOT IN (SELECT digest FROM factors)")
     database.execute("DELETE FROM texts WHERE digest NOT IN (SELECT digest FROM factors)")
-    database.execute("DELETE FROM cells WHERE id NOT IN (SELECT cell FROM runs)")
+    database.execute(
+        "DELETE FROM cells WHERE id NOT IN (SELECT cell FROM runs UNION SELECT cell FROM begun)"
+    )

@@ -98,6 +98,14 @@ CREATE INDEX runs_of_records ON runs (record);
 
 CREATE INDEX runs_of_reports ON runs (report);
 
+CREATE TABLE begun (
+  process TEXT NOT NULL,
+  at TEXT NOT NULL,
+  cell INTEGER NOT NULL REFERENCES cells (id),
+  image TEXT NOT NULL,
+  PRIMARY KEY (process, at, cell)
+) WITHOUT ROWID;
+
 CREATE TABLE packages (
   image TEXT NOT NULL,
   kind TEXT NOT NULL CHECK (kind IN ('wheel', 'debian')),

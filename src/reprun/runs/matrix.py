@@ -131,7 +131,7 @@ def run_matrix(
                     _load(slot, request, held, store, progress)
             waiting = [slot for slot in slots if isinstance(slot.rerun, Steps) and not slot.error]
             if waiting:
-                _run(waiting, request, held, store, progress)
+                _run(waiting, request, held, memory, store, progress)
         except ReprunError as error:
             for slot in slots:
                 if slot.cell or slot.error:
@@ -285,12 +285,14 @@ def _run(
     waiting: Sequence[_Slot],
     request: MatrixRequest,
     held: ExitStack,
+    memory: Remembering,
     store: Store,
     progress: Progress,
 ) -> None:
     """Prepare the cells, run them on the cores they share and record what came of each."""
     images = [image for slot in waiting if slot.cell for image in slot.cell.images.values()]
     engine, status = checked_engine(request.engine, images, store, progress)
+    memory.begin((slot.request.selection, slot.image) for slot in waiting if slot.request)
     cores = request.cores or len(os.sched_getaffinity(0))
     confined = confinement(store, trusted=request.trust_snakefile, progress=progress)
     verified: dict[str, Verified | None] = {}

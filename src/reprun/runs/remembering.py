@@ -7,7 +7,7 @@ written is said, and changes no verdict.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Self
@@ -23,6 +23,7 @@ from reprun.errors import (
     ToolError,
     unforeseen,
 )
+from reprun.files import is_gone, mark
 from reprun.history import rows, series
 from reprun.history.database import FILE, Database, opened
 from reprun.history.evidence import Evidence, evidence_in, judged_of, made_of
@@ -36,6 +37,9 @@ from reprun.wording import shortened
 CANNOT_RUN_HERE = (ImageNotHereError, InputsGoneError, ToolError)
 """Errors that say nothing of an analysis, only of what this host has and can reach."""
 UNSEALED = "the report on the disk is not the one that the record of the run names"
+
+
+KILLED = "it did not finish: its process was killed"
 
 
 def state_of(error: ReprunError) -> State:
@@ -91,30 +95,50 @@ class Remembering:
             found = evidence_in(directory) if directory else None
             if found is not None and not stands and found.record.started < self.at:
                 found = None
-            analysis, variant, image = named
-            run = Run(
-                at=self.at,
-                analysis=analysis,
-                variant=variant,
-                dataset=(selection.dataset or "") if selection else "",
-                tier=selection.tier.name if selection and selection.tier else "",
-                image=image,
-                state="compared",
-                ran=ran,
-                record=found.record_digest if found else None,
-                report=found.report_digest if found and error is None else None,
+            report = found.report_digest if found and error is None else None
+            said = "" if report else error.message if error else UNSEALED
+            run = self._run(selection, named).model_copy(
+                update={
+                    "state": "compared" if report else state_of(error) if error else "failed",
+                    "ran": ran,
+                    "sentence": shortened(said, limits.HISTORY_TEXT.value),
+                    "record": found.record_digest if found else None,
+                    "report": report,
+                }
             )
-            if run.report is None:
-                said = error.message if error else UNSEALED
-                run = run.model_copy(
-                    update={
-                        "state": state_of(error) if error else "failed",
-                        "sentence": shortened(said, limits.HISTORY_TEXT.value),
-                    }
-                )
             # Where nothing ran there is no new verdict: 500 such cells need not wait for the disk.
             with database.transaction(lasting=ran or error is not None):
                 rows.add(database, _entry(database, run, found, directory, cell))
+                rows.end(database, run, mark())
+
+    def begin(self, begun: Iterable[tuple[Selection, str]]) -> None:
+        """Note that cells are about to run, each with its image: what is killed is not forgotten.
+
+        The next command that opens the history gives what it finds so, and nobody runs any more, a
+        row that says that it did not finish.
+        """
+        with self._said():
+            if not self._works:
+                return
+            database = self._opened()
+            with database.transaction():
+                for selection, image in begun:
+                    named = (selection.analysis.name, selection.variant, image)
+                    rows.begin(database, self._run(selection, named), mark())
+
+    def _run(self, selection: Selection | None, named: tuple[str, str, str]) -> Run:
+        """Return a run of a cell of which no more is known than that it was begun."""
+        analysis, variant, image = named
+        return Run(
+            at=self.at,
+            analysis=analysis,
+            variant=variant,
+            dataset=(selection.dataset or "") if selection else "",
+            tier=selection.tier.name if selection and selection.tier else "",
+            image=image,
+            state="interrupted",
+            ran=True,
+        )
 
     def since(self, selection: Selection) -> str | None:
         """Return since when a cell is red and what changed that night; None where it is not."""
@@ -134,7 +158,29 @@ class Remembering:
             self._database = self._stack.enter_context(opened(self._path))
             if self._database.note:
                 self._progress.say(f"note: history: {self._database.note}")
+            self._recover(self._database)
         return self._database
+
+    def _recover(self, database: Database) -> None:
+        """Give a row to every run that did not finish because its process was killed."""
+        gone = [each for each in rows.begun(database) if is_gone(each.process)]
+        if not gone:
+            return
+        with database.transaction():
+            for each in gone:
+                run = Run(
+                    at=each.at,
+                    analysis=each.cell.analysis,
+                    variant=each.cell.variant,
+                    dataset=each.cell.dataset,
+                    tier=each.cell.tier,
+                    image=each.image,
+                    state="interrupted",
+                    ran=True,
+                    sentence=KILLED,
+                )
+                rows.add(database, Entry(run=run))
+                rows.end(database, run, each.process)
 
     @contextmanager
     def _said(self) -> Iterator[None]:

@@ -69,13 +69,18 @@ def run(request: RunRequest, store: Store, progress: Progress) -> RunOutcome:
             with _remembered(cell.selection, cell, memory):
                 held = stack.enter_context(alone(cell.run_directory, store, progress))
             with _remembered(cell.selection, cell, memory):
-                outcome = _outcome(cell, request, held, store, progress)
+                outcome = _outcome(cell, request, held, memory, store, progress)
             _remember(cell.selection, cell, memory, ran=isinstance(outcome.rerun, Steps))
     return outcome
 
 
 def _outcome(
-    cell: Cell, request: RunRequest, held: int, store: Store, progress: Progress
+    cell: Cell,
+    request: RunRequest,
+    held: int,
+    memory: Remembering,
+    store: Store,
+    progress: Progress,
 ) -> RunOutcome:
     cell = with_images(cell, relock=request.relock_images, store=store, progress=progress)
     last = read_record(cell.run_directory)
@@ -86,6 +91,7 @@ def _outcome(
             assert last is not None
             record, stored = last, stored_report(cell, last, progress)
         case Rules() | Everything():
+            memory.begin([(cell.selection, cell.selection.chosen.image)])
             record = _run_steps(cell, last, rerun, request, held, store, progress)
         case _:
             assert_never(rerun)
