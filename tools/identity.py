@@ -33,7 +33,10 @@ CSV table of events is compared as a tree: one whose first column is called run,
 event, or alike, where there is another of these and one is the event. All its headings and cells
 count. So is a Parquet file, by the values of its columns, lists, records and missing values among
 them; what its writer has noted beside the numbers (units of columns, the luminosity) are facts. A
-column that pyarrow does not decode is compared by its stored bytes.
+column that pyarrow does not decode is compared by its stored bytes. Two trees of which one is a
+TTree and the other an RNTuple, a Parquet file or a CSV table are compared by all their values; that
+a list has one size, that values may be missing and how many bytes a number of a CSV table has is
+then not known of both, and left out.
 
 Tests change every field of small files of every text format (`tests/unit/test_mutations_text.py`)
 and every byte of the objects of ROOT files (`tests/unit/test_mutations_root.py`) and of Parquet

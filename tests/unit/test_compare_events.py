@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import awkward as ak
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import uproot
 
@@ -68,6 +71,24 @@ class Pair:
 @pytest.fixture(params=["mktree", "mkrntuple"])
 def pair(tmp_path: Path, request: pytest.FixtureRequest) -> Pair:
     return Pair(tmp_path, request.param)
+
+
+def in_each_format(directory: Path, name: str, columns: dict[str, Any]) -> dict[str, Unread]:
+    """Return one table of events as every format has it."""
+    found = {
+        writer: written(directory / f"{name}-{writer}.root", columns, writer).unread["Events"]
+        for writer in ("mktree", "mkrntuple")
+    }
+    pq.write_table(
+        pa.table({key: pa.array(values) for key, values in columns.items()}),
+        directory / f"{name}.parquet",
+    )
+    rows = zip(*(values.tolist() for values in columns.values()), strict=True)
+    lines = [",".join(columns), *(",".join(map(repr, row)) for row in rows)]
+    (directory / f"{name}.csv").write_text("\n".join(lines) + "\n")
+    for suffix in ("parquet", "csv"):
+        found[suffix] = read_objects(directory / f"{name}.{suffix}").unread[name]
+    return found
 
 
 def reordered(columns: dict[str, Any], order: Any = ORDER) -> dict[str, Any]:
@@ -233,7 +254,7 @@ def test_lists_of_another_length_say_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("here", "there", "said"),
     [
-        (["a", "b"], ["a", "c"], 'entry 1: x "b" / "c"'),
+        (["a", "b"], ["a", "c"], "entry 1: x b / c"),
         ([["a"], []], [["b"], []], 'entry 0: x ["a"] / ["b"]'),
         ([[[1], []], []], [[[1], [2]], []], "entry 0: x [[1], []] / [[1], [2]]"),
     ],
@@ -293,3 +314,77 @@ def test_a_column_never_passes_whose_digests_differ_alone(tmp_path: Path) -> Non
     (item,) = compare(changed, sides[1], [], TODAY).items
     assert item.verdict is Verdict.DIFFERENT
     assert item.headline == "differs in pt, by no value that can be shown"
+
+
+# -- trees of two formats -------------------------------------------------------------------------
+
+FORMATS = ("mktree", "mkrntuple", "parquet", "csv")
+TWO_FORMATS = [(one, other) for one in FORMATS for other in FORMATS if one != other]
+
+
+def of_two_formats(one: Unread, other: Unread, **rule: Any) -> Item:
+    rules = [ComparisonRule(match="Events", reason="why", **rule)] if rule else []
+    sides = [Objects({}, {"Events": side}) for side in (one, other)]
+    (item,) = compare(sides[0], sides[1], rules, TODAY).items
+    return item
+
+
+def test_equal_values_are_identical_in_whichever_format(tmp_path: Path) -> None:
+    held = in_each_format(tmp_path, "same", events())
+    for one, other in TWO_FORMATS:
+        item = of_two_formats(held[one], held[other])
+        assert item.verdict is Verdict.IDENTICAL, (one, other, item.sentence)
+        assert item.sentence.startswith("4 events with the same values in all columns; stored as a")
+
+
+def test_what_differs_between_two_formats_is_named(tmp_path: Path) -> None:
+    here, there = (
+        in_each_format(tmp_path, name, columns)
+        for name, columns in (("here", events()), ("there", events(pt=PT)))
+    )
+    more = in_each_format(tmp_path, "more", events(eta=np.arange(4.0)))
+    fewer = in_each_format(tmp_path, "fewer", reordered(events(), [0, 1, 2]))
+    words = in_each_format(tmp_path, "words", events(pt=np.array(["a", "b", "c", "d"])))
+    for one, other in TWO_FORMATS:
+        item = of_two_formats(here[one], there[other])
+        assert item.verdict is Verdict.DIFFERENT
+        assert item.headline.endswith("luminosityBlock 22, event 123: pt 29.99 / 30.01")
+        assert "2 of 4 events differ (pt in 2)" in item.sentence
+        assert of_two_formats(here[one], there[other], kind="float", relative=0.1).verdict is (
+            Verdict.EQUAL
+        )
+        item = of_two_formats(here[one], more[other])
+        assert item.headline == "lacks the column eta"
+        assert item.needed == "both must have the same columns, or a rule ignore Events/eta"
+        assert not of_two_formats(fewer[one], here[other]).verdict.passes
+        assert of_two_formats(here[one], words[other]).headline.startswith("has pt of ")
+
+
+def test_lists_and_words_are_the_same_in_two_formats(tmp_path: Path) -> None:
+    columns = {"x": ak.Array([[1.0], [], [2.0, 3.0]]), "s": np.array(["a", "b", "c"])}
+    tuples = written(tmp_path / "t.root", columns, "mkrntuple").unread["Events"]
+    for last, verdict in ((3.0, Verdict.IDENTICAL), (4.0, Verdict.DIFFERENT)):
+        table = {"x": pa.array([[1.0], [], [2.0, last]]), "s": pa.array(["a", "b", "c"])}
+        pq.write_table(pa.table(table), tmp_path / "t.parquet")
+        assert of_two_formats(
+            tuples, read_objects(tmp_path / "t.parquet").unread["t"]
+        ).verdict is verdict  # fmt: skip
+
+
+def test_of_two_formats_digests_alone_compare_nothing(tmp_path: Path) -> None:
+    held = in_each_format(tmp_path, "same", events())
+    blessed = Unread(held["csv"].reason, held["csv"].parts)
+    item = of_two_formats(held["mktree"], blessed)
+    assert item.verdict is Verdict.NOT_COMPARABLE
+    assert item.sentence == (
+        "is a TTree, reference a table of events, of which only digests are at hand: compare the "
+        "two files by 'reprun compare', or bless the new one"
+    )
+
+
+def test_a_column_that_one_format_stores_otherwise_is_not_comparable(tmp_path: Path) -> None:
+    held = in_each_format(tmp_path, "same", events())
+    parts = {name: part for name, part in held["mktree"].parts.items() if name != "pt"}
+    undecoded = Unread("TTree", {**parts, "pt (stored bytes)": "sha256:0"}, events=None)
+    undecoded = replace(undecoded, events=held["mktree"].events)
+    assert of_two_formats(undecoded, held["parquet"]).verdict is Verdict.NOT_COMPARABLE

@@ -157,6 +157,66 @@ def test_lists_and_missing_values_are_shown(tables: Tables) -> None:
     assert headline("words", pa.array(["x", "x", "x"]).dictionary_encode()).endswith("words x / y")
 
 
+NEAR = {
+    "number or none": pa.array([1.5, None, 2.5000001]),
+    "list or none": pa.array([[1.0000001], [], None]),
+    "list of none": pa.array([[1.0, None], [], [2.0000001]]),
+    "list of records": pa.array([[{"pt": 1.0, "q": None}], [], [{"pt": 2.0000001, "q": "s"}]]),
+}
+FAR = {
+    "number or none": pa.array([1.5, 0.0, 2.5]),
+    "list or none": pa.array([[1.0], None, None]),
+    "list of none": pa.array([[1.0, 0.0], [], [2.0]]),
+    "record": pa.array([{"a": 1, "b": "x"}, None, {"a": 0, "b": "y"}]),
+    "list of records": pa.array([[{"pt": 1.0, "q": ""}], [], [{"pt": 2.0, "q": "s"}]]),
+    "string": pa.array(["a", "b", "null"]),
+    "truth": pa.array([True, True, None]),
+}
+
+
+@pytest.mark.parametrize("name", NEAR)
+def test_numbers_beside_missing_values_and_in_records_take_tolerances(
+    tables: Tables, name: str
+) -> None:
+    near = parquet({**KEYS, **TYPES, name: NEAR[name]})
+    assert tables.compared(near, whole(), kind="float", relative=1e-6).reproduced
+    item = tables.item(near, whole(), kind="float", relative=1e-9)
+    assert item.verdict is Verdict.DIFFERENT
+    assert f": {name}" in item.headline
+
+
+@pytest.mark.parametrize("name", FAR)
+def test_no_tolerance_passes_a_missing_value_or_a_word(tables: Tables, name: str) -> None:
+    item = tables.item(parquet({**KEYS, **TYPES, name: FAR[name]}), whole(),
+                       kind="float", relative=0.5, absolute=10.0)  # fmt: skip
+    assert item.verdict is Verdict.DIFFERENT
+    assert f": {name}" in item.headline
+    assert f"1 of 3 events differs ({name} in 1)" in item.sentence
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (pa.array([1.5, None, 2.5]), pa.array([1.5, 2.0, 2.5])),
+        (pa.array([[1.0], None, [2.0, 3.0]]), pa.array([[1.0], [], [2.0, 3.0]])),
+        (pa.array([2**60, None]), pa.array([2**60, 1])),
+    ],
+)
+def test_a_value_missing_on_one_side_only_leaves_the_others_alone(
+    tables: Tables, one: Any, other: Any
+) -> None:
+    for sides in ((one, other), (other, one)):
+        tables_of = [parquet({"x": side}) for side in sides]
+        item = tables.item(tables_of[0], tables_of[1])
+        assert item.headline.startswith("differs in entry 1: x")
+        assert "(x in 1)" in item.sentence
+
+
+def test_large_integers_beside_missing_values_stay_exact(tables: Tables) -> None:
+    one, other = (parquet({"x": pa.array([2**60 + n, None])}) for n in (0, 1))
+    assert tables.item(one, other).headline == f"differs in entry 0: x {2**60} / {2**60 + 1}"
+
+
 def test_tolerance_order_and_events_of_one_only(tables: Tables) -> None:
     near = {**KEYS, **TYPES, "list": pa.array([[1.0, 2.0], [], [3.0000001]])}
     assert tables.compared(parquet(near), whole(), kind="float", relative=1e-6).reproduced

@@ -11,7 +11,7 @@ from reprun.compare.numeric import numeric_differences
 from reprun.compare.pair import Begun, begin, conclude
 from reprun.compare.policy import DEFAULT_KIND, Policy
 from reprun.compare.sampled import Tested, apply_tests
-from reprun.compare.trees import judge_trees
+from reprun.compare.trees import are_trees_to_compare, judge_trees
 from reprun.compare.verdict import About, Check, Item, Verdict, Words
 from reprun.digests import digest_of_mapping
 from reprun.documents.analysis import ComparisonRule
@@ -91,7 +91,7 @@ class Bench:
 
     def _unread(self, name: str, monitored: Objects, reference: Objects) -> Judged:
         one, other = monitored.unread.get(name), reference.unread.get(name)
-        if one and other and one.reason == other.reason and one.is_tree and other.is_tree:
+        if one and other and are_trees_to_compare(one, other):
             item, apart = judge_trees(name, one, other, self.policy)
             return Judged(self._with_notes(item), apart=apart)
         decoded = name in monitored or name in reference
@@ -152,7 +152,12 @@ def _unpaired(
 def _known_by_bytes(name: str, rule: ComparisonRule | None, one: Unread, other: Unread) -> Item:
     """Compare what is not decoded: it is the same where all its digests are, and else unknown."""
     if one.reason != other.reason:
-        return _not_compared(name, rule, f"is a {one.reason}, reference a {other.reason}")
+        item = _not_compared(name, rule, f"is a {one.reason}, reference a {other.reason}")
+        if not (one.is_tree and other.is_tree):
+            return item
+        why = f"{item.headline}, of which only digests are at hand"
+        hint = "compare the two files by 'reprun compare', or bless the new one"
+        return replace(item, headline=why, sentence=f"{why}: {hint}")
     cannot = f"cannot be compared by this version ({one})"
     if not (one.parts and other.parts):
         return _not_compared(name, rule, cannot)

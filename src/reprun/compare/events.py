@@ -93,10 +93,15 @@ def compare_events(
     keys: Keys,
     columns: Sequence[str],
     tolerance_of: Callable[[str], Tolerance],
+    *,
+    alike: bool = True,
 ) -> EventsCompared:
-    """Say in which events some columns differ, which both sides have."""
+    """Say in which events some columns differ, which both sides have.
+
+    `alike`: whether both are stored in one format, which says more of types than what they hold.
+    """
     matched = match(monitored, reference, keys)
-    found = _Found(matched, np.zeros(len(matched.here), dtype=bool))
+    found = _Found(matched, alike, np.zeros(len(matched.here), dtype=bool))
     for name in columns:
         found.add(name, monitored.column(name), reference.column(name), tolerance_of(name))
     alone = matched.only_here, matched.only_there
@@ -122,6 +127,7 @@ class _Found:
     """What is gathered over all columns."""
 
     matched: Matched
+    alike: bool
     apart: Values
     """Of each pair of events whether a column before differs."""
     differing: dict[str, int] = field(default_factory=dict)
@@ -129,7 +135,7 @@ class _Found:
     first: list[EventDifference] = field(default_factory=list)
 
     def add(self, name: str, one: Column, other: Column, tolerance: Tolerance) -> None:
-        if (types := types_apart(one, other, tolerance)) is not None:
+        if (types := types_apart(one, other, tolerance, alike=self.alike)) is not None:
             self.types.append((name, types))
             return
         places = self.matched.here, self.matched.there

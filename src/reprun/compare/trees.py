@@ -1,6 +1,7 @@
 """The verdict on two trees: by the digests of their columns, and where these differ by events.
 
-A reference that was blessed has digests only: then the columns that differ are named.
+A reference that was blessed has digests only: then the columns that differ are named. Digests are
+of one format: of a TTree and an RNTuple, or a Parquet or CSV table, all values are compared.
 """
 
 from __future__ import annotations
@@ -27,6 +28,12 @@ MOST_NAMED = 100
 """Columns that are named at all."""
 
 
+def are_trees_to_compare(one: Unread, other: Unread) -> bool:
+    """Say whether two objects are trees of one format, or of two and their values at hand."""
+    at_hand = one.events is not None and other.events is not None
+    return one.is_tree and other.is_tree and (one.reason == other.reason or at_hand)
+
+
 def judge_trees(
     name: str, one: Unread, other: Unread, policy: Policy
 ) -> tuple[Item, EventsApart | None]:
@@ -45,7 +52,7 @@ def judge_trees(
     else:
         wrong += [*found.findings(ordered=pair.ordered), *pair.unexplained(found)]
     verdict = pair.verdict(wrong)
-    sentence = "; ".join([*wrong, *pair.remarks(found, passed=not wrong)])
+    sentence = "; ".join([*wrong, *pair.remarks(found, verdict)])
     apart = None
     if found is not None and found.differing and one.events and other.events:
         apart = EventsApart(one.events, other.events, found.keys, tuple(found.differing))
@@ -66,6 +73,11 @@ class _Pair:
     one: Unread
     other: Unread
     policy: Policy
+
+    @property
+    def alike(self) -> bool:
+        """Whether both are stored in one format, so that equal digests are equal values."""
+        return self.one.reason == self.other.reason
 
     def structure(self) -> Iterator[str]:
         """Yield what only one side has, and what nobody can compare."""
@@ -110,11 +122,11 @@ class _Pair:
         with one.opened() as here, other.opened() as there:
             keys = keys_of(self.name, (here, there), asked, ordered=self.ordered)
             columns = self._columns(here, there, keys)
-            return compare_events(here, there, keys, columns, self._tolerance)
+            return compare_events(here, there, keys, columns, self._tolerance, alike=self.alike)
 
     def unexplained(self, found: EventsCompared) -> Iterator[str]:
         """Yield the columns that differ by their digests, and by no value of an event."""
-        if found.is_same_list:
+        if found.is_same_list and self.alike:
             seen = {*found.differing, *(name for name, _ in found.types)}
             left = [
                 part
@@ -129,14 +141,23 @@ class _Pair:
         if wrong:
             return Verdict.NOT_COMPARABLE if any(self.structure()) else Verdict.DIFFERENT
         same = self.one.parts == self.other.parts
+        if not self.alike:
+            columns = self._differing()
+            exact = all(self._tolerance(column) == EXACT for column in columns)
+            same = exact and self.ordered and not self.ignored_columns()
         return Verdict.IDENTICAL if same else Verdict.EQUAL
 
-    def remarks(self, found: EventsCompared | None, *, passed: bool) -> Iterator[str]:
+    def remarks(self, found: EventsCompared | None, verdict: Verdict) -> Iterator[str]:
         """Yield how it was compared, and all that passed."""
+        passed = verdict.passes
         if found is not None:
             yield from found.more()
-            if passed:
+            if passed and verdict is Verdict.IDENTICAL:
+                yield f"{count_of(found.pairs, 'event')} with the same values in all columns"
+            elif passed:
                 yield f"{count_of(found.pairs, 'event')} agree within what is allowed"
+            if not self.alike:
+                yield f"stored as a {self.one}, in the reference as a {self.other}"
             yield f"events are matched by {found.keys}"
             return
         differing = self._differing()
@@ -150,6 +171,8 @@ class _Pair:
         """Return what would have to be true for the trees to pass."""
         if found is None and self.other.events is None:
             return "all columns must be the same: a blessed reference has their digests only"
+        if alone := sorted(self._parts(self.one) ^ self._parts(self.other)):
+            return f"both must have the same columns, or a rule ignore {self.name}/{alone[0]}"
         return "all events must be the same, or within the tolerance of a rule of kind float"
 
     def ignored_columns(self) -> set[str]:
@@ -169,9 +192,14 @@ class _Pair:
         return side.parts.keys() - self.ignored_columns()
 
     def _differing(self) -> list[str]:
-        """Return the columns in both whose digests differ."""
+        """Return the columns in both whose digests differ, or say nothing of their values."""
         both = (self._parts(self.one) & self._parts(self.other)) - {ENTRIES}
-        return sorted(part for part in both if self.one.parts[part] != self.other.parts[part])
+        return sorted(
+            part
+            for part in both
+            if self.one.parts[part] != self.other.parts[part]
+            or not (self.alike or part.endswith(STORED))
+        )
 
     def _columns(self, one: Events, other: Events, keys: Keys) -> list[str]:
         """Return the columns to look into: those that differ, but all where events moved."""

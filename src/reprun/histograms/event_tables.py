@@ -14,6 +14,8 @@ from reprun.digests import canonical_json, sha256_bytes
 from reprun.histograms.csv_rows import read_rows, unreadable_table
 from reprun.histograms.events import (
     ENTRIES,
+    NUMBER,
+    TEXT,
     Column,
     canonical_values,
     event_names,
@@ -79,16 +81,16 @@ def read_event_table(path: Path, text: str) -> Unread:
 def _column(cells: Sequence[str]) -> Column:
     """Return a column by its values: `5.0` and `5` are one number."""
     if all(INTEGER.fullmatch(cell) and abs(int(cell)) < LARGEST_INTEGER for cell in cells):
-        return Column("number", np.array([int(cell) for cell in cells], dtype=np.int64))
+        return Column(NUMBER, np.array([int(cell) for cell in cells], dtype=np.int64))
     if all((is_number(cell) or not cell) and is_exact(cell) for cell in cells):
         values = np.array([float(cell or "nan") for cell in cells], dtype=np.float64)
         whole = bool((values == np.round(values)).all() and (np.abs(values) < 2**53).all())
-        return Column("number", values.astype(np.int64) if whole else values)
-    return Column("text", np.array([printable(cell) for cell in cells], dtype=object))
+        return Column(NUMBER, values.astype(np.int64) if whole else values)
+    return Column(TEXT, np.array([printable(cell) for cell in cells], dtype=object))
 
 
 def _digest(column: Column) -> str:
-    if column.type == "text":
+    if column.type == TEXT:
         return sha256_bytes(canonical_json(column.values.tolist()))
     kind = canonical_json(column.values.dtype.kind)
     return sha256_bytes(b"".join([kind, canonical_values(column.values)]))

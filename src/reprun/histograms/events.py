@@ -7,7 +7,7 @@ one column at a time, so that memory does not grow with their number.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
@@ -30,9 +30,13 @@ NAMES = (
 """What columns that name an event are called, in lower case; the last is needed."""
 
 
+NUMBER, TEXT = "number", "text"
+"""The types that columns of a table of text have."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Column:
-    """The values of one column: numbers, lists of numbers, or anything else as text."""
+    """The values of one column: numbers, lists of numbers, or anything else as `text_of` it."""
 
     type: str
     """Of one entry, in the words of Awkward Array: `float64`, `var * int32`, `3 * float32`."""
@@ -93,8 +97,19 @@ def column_of(array: Any) -> Column:
         counts = ak.num(packed)
         if flat is not None and flat.ndim == 1 and not ak.any(ak.is_none(packed)):
             return Column(kind, flat, np.asarray(counts, dtype=np.int64))
-    texts = [json.dumps(each, sort_keys=True, default=str) for each in ak.to_list(packed)]
-    return Column(kind, np.array(texts, dtype=object))
+    return Column(kind, as_texts(ak.to_list(packed)))
+
+
+def as_texts(values: Iterable[object]) -> Values:
+    """Return what `text_of` makes of each value."""
+    return np.array([*map(text_of, values), None], dtype=object)[:-1]
+
+
+def text_of(value: object) -> str | None:
+    """Return a value as text: a string as it is, one that is missing as none, others as JSON."""
+    if value is None or isinstance(value, str):
+        return value
+    return json.dumps(value, sort_keys=True, default=str)
 
 
 def canonical_values(values: Values) -> memoryview:

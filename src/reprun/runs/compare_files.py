@@ -51,9 +51,10 @@ def read_files(files: Files) -> tuple[Source, Source]:
         raise SpecificationError(f"--{idle}")
     reference = renamed(reference, files.maps)
     names = list(monitored.names), list(reference.names)
-    # A table is called by its file; of two files that hold one each, which is meant is plain.
-    if names == ([files.monitored.stem], [files.reference.stem]):
-        reference = reference.taking({files.monitored.stem: files.reference.stem})
+    # A table is called by its file; of two files that hold one thing each, which is meant is plain.
+    by_file = names[0] == [files.monitored.stem], names[1] == [files.reference.stem]
+    if any(by_file) and len(names[0]) == len(names[1]) == 1:
+        reference = reference.taking({names[0][0]: names[1][0]})
     refuse_nothing(files.match, monitored, reference)
     return selected(monitored, files.match), selected(reference, files.match)
 

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from reprun.bounded.limits import LimitError
 from reprun.digests import canonical_json, sha256_bytes
-from reprun.histograms.events import Column, Values, canonical_values
+from reprun.histograms.events import Column, Values, as_texts, canonical_values, text_of
 
 BYTES_AT_A_TIME = 64_000_000
 """Of strings that a dictionary repeats."""
@@ -50,10 +50,10 @@ def column_of(chunked: Any) -> Column:
             counts = pc.list_value_length(array).to_numpy(zero_copy_only=False)
             return Column(name, values, counts.astype(np.int64))
     if pa.types.is_dictionary(array.type):
-        words = np.array([*map(_text, array.dictionary.to_pylist()), None], dtype=object)
+        words = np.array([*map(text_of, array.dictionary.to_pylist()), None], dtype=object)
         return Column(name, words[array.indices.fill_null(len(words) - 1).to_numpy()])
     plain = array.cast(_plain(kind))
-    return Column(name, np.array([_text(each) for each in plain.to_pylist()], dtype=object))
+    return Column(name, as_texts(plain.to_pylist()))
 
 
 def type_name(kind: Any) -> str:
@@ -237,10 +237,3 @@ def _is_text(kind: Any) -> bool:
 def _is_bytes(kind: Any) -> bool:
     types = pa.types
     return bool(types.is_binary(kind) or types.is_large_binary(kind) or types.is_binary_view(kind))
-
-
-def _text(value: Any) -> str | None:
-    """Return a value as text; one that is missing is none."""
-    if value is None or isinstance(value, str):
-        return value
-    return json.dumps(value, default=str)
