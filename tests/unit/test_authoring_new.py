@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import shlex
 import shutil
+import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import uproot
 from hypothesis import assume, example, given
@@ -304,6 +308,83 @@ def test_root_files_that_give_no_analysis(tmp_path: Path) -> None:
     assert "it was never closed" in refused(path).message
     path.write_bytes(real_file("HZZ12.root").read_bytes()[:30_000])
     assert "cannot be read as a ROOT file" in refused(path).message
+
+
+# -- Parquet files ----------------------------------------------------------------------------
+
+SELECTED = {
+    "event": pa.array([1, 2, 3, 4]),
+    "x": pa.array([1.0, None, 3.5, float("nan")]),
+    "charge": pa.array([1, -1, None, 1], pa.int8()),
+    "jets": pa.array([[1.0, 2.5], [], None, [4.0]]),
+    "vertex": pa.array([{"z": 1.0, "q": "a"}, {"z": 7.0, "q": None}, None, {"z": None, "q": "b"}]),
+    "muons": pa.array([[{"pt": 1.0}], [{"pt": 2.5}, {"pt": None}], [], None]),
+    "flag": pa.array([True, False, True, True]),
+    "word": pa.array(["a", "b", "c", "d"]),
+    "lists": pa.array([[[1.0]], [], [], []]),
+    "one": pa.array([5, 5, 5, 5]),
+}
+
+
+@pytest.fixture
+def selected(tmp_path: Path) -> Path:
+    path = tmp_path / "selected.parquet"
+    pq.write_table(pa.table(SELECTED), path, row_group_size=3)
+    return path
+
+
+def test_a_parquet_file_of_numbers_lists_and_other_things(selected: Path) -> None:
+    found = survey(selected)
+    assert (found.kind, found.entries) == ("parquet", 4)
+    assert {column.name: (column.lists, column.path) for column in found.columns} == {
+        "x": (False, ("x",)),
+        "charge": (False, ("charge",)),
+        "jets": (True, ("jets",)),
+        "vertex.z": (False, ("vertex", "z")),
+        "muons.pt": (True, ("muons", "pt")),
+    }
+    assert found.left_out == {
+        "event": "numbers the events",
+        "vertex.q": "string",
+        "flag": "true or false",
+        "word": "string",
+        "lists": "var * var * float64",
+        "one": "is 5 everywhere",
+    }
+    assert [column.name for column in survey(selected, columns=["flag"]).columns] == ["flag"]
+    assert "mean 'jets'" in refused(selected, columns=["jet"]).message
+    assert "is not a ROOT file" in refused(selected, tree="Events").message
+    selected.write_bytes(selected.read_bytes()[:200])
+    assert "is not a readable Parquet file" in refused(selected).message
+    pq.write_table(pa.table({"event": SELECTED["event"]}), selected)
+    assert "no column of numbers that could be drawn: event (numbers" in refused(selected).message
+
+
+def test_the_program_made_of_a_parquet_file_reads_its_events(
+    project: Path, selected: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = make(project, Request("mine", selected))
+    assert load_analysis(made.directory).datasets["events"].files[0].events == 4
+    # What is in the image but not here is not needed to read events.
+    monkeypatch.setitem(sys.modules, "hist", ModuleType("hist"))
+    program: dict[str, Any] = {"__name__": "fill"}
+    exec((made.directory / "code" / "fill.py").read_text(), program)
+    program["CHUNK"] = 3
+    for most, chunks in ((0, [3, 1]), (2, [2]), (3, [3]), (9, [3, 1])):
+        assert [len(events) for events in program["read"](selected, most)] == chunks
+    filled: dict[str, list[float]] = {name: [] for name in program["AXES"]}
+    for events in program["read"](selected, 0):
+        for name, passed in program["cuts"](events):
+            assert len(passed) == len(events), name
+        for name in filled:
+            filled[name] += program["numbers"](events[name]).tolist()
+    assert filled == {
+        "x": [1.0, 3.5],
+        "charge": [1, -1, 1],
+        "jets": [1.0, 2.5, 4.0],
+        "vertex.z": [1.0, 7.0],
+        "muons.pt": [1.0, 2.5],
+    }
 
 
 # -- writing ----------------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from functools import partial
 from pathlib import Path
@@ -16,12 +15,11 @@ import pytest
 from reprun.bounded import limits
 from reprun.compare import Comparison, Item, Verdict, compare
 from reprun.documents.analysis import ComparisonRule
-from reprun.errors import OutputMissingError, SpecificationError
+from reprun.errors import OutputMissingError
 from reprun.histograms import Objects, read_objects
 from reprun.histograms.events import ENTRIES
 from reprun.histograms.files import file_of
 from reprun.histograms.parquet import table as table_module
-from reprun.histograms.survey import survey
 from reprun.runs.outputs import read_outputs
 from reprun.runs.reference import bless, load_reference, write_objects
 from tests.compare_support import TODAY
@@ -301,13 +299,3 @@ def test_without_pyarrow_the_command_is_named(
     with pytest.raises(OutputMissingError, match="Parquet needs pyarrow") as error:
         tables.read(b"PAR1")
     assert error.value.hint == "pip install 'reprun[parquet]'"
-
-
-def test_no_analysis_starts_from_one_and_the_hint_makes_a_table(tmp_path: Path) -> None:
-    path = tmp_path / "events.parquet"
-    path.write_bytes(parquet({**KEYS, "pt": TYPES["number or none"]}))
-    with pytest.raises(SpecificationError, match="is a Parquet file") as error:
-        survey(path)
-    program = shlex.split(error.value.hint or "")[2]
-    exec(program, {})
-    assert path.with_suffix(".csv").read_text().startswith('"run","event","pt"')

@@ -192,7 +192,7 @@ def _manifest(request: Request, found: Survey, source: Path, path: str) -> Datas
     }
     if size > LARGEST_COPY:
         file["uris"] = [source.as_uri()]
-    if found.kind == "tree":
+    if found.kind in ("tree", "parquet"):
         file["events"] = found.entries
     return Dataset.model_validate(
         {

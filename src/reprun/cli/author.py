@@ -49,7 +49,7 @@ def new(
     name: Annotated[str, typer.Argument(metavar="NAME", help="What the analysis is called.")],
     source: Annotated[
         Path,
-        typer.Option("--from", metavar="FILE", help="ROOT file (histograms or a tree) or CSV."),
+        typer.Option("--from", metavar="FILE", help="ROOT (histograms, a tree), Parquet or CSV."),
     ],
     column: Annotated[
         list[str] | None,

@@ -107,6 +107,8 @@ def _found(created: Created) -> str:
     found = created.survey
     if found.kind == "tree":
         return f"tree {found.tree} with {found.entries:,} events"
+    if found.kind == "parquet":
+        return f"a Parquet file with {found.entries:,} events"
     if found.kind == "table":
         return f"a table; ranges are from its first {found.entries:,} rows"
     return f"{len(found.spectra)} histograms"

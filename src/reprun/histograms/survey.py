@@ -6,7 +6,7 @@ import csv
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from reprun.errors import OutputMissingError, SpecificationError, did_you_mean
 from reprun.histograms.model import Floats
+from reprun.histograms.parquet.files import opened_parquet
 from reprun.histograms.root.files import check_root
 from reprun.histograms.root.trees import TREES
 from reprun.wording import listed, quoted
@@ -71,9 +72,9 @@ class Spectrum:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What a file holds: events in a tree or a table, or histograms."""
+    """What a file holds: events in a tree, a Parquet file or a table of text, or histograms."""
 
-    kind: Literal["histograms", "tree", "table"]
+    kind: Literal["histograms", "tree", "parquet", "table"]
     entries: int
     """Events; of a table only those that were read."""
     left_out: Mapping[str, str]
@@ -120,16 +121,6 @@ def survey(
         raise SpecificationError(
             f"{path.name} is compressed; unpack it first", hint=f"gunzip --keep {quoted(path)}"
         )
-    if magic == b"PAR1":
-        table = path.with_suffix(".csv")
-        program = (
-            "import pyarrow.csv as c, pyarrow.parquet as p; "
-            f"c.write_csv(p.read_table({str(path)!r}), {str(table)!r})"
-        )
-        raise SpecificationError(
-            f"{path.name} is a Parquet file, from which no analysis starts; write it as CSV",
-            hint=f"python3 -c {quoted(program)}",
-        )
     if magic == b"root":
         return _root_file(path, columns, tree, most)
     if tree is not None:
@@ -137,7 +128,7 @@ def survey(
             f"--tree {tree}: {path.name} is not a ROOT file",
             hint=f"reprun new NAME --from {quoted(path)}",
         )
-    return _table(path, columns, most)
+    return (_parquet if magic == b"PAR1" else _table)(path, columns, most)
 
 
 # -- choosing ---------------------------------------------------------------------------------
@@ -343,6 +334,32 @@ def _number(text: str) -> float | None:
         return None
 
 
+# -- Parquet files ------------------------------------------------------------------------------
+
+
+def _parquet(path: Path, wanted: Sequence[str], most: int) -> Survey:
+    try:
+        with opened_parquet(path) as table:
+            left: dict[str, str] = {}
+            usable: dict[str, tuple[str, ...]] = {}
+            for place, why in table.leaves():
+                if why is None:
+                    usable[".".join(place)] = place
+                else:
+                    left[".".join(place)] = why
+            columns = _drawn(
+                usable, wanted, most, left, path, lambda place: table.first(place, SAMPLE)
+            )
+            entries = table.entries
+    except OutputMissingError as error:
+        raise SpecificationError(error.message, place=error.place, hint=error.hint) from error
+    if not columns:
+        raise SpecificationError(
+            f"{path.name} has no column of numbers that could be drawn: {_reasons(left)}"
+        )
+    return Survey("parquet", entries, left, columns)
+
+
 # -- ROOT files -------------------------------------------------------------------------------
 
 
@@ -412,6 +429,27 @@ def _tree(
             usable[".".join(column)] = column
         else:
             left[".".join(column)] = why
+    columns = _drawn(usable, wanted, most, left, path, lambda place: _sample(tree, place))
+    if not columns:
+        raise SpecificationError(
+            f"tree {name} of {path.name} has no branch of numbers that could be drawn: "
+            f"{_reasons(left)}"
+        )
+    return Survey("tree", int(tree.num_entries), left, columns, tree=name)
+
+
+def _drawn(
+    usable: Mapping[str, tuple[str, ...]],
+    wanted: Sequence[str],
+    most: int,
+    left: dict[str, str],
+    path: Path,
+    sample: Callable[[tuple[str, ...]], tuple[bool, NDArray[Any]]],
+) -> tuple[Column, ...]:
+    """Return the columns to draw of those that are usable; `sample` says if it is lists, and reads.
+
+    No more is read than is needed.
+    """
     chosen = _chosen(list(usable), wanted, left, path)
 
     def read() -> Iterator[tuple[str, bool, Floats]]:
@@ -420,7 +458,7 @@ def _tree(
             if enough >= most and not wanted:
                 left[each] = "not among the first"
                 continue
-            lists, values = _sample(tree, usable[each])
+            lists, values = sample(usable[each])
             if not wanted and values.dtype == bool:
                 left[each] = "true or false"
                 continue
@@ -428,15 +466,9 @@ def _tree(
             enough += _why_not(each, _measured(flat)) is None
             yield each, lists, flat
 
-    columns = tuple(
+    return tuple(
         replace(column, path=usable[column.name]) for column in _pick(read(), wanted, most, left)
     )
-    if not columns:
-        raise SpecificationError(
-            f"tree {name} of {path.name} has no branch of numbers that could be drawn: "
-            f"{_reasons(left)}"
-        )
-    return Survey("tree", int(tree.num_entries), left, columns, tree=name)
 
 
 def _sample(tree: Any, path: tuple[str, ...]) -> tuple[bool, NDArray[Any]]:

@@ -99,6 +99,31 @@ def leaves_of(kind: Any) -> int:
     return 1
 
 
+def number_leaves(field: Any) -> Iterator[tuple[tuple[str, ...], str | None]]:
+    """Yield the path of every number in a field, and of what is none; of the latter its type."""
+    kind = field.type
+    inner = kind.value_type if _is_list(kind) else kind
+    if pa.types.is_struct(inner):
+        for each in inner:
+            for path, why in number_leaves(each):
+                nested = why is None and _is_list(each.type) and _is_list(kind)
+                yield (field.name, *path), type_name(kind) if nested else why
+        return
+    numbers = pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean
+    yield (field.name,), None if any(each(inner) for each in numbers) else type_name(kind)
+
+
+def leaf_numbers(array: Any, path: Iterable[str]) -> tuple[bool, Values]:
+    """Return whether what is at a path is in lists, and its numbers that are not missing."""
+    lists = False
+    for name in (*path, None):
+        if _is_list(array.type):
+            array, lists = array.flatten(), True
+        if name is not None:
+            array = array.flatten()[array.type.get_field_index(name)]
+    return lists, np.asarray(array.drop_null().to_numpy(zero_copy_only=False))
+
+
 class _Streams:
     """What is hashed of a column: missing places, lengths and values, each level on its own."""
 

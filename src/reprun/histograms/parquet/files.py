@@ -29,7 +29,7 @@ def read_parquet(path: Path, name: str) -> Objects:
     Raises OutputMissingError for a file that is truncated, damaged or beyond the limits, and where
     pyarrow is not installed.
     """
-    with _opened(path) as table:
+    with opened_parquet(path) as table:
         digests = list(table.digests())
         parts = {
             name if decoded else name + STORED: digest for name, decoded, digest in digests
@@ -52,14 +52,17 @@ class ParquetEvents:
     @contextmanager
     def opened(self) -> Iterator[Events]:
         """Yield the events to read. Raises OutputMissingError if the file has changed since."""
-        with _opened(self.path) as table:
+        with opened_parquet(self.path) as table:
             table.columns = self.columns
             yield table
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[ParquetTable]:
-    """Yield the table of a file whose pages are within the limits."""
+def opened_parquet(path: Path) -> Iterator[ParquetTable]:
+    """Yield the table of a file whose pages are within the limits.
+
+    Raises OutputMissingError as `read_parquet` does.
+    """
     try:
         import pyarrow as pa  # noqa: PLC0415 - an extra, and slow to import
     except ImportError as error:

@@ -9,18 +9,21 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from reprun.bounded import limits
 from reprun.digests import canonical_json, sha256_bytes
-from reprun.histograms.events import ENTRIES, Column
+from reprun.histograms.events import ENTRIES, Column, Values
 from reprun.histograms.facts import remember
 from reprun.histograms.parquet.columns import (
     column_of,
     digest_of,
     is_string,
+    leaf_numbers,
     leaves_of,
+    number_leaves,
     type_name,
 )
 from reprun.histograms.parquet.footer import read_footer
@@ -99,6 +102,18 @@ class ParquetTable:
     def column(self, name: str) -> Column:
         """Read one column."""
         return column_of(self._file.read([name], use_threads=False)[name])
+
+    def leaves(self) -> Iterator[tuple[tuple[str, ...], str | None]]:
+        """Yield where numbers are, alone or in lists and records; of what is no number its type."""
+        for one in self._schema:
+            yield from number_leaves(one)
+
+    def first(self, place: Sequence[str], rows: int) -> tuple[bool, Values]:
+        """Return whether a leaf is in lists, and its numbers in the first rows that are there."""
+        name, *inner = place
+        for batch in self._file.iter_batches(rows, columns=[name], use_threads=False):
+            return leaf_numbers(batch.column(name), inner)
+        return False, np.array([])
 
     def facts(self) -> dict[str, str]:
         """Return what is noted beside the numbers: of the table and of its columns."""
