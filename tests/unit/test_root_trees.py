@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import uproot
 
-from reprun.compare import compare
+from reprun.compare import Verdict, compare
 from reprun.histograms import Objects, read_objects
 from tests.real_data import shared_data
 
@@ -131,3 +131,19 @@ def test_a_real_tree_is_known_by_all_its_branches() -> None:
     (events,) = found.unread.values()
     assert len(events.parts) == 27
     assert compare(found, found, [], TODAY).reproduced
+
+
+def test_a_branch_whose_writer_does_not_count_its_bytes_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CMS's own NanoAOD of 2015 says of nearly all its branches that they have no byte."""
+    paths = [tmp_path / name for name in ("one.root", "other.root")]
+    for path, last in zip(paths, (2.0, 3.0), strict=True):
+        with uproot.recreate(path) as file:
+            file.mktree("events", {"x": "f8"})
+            file["events"].extend({"x": np.array([1.0, last])})
+    monkeypatch.setattr(uproot.TBranch, "uncompressed_bytes", property(lambda _: 0))
+    one, other = (read_objects(path) for path in paths)
+    assert set(one.unread["events"].parts) == {"x", "number of entries"}
+    (item,) = compare(one, other, (), TODAY).items
+    assert item.verdict is Verdict.DIFFERENT

@@ -167,8 +167,10 @@ def _columns(tree: Any) -> Iterator[tuple[str, Any]]:
         return
     seen: Counter[str] = Counter()
     for name, branch in tree.iteritems(recursive=True):
-        # Of a class with bases or without members there is a branch that stores nothing.
-        if not branch.branches and branch.uncompressed_bytes:
+        # Of a class with bases or without members there is a branch that stores nothing: it has
+        # no basket. How many bytes are in them not every writer counts.
+        stores = branch.num_baskets or branch.uncompressed_bytes or not tree.num_entries
+        if not branch.branches and stores:
             seen[name] += 1
             yield name if seen[name] == 1 else f"{name}#{seen[name]}", branch
 
