@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,171 +15,32 @@ from typer.testing import CliRunner, Result
 from reprun.cli.main import program
 from reprun.digests import sha256_file
 from reprun.documents.analysis import tier_of
-from reprun.documents.project import read_project
-from reprun.documents.record import Inputs, read_record, write_record
-from reprun.documents.selection import Selection, select
+from reprun.documents.record import read_record, write_record
 from reprun.errors import (
     IntegrityError,
     NothingToCompareError,
     OutputMissingError,
     SpecificationError,
 )
-from reprun.images.catalogue.catalogue import Catalogue
-from reprun.images.model import Image
 from reprun.images.packages import Packages
 from reprun.progress import Silent
-from reprun.report.model import Report
-from reprun.runs.blessed import Blessing, blessed_packages, causes, read_blessing
-from reprun.runs.blessing import bless_last_run
-from reprun.runs.judge import Outputs, judge
-from reprun.runs.lock import compute_lock, read_lock, write_lock
+from reprun.runs.blessed import blessed_packages, causes
+from reprun.runs.lock import read_lock
 from reprun.runs.mixing import read_contents
 from reprun.runs.preview import Preview
 from reprun.runs.reference_check import check_references
 from reprun.runs.reference_log import read_log
-from reprun.store.store import Store
-from tests.projects import mark_project
 from tests.unit import builders
+from tests.unit.bench import ANALYSIS, FIRST, SECOND, Bench, blessed_bench, uhi
 from tests.unit.builders import digest
-
-ANALYSIS = """\
-schema_version: 1
-name: demo
-title: A demonstration
-experiment: CMS
-dphep_level: "2"
-parameters: {bins: 10, max_events: 0}
-variants:
-  columnar: {image: columnar}
-  other: {image: other}
-outputs:
-  histograms: [h.json]
-  tables: [t.csv, u.csv]
-  documents: [fit.json]
-compare:
-  - {match: "*", kind: count}
-"""
-
-
-def uhi(values: Mapping[str, int]) -> str:
-    """Return histograms of one filled bin each."""
-    one = {
-        "uhi_schema": 1,
-        "axes": [
-            {"type": "regular", "lower": 0, "upper": 1, "bins": 1, "underflow": False,
-             "overflow": False, "circular": False}
-        ],
-    }  # fmt: skip
-    return json.dumps(
-        {
-            name: {**one, "storage": {"type": "int", "values": [value]}}
-            for name, value in values.items()
-        }
-    )
-
-
-FIRST = {
-    "h.json": uhi({"pt": 1, "eta": 2, "mass": 3}),
-    "t.csv": "row,value\nx,10\n",
-    "u.csv": "row,value\nx,20\n",
-    "fit.json": json.dumps({"mu": 1.5, "limits": [0.1, 0.2]}),
-}
-SECOND = {
-    "h.json": uhi({"pt": 1, "eta": 7, "mass": 3}),
-    "t.csv": "row,value\nx,11\n",
-    "u.csv": "row,value\nx,20\n",
-    "fit.json": json.dumps({"mu": 1.5, "limits": [0.1, 0.3]}),
-}
-CHANGED = {"eta", "t", "fit.json:/limits/1"}
-
-
-class Bench:
-    """An analysis with runs and references, without any real image."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.home = root / "project" / "examples" / "demo"
-        self.reference = self.home / "reference"
-        self.store = Store(root / "store")
-
-    def selection(self, results: str = "results", **chosen: Any) -> Selection:
-        project = read_project(self.root / "project")
-        return select(project, "demo", results=self.root / results, **chosen)
-
-    def runs(
-        self,
-        files: Mapping[str, str],
-        inputs: Inputs | None = None,
-        *,
-        compare: bool = True,
-        **chosen: Any,
-    ) -> Report | None:
-        """Let a run have made files; compare it with the reference, if there is one."""
-        selection = self.selection(**chosen)
-        place = selection.run_directory
-        shutil.rmtree(place, ignore_errors=True)
-        (place / "outputs").mkdir(parents=True)
-        for name, text in files.items():
-            (place / "outputs" / name).write_text(text)
-        record = builders.record(
-            outputs={name: sha256_file(place / "outputs" / name) for name in files},
-            inputs=inputs or builders.inputs(),
-            variant=selection.variant,
-            dataset=None,
-            tier=selection.tier.name if selection.tier else None,
-        )
-        write_record(record, place)
-        if not compare:
-            return None
-        outputs = Outputs(
-            selection=selection,
-            directory=place / "outputs",
-            run_directory=place,
-            evaluated_by="x",
-            catalogue=Catalogue.of(selection.project),
-            store=self.store,
-        )
-        return judge(outputs, record)
-
-    def bless(self, *, results: str = "results", chosen: Any = None, **fields: Any) -> list[str]:
-        given = {"reason": "right", "author": "A. Nobody"} | fields
-        selection = self.selection(results, **(chosen or {}))
-        return bless_last_run(selection, self.store, Silent(), **given)
-
-    def blessing(self) -> Blessing:
-        found = read_blessing(self.reference)
-        assert found is not None
-        return found
-
-    def text(self, name: str) -> str:
-        return (self.reference / name).read_text()
-
-    def objects(self) -> dict[str, str]:
-        """Return the text of every object of the reference by its name."""
-        found = read_contents(self.reference)
-        texts = {name: text for each in found.texts.values() for name, text in each.items()}
-        return texts | {name: self.text(file) for name, file in found.tables.items()}
 
 
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    def locked(_: object, name: str) -> Image:
-        return builders.image(name)
-
-    monkeypatch.setattr("reprun.images.catalogue.catalogue.Catalogue.locked", locked)
-    monkeypatch.setenv("REPRUN_PROJECT", str(mark_project(tmp_path / "project")))
-    monkeypatch.setenv("REPRUN_STORE", str(tmp_path / "store"))
-    found = Bench(tmp_path)
-    (tmp_path / "project" / "images").mkdir(parents=True)
-    (found.home / "code").mkdir(parents=True)
-    (found.home / "Snakefile").touch()
-    (found.home / "analysis.yaml").write_text(ANALYSIS)
-    write_lock(compute_lock(found.selection()), found.home)
-    found.runs(FIRST)
-    found.bless()
-    return found
+    return blessed_bench(tmp_path, monkeypatch)
 
 
+CHANGED = {"eta", "t", "fit.json:/limits/1"}
 OTHER_CODE = builders.inputs(code={"code/x.py": digest("f")})
 
 
@@ -361,7 +222,7 @@ def test_the_log_says_what_was_taken(bench: Bench) -> None:
     log = read_log(bench.reference)
     assert log is not None
     assert [entry.only for entry in log.entries.values()] == [(), ("FAILED",)]
-    (checked,) = check_references(bench.home, "demo")
+    (checked,) = check_references(bench.home, "demo", bench.store, Silent())
     assert checked.lines == 2
 
 

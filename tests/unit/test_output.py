@@ -34,6 +34,7 @@ from reprun.reana.remote.submission import Submission
 from reprun.report.grid import Column, Grid, indented, plain_text, styled
 from reprun.report.matrix import MatrixReport, matrix_renderable
 from reprun.report.text import renderable
+from reprun.runs.all_references import Fetched
 from reprun.runs.lock import Difference
 from reprun.runs.reference_check import Checked
 from reprun.runs.reference_log import Log
@@ -146,6 +147,7 @@ KEYS: Mapping[str, Sequence[str]] = {
     "reana-status": ("name", "server", "status", "steps"),
     "reana-stop": ("name", "server", "status"),
     "run-differences": ("runs", "factors", "objects"),
+    "reference-fetch": ("analysis", "references"),
     "reference-log": ("analysis", "reference", "entries", "notes"),
     "reference-verification": ("references",),
     "reference-verification-list": ("analyses",),
@@ -202,6 +204,7 @@ NESTED: Mapping[tuple[str, str], Sequence[str]] = {
     ("lock", "changes"): ("part", "name", "before", "now", "rows", "packages"),
     ("blessing-list", "analyses"): SEVERAL,
     ("lock-list", "analyses"): SEVERAL,
+    ("reference-fetch", "references"): ("directory", "files", "size"),
     ("reference-log", "entries"): (
         *("line", "number", "previous", "reference", "blessing", "author", "reason", "date"),
         *("variant", "dataset", "only", "compared", "run", "found", "digest"),
@@ -264,6 +267,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "reana stop": ("demo", "reana-stop"),
     "reana fetch": ("demo", "run-report"),
     "reana list": ("", "reana-list"),
+    "reference fetch": ("demo", "reference-fetch"),
     "reference log": ("demo", "reference-log"),
     "reference verify": ("demo", "reference-verification"),
     "reference verify --format json": ("demo *", "reference-verification-list"),
@@ -408,6 +412,7 @@ def play(monkeypatch: pytest.MonkeyPatch, kitchen: Kitchen) -> None:
         "runs.lock.renew_lock": (builders.lock(), [Difference("code", "x", None, "1" * 64)]),
         "runs.lock.write_lock": None,
         "runs.blessing.bless_last_run": ["histograms.json"],
+        "runs.all_references.fetch_references": [Fetched(NASTY, {"h.json": "sha256:1"}, 1)],
         "runs.reference_check.log_and_notes": (log, [NASTY]),
         "runs.reference_check.check_references": [Checked("reference", log.entries[1], 1, 1)],
         "runs.planning.plan_analysis": planned,

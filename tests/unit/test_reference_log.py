@@ -17,10 +17,12 @@ from reprun.cli.main import program
 from reprun.digests import canonical_json, digest_of_mapping, sha256_bytes, sha256_file
 from reprun.errors import IntegrityError, NothingToCompareError, SpecificationError
 from reprun.histograms import Objects, Table
+from reprun.progress import Silent
 from reprun.runs.blessed import BLESSED, Compared, read_blessing
 from reprun.runs.reference import bless, write_objects
 from reprun.runs.reference_check import check_references
 from reprun.runs.reference_log import LOG, errors_of, read_log
+from reprun.store.store import Store
 from tests.projects import mark_project
 from tests.unit import builders
 from tests.unit.builders import ANALYSIS
@@ -53,7 +55,8 @@ def blessed(home: Path, number: int, **fields: Any) -> list[str]:
 
 def check(home: Path) -> str:
     """Return what `reprun reference verify` says."""
-    return "; ".join(one.sentence for one in check_references(home, "demo"))
+    found = check_references(home, "demo", Store(home.parents[2] / "store"), Silent())
+    return "; ".join(one.sentence for one in found)
 
 
 def lines_of(home: Path) -> list[str]:

@@ -449,8 +449,8 @@ def test_no_row_takes_a_report_that_somebody_put_there(
 ) -> None:
     real = run_module.judge_cell
 
-    def forged(cell: Any, record: Any) -> Any:
-        report = real(cell, record)
+    def forged(cell: Any, record: Any, progress: Any) -> Any:
+        report = real(cell, record, progress)
         path = cell.run_directory / "report.json"
         path.write_text(path.read_text().replace("identical", "IDENTICAL"))
         return report

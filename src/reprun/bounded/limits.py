@@ -47,6 +47,9 @@ WRITTEN_BYTES = Limit(
 REFERENCE_LOG_BYTES = Limit(
     8_000_000, "bytes", "the log of a reference (`log.jsonl`): some 10,000 blessings", "documents"
 )
+REFERENCE_SUMS_BYTES = Limit(
+    8_000_000, "bytes", "the list of the files of a reference (`SHA256SUMS`)", "documents"
+)
 PICTURE_BYTES = Limit(
     4_000_000,
     "bytes",

@@ -127,6 +127,17 @@ def bless(
             help="Change what failed, or objects that match; all else stays byte by byte.",
         ),
     ] = None,
+    publish: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR|URL",
+            help="Keep large files out of Git: a directory to copy them to, or a URL with them.",
+        ),
+    ] = None,
+    publish_above: Annotated[
+        int | None,
+        typer.Option(min=0, metavar="BYTES", help="What is large. Default: 1 MB."),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only show what would change.")
     ] = False,
@@ -142,6 +153,7 @@ def bless(
     from reprun.cli.console import confirmed, is_asked
     from reprun.cli.output import answer, print_text
     from reprun.runs.blessing import bless_last_run
+    from reprun.runs.elsewhere import Publishing
 
     asks = not (yes or dry_run) and output_format == "text" and is_asked()
 
@@ -154,7 +166,9 @@ def bless(
             return not dry_run
 
         seen: list[Preview] = []
+        publishing = Publishing.of(publish, publish_above)
         act = partial(bless_last_run, reason=reason, author=author, source=source, only=only or ())
+        act = partial(act, publishing=publishing)
         return _blessed(one, partial(act, agree=agree), seen)
 
     if (one := asked.one) is not None:

@@ -78,6 +78,7 @@ Kind = Literal[
     "reana-status",
     "reana-stop",
     "run-differences",
+    "reference-fetch",
     "reference-log",
     "reference-verification",
     "reference-verification-list",

@@ -1,14 +1,16 @@
-"""`reprun reference …`: the log of a reference, shown and checked."""
+"""`reprun reference …`: the log of a reference shown and checked, its large files fetched."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from reprun.cli.options import (
     AnalysesArgument,
+    AnalysisArgument,
     Asked,
     FormatOption,
     choosing,
@@ -16,6 +18,7 @@ from reprun.cli.options import (
     only_one,
 )
 from reprun.digests import short
+from reprun.wording import count_of, size_of
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
     from reprun.runs.reference_check import Checked
     from reprun.runs.reference_log import Entry, Log
 
-app = typer.Typer(help="References: log, verify.", no_args_is_help=True)
+app = typer.Typer(help="References: log, verify, fetch.", no_args_is_help=True)
 
 
 @app.command()
@@ -115,10 +118,13 @@ def verify(analysis: AnalysesArgument, output_format: FormatOption = "text") -> 
 
 
 def _verified(called: str) -> list[Checked]:
+    from reprun.cli.console import progress_on_stderr
     from reprun.documents.project import Project
     from reprun.runs.reference_check import check_references
+    from reprun.store.store import Store
 
-    return check_references(Project.find().analysis_directory(called), called)
+    home = Project.find().analysis_directory(called)
+    return check_references(home, called, Store.default(), progress_on_stderr())
 
 
 def _verification(found: list[Checked]) -> dict[str, Any]:
@@ -134,3 +140,29 @@ def _verification(found: list[Checked]) -> dict[str, Any]:
             for one in found
         ]
     }
+
+
+@app.command()
+def fetch(analysis: AnalysisArgument, output_format: FormatOption = "text") -> None:
+    """Bring reference files that are not in Git into the store.
+
+    A run does so too. They are verified by their sha256.
+    """
+    from reprun.cli.console import progress_on_stderr
+    from reprun.cli.output import answer
+    from reprun.documents.project import Project
+    from reprun.runs.all_references import fetch_references
+    from reprun.store import collection
+    from reprun.store.store import Store
+
+    project, store = Project.find(), Store.default()
+    collection.register(store, project.root)
+    home = project.analysis_directory(analysis)
+    found = fetch_references(home, analysis, store, progress_on_stderr())
+    facts = {"analysis": analysis, "references": [asdict(one) for one in found]}
+    text = [
+        f"{one.directory}: {count_of(len(one.files), 'file')} kept elsewhere, {size_of(one.size)}, "
+        "verified"
+        for one in found
+    ]
+    answer("reference-fetch", output_format, facts, text)

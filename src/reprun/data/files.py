@@ -104,8 +104,11 @@ def fetch(
     progress: Progress,
     *,
     parallel: int = transfer.PARALLEL,
+    noun: str = "data file",
 ) -> dict[str, str]:
     """Bring data files into the store; return the digest of each by its path.
+
+    `noun` is what they are called in what is shown.
 
     Raises InputsGoneError that lists files no source has, with what every source answered; of
     many, the rest is counted. What arrived before is kept. What was cut short goes on where it
@@ -116,7 +119,7 @@ def fetch(
         transfer.Wanted(file.path, file.size, file.digest, _sources_of(file, mirrors), file.adler32)
         for file in files
     ]
-    label = f"fetching {count_of(len(files), 'data file')}"
+    label = f"fetching {count_of(len(files), noun)}"
     with progress.task(label, sum(file.size for file in files)) as task:
         outcomes = transfer.download(
             wanted, store, progress, task, parallel=parallel, arrived=store.note_origin
@@ -126,7 +129,7 @@ def fetch(
     if gone:
         answered = (f"{path}{lines_of(outcomes[path].answers or [UNNAMED])}" for path in gone)
         raise InputsGoneError(
-            f"{len(gone)} of {len(files)} data files are not available:"
+            f"{len(gone)} of {len(files)} {noun}s are not available:"
             f"{lines_of(answered, MOST_GONE, margin='  ')}",
             hint=f"export {VARIABLE}=DIRECTORY   # a directory or URL that holds them",
         )

@@ -13,6 +13,7 @@ from reprun.documents.reading import Document, read_written
 from reprun.documents.record import Inputs
 from reprun.errors import SpecificationError
 from reprun.images.packages import Packages, changed_packages
+from reprun.runs.reference_sums import Elsewhere
 from reprun.wording import listed
 
 BLESSED = "blessed.json"
@@ -61,6 +62,8 @@ class Blessing(Origin):
     schema_version: Literal[1] = 1
     files: Mapping[str, str]
     """sha256 of each reference file when it was blessed."""
+    elsewhere: Mapping[str, Elsewhere] = {}
+    """Those that are not in Git, by their names."""
     compared: Compared | None = None
     """The change that was accepted; null where there was no reference before."""
     only: tuple[str, ...] = ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,11 +26,13 @@ from reprun.runs.blessed import BLESSED, Blessing, read_blessing
 from reprun.runs.candidate import check_candidate
 from reprun.runs.chosen_objects import FAILED, Chosen, chosen_objects
 from reprun.runs.directory import alone, written_alone
+from reprun.runs.elsewhere import Publishing, put_elsewhere, whole_reference
 from reprun.runs.lock import compute_lock, write_lock
 from reprun.runs.mixing import Mix, read_contents
 from reprun.runs.preview import Preview, preview
 from reprun.runs.question import Declared
 from reprun.runs.reference import Part, bless
+from reprun.runs.reference_sums import Elsewhere
 from reprun.runs.rewritten import Written, rewritten
 from reprun.store.store import Store
 
@@ -45,6 +48,8 @@ class _Wanted:
     """Empty: the user of git."""
     only: tuple[str, ...]
     """`FAILED` or globs of the objects that change; empty: all."""
+    publishing: Publishing | None
+    """Where large files go; None: they stay in Git, or where they are."""
 
 
 def bless_last_run(
@@ -56,18 +61,20 @@ def bless_last_run(
     author: str,
     source: Path | None = None,
     only: Sequence[str] = (),
+    publishing: Publishing | None = None,
     agree: Agree | None = None,
 ) -> list[str]:
     """Write the last run's objects as reference and lock them; return the paths written.
 
     `source` names another run, by its directory or that of results; `only` names the objects that
-    change, by globs or as FAILED: every other stays byte by byte. `agree` is given what will
-    change; where it does not, nothing is written or returned. Two at once are one after the other.
-    Raises SpecificationError when there is no finished run, or none with the parameters of
-    analysis.yaml, or no reason or author, IntegrityError where the objects are not those that were
-    compared, and StorageError while the analysis is running.
+    change, by globs or as FAILED: every other stays byte by byte; `publishing` says where large
+    files go instead of into Git. `agree` is given what will change; where it does not, nothing is
+    written or returned. Two at once are one after the other. Raises SpecificationError when there
+    is no finished run, or none with the parameters of analysis.yaml, or no reason or author,
+    IntegrityError where the objects are not those that were compared, InputsGoneError where a file
+    that stays is not available, and StorageError while the analysis is running.
     """
-    wanted = _Wanted(reason, author, tuple(only))
+    wanted = _Wanted(reason, author, tuple(only), publishing)
     place = place_of(selection, source)
     finished_run(place)  # before anything is made where nothing ran
     with written_alone(place.selection), alone(place.run_directory, store, progress):
@@ -94,12 +101,17 @@ def _bless(
     declared = Declared(outputs=outputs.compared, documents=outputs.documents, trees=outputs.trees)
     reference = selection.reference
     try:
-        with rewritten(declared, run.outputs, store) as found, scratch() as room:
+        with ExitStack() as held:
+            room = held.enter_context(scratch())
+            found = held.enter_context(rewritten(declared, run.outputs, store))
             for note in found.notes:
                 progress.say(f"note: {note}")
             if not check_candidate(record, run.run_directory, found.made.hashes):
                 progress.say("note: the run has no candidate.json to check its outputs against")
-            mixed = _Mixed.of(run, wanted.only, found) if wanted.only else None
+            mixed = None
+            if wanted.only:
+                before = held.enter_context(_whole(run, wanted.only, store, progress))
+                mixed = _Mixed.of(run, wanted.only, found, before)
             if agree:
                 change = preview(
                     selection,
@@ -107,6 +119,7 @@ def _bless(
                     found,
                     run.outputs,
                     store,
+                    progress,
                     chosen=mixed.chosen if mixed else None,
                     kept=len(mixed.mix.kept) if mixed else 0,
                 )
@@ -122,6 +135,13 @@ def _bless(
                 compared=run.compared(),
                 run=run.digest,
                 part=mixed.part if mixed else None,
+                away=partial(
+                    put_elsewhere,
+                    publishing=wanted.publishing,
+                    known=_known_elsewhere(reference),
+                    store=store,
+                    progress=progress,
+                ),
             )
     except IntegrityError as error:
         error.hint = error.hint or selection.command("run", "--again")
@@ -142,11 +162,14 @@ class _Mixed:
     part: Part
 
     @classmethod
-    def of(cls, run: Blessable, only: Sequence[str], found: Written) -> _Mixed:
-        """Return what becomes of the old reference, which must be as it was blessed."""
+    def of(cls, run: Blessable, only: Sequence[str], found: Written, before: Path) -> _Mixed:
+        """Return what becomes of the old reference, which must be as it was blessed.
+
+        `before` is a directory in which all files of it are.
+        """
         selection = run.selection
-        blessing = _as_blessed(run, only)
-        old = read_contents(selection.reference)
+        blessing = _as_blessed(run, before)
+        old = read_contents(before)
         chosen = chosen_objects(
             only,
             run.failed() if FAILED in only else None,
@@ -169,36 +192,59 @@ class _Mixed:
         return cls(mix, chosen, part)
 
 
-def _as_blessed(run: Blessable, only: Sequence[str]) -> Blessing:
+def _all_of_it(run: Blessable) -> str:
+    return f'{run.selection.command("bless")} --reason "…"   # all of it, without --only'
+
+
+def _whole(
+    run: Blessable, only: Sequence[str], store: Store, progress: Progress
+) -> AbstractContextManager[Path]:
+    """Give the old reference, all files of it in one directory."""
+    reference = run.selection.reference
+    if not reference.is_dir():
+        raise NothingToCompareError(
+            f"there is no reference of which --only {only[0]} could change a part",
+            place=str(reference),
+            hint=_all_of_it(run),
+        )
+    return whole_reference(reference, store, progress)
+
+
+def _as_blessed(run: Blessable, before: Path) -> Blessing:
     """Return the blessing of the old reference, of which a part is to stay.
 
     Raises SpecificationError where nobody has blessed it, and IntegrityError where it was edited
     since: what stays would be vouched for again.
     """
-    selection = run.selection
-    reference = selection.reference
-    whole = f'{selection.command("bless")} --reason "…"   # all of it, without --only'
-    if not reference.is_dir():
-        raise NothingToCompareError(
-            f"there is no reference of which --only {only[0]} could change a part",
-            place=str(reference),
-            hint=whole,
-        )
+    reference = run.selection.reference
     blessing = read_blessing(reference)
     if blessing is None:
         raise SpecificationError(
             "nobody has blessed the reference: what stays of it would be of unknown origin",
             place=str(reference / BLESSED),
-            hint=whole,
+            hint=_all_of_it(run),
         )
-    edited = blessing.edited(reference)
+    edited = blessing.edited(before)
     if edited:
         raise IntegrityError(
             f"a part of the reference would stay, and it is not as it was blessed: {edited[0]}",
             place=str(reference),
-            hint=selection.about("reference verify"),
+            hint=run.selection.about("reference verify"),
         )
     return blessing
+
+
+def _known_elsewhere(reference: Path) -> dict[str, Elsewhere]:
+    """Return what of the old reference is not in Git, by digest."""
+    with suppress(SpecificationError):  # damaged: it is replaced
+        blessing = read_blessing(reference)
+        if blessing is not None:
+            return {
+                blessing.files[name]: each
+                for name, each in blessing.elsewhere.items()
+                if name in blessing.files
+            }
+    return {}
 
 
 def _git_user() -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,13 +26,15 @@ from reprun.errors import NothingToCompareError
 from reprun.files import restoring, write_atomically
 from reprun.images.catalogue.catalogue import Catalogue
 from reprun.images.packages import packages_of
+from reprun.progress import Progress
 from reprun.report import Context, in_context, read_pictures, render_html, report_json
 from reprun.report.model import AnalysisInfo, Plot, ReferenceInfo, Report, StepUsage
 from reprun.runs.blessed import BLESSED, Blessing, causes, read_blessing
 from reprun.runs.candidate import candidate_of
+from reprun.runs.elsewhere import whole_reference
 from reprun.runs.evaluated import Evaluated, evaluated
 from reprun.runs.question import Question
-from reprun.runs.reference import reference_digests, reference_files
+from reprun.runs.reference import reference_digests
 from reprun.store.store import Store
 
 
@@ -76,6 +79,7 @@ class Outputs:
     """Where the images of the run are defined, to tell which packages changed."""
     store: Store
     """Where tables lie as they were, to tell which of their rows changed."""
+    progress: Progress
     snapshots: Mapping[Path, Snapshot] = field(default_factory=dict)
     """The conditions of the run, by their directory."""
 
@@ -87,10 +91,10 @@ def judge(outputs: Outputs, record: RunRecord) -> Report:
     or reference that is missing or unreadable and NothingToCompareError when there is nothing to
     compare.
     """
-    against = _against(outputs.selection)
-    question = question_of(outputs.selection, record, against.blessing)
-    found = evaluated(question, outputs.directory, against.directory, outputs.store)
-    report = _completed(found, outputs, record, against)
+    with _against(outputs) as against:
+        question = question_of(outputs.selection, record, against.blessing)
+        found = evaluated(question, outputs.directory, against.directory, outputs.store)
+        report = _completed(found, outputs, record, against)
     pictures = read_pictures([plot.path for plot in report.plots], outputs.run_directory)
     html = render_html(report, pictures)
     candidate = candidate_of(record, found.found.objects).model_dump_json(indent=1)
@@ -103,16 +107,25 @@ def judge(outputs: Outputs, record: RunRecord) -> Report:
     return report
 
 
-def _against(selection: Selection) -> _Against:
-    """Return the reference of a run. Raises SpecificationError for one that cannot be read."""
+@contextmanager
+def _against(outputs: Outputs) -> Iterator[_Against]:
+    """Give the reference of a run, all files of it in one directory.
+
+    Raises SpecificationError for one that cannot be read, and InputsGoneError for a file of it
+    that is kept elsewhere and not available.
+    """
+    selection = outputs.selection
     directory = selection.reference
     trusted = selection.command("bless", '--reason "…"   # once you trust them')
     try:
-        reference_files(directory)
+        reference_digests(directory)
     except NothingToCompareError as error:
-        return _Against(None, None, error.hint or trusted)
+        yield _Against(None, None, error.hint or trusted)
+        return
     hint = restoring(directory / BLESSED, otherwise=trusted)
-    return _Against(directory, read_blessing(directory, hint=hint))
+    blessing = read_blessing(directory, hint=hint)
+    with whole_reference(directory, outputs.store, outputs.progress) as place:
+        yield _Against(place, blessing)
 
 
 def _changed(outputs: Outputs, record: RunRecord, against: _Against) -> list[str]:

@@ -140,7 +140,7 @@ def run_matrix(
         for slot in slots:
             if slot.cell and slot.record and not slot.report:
                 with _errors_stay_in(slot):
-                    slot.report = judge_cell(slot.cell, slot.record)
+                    slot.report = judge_cell(slot.cell, slot.record, progress)
             _remember(slot, memory)
         cells = tuple(_report(slot, home, memory) for slot in slots)
     matrix = MatrixReport(

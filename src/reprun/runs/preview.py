@@ -8,17 +8,30 @@ from pathlib import Path
 
 from reprun.documents.record import RunRecord
 from reprun.documents.selection import Selection
-from reprun.errors import NothingToCompareError, OutputMissingError, SpecificationError
+from reprun.errors import (
+    InputsGoneError,
+    IntegrityError,
+    NothingToCompareError,
+    OutputMissingError,
+    SpecificationError,
+)
+from reprun.progress import Progress
 from reprun.report.model import ReportItem
 from reprun.runs.blessed import read_blessing
 from reprun.runs.chosen_objects import Chosen
+from reprun.runs.elsewhere import whole_reference
 from reprun.runs.evaluated import evaluated
 from reprun.runs.judge import question_of
-from reprun.runs.reference import reference_files
+from reprun.runs.reference import reference_digests
 from reprun.runs.rewritten import Written
 from reprun.store.store import Store
 
 IDENTICAL = "identical"
+NOT_COMPARED = (
+    *(NothingToCompareError, OutputMissingError, SpecificationError),
+    *(InputsGoneError, IntegrityError),
+)
+"""What an old reference may be that a new one replaces all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +70,7 @@ def preview(
     written: Written,
     outputs: Path,
     store: Store,
+    progress: Progress,
     *,
     chosen: Chosen | None = None,
     kept: int = 0,
@@ -69,11 +83,12 @@ def preview(
     made = written.made
     reference = selection.reference
     try:
-        reference_files(reference)
+        reference_digests(reference)
         blessing = read_blessing(reference)
         question = question_of(selection, record, blessing)
-        report = evaluated(question, outputs, reference, store).found.report
-    except (NothingToCompareError, OutputMissingError, SpecificationError) as error:
+        with whole_reference(reference, store, progress) as before:
+            report = evaluated(question, outputs, before, store).found.report
+    except NOT_COMPARED as error:
         notes = (f"not compared with the reference of before: {error.message}",)
         new = tuple(
             Change(name, "extra", None, integral, "")

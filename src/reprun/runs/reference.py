@@ -21,7 +21,12 @@ from typing import Literal
 from reprun.digests import digest_of_mapping, sha256_bytes, sha256_file
 from reprun.documents.reading import Document, read_written
 from reprun.documents.record import RunRecord
-from reprun.errors import IntegrityError, NothingToCompareError, SpecificationError
+from reprun.errors import (
+    IntegrityError,
+    NothingToCompareError,
+    OutputMissingError,
+    SpecificationError,
+)
 from reprun.files import (
     aside_of,
     exchange,
@@ -49,11 +54,14 @@ from reprun.histograms.files import stem_of
 from reprun.images.packages import Packages
 from reprun.runs.blessed import BLESSED, Blessing, Compared, Origin, read_blessing
 from reprun.runs.reference_log import LOG, Log, errors_of, log_is_gone, read_log
-from reprun.wording import quoted
+from reprun.runs.reference_sums import SUMS, Elsewhere, absent, sums_text
+from reprun.wording import listed, quoted
 
 HISTOGRAMS = "histograms.json"
 DOCUMENTS = "documents.json"
 UNDECODED = "undecoded.json"
+OURS = (BLESSED, LOG, SUMS)
+"""What a blessing writes beside the reference files."""
 PLAIN = "table"
 """The class of a table that is a CSV file of its own."""
 NOT_IN_FILE_NAMES = re.compile(r"[^A-Za-z0-9_-]+")
@@ -77,21 +85,36 @@ class Undecoded(Document):
 
 
 def reference_files(directory: Path) -> list[Path]:
-    """Return every reference file of a directory.
+    """Return every reference file of a directory, all of which must be there.
 
-    Raises NothingToCompareError when there is none: a run without one is never a pass.
+    Raises NothingToCompareError when there is none: a run without one is never a pass; and
+    OutputMissingError for one that is elsewhere: see `elsewhere.whole_reference`.
     """
-    files = sorted(path for path in directory.glob("*") if readable(path) and path.name != BLESSED)
-    if not files:
-        aside = aside_of(directory)
-        raise NothingToCompareError(
-            "there is no reference to compare with",
+    files, others = _files(directory), absent(directory)
+    if others:
+        raise OutputMissingError(
+            f"{listed(others)} of the reference {'is' if len(others) == 1 else 'are'} not here",
             place=str(directory),
-            hint=f"mv {quoted(aside)} {quoted(directory)}   # left there by a bless that was killed"
-            if aside.is_dir()
-            else None,
+            hint="reprun reference fetch ANALYSIS",
         )
+    if not files:
+        raise _no_reference(directory)
     return files
+
+
+def _files(directory: Path) -> list[Path]:
+    return sorted(path for path in directory.glob("*") if path.name != BLESSED and readable(path))
+
+
+def _no_reference(directory: Path) -> NothingToCompareError:
+    aside = aside_of(directory)
+    return NothingToCompareError(
+        "there is no reference to compare with",
+        place=str(directory),
+        hint=f"mv {quoted(aside)} {quoted(directory)}   # left there by a bless that was killed"
+        if aside.is_dir()
+        else None,
+    )
 
 
 def load_reference(directory: Path) -> Objects:
@@ -106,6 +129,8 @@ def load_reference(directory: Path) -> Objects:
     return Objects({**found.by_name, **values}, {**found.unread, **unread})
 
 
+Away = Callable[[Path, Mapping[str, str]], Mapping[str, Elsewhere]]
+"""Takes large files out of a new reference, given the digests of all; returns what it took."""
 Write = Callable[[Path], Sequence[str]]
 """Writes the files of a reference into an empty directory and returns their names."""
 
@@ -133,13 +158,14 @@ def bless(
     compared: Compared | None = None,
     run: str | None = None,
     part: Part | None = None,
+    away: Away | None = None,
 ) -> list[str]:
     """Make what a finished run left the reference; return the file names written.
 
     The old reference stays until the new one is complete, and then they exchange names: a kill
     at any moment leaves one of them whole in its place, with the log that belongs to it. `run` is
-    the digest of the record, and `part` says what of the reference is not of that run. Raises
-    IntegrityError where the log of the old one does not hold.
+    the digest of the record, `part` says what of the reference is not of that run, and `away` takes
+    files out of it. Raises IntegrityError where the log of the old one does not hold.
     """
     log = _continued(directory)
     make_directory(directory.parent)
@@ -147,6 +173,10 @@ def bless(
         fresh = home / directory.name
         fresh.mkdir(mode=0o755)
         written = write(fresh)
+        files = {name: sha256_file(fresh / name) for name in written}
+        elsewhere = away(fresh, files) if away else {}
+        if elsewhere:
+            write_atomically(fresh / SUMS, sums_text(files).encode())
         blessing = Blessing(
             reason=reason,
             author=author,
@@ -154,7 +184,8 @@ def bless(
             variant=record.variant,
             dataset=record.dataset,
             inputs=record.inputs,
-            files={name: sha256_file(fresh / name) for name in written},
+            files=files,
+            elsewhere=elsewhere,
             packages=packages or {},
             compared=compared,
             run=run,
@@ -174,12 +205,19 @@ def bless(
             exchange(fresh, directory)
         else:
             settle(fresh, directory)
-    return [*written, BLESSED, LOG]
+    made = [name for name in written if name not in elsewhere]
+    return [*made, *([SUMS] if elsewhere else []), BLESSED, LOG]
 
 
 def reference_digests(directory: Path) -> dict[str, str]:
-    """Return the sha256 of every reference file by its name; raises as `reference_files` does."""
-    return {path.name: sha256_file(path) for path in reference_files(directory)}
+    """Return the sha256 of every reference file by its name, of those elsewhere too.
+
+    Raises NothingToCompareError when there is none.
+    """
+    here = {path.name: sha256_file(path) for path in _files(directory)}
+    if found := here | absent(directory):
+        return found
+    raise _no_reference(directory)
 
 
 def _continued(directory: Path) -> Log:
@@ -217,7 +255,7 @@ def _keep_what_is_no_reference(old: Path, fresh: Path) -> None:
     for path in old.iterdir():
         if path.is_dir():
             shutil.copytree(path, fresh / path.name)
-        elif path.is_file() and path.name not in (BLESSED, LOG) and not readable(path):
+        elif path.is_file() and path.name not in OURS and not readable(path):
             shutil.copy2(path, fresh / path.name)
 
 

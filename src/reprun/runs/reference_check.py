@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reprun.digests import digest_of_mapping, sha256_file
-from reprun.documents.analysis import load_analysis
 from reprun.documents.reading import edit_command
 from reprun.errors import IntegrityError, NothingToCompareError
 from reprun.files import is_in_git
+from reprun.progress import Progress
+from reprun.runs.all_references import references_of
 from reprun.runs.blessed import BLESSED, Blessing, read_blessing
+from reprun.runs.elsewhere import whole_reference
 from reprun.runs.reference import reference_digests
 from reprun.runs.reference_log import (
-    LOG,
     MERGED_BADLY,
     Entry,
     Fault,
@@ -24,6 +25,8 @@ from reprun.runs.reference_log import (
     log_is_gone,
     read_log,
 )
+from reprun.runs.reference_sums import SUMS, read_sums
+from reprun.store.store import Store
 from reprun.wording import count_of, lines_of, quoted
 
 SAID_TWICE = ("author", "reason", "date", "variant", "dataset", "only", "compared", "run")
@@ -49,26 +52,23 @@ class Checked:
         )
 
 
-def check_references(home: Path, called: str) -> list[Checked]:
+def check_references(home: Path, called: str, store: Store, progress: Progress) -> list[Checked]:
     """Check every reference of an analysis, those of datasets and of parts of the events too.
 
-    Raises IntegrityError that names each line, and each file, that is not as it was written, and
-    for branches that were merged; NothingToCompareError for one without a log.
+    Files that are elsewhere are fetched, and compared by their digests like any other. Raises
+    IntegrityError that names each line, and each file, that is not as it was written, and for
+    branches that were merged; NothingToCompareError for one without a log; and InputsGoneError for
+    a file that no source has.
     """
-    analysis = load_analysis(home)
-    tops = [home / name for name in analysis.all_references]
-    below = (path.parent for top in tops for name in (BLESSED, LOG) for path in top.rglob(name))
-    found = dict.fromkeys([*(top for top in tops if top.is_dir()), *sorted(below)])
-    if not found:
-        raise NothingToCompareError(
-            f"{analysis.name} has no reference",
-            place=str(tops[0]),
-            hint=f'reprun bless {quoted(called)} --reason "…"',
-        )
-    return [check_reference(directory, home, called) for directory in found]
+    return [
+        check_reference(directory, home, called, store, progress)
+        for directory in references_of(home, called)
+    ]
 
 
-def check_reference(directory: Path, home: Path, called: str) -> Checked:
+def check_reference(
+    directory: Path, home: Path, called: str, store: Store, progress: Progress
+) -> Checked:
     """Check one reference of an analysis; raises as `check_references` does."""
     blessing, log = read_blessing(directory), read_log(directory)
     again = f'reprun run {quoted(called)} && reprun bless {quoted(called)} --reason "…"'
@@ -87,7 +87,10 @@ def check_reference(directory: Path, home: Path, called: str) -> Checked:
             f"{name}: {merged}", place=str(log.path), hint=f"{again}   # joins them"
         )
     # Where the log does not hold, its last line says nothing of the files.
-    others = [] if found else list(_odd_files(directory, log, blessing))
+    others = []
+    if not found:
+        with whole_reference(directory, store, progress) as place:
+            others = list(_odd_files(directory, place, log, blessing))
     if found or others:
         said = [*(f"line {fault.line}: {fault.sentence}" for fault in found), *others]
         raise IntegrityError(
@@ -134,8 +137,11 @@ def _next(log: Log, found: list[Fault], directory: Path) -> str:
     return f"ls -l {quoted(directory)}"
 
 
-def _odd_files(directory: Path, log: Log, blessing: Blessing | None) -> Iterator[str]:
-    """Yield what of a reference is not what the last line of its log says."""
+def _odd_files(directory: Path, whole: Path, log: Log, blessing: Blessing | None) -> Iterator[str]:
+    """Yield what of a reference is not what the last line of its log says.
+
+    All its files are in `whole`.
+    """
     (line,) = log.last
     last = log.entries[line]
     path = directory / BLESSED
@@ -149,7 +155,11 @@ def _odd_files(directory: Path, log: Log, blessing: Blessing | None) -> Iterator
         ):
             yield f"line {line} does not say what {BLESSED} says: it was added or replaced"
             return
-    digests = reference_digests(directory)
+    if blessing is not None and read_sums(directory) != (
+        blessing.files if blessing.elsewhere else {}
+    ):
+        yield f"{SUMS} was changed after line {line} was written"
+    digests = reference_digests(whole)
     if digest_of_mapping(digests) == last.reference:
         return
     blessed = blessing.files if blessing else {}

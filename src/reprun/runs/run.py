@@ -95,7 +95,7 @@ def _outcome(
             record = _run_steps(cell, last, rerun, request, held, store, progress)
         case _:
             assert_never(rerun)
-    report = stored or judge_cell(cell, record)
+    report = stored or judge_cell(cell, record, progress)
     sweep(cell.selection.directory)
     if request.update_lock:
         write_lock(cell.lock, cell.selection.directory)
@@ -209,7 +209,7 @@ def stored_report(cell: Cell, record: RunRecord, progress: Progress) -> Report |
     return report.unchanged_since(record.finished)
 
 
-def judge_cell(cell: Cell, record: RunRecord) -> Report:
+def judge_cell(cell: Cell, record: RunRecord, progress: Progress) -> Report:
     """Hold the outputs of a finished run against the reference."""
     # numpy and jinja2 come with it: a run with nothing to do answers without them.
     from reprun.runs.judge import Outputs, judge  # noqa: PLC0415
@@ -223,6 +223,7 @@ def judge_cell(cell: Cell, record: RunRecord) -> Report:
         catalogue=cell.catalogue,
         snapshots=cell.snapshots,
         store=cell.store,
+        progress=progress,
     )
     try:
         return judge(outputs, record)

@@ -42,6 +42,7 @@ from reprun.images.model import Image
 from reprun.images.rootfs.sealed import Verified
 from reprun.progress import Progress
 from reprun.runs.cell import Cell
+from reprun.runs.elsewhere import bring_reference
 from reprun.runs.kept_plan import keep_plan, kept_plan
 from reprun.runs.lock import LOCK
 from reprun.runs.plan import Plan, what_to_run
@@ -126,6 +127,7 @@ def prepare_workspace(
     selection = cell.selection
     for user in (selection.directory / LOCK, selection.project.root, selection.results):
         collection.register(store, user)
+    bring_reference(selection.reference, store, progress)  # not only once all steps have run
     files: tuple[data.ResolvedFile, ...] = ()
     if cell.selection.data is not None:
         data.refuse_unpinned(cell.selection.data, cell.selection.data_command("fetch"))

@@ -48,6 +48,7 @@ from reprun.wording import quoted
 LOCKED_SECONDS = 0.1
 HALF_MADE = (
     *("incoming", "holds", "roots", "projects", "stamps", "origins", "quarantine"),
+    "references",
     *("unpacked", "unpacked/bytecode", "runc/self-check", "runc/roots"),
 )
 """Directories in which files and directories are made before they get their name."""

@@ -51,7 +51,7 @@ def fetch_and_judge(keeper: Keeper, cell: Cell, client: Client, progress: Progre
     if status != "finished":
         keeper.note(phase="fetched", status=status)
         raise _why_failed(cell, submission, jobs_of(logs), status, logs)
-    report = judge_cell(cell, record)
+    report = judge_cell(cell, record, progress)
     keeper.note(phase="fetched", status=status)
     return RunOutcome(
         report, record, cell.run_directory, Everything("it was submitted"), cell.lock_changes
