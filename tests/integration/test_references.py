@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from reprun.errors import InputsGoneError, IntegrityError
 from reprun.progress import Silent
-from reprun.runs.elsewhere import Publishing
+from reprun.runs.elsewhere import Publishing, bring_reference
 from reprun.runs.reference_check import check_references
+from reprun.runs.reference_sums import absent
 from reprun.store.store import Store
+from tests.integration.registry import running_registry
 from tests.unit.bench import SECOND, Bench, blessed_bench
 
 pytestmark = pytest.mark.slow
@@ -19,6 +22,34 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store: Store) -> Bench:
     return blessed_bench(tmp_path, monkeypatch, store)
+
+
+def test_a_registry_has_what_is_not_in_git(bench: Bench, tmp_path: Path) -> None:
+    home = tmp_path / "registry"
+    home.mkdir()
+    with running_registry(home) as host:
+        place = f"{host}/ours/references"
+        bench.bless(publishing=Publishing(f"oci://{place}", 100))
+        known = bench.blessing().elsewhere
+        assert {one.registries for one in known.values()} == {(place,)}
+        digests = absent(bench.reference)
+        assert len(digests) == 2
+        fresh = Store(tmp_path / "fresh")
+        assert bring_reference(bench.reference, fresh, Silent()) == digests
+        assert all(fresh.verify(digest) for digest in digests.values())
+        bench.bless(publishing=Publishing(f"oci://{place}", 100))  # they are there already
+        bench.bless()
+        assert bench.blessing().elsewhere == known
+        # What is not there is an error, as what has other bytes.
+        blobs = [path for path in home.rglob("data") if path.is_file()]
+        for path in blobs:
+            path.write_bytes(path.read_bytes().replace(b"1", b"2"))
+        with pytest.raises(IntegrityError, match="the bytes have sha256") as error:
+            bring_reference(bench.reference, Store(tmp_path / "other"), Silent())
+        assert f"documents.json of the reference, from {place}: " in error.value.message
+        assert str(error.value.hint).startswith("export REPRUN_MIRRORS=DIRECTORY")
+    with pytest.raises(InputsGoneError, match="cannot be reached"):
+        bring_reference(bench.reference, Store(tmp_path / "other"), Silent())
 
 
 def sha256sum(directory: Path) -> tuple[int, str]:

@@ -130,8 +130,8 @@ def bless(
     publish: Annotated[
         str | None,
         typer.Option(
-            metavar="DIR|URL",
-            help="Keep large files out of Git: a directory to copy them to, or a URL with them.",
+            metavar="DIR|URL|oci://REPO",
+            help="Keep large files out of Git: copy them there, or to a registry; a URL has them.",
         ),
     ] = None,
     publish_above: Annotated[

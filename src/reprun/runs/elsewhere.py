@@ -2,22 +2,31 @@
 
 `SHA256SUMS` names every file of the reference with its sha256. Those that are not beside it are in
 the store by digest, or are fetched by it: from the mirrors that `REPRUN_MIRRORS` names, and from
-where `bless --publish` put them.
+where `bless --publish` put them: a directory, a URL or a container registry.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from reprun.data.files import fetch
+from reprun.data.mirrors import VARIABLE
 from reprun.data.publishing import published
+from reprun.data.sources import scheme_of
 from reprun.digests import PREFIX
 from reprun.documents.manifest import DataFile
-from reprun.errors import InputsGoneError, IntegrityError, ReprunError, SpecificationError
+from reprun.errors import (
+    InputsGoneError,
+    IntegrityError,
+    RegistryError,
+    ReprunError,
+    SpecificationError,
+)
 from reprun.files import scratch
+from reprun.images.oci.artifacts import fetch_file, push_file
 from reprun.progress import Progress
 from reprun.runs.blessed import read_blessing
 from reprun.runs.reference_sums import SUMS, Elsewhere, absent, restored
@@ -26,6 +35,8 @@ from reprun.wording import listed, quoted, size_of
 
 LARGE = 1_000_000
 """Bytes above which a file is kept elsewhere, where it is published at all."""
+REGISTRY = "oci"
+"""The scheme of a repository of a container registry."""
 ROOMS = "references"
 """The directory of the store in which references are whole while they are read."""
 
@@ -35,7 +46,7 @@ class Publishing:
     """Where large files of a reference go."""
 
     place: str
-    """A directory that gets a copy, or a URL below which they are."""
+    """A directory that gets a copy, a URL below which they are, or `oci://HOST/REPOSITORY`."""
     above: int = LARGE
     """Bytes of the largest file that stays in Git."""
 
@@ -88,21 +99,26 @@ def put_elsewhere(
                 place=str(directory),
                 hint=f"the same command with --publish {quoted(_place_of(known))}",
             )
-        uris = before.uris if before else ()
         store.add_file(path, expected=digest)
-        store.note_origin(digest, next(iter(uris), path.name))
+        store.note_origin(digest, path.name)  # data, which garbage collection may take
+        found[name] = before or Elsewhere(size=size)
         if publishing is not None:
-            uris = tuple(dict.fromkeys((*uris, _published(digest, publishing.place, store))))
-            store.note_origin(digest, uris[-1])
-        found[name] = Elsewhere(size=size, uris=uris)
+            found[name] = _published(found[name], digest, publishing.place, store)
         path.unlink()
     return found
 
 
-def _published(digest: str, place: str, store: Store) -> str:
-    """Return where a file of the store is published: as in a store, so that a mirror has it too."""
+def _published(known: Elsewhere, digest: str, place: str, store: Store) -> Elsewhere:
+    """Publish a file of the store, and return where it is known to be."""
     path = store.verified(digest)
-    return published(path, f"{place.rstrip('/')}/{_below(digest).rpartition('/')[0]}")
+    if scheme_of(place) == REGISTRY:
+        repository = place.partition("://")[2]
+        push_file(path, digest, repository)
+        registries = tuple(dict.fromkeys((*known.registries, repository)))
+        return known.model_copy(update={"registries": registries})
+    # As in a store, so that a mirror of the same directory has it too.
+    uri = published(path, f"{place.rstrip('/')}/{_below(digest).rpartition('/')[0]}")
+    return known.model_copy(update={"uris": tuple(dict.fromkeys((*known.uris, uri)))})
 
 
 def _below(digest: str) -> str:
@@ -113,6 +129,8 @@ def _below(digest: str) -> str:
 def _place_of(known: Mapping[str, Elsewhere]) -> str:
     """Return a place that files were published at, as `--publish` takes it."""
     for digest, each in known.items():
+        for repository in each.registries:
+            return f"{REGISTRY}://{repository}"
         for uri in each.uris:
             if uri.endswith(f"/{_below(digest)}"):
                 return uri.removesuffix(f"/{_below(digest)}")
@@ -139,6 +157,23 @@ def bring_reference(directory: Path, store: Store, progress: Progress) -> dict[s
             place=str(directory),
             hint=restored(directory),
         )
+    missing = {name: digest for name, digest in wanted.items() if not store.has(digest)}
+    if missing:
+        try:
+            _fetch(missing, elsewhere, store, progress)
+        except InputsGoneError as error:
+            error.place = error.place or str(directory)
+            raise
+    return wanted
+
+
+def _fetch(
+    missing: Mapping[str, str],
+    elsewhere: Mapping[str, Elsewhere],
+    store: Store,
+    progress: Progress,
+) -> None:
+    """Fetch files by digest: from mirrors and URIs, and what those do not have from registries."""
     files = [
         DataFile(
             path=name,
@@ -147,15 +182,36 @@ def bring_reference(directory: Path, store: Store, progress: Progress) -> dict[s
             uris=elsewhere[name].uris,
             mirror_path=_below(digest),
         )
-        for name, digest in wanted.items()
-        if not store.has(digest)
+        for name, digest in missing.items()
     ]
     try:
-        fetch(files, store, progress, noun="reference file") if files else None
-    except InputsGoneError as error:
-        error.place = error.place or str(directory)
-        raise
-    return wanted
+        fetch(files, store, progress, noun="reference file")
+    except InputsGoneError:
+        left = {name: digest for name, digest in missing.items() if not store.has(digest)}
+        if not all(elsewhere[name].registries for name in left):
+            raise
+        for name, digest in left.items():
+            _pull(name, digest, elsewhere[name], store, progress)
+
+
+def _pull(name: str, digest: str, known: Elsewhere, store: Store, progress: Progress) -> None:
+    """Fetch a file from the first registry that has it; raise the error of the last."""
+    *others, last = known.registries
+    with progress.task(f"pulling {name}", None):
+        for repository in others:
+            with suppress(InputsGoneError, RegistryError, IntegrityError):
+                fetch_file(digest, known.size, repository, store)
+                break
+        else:
+            try:
+                fetch_file(digest, known.size, last, store)
+            except (InputsGoneError, RegistryError, IntegrityError) as error:
+                error.message = f"{name} of the reference, from {last}: {error.message}"
+                error.hint = error.hint or (
+                    f"export {VARIABLE}=DIRECTORY   # a directory or URL that holds it"
+                )
+                raise
+    store.note_origin(digest, name)
 
 
 @contextmanager

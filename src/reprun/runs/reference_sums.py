@@ -33,6 +33,8 @@ class Elsewhere(Document):
     """Bytes."""
     uris: tuple[Uri, ...] = ()
     """Where it was published."""
+    registries: tuple[str, ...] = ()
+    """Container registries that have it as a blob: `HOST/REPOSITORY`."""
 
 
 def sums_text(digests: Mapping[str, str]) -> str:
