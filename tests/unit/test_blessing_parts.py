@@ -26,7 +26,7 @@ from reprun.images.packages import Packages
 from reprun.progress import Silent
 from reprun.runs.blessed import blessed_packages, causes
 from reprun.runs.lock import read_lock
-from reprun.runs.mixing import read_contents
+from reprun.runs.mixing import Mix, objects_text, read_contents
 from reprun.runs.preview import Preview
 from reprun.runs.reference_check import check_references
 from reprun.runs.reference_log import read_log
@@ -41,6 +41,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
 
 
 CHANGED = {"eta", "t", "fit.json:/limits/1"}
+ROOT = Path(__file__).resolve().parents[2]
 OTHER_CODE = builders.inputs(code={"code/x.py": digest("f")})
 
 
@@ -295,6 +296,19 @@ def test_files_that_no_blessing_wrote_are_not_mixed(tmp_path: Path, text: str) -
     (tmp_path / "histograms.json").write_text(text)
     with pytest.raises(OutputMissingError, match=r"cannot read histograms\.json"):
         read_contents(tmp_path)
+
+
+def test_every_reference_of_the_examples_is_written_as_it_is_read() -> None:
+    """What stays of a file of which a part changes is as `write_objects` wrote it."""
+    found = 0
+    for path in sorted((ROOT / "examples").rglob("blessed.json")):
+        contents = read_contents(path.parent)
+        kept = Mix(contents, lambda _: [], taken=(), dropped=())
+        assert kept.kept == contents.names
+        for name, texts in contents.texts.items():
+            assert objects_text(name, texts) == (path.parent / name).read_text()
+            found += 1
+    assert found > 5
 
 
 # -- another run ----------------------------------------------------------------------------------

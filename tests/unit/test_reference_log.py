@@ -330,6 +330,21 @@ def test_a_reason_is_one_line_of_the_log_whatever_is_in_it(home: Path) -> None:
     assert check(home).startswith("reference: 4 lines")
 
 
+def test_a_hostile_log_takes_no_longer_than_it_has_lines(home: Path) -> None:
+    """Thousands of lines that all follow one that is not there: each is looked up once."""
+    line = lines_of(home)[1]
+    write(
+        home,
+        [resealed(line, reason=str(n), previous=[builders.digest("7")]) for n in range(5000)],
+    )
+    log = read_log(home / "reference")
+    assert log is not None
+    assert len(errors_of(log)) == 5000
+    with pytest.raises(IntegrityError) as error:
+        check(home)
+    assert error.value.message.endswith("and 4,989 more")
+
+
 # -- the command line -----------------------------------------------------------------------------
 
 

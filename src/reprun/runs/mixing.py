@@ -150,7 +150,7 @@ class Mix:
                 files[name] = (
                     (self.old.directory / name).read_bytes()
                     if same
-                    else _text(name, {**old, **fresh}).encode()
+                    else objects_text(name, {**old, **fresh}).encode()
                 )
         whose: dict[str, str] = {}
         for contents, names in ((self.old, kept), (new, set(self.taken))):
@@ -170,7 +170,8 @@ class Mix:
         return list(files)
 
 
-def _text(file: str, objects: Mapping[str, str]) -> str:
+def objects_text(file: str, objects: Mapping[str, str]) -> str:
+    """Return the text of a JSON file of a reference, given that of each of its objects."""
     _, head, margin, tail = FORMS[file]
     lines = [
         f"{margin}{json.dumps(name, ensure_ascii=False)}: {objects[name]}"

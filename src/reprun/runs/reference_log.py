@@ -12,7 +12,7 @@ import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
@@ -207,13 +207,11 @@ def errors_of(log: Log) -> list[Fault]:
     if not log.entries and not log.unreadable:
         return [Fault(1, "the file is empty: every line of it was removed")]
     found = [*log.unreadable, *_changed(log)]
-    lines: dict[str, int] = {}
-    for number, entry in log.entries.items():
-        lines.setdefault(entry.digest, number)
     wrong = {fault.line for fault in found}
-    for number, entry in log.entries.items():
-        if number not in wrong:
-            found += (Fault(number, said) for said in _odd_place(log, number, entry, lines))
+    known = _Known.of(log)
+    for line, entry in log.entries.items():
+        if line not in wrong and (said := known.odd_place(line, entry)) is not None:
+            found.append(Fault(line, said))
     return sorted(found, key=lambda fault: fault.line)
 
 
@@ -229,37 +227,57 @@ def _changed(log: Log) -> Iterator[Fault]:
             )
 
 
-def _odd_place(log: Log, number: int, entry: Entry, lines: Mapping[str, int]) -> Iterator[str]:
-    """Yield why a line, which is as it was written, cannot be where it is."""
-    if lines[entry.digest] != number:
-        yield f"it repeats line {lines[entry.digest]}"
-        return
-    first = min(log.entries)
-    if not entry.previous and number != first:
-        yield f"it follows none, and is not the first: it was added, or line {first} was"
-        return
-    before = [lines.get(digest) for digest in entry.previous]
-    for line in before:
-        if line is None:
-            yield _without(log, entry)
-            return
-        if line > number:
-            yield f"it follows line {line}, which is below it: the lines were reordered"
-            return
-    expected = 1 + max((log.entries[cast("int", line)].number for line in before), default=0)
-    if entry.number != expected:
-        yield f"it has number {entry.number}, where {expected} is due"
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """The lines of a log, looked up once for all: a hostile one has thousands."""
 
+    first: int
+    by_digest: Mapping[str, int]
+    """The first line of each digest."""
+    by_number: Mapping[int, list[int]]
+    """The lines of each number."""
+    numbers: Mapping[int, int]
+    """The number of each line."""
 
-def _without(log: Log, entry: Entry) -> str:
-    """Say what became of a line that another one follows, and that is not here."""
-    same = [n for n, other in log.entries.items() if other.number == entry.number - 1]
-    if same:
+    @classmethod
+    def of(cls, log: Log) -> _Known:
+        """Look up the lines of a log."""
+        by_digest: dict[str, int] = {}
+        by_number: dict[int, list[int]] = {}
+        for line, entry in log.entries.items():
+            by_digest.setdefault(entry.digest, line)
+            by_number.setdefault(entry.number, []).append(line)
+        numbers = {line: entry.number for line, entry in log.entries.items()}
+        return cls(min(numbers, default=1), by_digest, by_number, numbers)
+
+    def odd_place(self, line: int, entry: Entry) -> str | None:
+        """Return why a line, which is as it was written, cannot be where it is."""
+        if (same := self.by_digest[entry.digest]) != line:
+            return f"it repeats line {same}"
+        if not entry.previous and line != self.first:
+            return f"it follows none, and is not the first: it was added, or line {self.first} was"
+        expected = 1
+        for digest in entry.previous:
+            before = self.by_digest.get(digest)
+            if before is None:
+                return self._without(entry.number - 1)
+            if before > line:
+                return f"it follows line {before}, which is below it: the lines were reordered"
+            expected = max(expected, 1 + self.numbers[before])
+        if entry.number != expected:
+            return f"it has number {entry.number}, where {expected} is due"
+        return None
+
+    def _without(self, number: int) -> str:
+        """Say what became of a line of that number, which another one follows."""
+        same = self.by_number.get(number)
+        if same is None:
+            return f"it follows a line that is not here: number {number} was removed"
+        has = "have" if len(same) > 1 else "has"
         return (
-            f"it does not follow {_lines(same)}, which {'have' if len(same) > 1 else 'has'} the "
-            f"number before: that line was replaced, or this one was added"
+            f"it does not follow {_lines(same)}, which {has} the number before: that line was "
+            "replaced, or this one was added"
         )
-    return f"it follows a line that is not here: number {entry.number - 1} was removed"
 
 
 def log_is_gone(directory: Path, number: int) -> IntegrityError:
