@@ -16,8 +16,8 @@ from reprun.history.comparison import TwoRuns
 from reprun.history.rows import Begun, Night
 from reprun.history.summary import CellHistory, Closer, shown_of
 from reprun.report.grid import Column, Grid, Part, indented, styled
-from reprun.report.matrix import MARKS, STYLES
-from reprun.report.matrix import State as Shown
+from reprun.report.marks import LOOKS
+from reprun.report.marks import State as Shown
 from reprun.wording import count_of, listed
 
 STRIP = 20
@@ -42,7 +42,7 @@ def state_shown(night: Night) -> Shown:
 def _verdict(night: Night) -> Part:
     state = state_shown(night)
     said = night.state if night.state == "interrupted" else state
-    return f"{MARKS[state]} {said}", STYLES[state]
+    return f"{LOOKS[state].mark} {said}", LOOKS[state].colour
 
 
 # -- reprun history ------------------------------------------------------------------------------
@@ -58,7 +58,8 @@ def overview_text(
     rows = []
     for each in found:
         nights = shown_of(each, since, STRIP)
-        strip = [(MARKS[state_shown(night)], STYLES[state_shown(night)]) for night in nights]
+        looks = [LOOKS[state_shown(night)] for night in nights]
+        strip = [(look.mark, look.colour) for look in looks]
         last = styled(_verdict(each.last))
         named = f"{each.cell.name}  {_data(each)}".rstrip()
         rows.append((named, styled(*strip), last, each.last.day))

@@ -12,7 +12,7 @@ from reprun.documents.selection import Selection
 from reprun.errors import OutputMissingError, ReprunError, StorageError
 from reprun.report.failure import FailedStep, Failure, failure_html
 from reprun.runs.judge import analysis_info, deviations, write_sealed
-from reprun.runs.last_steps import log_of, state_of_step, step_name
+from reprun.runs.last_steps import log_of, state_of_step
 from reprun.wording import log_text, quoted, visible
 from reprun.workflow.evidence import failed_of, last_of_each
 
@@ -53,7 +53,7 @@ def _failed_steps(selection: Selection, record: RunRecord) -> Iterator[FailedSte
         log = ""
         with suppress(OutputMissingError):
             log = log_text(visible(log_of(selection, step)[-LAST_CHARACTERS:]))
-        name = step_name(step)
+        name = step.name
         yield FailedStep(
             name=name,
             ended=state_of_step(step),
