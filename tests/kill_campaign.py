@@ -32,6 +32,7 @@ from reprun.images.rootfs.unpack import unpacked_root
 from reprun.progress import Silent
 from reprun.runs.blessed import read_blessing
 from reprun.runs.reference import load_reference
+from reprun.runs.reference_check import check_references
 from reprun.store.collection import stored
 from reprun.store.store import Store
 from tests.images_support import tiny
@@ -220,6 +221,8 @@ class Scene:
         blessing = read_blessing(self.analysis / "reference")
         assert blessing is not None
         assert set(load_reference(self.analysis / "reference")) == {"yields"}
+        # Its log is the one that belongs to it, and holds.
+        assert check_references(self.analysis, "tiny", self.store, Silent())
         record = read_record(self.run_directory)
         assert record is not None
         assert changed_reports(record, self.run_directory) == []

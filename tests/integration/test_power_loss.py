@@ -15,8 +15,9 @@ from reprun.files import write_atomically
 from reprun.histograms import Objects, Table
 from reprun.images.rootfs.sealed import check
 from reprun.images.rootfs.unpack import unpacked_root
-from reprun.runs.blessed import read_blessing
+from reprun.runs.blessed import BLESSED, read_blessing
 from reprun.runs.reference import bless, load_reference, write_objects
+from reprun.runs.reference_log import errors_of, read_log
 from reprun.store.store import Store
 from tests.images_support import layered, member
 from tests.power_loss import Disk, mounted_disk
@@ -107,6 +108,11 @@ def test_a_reference_is_the_old_one_or_the_new_one(
         if blessing is not None:
             assert set(load_reference(there)) == set(OBJECTS)
             assert all(sha256_file(there / name) == one for name, one in blessing.files.items())
+            log = read_log(there)
+            assert log is not None
+            assert errors_of(log) == []
+            (last,) = log.last
+            assert log.entries[last].blessing == sha256_file(there / BLESSED)
 
     def act() -> None:
         bless(
