@@ -165,6 +165,19 @@ def test_a_reference_of_two_runs_claims_of_each_object_what_it_was_made_from(ben
     )
 
 
+def test_what_changed_since_all_objects_were_blessed_is_said_once(bench: Bench) -> None:
+    bench.runs(SECOND, OTHER_CODE)
+    bench.bless(only=["FAILED"])
+    now = OTHER_CODE.model_copy(update={"parameters": {"bins": 11, "scale": 1.5}})
+    said = causes(bench.blessing(), "columnar", now, bench.reference)
+    (one,) = [each for each in said if "parameters" in each]
+    assert one == ("since the reference was blessed on 2026-03-01, parameters: bins is 11, was 10")
+    now = now.model_copy(update={"images": {"columnar": digest("6")}})
+    report = bench.runs(FIRST, now)
+    assert report is not None
+    assert any(each.startswith("since the reference was blessed") for each in report.causes)
+
+
 def test_three_runs(bench: Bench) -> None:
     bench.runs(SECOND, OTHER_CODE)
     bench.bless(only=["t"], reason="the second")

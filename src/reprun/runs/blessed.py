@@ -47,14 +47,6 @@ class Origin(Document):
     objects: tuple[str, ...] | None = None
     """The objects it is about; null where all of a reference come from one blessing."""
 
-    @property
-    def since(self) -> str:
-        """What was blessed, and when, for a sentence about what changed since then."""
-        if self.objects is None:
-            return f"the reference was blessed on {self.date}"
-        was = "was" if len(self.objects) == 1 else "were"
-        return f"{listed(self.objects)} {was} blessed on {self.date}"
-
 
 class Blessing(Origin):
     """Why these numbers are the reference, and what they were made from."""
@@ -75,6 +67,23 @@ class Blessing(Origin):
     def origins(self) -> tuple[Origin, ...]:
         """Where all objects come from, the last blessing first: none holds for all of several."""
         return tuple(origin for origin in (self, *self.kept) if origin.objects != ())
+
+    def since(self, changed: Iterable[tuple[Origin, str]]) -> list[str]:
+        """Return sentences on what changed since objects were blessed, given it by their origin.
+
+        What is the same for objects of several blessings of one day is said once.
+        """
+        whose: dict[tuple[dt.date, str], list[Origin]] = {}
+        for origin, what in changed:
+            whose.setdefault((origin.date, what), []).append(origin)
+        found = []
+        for (date, what), origins in whose.items():
+            names = [name for origin in origins for name in origin.objects or ()]
+            subject = f"{listed(names)} {'was' if len(names) == 1 else 'were'}"
+            if len(origins) == len(self.origins):
+                subject = "the reference was"
+            found.append(f"since {subject} blessed on {date}, {what}")
+        return found
 
     def edited(self, directory: Path) -> list[str]:
         """Return a sentence for each reference file that is not as it was blessed."""
@@ -147,6 +156,7 @@ def causes(
     if blessing is None:
         return ["this reference was never blessed: what it was made from is not known"]
     found: list[str] = []
+    changed: list[tuple[Origin, str]] = []
     for origin in blessing.origins:
         then = origin.inputs
         if origin.variant != variant:
@@ -154,8 +164,9 @@ def causes(
             found.append(f"the reference was blessed from the variant {origin.variant}{whose}")
             then = then.model_copy(update={"images": inputs.images})
         known = {name: (origin.packages.get(name), now) for name, now in (packages or {}).items()}
-        found += [f"since {origin.since}, {what}" for what in _differences(then, inputs, known)]
-    return [*found, *(f"reference: {what}" for what in blessing.edited(directory))]
+        changed += ((origin, what) for what in _differences(then, inputs, known))
+    edited = (f"reference: {what}" for what in blessing.edited(directory))
+    return [*found, *blessing.since(changed), *edited]
 
 
 def _differences(

@@ -137,10 +137,11 @@ def _changed(outputs: Outputs, record: RunRecord, against: _Against) -> list[str
     changed = causes(blessing, record.variant, record.inputs, against.directory, packages)
     if blessing is not None:
         now = record.inputs.conditions
-        for origin in blessing.origins:
-            then = origin.inputs.conditions
-            found = changes(then, now, outputs.snapshots, outputs.store)
-            changed += [f"since {origin.since}, {what}" for what in found]
+        changed += blessing.since(
+            (origin, what)
+            for origin in blessing.origins
+            for what in changes(origin.inputs.conditions, now, outputs.snapshots, outputs.store)
+        )
     return changed
 
 

@@ -194,7 +194,9 @@ def bless(
             only=part.only if part else (),
             kept=part.kept if part else (),
         )
-        text = json.dumps(blessing.model_dump(mode="json"), indent=1) + "\n"
+        # The version first, for people; it is a field of the last class of two.
+        document = {"schema_version": 1, **blessing.model_dump(mode="json")}
+        text = json.dumps(document, indent=1) + "\n"
         write_atomically(fresh / BLESSED, text.encode())
         entry = log.next(
             digest_of_mapping(blessing.files), about=blessing, blessing=sha256_bytes(text.encode())
