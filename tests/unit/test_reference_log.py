@@ -305,6 +305,22 @@ def test_every_reference_of_an_analysis_is_checked(home: Path) -> None:
         check(home)
 
 
+def test_an_error_of_one_reference_hides_no_other(home: Path) -> None:
+    for name in ("max-events-100", "max-events-200"):
+        (home / "reference" / name).mkdir()
+        for path in (home / "reference").glob("*.*"):
+            (home / "reference" / name / path.name).write_bytes(path.read_bytes())
+    log = home / "reference" / "max-events-200" / LOG
+    log.write_text(log.read_text().replace("reason 2", "reason x"))
+    said = json.loads((home / "reference" / BLESSED).read_text())
+    (home / "reference" / BLESSED).write_text(json.dumps({**said, "number": None}))
+    (home / "reference" / LOG).unlink()
+    with pytest.raises(IntegrityError) as error:
+        check(home)
+    assert error.value.message.startswith("reference/max-events-200 is not what its log says")
+    assert error.value.message.endswith("before reprun kept logs")
+
+
 def test_a_log_too_large_or_of_a_newer_reprun_is_refused(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

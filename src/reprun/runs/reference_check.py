@@ -8,7 +8,7 @@ from pathlib import Path
 
 from reprun.digests import digest_of_mapping, sha256_file
 from reprun.documents.reading import edit_command
-from reprun.errors import IntegrityError, NothingToCompareError
+from reprun.errors import IntegrityError, NothingToCompareError, ReprunError
 from reprun.files import is_in_git
 from reprun.progress import Progress
 from reprun.runs.all_references import references_of
@@ -58,12 +58,19 @@ def check_references(home: Path, called: str, store: Store, progress: Progress) 
     Files that are elsewhere are fetched, and compared by their digests like any other. Raises
     IntegrityError that names each line, and each file, that is not as it was written, and for
     branches that were merged; NothingToCompareError for one without a log; and InputsGoneError for
-    a file that no source has.
+    a file that no source has. Of several errors the worst is raised, with the others below it.
     """
-    return [
-        check_reference(directory, home, called, store, progress)
-        for directory in references_of(home, called)
-    ]
+    found, errors = [], []
+    for directory in references_of(home, called):
+        try:
+            found.append(check_reference(directory, home, called, store, progress))
+        except ReprunError as error:  # it hides no other reference
+            errors.append(error)
+    if errors:
+        worst = max(errors, key=lambda error: error.exit_code)
+        worst.message += lines_of(error.message for error in errors if error is not worst)
+        raise worst
+    return found
 
 
 def check_reference(
