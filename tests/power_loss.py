@@ -7,6 +7,7 @@ its journal. Needs root and loop devices.
 
 from __future__ import annotations
 
+import filecmp
 import os
 import shutil
 import subprocess
@@ -46,8 +47,10 @@ class Disk:
         if names_first:
             (self.place / "other").write_bytes(b"another program")
             files.sync(self.place / "other")
-        copy, found = self.home / "copy.img", self.home / "found"
-        shutil.copyfile(self.home / "disk.img", copy)
+        image, copy, found = (self.home / name for name in ("disk.img", "copy.img", "found"))
+        shutil.copyfile(image, copy)
+        while not filecmp.cmp(image, copy, shallow=False):
+            shutil.copyfile(image, copy)  # the kernel wrote meanwhile: no disk was ever so
         found.mkdir(exist_ok=True)
         _run("mount", "-o", OPTIONS, str(copy), str(found))
         try:
