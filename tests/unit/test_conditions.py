@@ -483,3 +483,26 @@ def test_frontier_needs_a_word(tmp_path: Path) -> None:
     assert not needs_network(hermetic)
     refuse_network(hermetic, "")
     assert prepare(snapshots, tmp_path, Store(tmp_path), Silent()) == ()
+
+
+LONG_FIELD = "1" * 200_000
+
+
+@pytest.mark.parametrize("text", [f"Run\n{LONG_FIELD}\n", "Run,Lumi\n1\n", "Run\nx\n"])
+def test_a_broken_table_of_events_is_refused_with_its_place(tmp_path: Path, text: str) -> None:
+    table = tmp_path / "events.csv"
+    table.write_text(text)
+    columns = ("Run", "Lumi" if "Lumi" in text else None)
+    with pytest.raises(SpecificationError, match="not a table of events: ") as refused:
+        count_table(Mask({}), table, *columns)
+    assert str(refused.value.place).startswith(f"{table}:")
+
+
+def test_a_field_without_an_end_is_refused_in_every_table(tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+    table.write_text(f"k,v\n{LONG_FIELD},1\n")
+    with pytest.raises(SpecificationError, match="not a table: field larger than"):
+        read_table(table, "k")
+    table.write_text(f"#{LONG_FIELD}\n")
+    with pytest.raises(SpecificationError, match="not a luminosity table: field larger than"):
+        luminosity(Mask({}), table)

@@ -141,5 +141,5 @@ def test_a_missing_lock_says_what_to_type(tmp_path: Path) -> None:
 
 def test_a_lock_that_is_no_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "debs.lock").write_bytes(b"\xff\xfe")
-    with pytest.raises(SpecificationError, match="not UTF-8"):
+    with pytest.raises(SpecificationError, match=r"cannot read debs.lock: .utf-8. codec"):
         read_debs(tmp_path / "debs.lock")

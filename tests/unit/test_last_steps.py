@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from reprun.bounded import limits
 from reprun.documents.record import write_record
 from reprun.documents.selection import Selection
 from reprun.engines.base import EngineStatus
@@ -62,9 +65,32 @@ def test_a_step_that_was_tried_again_counts_by_its_last_try(selection: Selection
 
 
 def test_logs_that_are_there_and_that_are_gone(selection: Selection) -> None:
-    assert log_of(selection, A) == "one\ufffd"
+    assert log_of(selection, A).text == "one\ufffd"
     with pytest.raises(OutputMissingError, match="log of step fit-2"):
         log_of(selection, B)
+
+
+def test_of_a_long_log_the_end_is_given(
+    selection: Selection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "SHOWN_LOG_BYTES", replace(limits.SHOWN_LOG_BYTES, value=4))
+    path = selection.run_directory / "logs/fit-1.log"
+    path.write_bytes(b"0123456789")
+    found = log_of(selection, A)
+    assert (found.text, found.left_out) == ("6789", 6)
+    assert found.cut == f"[6 bytes before this are left out: less {path}]"
+    path.write_bytes(b"0123")
+    assert log_of(selection, A).cut == ""
+
+
+@pytest.mark.parametrize("log", ["/etc/passwd", "../secret", "logs/link", "logs/pipe", "logs"])
+def test_no_record_has_another_file_shown_as_a_log(selection: Selection, log: str) -> None:
+    home = selection.run_directory
+    (home.parent / "secret").write_text("not for others")
+    (home / "logs/link").symlink_to("../../secret")
+    os.mkfifo(home / "logs/pipe")
+    with pytest.raises(OutputMissingError, match="cannot read the log of step fit-1: "):
+        log_of(selection, A.model_copy(update={"log": log}))
 
 
 def test_where_nothing_has_run_the_next_command_is_named(tmp_path: Path) -> None:

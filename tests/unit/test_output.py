@@ -34,6 +34,7 @@ from reprun.reana.remote.submission import Submission
 from reprun.report.grid import Column, Grid, indented, plain_text, styled
 from reprun.report.matrix import MatrixReport, matrix_renderable
 from reprun.report.text import renderable
+from reprun.runs import last_steps
 from reprun.runs.all_references import Fetched
 from reprun.runs.lock import Difference
 from reprun.runs.reference_check import Checked
@@ -220,7 +221,7 @@ NESTED: Mapping[tuple[str, str], Sequence[str]] = {
         *("hint", "exit_code", "ran", "step_seconds", "report", "red"),
     ),
     ("reana-list", "workflows"): ("name", "status", "created", "id"),
-    ("run-logs", "steps"): ("name", "rule", "wildcards", "status", "log"),
+    ("run-logs", "steps"): ("name", "rule", "wildcards", "status", "log", "left_out_bytes"),
     ("reana-logs", "steps"): ("name", "status", "log"),
     ("run-report", "items"): (
         *("name", "title", "class_name", "verdict", "passes", "sentence", "kind"),
@@ -401,7 +402,7 @@ def play(monkeypatch: pytest.MonkeyPatch, kitchen: Kitchen) -> None:
     for name, answered in {
         "runs.run.run": outcome,
         "runs.last_steps.last_record": builders.record(),
-        "runs.last_steps.log_of": NASTY,
+        "runs.last_steps.log_of": last_steps.Log(NASTY, Path(NASTY), 1),
         "runs.shell.run_in_step": (
             builders.step(),
             ContainerResult(Ending.EXITED, 0, 0.1, None, None),

@@ -141,11 +141,24 @@ def test_reanas_memory_limit_is_added_where_it_is_missing(tmp_path: Path) -> Non
     snakefile.write_text(SNAKEFILE)
     twin = tmp_path / "twin"
     twin.hardlink_to(snakefile)
-    assert add_memory_limits(snakefile) == ["rule a: kubernetes_memory_limit added, from mem_mb"]
+    assert add_memory_limits(snakefile, snakefile.parent) == [
+        "rule a: kubernetes_memory_limit added, from mem_mb"
+    ]
     expected = SNAKEFILE.replace("mem_mb=1500", 'mem_mb=1500, kubernetes_memory_limit="1500Mi"')
     assert snakefile.read_text() == expected
     assert twin.read_text() == SNAKEFILE, "another name of the file stays as it was"
-    assert add_memory_limits(snakefile) == []
+    assert add_memory_limits(snakefile, snakefile.parent) == []
+
+
+def test_no_file_outside_of_the_export_is_changed(tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    mine.write_text(SNAKEFILE)
+    written = tmp_path / "written"
+    written.mkdir()
+    snakefile = written / "Snakefile"
+    snakefile.write_text(f'if False:\n    include: "{mine}"\n    include: "../mine"\n')
+    assert add_memory_limits(snakefile, written) == []
+    assert mine.read_text() == SNAKEFILE
 
 
 @pytest.mark.parametrize("given", ["lambda w: 100", "2 * 500", "500 * 2", "SIZE"])
@@ -155,7 +168,7 @@ def test_a_memory_limit_that_cannot_be_derived_is_refused(tmp_path: Path, given:
     with pytest.raises(
         SpecificationError, match="rule a: `mem_mb` is not a plain number"
     ) as refused:
-        add_memory_limits(snakefile)
+        add_memory_limits(snakefile, snakefile.parent)
     assert str(refused.value.place).endswith("Snakefile:5")
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from reprun.bounded import limits
 from reprun.data.portal import record_from_portal, staged
 from reprun.data.records import (
     availability_of,
@@ -163,6 +165,25 @@ def test_a_portal_that_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
         SpecificationError, match=r"REPRUN_PORTAL is not an http.s. URL: 'nonsense'"
     ):
         record_from_portal(1)
+
+
+@pytest.mark.parametrize(
+    ("page", "reason"),
+    [
+        (b"[" * 200 + b"]" * 200, "nested more than 100 levels"),
+        (b'{"metadata": ' + b" " * 2000 + b"1}", "it has more than 1,000 bytes"),
+        (b"<html>", "Expecting value"),
+        (b"\xff", "can't decode byte"),
+    ],
+)
+def test_what_a_portal_answers_is_read_within_limits(
+    server: Server, monkeypatch: pytest.MonkeyPatch, page: bytes, reason: str
+) -> None:
+    monkeypatch.setattr(limits, "JSON_BYTES", replace(limits.JSON_BYTES, value=1000))
+    monkeypatch.setenv("REPRUN_PORTAL", server.url("portal"))
+    server.pages["/portal/api/records/5200"] = page
+    with pytest.raises(InputsGoneError, match=f"the portal answers what is not read: .*{reason}"):
+        record_from_portal(5200)
 
 
 def test_a_portal_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -213,6 +213,52 @@ NAMES_PATHS = {
 }
 
 
+# What may be of any size is read through `bounded/`. These read files of the kernel, of reprun's
+# own, or such as the user names.
+READS_WHOLE = {
+    "reprun.documents.record": "/proc/cpuinfo",
+    "reprun.engines.cgroups": "files of the kernel",
+    "reprun.engines.containers": "what runc writes of a container",
+    "reprun.engines.notes": "a note of our own in the store",
+    "reprun.files": "files of the kernel",
+    "reprun.images.builder.fetch": "/etc/os-release",
+    "reprun.images.doctor": "files of the kernel",
+    "reprun.images.lock": "an image.toml that was read within its limits",
+    "reprun.images.oci.layout": "a document of an image that was read within its limits",
+    "reprun.images.oci.logins": "the user's logins",
+    "reprun.images.rootfs.sealed": "what was written of an unpacked image in the store",
+    "reprun.images.sign": "a key that the user names, and documents of an image",
+    "reprun.images.table": "a document of the user's that is rewritten",
+    "reprun.images.transfer": "a document of an image that was read within its limits",
+    "reprun.reana.local.acceptance": "the answer of a program in the sandbox",
+    "reprun.reana.local.bridge": "a program of another environment",
+    "reprun.reana.local.workflows": "Snakemake's log, which is cut when it is written",
+    "reprun.reana.remote.client": "the answers of a program of our own",
+    "reprun.reana.remote.environment": "a file of the package",
+    "reprun.report.page": "a file of the package",
+    "reprun.report.pictures": "a file of a size that was looked at",
+    "reprun.runs.question": "what the supervisor wrote, read in the sandbox",
+    "reprun.store.collection": "notes of our own in the store",
+    "reprun.testing.references": "results of the user's tests",
+    "reprun.workflow.complaint": "Snakemake's log, which is cut when it is written",
+}
+
+
+def whole_reads(tree: ast.AST) -> list[int]:
+    """Return the lines that read something to its end, however far that is."""
+    return sorted(
+        node.lineno
+        for name, node in called(tree)
+        if name == "json.load"
+        or (name.endswith((".read_text", ".read_bytes")) and not name.startswith("self."))
+        or (
+            name.endswith((".read", ".readline", ".readlines", ".json"))
+            and not node.args
+            and not node.keywords
+        )
+    )
+
+
 def into_workspaces(tree: ast.AST) -> list[int]:
     """Return the lines that name a path below a workspace, or look what lies there."""
     return sorted(
@@ -304,6 +350,11 @@ def test_every_process_is_announced_before_it_starts() -> None:
 def test_what_steps_wrote_is_reached_in_one_way() -> None:
     modules = [name for name in TREES if name not in NAMES_PATHS]
     assert faults(lambda _, tree: into_workspaces(tree), modules) == {}
+
+
+def test_what_others_made_is_read_within_limits() -> None:
+    found = faults(lambda _, tree: whole_reads(tree))
+    assert sorted(found) == sorted(READS_WHOLE)
 
 
 def test_each_exception_is_one() -> None:
@@ -399,6 +450,10 @@ def test_the_rules_can_be_broken() -> None:
         "Path(run['workspace']) / 'x'\n"
     )
     assert into_workspaces(reached) == [1, 2, 4]
+    read = ast.parse(
+        "path.read_text()\nread_text(path, most)\nstream.read(5)\nstream.read()\nanswer.json()\n"
+    )
+    assert whole_reads(read) == [1, 4, 5]
     inner = ast.parse("from reprun.engines import docker\nfrom reprun import conditions\n")
     assert backward("reprun.images.oci.layout", inner) == [
         "reprun.engines.docker",

@@ -27,7 +27,7 @@ from reprun.runs.request import RunRequest
 from reprun.wording import quoted
 from reprun.workflow.planned import PlannedStep, refusal
 from reprun.workflow.planning import plan_steps
-from reprun.workflow.snakefiles import RuleText, SnakefileText, read_snakefile
+from reprun.workflow.snakefiles import RuleText, SnakefileText, read_snakefile, read_text
 
 Level = Literal["error", "warning"]
 
@@ -132,7 +132,7 @@ def lint_snakefile(
     data files. With a catalogue an image must be one of its; without, any image by digest will
     do.
     """
-    text = read_snakefile(snakefile)
+    text = read_snakefile(snakefile, directory or snakefile.parent)
     found = list(_of_the_text(text, catalogue))
     try:
         base = directory or snakefile.parent
@@ -274,7 +274,7 @@ def _named_functions(rule: RuleText, part: str) -> Iterator[str]:
     """Yield the names among a rule's inputs or parameters whose values are functions."""
     if part not in rule.directives:
         return
-    defined = _FUNCTION.findall(rule.file.read_text(encoding="utf-8", errors="replace"))
+    defined = _FUNCTION.findall(read_text(rule.file))
     for name, value in _NAMED.findall(rule.directives[part].text):
         if value == "lambda" or value in defined:
             yield name

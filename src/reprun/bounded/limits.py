@@ -50,6 +50,15 @@ REFERENCE_LOG_BYTES = Limit(
 REFERENCE_SUMS_BYTES = Limit(
     8_000_000, "bytes", "the list of the files of a reference (`SHA256SUMS`)", "documents"
 )
+CODE_BYTES = Limit(
+    8_000_000, "bytes", "a Snakefile, a feature or a list of names that is looked into", "documents"
+)
+SHOWN_LOG_BYTES = Limit(
+    4_000_000, "bytes", "the log of a step as `reprun logs` prints it: its end", "documents"
+)
+LOG_BYTES = Limit(
+    100_000_000, "bytes", "the log of a step; what it prints then is not kept", "documents"
+)
 PICTURE_BYTES = Limit(
     4_000_000,
     "bytes",

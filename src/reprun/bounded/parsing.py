@@ -41,17 +41,22 @@ _LONG_NUMBER = re.compile(rf"(?<![\w.])[-+]?[0-9][0-9_]{{{limits.DIGITS.value},}
 _BITS = int(limits.DIGITS.value * 3.3)
 
 
-def read_text(path: Path, most: Limit) -> str:
-    """Return the text of a file.
+def read_text(path: Path, most: Limit, errors: str = "strict") -> str:
+    """Return the text of a file; `errors` as for `bytes.decode`.
 
     Raises OSError, UnicodeDecodeError, and LimitError for what is not a file or too large.
     """
+    return read_bytes(path, most).decode("utf-8", errors)
+
+
+def read_bytes(path: Path, most: Limit) -> bytes:
+    """Return what is in a file. Raises OSError and LimitError as `read_text` does."""
     with _regular_file(path) as stream:
         data = stream.read(most.value + 1)
         size = os.fstat(stream.fileno()).st_size
     if len(data) > most.value:
         raise LimitError(f"it has {size_of(size)}, at most {most.words} are read")
-    return data.decode("utf-8")
+    return data
 
 
 def read_gzip_text(path: Path) -> str:

@@ -39,22 +39,21 @@ def logs(asked: Asked, step: StepArgument = None, output_format: FormatOption = 
 
     selection = asked.select()
     record = last_record(selection)
-    found = [
-        {
-            "name": one.name,
-            "rule": one.rule,
-            "wildcards": dict(one.wildcards),
-            "status": state_of_step(one),
-            "log": log_of(selection, one),
-        }
-        for one in steps_called(selection, record, step)
-    ]
-    text = [
-        line
-        for one in found
-        for line in (f"==> {one['name']} ({one['status']})", log_text(str(one["log"])))
-        if line
-    ]
+    found, text = [], []
+    for one in steps_called(selection, record, step):
+        log, name, state = log_of(selection, one), one.name, state_of_step(one)
+        found.append(
+            {
+                "name": name,
+                "rule": one.rule,
+                "wildcards": dict(one.wildcards),
+                "status": state,
+                "log": log.text,
+                "left_out_bytes": log.left_out,
+            }
+        )
+        said = (f"==> {name} ({state})", log.cut, log_text(log.text))
+        text += [line for line in said if line]
     facts = {
         "analysis": record.analysis,
         "variant": record.variant,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from reprun.bounded import limits
 from reprun.bounded.limits import LimitError
 from reprun.bounded.parsing import parse_json, read_text
+from reprun.documents.reading import text_of
 from reprun.errors import SpecificationError, did_you_mean
 
 if TYPE_CHECKING:
@@ -140,26 +142,34 @@ def count_table(mask: Mask, table: Path, run_column: str, lumi_column: str | Non
     """Count the rows of a CSV table of events before and after the mask."""
     columns = [run_column, *([lumi_column] if lumi_column else [])]
     found: list[list[int]] = [[] for _ in columns]
+    text = io.StringIO(text_of(table, limits.TEXT_BYTES), newline="")
+    reader = csv.DictReader(text, skipinitialspace=True)
     try:
-        with table.open(encoding="utf-8", newline="") as stream:
-            reader = csv.DictReader(stream, skipinitialspace=True)
-            for column in columns:
-                if column not in (reader.fieldnames or ()):
-                    raise SpecificationError(
-                        f"{table.name} has no column '{column}'"
-                        + did_you_mean(column, reader.fieldnames or ()),
-                        place=f"{table}:1",
-                    )
-            for row in reader:
-                for values, column in zip(found, columns, strict=True):
-                    values.append(int(row[column]))
-    except ValueError as error:
+        for column in columns:
+            if column not in (reader.fieldnames or ()):
+                raise SpecificationError(
+                    f"{table.name} has no column '{column}'"
+                    + did_you_mean(column, reader.fieldnames or ()),
+                    place=f"{table}:1",
+                )
+        for row in reader:
+            for values, column in zip(found, columns, strict=True):
+                values.append(int(row[column]))
+    except (ValueError, TypeError, csv.Error) as error:
         raise SpecificationError(
             f"not a table of events: {error}", place=f"{table}:{reader.line_num}"
         ) from error
-    except OSError as error:
-        raise SpecificationError(f"cannot read {table.name}: {error}", place=str(table)) from error
     return mask.count(*found)
+
+
+def _rows(table: Path) -> Iterator[list[str]]:
+    reader = csv.reader(text_of(table, limits.TEXT_BYTES).splitlines())
+    try:
+        yield from reader
+    except csv.Error as error:
+        raise SpecificationError(
+            f"not a luminosity table: {error}", place=f"{table}:{reader.line_num}"
+        ) from error
 
 
 def luminosity(mask: Mask, table: Path) -> float:
@@ -170,11 +180,7 @@ def luminosity(mask: Mask, table: Path) -> float:
     """
     total = 0.0
     header: list[str] = []
-    try:
-        rows = table.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecificationError(f"cannot read {table.name}: {error}", place=str(table)) from error
-    for number, row in enumerate(csv.reader(rows), 1):
+    for number, row in enumerate(_rows(table), 1):
         if row and row[0].startswith("#"):
             header = [row[0].lstrip("#"), *row[1:]] if "recorded" in ",".join(row) else header
             continue

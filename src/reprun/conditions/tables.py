@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from reprun.bounded import limits
+from reprun.documents.reading import text_of
 from reprun.errors import SpecificationError, did_you_mean
 
 PB_IN_FB = 1000.0
@@ -16,11 +19,7 @@ Row = Mapping[str, str]
 
 def read_table(path: Path, key: str) -> dict[str, Row]:
     """Read a CSV table; rows by the value of their key column. Raises SpecificationError."""
-    try:
-        with path.open(encoding="utf-8", newline="") as stream:
-            return rows_of(stream, key, str(path))
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecificationError(f"cannot read {path.name}: {error}", place=str(path)) from error
+    return rows_of(io.StringIO(text_of(path, limits.TEXT_BYTES), newline=""), key, str(path))
 
 
 def rows_of(stream: Iterable[str], key: str, place: str) -> dict[str, Row]:
@@ -30,24 +29,29 @@ def rows_of(stream: Iterable[str], key: str, place: str) -> dict[str, Row]:
     Raises SpecificationError for a table without that column, and for a row that is not right.
     """
     reader = csv.DictReader(stream)
-    if key not in (reader.fieldnames or ()):
-        raise SpecificationError(
-            f"{place.rpartition('/')[2]} has no column '{key}'"
-            + did_you_mean(key, reader.fieldnames or ()),
-            place=f"{place}:1",
-        )
     rows: dict[str, Row] = {}
-    for row in reader:
-        if row[key] in rows:
+    try:
+        if key not in (reader.fieldnames or ()):
             raise SpecificationError(
-                f"{key} {row[key]} is duplicated", place=f"{place}:{reader.line_num}"
+                f"{place.rpartition('/')[2]} has no column '{key}'"
+                + did_you_mean(key, reader.fieldnames or ()),
+                place=f"{place}:1",
             )
-        if None in row or None in row.values():
-            raise SpecificationError(
-                f"the row of {key} {row[key]} has a different number of columns",
-                place=f"{place}:{reader.line_num}",
-            )
-        rows[row[key]] = row
+        for row in reader:
+            if row[key] in rows:
+                raise SpecificationError(
+                    f"{key} {row[key]} is duplicated", place=f"{place}:{reader.line_num}"
+                )
+            if None in row or None in row.values():
+                raise SpecificationError(
+                    f"the row of {key} {row[key]} has a different number of columns",
+                    place=f"{place}:{reader.line_num}",
+                )
+            rows[row[key]] = row
+    except csv.Error as error:
+        raise SpecificationError(
+            f"not a table: {error}", place=f"{place}:{reader.line_num}"
+        ) from error
     return rows
 
 

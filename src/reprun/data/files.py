@@ -12,10 +12,12 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from reprun.bounded import limits
 from reprun.data import transfer
 from reprun.data.mirrors import VARIABLE, locations, named_mirrors
 from reprun.digests import sha256_file, short
 from reprun.documents.manifest import DataFile, Dataset, load_manifest, with_digests
+from reprun.documents.reading import text_of
 from reprun.errors import InputsGoneError, IntegrityError, SpecificationError
 from reprun.files import restoring, write_atomically
 from reprun.progress import Progress
@@ -93,7 +95,7 @@ def pin(
     unpinned = [file for file in load_manifest(manifest).unpinned if file.path in only]
     if unpinned:
         digests = fetch(unpinned, store, progress, parallel=parallel)
-        text = with_digests(manifest.read_text(encoding="utf-8"), manifest, digests)
+        text = with_digests(text_of(manifest, limits.JSON_BYTES), manifest, digests)
         write_atomically(manifest, text.encode())
     return len(unpinned)
 

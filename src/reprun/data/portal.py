@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Collection, Mapping
@@ -9,6 +10,9 @@ from typing import Any
 
 import requests
 
+from reprun.bounded import limits
+from reprun.bounded.limits import LimitError
+from reprun.bounded.parsing import parse_json
 from reprun.data.records import (
     ROOT_SERVER,
     RecordFile,
@@ -18,6 +22,7 @@ from reprun.data.records import (
     unfollowed,
 )
 from reprun.data.sources import innermost_reason
+from reprun.digests import CHUNK
 from reprun.errors import InputsGoneError, SpecificationError
 from reprun.progress import Progress
 from reprun.wording import count_of, size_of
@@ -118,14 +123,28 @@ def _portal() -> str:
     return portal
 
 
+def _body(answer: requests.Response) -> bytes:
+    """Return what was answered, read no further than a document may be long."""
+    most, found = limits.JSON_BYTES, bytearray()
+    for part in answer.iter_content(CHUNK):
+        found += part
+        if len(found) > most.value:
+            raise LimitError(f"it has more than {most.words}")
+    return bytes(found)
+
+
 def _asked(url: str, hint: str, *, absent: str | None = None) -> Any:
     """Return the JSON that the portal answers; `absent` is said of what it does not know."""
     try:
-        with requests.get(url, timeout=SECONDS) as answer:
+        with requests.get(url, timeout=SECONDS, stream=True) as answer:
             if absent is not None and answer.status_code == requests.codes.not_found:
                 raise SpecificationError(absent, place=url, hint=f"{_portal()}/search")
             answer.raise_for_status()
-            return answer.json()
+            return parse_json(_body(answer).decode())
+    except (json.JSONDecodeError, UnicodeDecodeError, LimitError) as error:
+        raise InputsGoneError(
+            f"the portal answers what is not read: {error}", place=url, hint=hint
+        ) from error
     except requests.RequestException as error:
         raise InputsGoneError(
             f"the portal does not respond: {innermost_reason(error)}", place=url, hint=hint

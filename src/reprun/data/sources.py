@@ -24,6 +24,8 @@ from reprun.progress import announced
 
 CONNECT_SECONDS = 20
 STALL_SECONDS = 60
+LONGEST_SAID = 1 << 20
+"""Bytes that are looked at of what xrdcp prints."""
 BUSY = (408, 425, 429, 500, 502, 503, 504)
 """HTTP answers after which asking again may help."""
 SCHEME = r"[A-Za-z][A-Za-z0-9+.-]*://"
@@ -259,7 +261,7 @@ def _output(
             raise OtherBytesError(f"{arrived} bytes arrived, expected {expected}")
         return
     said.seek(0)
-    lines = said.read().decode(errors="replace").replace("\0", "").split("\n")
+    lines = said.read(LONGEST_SAID).decode(errors="replace").replace("\0", "").split("\n")
     reason = next((line.strip() for line in lines[::-1] if line.strip()), "xrdcp failed")
     if "Server responded with an error" in reason or "Invalid" in reason:
         raise SourceRefusedError(reason)

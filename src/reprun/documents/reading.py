@@ -81,7 +81,7 @@ def read_document(path: Path) -> tuple[Any, Lines]:
     """
     match path.suffix:
         case ".json":
-            return _parse_json(_text_of(path, limits.JSON_BYTES), path), {}
+            return _parse_json(text_of(path, limits.JSON_BYTES), path), {}
         case ".toml":
             return read_toml(path)
         case _:
@@ -186,9 +186,13 @@ def edit_command(path: Path, line: int | None = None) -> str:
     return f"${{EDITOR:-vi}} {at}{quoted(path)}"
 
 
-def _text_of(path: Path, most: Limit) -> str:
+def text_of(path: Path, most: Limit, errors: str = "strict") -> str:
+    """Return the text of a file, or raise SpecificationError, for one beyond a limit as well.
+
+    `errors` is as for `bytes.decode`.
+    """
     try:
-        return read_text(path, most)
+        return read_text(path, most, errors)
     except (OSError, UnicodeDecodeError, LimitError) as error:
         raise SpecificationError(
             f"cannot read {path.name}: {shortened(str(error))}",
@@ -234,7 +238,7 @@ def _lines_of_json(path: Path) -> Lines:
     None where YAML refuses what JSON may say, a pair of escapes for one character, nor where all
     is in one line, as in a report of a megabyte.
     """
-    text = _text_of(path, limits.WRITTEN_BYTES)
+    text = text_of(path, limits.WRITTEN_BYTES)
     if len(text) > limits.YAML_BYTES.value or "\n" not in text.rstrip():
         return {}
     try:
@@ -248,7 +252,7 @@ def read_toml(path: Path, *, hint: str | None = None) -> tuple[dict[str, Any], L
 
     Raises SpecificationError with the line when it is not TOML; `hint` as for `validated`.
     """
-    text = _text_of(path, limits.TOML_BYTES)
+    text = text_of(path, limits.TOML_BYTES)
     try:
         return parse_toml(text), _lines_of_toml(text)
     except LimitError as error:
@@ -285,7 +289,7 @@ def _lines_of_toml(text: str) -> Lines:
 
 
 def _read_yaml(path: Path) -> tuple[Any, Lines]:
-    return _parse_yaml(_text_of(path, limits.YAML_BYTES), path)
+    return _parse_yaml(text_of(path, limits.YAML_BYTES), path)
 
 
 def _parse_yaml(text: str, path: Path) -> tuple[Any, Lines]:

@@ -124,6 +124,23 @@ Output = Callable[[bytes], None]
 """Receives the bytes of one stream as they come; called from the engine's own thread."""
 
 
+class Bounded:
+    """Writes up to so many bytes, says so once, and drops the rest."""
+
+    def __init__(self, write: Callable[[bytes], object], most: int) -> None:
+        self._write = write
+        self._left = most
+
+    def __call__(self, data: bytes) -> None:
+        """Take what comes next."""
+        if self._left <= 0:
+            return
+        self._write(data[: self._left])
+        self._left -= len(data)
+        if self._left <= 0:
+            self._write(b"\n[the rest is not kept]\n")
+
+
 class ContainerEngine(Protocol):
     """Runs one container at a time per call; calls may come from several threads."""
 

@@ -11,6 +11,9 @@ from typing import Literal
 
 from pydantic import ValidationError
 
+from reprun.bounded import limits
+from reprun.bounded.limits import LimitError
+from reprun.bounded.parsing import read_text
 from reprun.digests import canonical_json, sha256_bytes
 from reprun.documents.reading import Document
 from reprun.engines.confinement import Confinement
@@ -47,8 +50,9 @@ def kept_plan(cell: Cell, given: Given, cores: int, confined: Confinement) -> Wo
     Raises what `plan_given` raises.
     """
     try:
-        kept = KeptPlan.model_validate_json((cell.run_directory / FILE).read_bytes())
-    except (OSError, ValidationError):
+        text = read_text(cell.run_directory / FILE, limits.WRITTEN_BYTES)
+        kept = KeptPlan.model_validate_json(text)
+    except (OSError, UnicodeDecodeError, LimitError, ValidationError):
         kept = None
     if kept is not None and kept.planned_from == _digest(cell, cores):
         return kept.plan

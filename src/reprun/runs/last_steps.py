@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from reprun.bounded import limits
 from reprun.documents.reading import WORDS
 from reprun.documents.record import RunRecord, StepRecord, read_record, unread_record
 from reprun.documents.selection import Selection
 from reprun.errors import OutputMissingError, SpecificationError, did_you_mean
-from reprun.wording import listed, quoted
+from reprun.wording import listed, quoted, size_of
+from reprun.workflow.beneath import Beneath
 from reprun.workflow.evidence import last_of_each
 
 
@@ -62,14 +66,39 @@ def steps_called(selection: Selection, record: RunRecord, name: str | None) -> S
     return found
 
 
-def log_of(selection: Selection, step: StepRecord) -> str:
-    """Return what a step printed; raise OutputMissingError where its log is gone."""
+@dataclass(frozen=True, slots=True)
+class Log:
+    """The end of what a step printed."""
+
+    text: str
+    path: Path
+    left_out: int
+    """Bytes that stand before it in the file."""
+
+    @property
+    def cut(self) -> str:
+        """Say what is left out, and where it is; empty where nothing is."""
+        if not self.left_out:
+            return ""
+        return f"[{size_of(self.left_out)} before this are left out: less {quoted(self.path)}]"
+
+
+def log_of(selection: Selection, step: StepRecord) -> Log:
+    """Return the end of what a step printed, from its file in the run directory.
+
+    Raises OutputMissingError where it is gone, is no file, or lies elsewhere.
+    """
     path = Path(selection.run_directory, step.log)
     try:
-        return path.read_bytes().decode(errors="replace")
-    except OSError as error:
+        with Beneath(selection.run_directory) as directory, directory.open(step.log) as stream:
+            left_out = max(0, stream.seek(0, os.SEEK_END) - limits.SHOWN_LOG_BYTES.value)
+            stream.seek(left_out)
+            said = stream.read(limits.SHOWN_LOG_BYTES.value)
+    except (OutputMissingError, OSError) as error:
+        reason = error.message if isinstance(error, OutputMissingError) else error.strerror
         raise OutputMissingError(
-            f"cannot read the log of step {step.name}: {error.strerror}",
+            f"cannot read the log of step {step.name}: {reason}",
             place=str(path),
             hint=f"{selection.command('run', '--again')}   # or: ls {quoted(path.parent)}",
         ) from error
+    return Log(said.decode(errors="replace"), path, left_out)

@@ -14,6 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reprun import files
+from reprun.bounded import limits
+from reprun.bounded.limits import LimitError
+from reprun.bounded.parsing import read_text
 from reprun.digests import PREFIX
 from reprun.errors import IntegrityError, StorageError
 from reprun.files import locked, storage_errors, take_lock, temporary_file, write_atomically
@@ -187,8 +190,8 @@ def _registered(store: Store, *, forget: bool) -> tuple[list[Path], list[str]]:
 def named_in(document: Path) -> set[str]:
     """Return every sha256 in the text of a document."""
     try:
-        text = document.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_text(document, limits.WRITTEN_BYTES)
+    except (OSError, UnicodeDecodeError, LimitError) as error:
         raise StorageError(
             f"cannot read what {document.name} keeps: {error}; nothing was removed",
             place=str(document),

@@ -22,7 +22,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Protocol, Self, assert_never
 
-from reprun.engines.base import ContainerResult, Ending, Mount
+from reprun.engines.base import Bounded, ContainerResult, Ending, Mount
 from reprun.engines.box import HOME
 from reprun.engines.confinement import Confinement
 from reprun.errors import (
@@ -152,7 +152,7 @@ def drive(
                 # It takes all that follows up to the next option, so targets stand behind `--`.
                 *(*arguments, "--", *targets),
             ]
-            take = _Bounded(stream.write, LOG_BYTES)
+            take = Bounded(stream.write, LOG_BYTES)
             with concurrent.futures.ThreadPoolExecutor(1) as runs:
                 ended = runs.submit(
                     confined.run,
@@ -307,19 +307,3 @@ def _accepted(
             continue
         connection.settimeout(None)
         return connection
-
-
-class _Bounded:
-    """Writes up to so many bytes, says so once, and drops the rest."""
-
-    def __init__(self, write: Callable[[bytes], object], most: int) -> None:
-        self._write = write
-        self._left = most
-
-    def __call__(self, data: bytes) -> None:
-        if self._left <= 0:
-            return
-        self._write(data[: self._left])
-        self._left -= len(data)
-        if self._left <= 0:
-            self._write(b"\n[the rest is not kept]\n")

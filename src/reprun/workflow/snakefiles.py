@@ -6,10 +6,15 @@ reads only what stands in the text: rules made in loops or by modules are not se
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from reprun.bounded import limits
+from reprun.documents.reading import text_of
+from reprun.errors import SpecificationError
 
 _RULE = re.compile(r"^(?P<indent>[ \t]*)(?:rule|checkpoint)(?:[ \t]+(?P<name>\w+))?[ \t]*:")
 _DIRECTIVE = re.compile(r"^(?P<indent>[ \t]+)(?P<name>[a-z_]+)[ \t]*:(?P<rest>.*)$")
@@ -46,6 +51,10 @@ class SnakefileText:
 
     files: tuple[Path, ...]
     rules: tuple[RuleText, ...]
+    texts: tuple[str, ...] = ()
+    """What stands in each file."""
+    outside: tuple[Path, ...] = ()
+    """What it includes that is no file of the analysis; none of them was read."""
 
     def rule(self, name: str) -> RuleText | None:
         """Return the rule of that name, if it stands in the text."""
@@ -53,28 +62,59 @@ class SnakefileText:
 
     def lines(self) -> Iterator[tuple[Path, int, str]]:
         """Yield file, line number and text of every line that is not a comment."""
-        for file in self.files:
-            text = file.read_text(encoding="utf-8", errors="replace")
+        for file, text in zip(self.files, self.texts, strict=True):
             for number, line in enumerate(text.splitlines(), 1):
                 if not line.lstrip().startswith("#"):
                     yield file, number, line
 
 
-def read_snakefile(path: Path) -> SnakefileText:
-    """Read a Snakefile and what it includes; an include that does not exist is left out."""
-    files: list[Path] = []
+def read_snakefile(path: Path, within: Path) -> SnakefileText:
+    """Read a Snakefile and what it includes from the directory that its analysis is in.
+
+    An include that does not exist is left out. Raises SpecificationError for what cannot be read
+    or is beyond a limit: for a Snakefile, all that it includes as well.
+    """
+    root = within.resolve()
+    files: dict[Path, Path] = {}
+    """By what each is once every link is followed: a name may be spelled without end."""
+    outside: dict[Path, Path] = {}
+    texts: list[str] = []
     rules: list[RuleText] = []
     waiting = [path]
-    while waiting:
-        file = waiting.pop(0)
-        if file in files or not file.is_file():
+    for file in waiting:  # grows while it is walked
+        found = _regular(file)
+        if found is None or found in files:
             continue
-        files.append(file)
-        text = file.read_text(encoding="utf-8", errors="replace")
+        if not found.is_relative_to(root):
+            outside.setdefault(found, file)
+            continue
+        files[found] = file
+        text = read_text(found)
+        texts.append(text)
+        if sum(map(len, texts)) > limits.CODE_BYTES.value:
+            raise SpecificationError(
+                f"{path.name} and what it includes have more than {limits.CODE_BYTES.words}",
+                place=str(path),
+            )
         rules += _rules(file, text)
         included = filter(None, map(_INCLUDE.match, text.splitlines()))
-        waiting += [file.parent / found["path"] for found in included]
-    return SnakefileText(tuple(files), tuple(rules))
+        names = (os.path.normpath(file.parent / one["path"]) for one in included)
+        waiting += map(Path, dict.fromkeys(names))
+    return SnakefileText(tuple(files.values()), tuple(rules), tuple(texts), tuple(outside.values()))
+
+
+def read_text(file: Path) -> str:
+    """Return the text of a Snakefile; what is not UTF-8 in it is replaced."""
+    return text_of(file, limits.CODE_BYTES, "replace")
+
+
+def _regular(file: Path) -> Path | None:
+    """Return what a name leads to, if that is a file."""
+    try:
+        found = file.resolve()
+        return found if found.is_file() else None
+    except (OSError, RuntimeError, ValueError):  # a name too long, links in a circle, a zero byte
+        return None
 
 
 def _rules(file: Path, text: str) -> Iterator[RuleText]:

@@ -12,10 +12,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
+from reprun.bounded import limits
 from reprun.documents.record import StepRecord, memory_of_this_host
 from reprun.engines.base import (
     MIB,
     WORKSPACE,
+    Bounded,
     ContainerEngine,
     ContainerJob,
     ContainerResult,
@@ -214,12 +216,13 @@ class StepRunner:
         with storage_errors(self._logs):
             log.parent.mkdir(parents=True, exist_ok=True)
             with log.open("wb") as stream:
+                keep = Bounded(stream.write, limits.LOG_BYTES.value)
                 tail = _Tail()
                 writing = threading.Lock()
 
                 def take(data: bytes) -> None:
                     with writing:
-                        stream.write(data)
+                        keep(data)
                         tail.take(data)
                         if self._echo:
                             self._echo(data)

@@ -20,8 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from reprun.bounded import limits
 from reprun.digests import CHUNK
 from reprun.errors import IntegrityError, SpecificationError
+from reprun.wording import size_of
 
 AR_MAGIC = b"!<arch>\n"
 AR_HEADER = 60
@@ -207,8 +209,17 @@ class WheelArchive:
             yield stream.read
 
     def read(self, name: str) -> bytes:
-        """Return the bytes of a small member; raise IntegrityError when they are damaged."""
+        """Return the bytes of a small member.
+
+        Raises IntegrityError when they are damaged, or more than a document may have.
+        """
         with self._damage():
+            size = self._zip.getinfo(name).file_size
+            if size > limits.JSON_BYTES.value:
+                raise IntegrityError(
+                    f"{name} in {self.archive} has {size_of(size)}, at most "
+                    f"{limits.JSON_BYTES.words} are read"
+                )
             return self._zip.read(name)
 
     def has(self, name: str) -> bool:

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from reprun.bounded import limits
 from reprun.digests import PREFIX, short
 from reprun.documents.project import Project
+from reprun.documents.reading import text_of
 from reprun.errors import IntegrityError, ReprunError, SpecificationError, did_you_mean
 from reprun.images.catalogue.definition import IMAGE_TOML, PARENT_LOCK, Definition
 from reprun.images.catalogue.external import External, external_of, is_external, locked_external
@@ -85,7 +87,7 @@ class Catalogue:
         if lock.is_file():
             taken_over = read_parent_lock(lock)
             if taken_over.name == document.extends:
-                text = lock.read_bytes().decode()
+                text = text_of(lock, limits.JSON_BYTES)
                 return derived_definition(document, place.parent, taken_over, text)
         return self.to_lock(name)
 

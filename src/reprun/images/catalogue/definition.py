@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from reprun.bounded import limits
+from reprun.documents.reading import text_of
 from reprun.images.catalogue.lockfiles import (
     DebEntry,
     WheelEntry,
@@ -160,7 +162,7 @@ class Definition:
         for path in paths:
             if not path.is_file():
                 raise not_locked(path)
-        documents = {path.name: path.read_bytes() for path in paths}
+        documents = {path.name: text_of(path, limits.JSON_BYTES).encode() for path in paths}
         documents[self.place.name] = _CHECK.sub(b"", documents[self.place.name])
         if self.parent is not None:
             documents[PARENT_LOCK] = self.parent.document.encode()

@@ -13,6 +13,7 @@ holds two entries for one name: what is installed must be readable from it witho
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +23,9 @@ from typing import Protocol, TypeVar
 from packaging.utils import InvalidWheelFilename, is_normalized_name, parse_wheel_filename
 from packaging.version import Version
 
+from reprun.bounded import limits
 from reprun.digests import PREFIX
+from reprun.documents.reading import text_of
 from reprun.errors import SpecificationError
 from reprun.files import write_atomically
 from reprun.images.model import Layer
@@ -192,12 +195,9 @@ def _by_name(entry: _Entry) -> str:
 
 
 def _read(path: Path, parse: Callable[[str], _E]) -> tuple[_E, ...]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise not_locked(path) from None
-    except UnicodeDecodeError as error:
-        raise SpecificationError(f"{path.name} is not UTF-8 text", place=str(path)) from error
+    if not os.path.lexists(path):
+        raise not_locked(path)
+    text = text_of(path, limits.JSON_BYTES)
     entries: list[_E] = []
     lines_by_name: dict[str, int] = {}
     lines_by_file: dict[str, int] = {}

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from reprun.bounded import limits
 from reprun.documents.record import StepRecord
 from reprun.reana.local.specification import Files
 from reprun.workflow.beneath import Beneath
@@ -96,10 +97,13 @@ class Evidence:
 
 def job_of(record: StepRecord, name: str) -> Job:
     """Return a job from the record of its step."""
-    log = Path(record.log)
+    log, said = Path(record.log), b""
+    if log.is_file():
+        with log.open("rb") as stream:
+            said = stream.read(limits.LOG_BYTES.value)
     return Job(
         name=name,
-        log=log.read_text(encoding="utf-8", errors="replace") if log.is_file() else "",
+        log=said.decode(errors="replace"),
         started=record.started,
         finished=record.started + dt.timedelta(seconds=record.wall_seconds),
     )

@@ -25,7 +25,8 @@ from gherkin.pickles.compiler import Compiler
 from gherkin.token import Token
 from gherkin.token_matcher import TokenMatcher
 
-from reprun.documents.reading import edit_command
+from reprun.bounded import limits
+from reprun.documents.reading import edit_command, text_of
 from reprun.errors import SpecificationError
 
 Kind = Literal["context", "action", "outcome", "unknown"]
@@ -80,10 +81,7 @@ def read_feature(path: Path) -> Feature:
 
     Raises SpecificationError with the line of what is not valid Gherkin.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecificationError(f"cannot read {path.name}: {error}", place=str(path)) from error
+    text = text_of(path, limits.CODE_BYTES).removeprefix("\ufeff")
     lines = text.split("\n")
     try:
         document = Parser().parse(text, _EnglishMatcher())

@@ -125,7 +125,7 @@ def _of_snakemake(
     project: ReanaProject, declared: Sequence[str], confined: Confinement
 ) -> Iterator[Finding]:
     snakefile = project.directory / project.workflow_file
-    text = read_snakefile(snakefile)
+    text = read_snakefile(snakefile, project.directory)
     parameters = parameters_for(project, {})
     there = sorted({*_files_of(project.directory), *declared})
     yield from lint_snakefile(
@@ -138,7 +138,7 @@ def _of_snakemake(
         confined=confined,
         directory=project.directory,
     )
-    for file in text.files:
+    for file in (*text.files, *text.outside):
         name = Path(os.path.relpath(file, project.directory)).as_posix()
         if name not in declared:
             line = project.line("workflow", "file")
@@ -162,7 +162,7 @@ def _of_the_jobs(
     confined: Confinement,
 ) -> Iterator[Finding]:
     snakefile = project.directory / project.workflow_file
-    text = read_snakefile(snakefile)
+    text = read_snakefile(snakefile, project.directory)
     try:
         steps = plan_project(project, project.directory, there, parameters, confined)
     except SpecificationError:

@@ -7,12 +7,16 @@ both in the PyPI package reana-commons (0.9.11 and 0.95.0a26).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field
 
+from reprun.bounded import limits
+from reprun.bounded.limits import LimitError
+from reprun.bounded.parsing import read_text
 from reprun.documents.reading import Document, InsidePath, Lines, read_document, validated
 from reprun.errors import SpecificationError
 from reprun.wording import quoted
@@ -235,6 +239,13 @@ _OTHER_KINDS = {
 }
 
 
+def _text(path: Path) -> str:
+    """Return the text of a file as far as it has one: it is only looked into for a hint."""
+    with suppress(OSError, LimitError):
+        return read_text(path, limits.YAML_BYTES, "replace")
+    return ""
+
+
 def _refuse_other_kinds(document: Any, path: Path, lines: Lines) -> None:
     workflow = document.get("workflow") if isinstance(document, dict) else None
     kind = workflow.get("type") if isinstance(workflow, dict) else None
@@ -244,7 +255,7 @@ def _refuse_other_kinds(document: Any, path: Path, lines: Lines) -> None:
         other.name
         for suffix in SUFFIXES
         for other in path.parent.glob(f"reana*{suffix}")
-        if other != path and f"type: {kind}" not in other.read_text(errors="replace")
+        if other != path and f"type: {kind}" not in _text(other)
     )
     raise SpecificationError(
         f"this is a {_OTHER_KINDS[kind]} workflow, and reprun runs serial and Snakemake "

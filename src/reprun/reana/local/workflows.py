@@ -274,7 +274,7 @@ def prepare_snakemake(
 ) -> Prepared:
     """Return the images of the rules and what is ignored here."""
     snakefile = project.directory / project.workflow_file
-    text = read_snakefile(snakefile)
+    text = read_snakefile(snakefile, project.directory)
     chosen: dict[str | None, Chosen] = {}
     for step in plan_project(project, workspace, staged, parameters, confined):
         rule = text.rule(step.rule)

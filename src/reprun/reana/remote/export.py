@@ -18,7 +18,9 @@ import yaml
 
 from reprun import data
 from reprun.authoring.lint import Finding, lint_snakefile
+from reprun.bounded import limits
 from reprun.conditions.snapshot import Snapshot
+from reprun.documents.reading import text_of
 from reprun.documents.selection import Selection
 from reprun.engines.confinement import Confinement
 from reprun.errors import InputsGoneError, IntegrityError, SpecificationError
@@ -32,7 +34,7 @@ from reprun.runs.cell import Cell, conditions_entry
 from reprun.store.store import Store
 from reprun.workflow.planned import PlannedStep
 from reprun.workflow.planning import plan_steps
-from reprun.workflow.snakefiles import read_snakefile
+from reprun.workflow.snakefiles import read_snakefile, read_text
 
 SPECIFICATION = "reana.yaml"
 WORKFLOW = "reana.smk"
@@ -93,7 +95,7 @@ def export(
             shutil.rmtree(directory)
         directory.mkdir(parents=True)
         data.stage(wanted, directory, store, linked=False)
-        changes = add_memory_limits(directory / cell.selection.snakefile)
+        changes = add_memory_limits(directory / cell.selection.snakefile, directory)
         config = dict(cell.plan.config)
         for entry, image in cell.images.items():
             config[entry] = f"docker://{references[image.name]}"
@@ -144,19 +146,20 @@ def read_digests(text: str) -> dict[str, str]:
     return found
 
 
-def add_memory_limits(snakefile: Path) -> list[str]:
+def add_memory_limits(snakefile: Path, within: Path) -> list[str]:
     """Add REANA's limit to every rule that has only `mem_mb`; return what was changed.
 
+    Files of the directory `within` are changed, whatever the Snakefile includes.
     Raises SpecificationError where `mem_mb` is not a plain number: then what to add is not known.
     """
     changes = []
-    for rule in read_snakefile(snakefile).rules:
+    for rule in read_snakefile(snakefile, within).rules:
         resources = rule.directives.get("resources")
         if resources is None or "mem_mb" not in resources.text:
             continue
         if "kubernetes_memory_limit" in resources.text:
             continue
-        lines = rule.file.read_text(encoding="utf-8").splitlines(keepends=True)
+        lines = read_text(rule.file).splitlines(keepends=True)
         end = resources.line + resources.text.count("\n")
         for index in range(resources.line - 1, end):
             if found := _MEMORY.search(lines[index]):
@@ -272,7 +275,7 @@ def _mount_in_code(cell: Cell, snapshot: Snapshot) -> str | None:
     """
     default = f"{conditions_entry(snapshot.name)}:"
     for path in cell.lock.code:
-        text = (cell.selection.directory / path).read_text(encoding="utf-8", errors="replace")
+        text = text_of(cell.selection.directory / path, limits.TEXT_BYTES, "replace")
         lines = (line for line in text.splitlines() if not line.startswith(default))
         if any(snapshot.mount in line for line in lines):
             return path

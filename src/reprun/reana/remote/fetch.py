@@ -6,7 +6,9 @@ import shutil
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from reprun.bounded import limits
 from reprun.digests import short
+from reprun.documents.reading import text_of
 from reprun.documents.record import REPORTS, write_record
 from reprun.errors import IntegrityError, OutputMissingError, StepFailedError
 from reprun.progress import Progress
@@ -100,7 +102,7 @@ class _Arrivals:
         """Fetch the list of digests; raise IntegrityError if it names not all that is needed."""
         place = self._directory / DIGESTS
         self._client.download(self._remote, DIGESTS, place, self._parts)
-        self._expected = read_digests(place.read_text(encoding="utf-8", errors="replace"))
+        self._expected = read_digests(text_of(place, limits.JSON_BYTES))
         if absent := [name for name in needed if name not in self._expected]:
             raise IntegrityError(
                 f"{DIGESTS} of the cluster names no digest of {listed(absent)}",
