@@ -7,7 +7,7 @@ import platform
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,9 +16,14 @@ import pytest
 import typer.main
 import typer.testing
 
-from reprun.runs import blessing, judge, preview
+from reprun.authoring import surveyed
+from reprun.conditions.answers import naming
+from reprun.progress import Progress
+from reprun.runs import blessing, compare_files, judge, looked_up, preview
+from reprun.runs.compared import answered
 from reprun.runs.evaluated import Evaluated
 from reprun.runs.evaluation import evaluate
+from reprun.runs.looked_up import LookedUp, LookUp, Opened
 from reprun.runs.question import Declared, Question
 from reprun.runs.rewriting import rewrite
 from reprun.runs.rewritten import Written
@@ -124,6 +129,15 @@ def outputs_read_here(monkeypatch: pytest.MonkeyPatch) -> None:
             made = rewrite(declared, outputs, Path(target))
             yield Written(partial(_copied, Path(target), made.files), made)
 
+    def looked_up_here(question: LookUp, opened: list[Opened], _: Store, __: Progress) -> LookedUp:
+        with ExitStack() as held:
+            for one in opened:
+                held.enter_context(naming(one.snapshot, one.files))
+            return looked_up.found_in(question, opened)
+
+    monkeypatch.setattr(looked_up, "look_up", looked_up_here)
+    monkeypatch.setattr(surveyed, "in_sandbox", lambda *_: surveyed.look)
+    monkeypatch.setattr(compare_files, "in_sandbox", lambda *_: answered)
     monkeypatch.setattr(judge, "evaluated", here)
     monkeypatch.setattr(preview, "evaluated", here)
     monkeypatch.setattr(blessing, "rewritten", written_here)

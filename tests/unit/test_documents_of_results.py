@@ -21,6 +21,7 @@ from reprun.histograms.workspaces import pyhf_digest
 from reprun.report import values_to_show
 from reprun.report.model import AnalysisInfo
 from reprun.runs.compare_files import Files, compare_files
+from reprun.runs.compared import answered
 from reprun.runs.evaluation import evaluate
 from reprun.runs.question import Question
 from reprun.runs.reference import bless, load_reference, write_objects
@@ -226,9 +227,9 @@ def test_a_comparison_of_workspaces_names_their_digests(tmp_path: Path) -> None:
     for name, made in (("a", workspace()), ("b", workspace() | {"version": "1.0.1"})):
         (tmp_path / f"{name}.json").write_text(json.dumps(made))
     a, b = (tmp_path / name for name in ("a.json", "b.json"))
-    same = compare_files(Files(a, a))
+    same = compare_files(Files(a, a), answered)
     assert same.notes == (f"both workspaces have the pyhf digest {pyhf_digest(workspace())}",)
-    assert "the pyhf digests differ" in compare_files(Files(a, b)).notes[0]
+    assert "the pyhf digests differ" in compare_files(Files(a, b), answered).notes[0]
 
 
 # -- outputs of an analysis -----------------------------------------------------------------------

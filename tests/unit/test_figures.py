@@ -16,9 +16,10 @@ from reprun.histograms import Axis, DataObject, Histogram, Objects, write_histog
 from reprun.histograms.composites import GRAPH_COLUMNS, points_table
 from reprun.report import build_report
 from reprun.report import figures as module
-from reprun.report.figures import figures
+from reprun.report.figures import render_figures
 from reprun.report.model import AnalysisInfo, Report
 from reprun.runs.compare_files import Files, compare_files
+from reprun.runs.compared import answered
 from tests.compare_support import AXIS, TODAY
 
 pytestmark = pytest.mark.slow
@@ -69,7 +70,7 @@ PAIRS: dict[str, tuple[Any, Any, list[str]]] = {
 @pytest.mark.parametrize("name", PAIRS)
 def test_what_differs_is_drawn(name: str) -> None:
     one, other, names = PAIRS[name]
-    found = dict(figures(report({"x": one, "same": ONE}, {"x": other, "same": ONE})))
+    found = dict(render_figures(report({"x": one, "same": ONE}, {"x": other, "same": ONE})))
     assert sorted(found) == sorted(f"{each}.{kind}" for each in names for kind in ("png", "pdf"))
     for file, data in found.items():
         assert data.startswith(PNG if file.endswith("png") else PDF)
@@ -77,16 +78,16 @@ def test_what_differs_is_drawn(name: str) -> None:
 
 @pytest.mark.parametrize("sides", [({"x": ONE, "y": ONE}, {"y": ONE}), ({"y": ONE}, {"x": PLANE})])
 def test_what_is_on_one_side_only_is_drawn_alone(sides: Any) -> None:
-    assert "x.png" in dict(figures(report(*sides)))
+    assert "x.png" in dict(render_figures(report(*sides)))
 
 
 def test_the_same_report_gives_the_same_bytes() -> None:
     made = report({"x": changed(ONE, 20, 90)}, {"x": ONE})
-    assert dict(figures(made)) == dict(figures(made))
+    assert dict(render_figures(made)) == dict(render_figures(made))
 
 
 def test_where_all_agrees_nothing_is_drawn() -> None:
-    assert list(figures(report({"x": ONE}, {"x": ONE}))) == []
+    assert list(render_figures(report({"x": ONE}, {"x": ONE}))) == []
 
 
 def test_names_are_harmless_and_apart(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,17 +95,17 @@ def test_names_are_harmless_and_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     one = {name: changed(ONE, 20, 90) for name in names}
     made = report(one, dict.fromkeys(names, ONE))
     monkeypatch.setattr(module, "FORMATS", ("png",))
-    assert sorted(name for name, _ in figures(made)) == [
+    assert sorted(name for name, _ in render_figures(made)) == [
         "_x.png", "a_b.png", "a_b_2.png", "a_b_3.png",
     ]  # fmt: skip
     monkeypatch.setattr(module, "MOST_FIGURES", 2)
-    assert len(list(figures(made))) == 2
+    assert len(list(render_figures(made))) == 2
 
 
 def test_without_matplotlib_the_next_command_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(BackendError) as caught:
-        list(figures(report({"x": changed(ONE, 20, 90)}, {"x": ONE})))
+        list(render_figures(report({"x": changed(ONE, 20, 90)}, {"x": ONE})))
     assert caught.value.hint == "pip install 'reprun[plots]'"
 
 
@@ -112,12 +113,12 @@ def test_without_mplhep_they_are_in_the_style_of_matplotlib(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(sys.modules, "mplhep", None)
-    assert "x.png" in dict(figures(report({"x": changed(ONE, 20, 90)}, {"x": ONE})))
+    assert "x.png" in dict(render_figures(report({"x": changed(ONE, 20, 90)}, {"x": ONE})))
 
 
 def test_the_command_writes_them(tmp_path: Path) -> None:
     write_histograms(tmp_path / "a.json", [changed(ONE, 20, 90)])
     write_histograms(tmp_path / "b.json", [ONE])
     files = Files(tmp_path / "a.json", tmp_path / "b.json")
-    compare_files(files, plots=tmp_path / "new" / "plots")
+    compare_files(files, answered, plots=tmp_path / "new" / "plots")
     assert sorted(path.name for path in (tmp_path / "new/plots").iterdir()) == ["h.pdf", "h.png"]

@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from reprun.authoring.rendering import render
+from reprun.authoring.surveyed import Look, Wanted, look
 from reprun.digests import adler32_file, sha256_file
 from reprun.documents.analysis import DOCUMENT, load_analysis
 from reprun.documents.manifest import Dataset, manifest_text
@@ -28,7 +29,7 @@ from reprun.files import (
     sweep,
     temporary_directory,
 )
-from reprun.histograms.survey import Column, Survey, survey
+from reprun.histograms.survey import Column, Survey
 from reprun.runs.lock import compute_lock, write_lock
 from reprun.wording import quoted
 
@@ -69,7 +70,7 @@ class Created:
     """Whether the data lie in the analysis now."""
 
 
-def new_analysis(request: Request, project: Project) -> Created:
+def new_analysis(request: Request, project: Project, look: Look = look) -> Created:
     """Write the directory of an analysis and its lock, all of it or nothing.
 
     Raises SpecificationError for a name that cannot be used or a file that holds nothing to
@@ -77,7 +78,7 @@ def new_analysis(request: Request, project: Project) -> Created:
     """
     parent = request.directory.resolve() if request.directory else project.analyses
     directory = parent / _checked_name(request, project, parent)
-    found = survey(request.source, columns=request.columns, tree=request.tree)
+    found = look(request.source, Wanted(columns=request.columns, tree=request.tree))
     target = request.name if parent == project.analyses else os.path.relpath(directory)
     with storage_errors(parent):
         make_directory(parent)

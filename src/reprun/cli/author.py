@@ -73,9 +73,12 @@ def new(
 ) -> None:
     """Write an analysis of a file of events or histograms."""
     from reprun.authoring.new import Request, known_experiment, new_analysis
+    from reprun.authoring.surveyed import in_sandbox
     from reprun.cli.author_output import created_text
+    from reprun.cli.console import progress_on_stderr
     from reprun.cli.output import answer
     from reprun.documents.project import Project
+    from reprun.store.store import Store
 
     created = new_analysis(
         Request(
@@ -91,6 +94,7 @@ def new(
             licence=licence,
         ),
         Project.find(),
+        in_sandbox(Store.default(), progress_on_stderr()),
     )
     found = created.survey
     facts = {

@@ -71,25 +71,34 @@ def compare(
 
     No analysis is needed around them.
     """
+    from reprun.cli.console import progress_on_stderr
     from reprun.cli.output import answer, shown_path
     from reprun.cli.run_output import report_text
     from reprun.compare.rules import one_rule, parse_maps, parse_rule, read_rules
     from reprun.report import render_junit, render_markdown
-    from reprun.report.calibration import calibration_lines
-    from reprun.runs.compare_files import Files, calibrate_files, compare_files
+    from reprun.runs.compare_files import Files, compare_files, in_sandbox
+    from reprun.store.store import Store
 
     rules = [parse_rule(text) for text in rule or []]
     rules += read_rules(policy) if policy else []
     rules += one_rule(kind, relative=relative, alpha=alpha)
     files = Files(monitored, reference, rules, match or [], parse_maps(name_map or []), same_events)
+    reading = in_sandbox(Store.default(), progress_on_stderr().say)
     if calibrate is not None:
+        from reprun.report.calibration import calibration_lines
+        from reprun.runs.calibrate_files import calibrate_files
+
         if output_format not in ("text", "json"):
             raise SpecificationError("a calibration is printed as text or json")
-        found = calibrate_files(files, calibrate)
+        found = calibrate_files(files, calibrate, reading)
         answer("calibration", output_format, dataclasses.asdict(found), calibration_lines(found))
         return
     report = compare_files(
-        files, html=html, plots=plots, draw=output_format == "json" or json_file is not None
+        files,
+        reading,
+        html=html,
+        plots=plots,
+        draw=output_format == "json" or json_file is not None,
     )
     answer(
         "comparison",

@@ -14,7 +14,9 @@ from reprun.cli.options import FormatOption
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from reprun.conditions.compare import Files
     from reprun.conditions.snapshot import Snapshot
+    from reprun.runs.looked_up import LookedUp, What
     from reprun.store.store import Store
 
 app = typer.Typer(
@@ -47,13 +49,11 @@ def list_snapshots(output_format: FormatOption = "text") -> None:
 def show(name: Name, output_format: FormatOption = "text") -> None:
     """Show what a snapshot is and holds."""
     from reprun.cli.output import answer
-    from reprun.conditions.answers import contents, naming
 
     snapshot, files = _open(name)
     facts = _facts(snapshot, _store())
-    with naming(snapshot, files):
-        held = contents(snapshot, files)
-    document = {"snapshot": facts, "holds": held}
+    held = _look_up("contents", (snapshot, files)).rows or ()
+    document = {"snapshot": facts, "holds": list(held)}
     answer("conditions", output_format, document, _text(facts, held))
 
 
@@ -71,21 +71,20 @@ def get_(
 ) -> None:
     """Look up what is in force for a run, or a row of a table."""
     from reprun.cli.output import answer
-    from reprun.conditions import answers
     from reprun.errors import SpecificationError
 
     snapshot, files = _open(name)
     if row is not None:
-        with answers.naming(snapshot, files):
-            found = [answers.table_row(snapshot, files, row, luminosity)]
+        asked = {"row": row, "luminosity": luminosity}
+        found = _look_up("row", (snapshot, files), **asked).rows or ()
     elif run is not None:
-        with answers.naming(snapshot, files):
-            found = answers.in_force(snapshot, files, run, lumi, record)
+        asked = {"run": run, "lumi": lumi, "record": record}
+        found = _look_up("in force", (snapshot, files), **asked).rows or ()
     else:
         raise SpecificationError(
             "give --run, or --row for a table", hint="reprun conditions get --help"
         )
-    facts = {"snapshot": snapshot.name, "found": found}
+    facts = {"snapshot": snapshot.name, "found": list(found)}
     answer("conditions-answer", output_format, facts, map(_line, found))
 
 
@@ -96,13 +95,9 @@ def diff(before: Name, now: Name, output_format: FormatOption = "text") -> None:
     The exit code is 1 if anything does.
     """
     from reprun.cli.output import answer
-    from reprun.conditions.answers import naming
-    from reprun.conditions.compare import differences
 
-    first, second = _open(before), _open(now)
-    with naming(*first), naming(*second):
-        lines = differences(*first, *second)
-    facts = {"before": before, "now": now, "differences": lines}
+    lines = _look_up("differences", _open(before), _open(now)).lines or ()
+    facts = {"before": before, "now": now, "differences": list(lines)}
     answer("conditions-differences", output_format, facts, lines or ["no difference"])
     raise typer.Exit(1 if lines else 0)
 
@@ -165,6 +160,18 @@ def mask(
     }
     document = {"snapshot": snapshot.name, "events": str(events), **facts}
     answer("conditions-mask", output_format, document, [_line(facts)])
+
+
+def _look_up(what: What, *opened: tuple[Snapshot, Files], **asked: Any) -> LookedUp:
+    """Ask snapshots something, in a sandbox."""
+    from reprun.cli.console import progress_on_stderr
+    from reprun.runs import looked_up
+
+    question = looked_up.LookUp(
+        what=what, snapshots=tuple(snapshot for snapshot, _ in opened), **asked
+    )
+    there = [looked_up.Opened(*one) for one in opened]
+    return looked_up.look_up(question, there, _store(), progress_on_stderr())
 
 
 def _list_text(rows: Sequence[Mapping[str, Any]]) -> Iterator[RenderableType]:

@@ -10,8 +10,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from reprun.report.build import Context, build_report, in_context
+    from reprun.report.build import build_report
+    from reprun.report.context import Context, in_context
     from reprun.report.drawing import table_to_show, values_to_show
+    from reprun.report.figures import render_figures
     from reprun.report.html import render_html
     from reprun.report.junit import render_junit
     from reprun.report.markdown import render_markdown
@@ -19,10 +21,11 @@ if TYPE_CHECKING:
     from reprun.report.pictures import read_pictures
 
 _MODULES = {
-    "Context": "build",
+    "Context": "context",
     "build_report": "build",
-    "in_context": "build",
+    "in_context": "context",
     "read_pictures": "pictures",
+    "render_figures": "figures",
     "render_html": "html",
     "render_junit": "junit",
     "render_markdown": "markdown",
@@ -36,6 +39,7 @@ __all__ = [
     "build_report",
     "in_context",
     "read_pictures",
+    "render_figures",
     "render_html",
     "render_junit",
     "render_markdown",

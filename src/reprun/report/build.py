@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Sequence
+from dataclasses import asdict
 from functools import lru_cache
 from typing import Literal
-
-from pydantic import JsonValue
 
 from reprun import __version__
 from reprun.compare import BinDifference, Comparison, Item, Verdict
 from reprun.compare.drift import FirstDrift as Drift
-from reprun.documents.analysis import Citation, ComparisonRule
+from reprun.documents.analysis import ComparisonRule
 from reprun.report.drawing import NOTHING, Drawing, drawn
 from reprun.report.model import (
     AnalysisInfo,
@@ -21,28 +19,11 @@ from reprun.report.model import (
     FirstDrift,
     IgnoredItem,
     Migration,
-    Plot,
-    ReferenceInfo,
     Report,
     ReportItem,
     ReportTable,
     RuleUsed,
-    StepUsage,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What is known around a comparison, without a look at what was compared."""
-
-    hint: str = ""
-    reference: ReferenceInfo | None = None
-    causes: tuple[str, ...] = ()
-    plots: tuple[Plot, ...] = ()
-    steps: tuple[StepUsage, ...] = ()
-    provenance: Mapping[str, JsonValue] = field(default_factory=dict)
-    citations: tuple[Citation, ...] = ()
-    notes: tuple[str, ...] = ()
 
 
 def build_report(
@@ -84,12 +65,6 @@ def _status(comparison: Comparison) -> Literal["reproduced", "not reproduced", "
     if comparison.worst is Verdict.NEW:
         return "no reference"
     return "reproduced" if comparison.reproduced else "not reproduced"
-
-
-def in_context(report: Report, context: Context) -> Report:
-    """Return a report of a comparison with what is known around it; notes come after its own."""
-    found = {one.name: getattr(context, one.name) for one in fields(context)}
-    return report.model_copy(update={**found, "notes": (*report.notes, *context.notes)})
 
 
 def _sentence(comparison: Comparison, analysis: AnalysisInfo, remark: str | None) -> str:

@@ -35,7 +35,7 @@ RUN, REFERENCE, HOT = "black", "#3b6ea5", "#b4231f"
 FORMATS = ("png", "pdf")
 
 
-def figures(report: Report) -> Iterator[tuple[str, bytes]]:
+def render_figures(report: Report) -> Iterator[tuple[str, bytes]]:
     """Yield name and bytes of a PNG and a PDF of each object that does not pass.
 
     At most `MOST_FIGURES` objects are drawn. Raises BackendError where matplotlib is missing.

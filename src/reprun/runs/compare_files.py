@@ -4,25 +4,33 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from pydantic import JsonValue
 
-from reprun.compare import Words, compare
-from reprun.compare.calibrate import Calibration, calibrate
-from reprun.compare.select import idle_maps, refuse_nothing, renamed, selected
+from reprun import histograms
+from reprun import report as rendering
 from reprun.digests import sha256_file
 from reprun.documents.analysis import ComparisonRule
-from reprun.errors import NothingToCompareError, OutputMissingError, SpecificationError
+from reprun.engines.base import Limits
+from reprun.errors import NothingToCompareError, OutputMissingError
 from reprun.files import make_directory, write_atomically
-from reprun.histograms import Source, open_objects
-from reprun.histograms.files import published_digest, readable
-from reprun.report import Context, build_report, in_context, render_html
-from reprun.report.figures import figures
-from reprun.report.model import AnalysisInfo, Report
+from reprun.report import Context, in_context
+from reprun.report.model import Report
+from reprun.runs.asked import asked
+from reprun.runs.question import Answer, Compared, FilesQuestion
+from reprun.store.store import Store
 from reprun.wording import quoted
+
+if TYPE_CHECKING:
+    from reprun.histograms import Source
+
+A = TypeVar("A", bound=Answer)
+PROGRAM = "reprun.runs.comparing"
+SUBMISSIONS = (".yaml", ".yml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,30 +47,65 @@ class Files:
     """(name in the reference, name in the monitored file)."""
     shared_events: bool = False
 
-
-def read_files(files: Files) -> tuple[Source, Source]:
-    """Open both files, rename and select.
-
-    Raises NothingToCompareError if a glob matches nothing on either side, and SpecificationError
-    for a map that fits no object.
-    """
-    monitored, reference = _opened(files.monitored), _opened(files.reference)
-    for idle in idle_maps(reference, files.maps):
-        raise SpecificationError(f"--{idle}")
-    reference = renamed(reference, files.maps)
-    names = list(monitored.names), list(reference.names)
-    # A table is called by its file; of two files that hold one thing each, which is meant is plain.
-    by_file = names[0] == [files.monitored.stem], names[1] == [files.reference.stem]
-    if any(by_file) and len(names[0]) == len(names[1]) == 1:
-        reference = reference.taking({names[0][0]: names[1][0]})
-    refuse_nothing(files.match, monitored, reference)
-    return selected(monitored, files.match), selected(reference, files.match)
+    def question(self, *, draw: bool = False, toys: int = 0) -> FilesQuestion:
+        """Return what is asked of them."""
+        return FilesQuestion(
+            rules=tuple(self.rules),
+            match=tuple(self.match),
+            maps=tuple(self.maps),
+            shared_events=self.shared_events,
+            today=dt.datetime.now(dt.UTC).date(),
+            names=names_apart(self.monitored, self.reference),
+            draw=draw,
+            toys=toys,
+        )
 
 
-def _opened(path: Path) -> Source:
+class Reading(Protocol):
+    """Who reads two files: this process (`compared.answered`), or a sandbox."""
+
+    def __call__(
+        self, question: FilesQuestion, kind: type[A], monitored: Path, reference: Path
+    ) -> A:
+        """Return an answer of a kind; raises what `compared.compared` does."""
+
+
+def in_sandbox(store: Store, say: Callable[[str], None]) -> Reading:
+    """Return who reads two files in a sandbox; where none can be made, a note is said."""
+
+    def read(question: FilesQuestion, kind: type[A], monitored: Path, reference: Path) -> A:
+        sides = {"monitored": monitored, "reference": reference}
+        for path in sides.values():
+            if not path.is_file():
+                opened(path)  # says what there is
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        with asked(
+            (PROGRAM, kind.__name__),
+            question,
+            kind,
+            {f"{side}/{path.name}": path for side, path in sides.items()},
+            store,
+            # The tables of a submission to HEPData lie beside it.
+            beside={
+                side: path.parent
+                for side, path in sides.items()
+                if path.suffix.lower() in SUBMISSIONS
+            },
+            subject="the files",
+            # The user named them, and knows how large they are.
+            bounds=Limits(cpus=float(os.cpu_count() or 1), memory_bytes=memory),
+        ) as found:
+            for note in found.notes:
+                say(f"note: {note}")
+            return found.answer
+
+    return read
+
+
+def opened(path: Path) -> Source:
     """Open a file; where it cannot be read, say what to type to see why."""
     try:
-        return open_objects(path)
+        return histograms.open_objects(path)
     except (OutputMissingError, NothingToCompareError) as error:
         error.hint = error.hint or _to_look_at(path)
         raise
@@ -72,74 +115,44 @@ def _to_look_at(path: Path) -> str:
     if not path.is_file():
         home = next(each for each in (path, *path.parents) if each.is_dir())
         return f"ls {quoted(home)}"
-    if not readable(path):
+    if not histograms.readable(path):
         return "reprun compare --help   # which files are read"
     return f"ls -l {quoted(path)}   # one that was cut short has to be made or fetched again"
 
 
 def compare_files(
-    files: Files, *, html: Path | None = None, plots: Path | None = None, draw: bool = False
+    files: Files,
+    reading: Reading,
+    *,
+    html: Path | None = None,
+    plots: Path | None = None,
+    draw: bool = False,
 ) -> Report:
     """Compare two files on their own; with `html`, also write the page there.
 
     With `plots`, write figures of what differs into that directory. `draw` keeps the numbers of
-    plots in the report, which page and figures need anyway. Raises BackendError where there is
-    nothing to draw figures with.
+    plots in the report, which page and figures need anyway. Raises what `compared.compared`
+    does, and BackendError where there is nothing to draw figures with.
     """
-    monitored, reference = read_files(files)
-    today = dt.datetime.now(dt.UTC).date()
-    names = names_apart(files.monitored, files.reference)
-    comparison = compare(
-        monitored,
-        reference,
-        files.rules,
-        today,
-        shared_events=files.shared_events,
-        words=Words.of_files(*names),
-        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1,
-    )
-    compared = build_report(
-        comparison,
-        AnalysisInfo(name=names[0], title=f"{names[0]} against {names[1]}"),
-        draw=draw or html is not None or plots is not None,
-    )
-    report = in_context(
-        compared,
-        Context(
-            provenance={
-                **_provenance("monitored", files.monitored),
-                **_provenance("reference", files.reference),
-            },
-            notes=(*_strangers(monitored, reference), *_digests(files)),
-        ),
-    )
+    question = files.question(draw=draw or html is not None or plots is not None)
+    found = reading(question, Compared, files.monitored, files.reference).report
+    assert found is not None
+    provenance = {
+        **_provenance("monitored", files.monitored),
+        **_provenance("reference", files.reference),
+    }
+    report = in_context(found, Context(provenance=provenance))
     if html is not None:
-        write_atomically(html, render_html(report).encode())
+        write_atomically(html, rendering.render_html(report).encode())
     if plots is not None:
         make_directory(plots)
-        for name, data in figures(report):
+        for name, data in rendering.render_figures(report):
             write_atomically(plots / name, data)
     return report
 
 
 def _provenance(side: str, path: Path) -> dict[str, JsonValue]:
     return {side: str(path), f"{side} sha256": sha256_file(path)}
-
-
-def _digests(files: Files) -> list[str]:
-    """Return what the digests of two workspaces say, that people quote in place of a file."""
-    one, other = published_digest(files.monitored), published_digest(files.reference)
-    if one is None or other is None:
-        return []
-    if one == other:
-        return [f"both workspaces have the pyhf digest {one}"]
-    return [f"the pyhf digests differ: {one} / {other}"]
-
-
-def _strangers(monitored: Source, reference: Source) -> list[str]:
-    if set(monitored.names) & set(reference.names):
-        return []
-    return ["the files have no name in common; --map OLD=NEW says which objects belong together"]
 
 
 def names_apart(one: Path, other: Path) -> tuple[str, str]:
@@ -150,10 +163,3 @@ def names_apart(one: Path, other: Path) -> tuple[str, str]:
         if names[0] != names[1]:
             return names[0], names[1]
     return one.name, f"{other.name} (again)"
-
-
-def calibrate_files(files: Files, toys: int) -> Calibration:
-    """Return what toys from the reference say of the rules."""
-    _, reference = read_files(files)
-    today = dt.datetime.now(dt.UTC).date()
-    return calibrate(reference.only(reference.names), files.rules, today, toys)

@@ -25,7 +25,7 @@ def evaluated(question: Question, outputs: Path, reference: Path | None, store: 
 
     Raises what `evaluation.evaluate` and `asked.asked` do.
     """
-    beside = {"reference": reference} if reference is not None else {}
-    with asked(PROGRAM, question, Evaluation, outputs, store, beside=beside) as found:
+    given = {"outputs": outputs, **({"reference": reference} if reference is not None else {})}
+    with asked(PROGRAM, question, Evaluation, given, store) as found:
         assert found.answer.found is not None
         return Evaluated(found.answer.found, found.notes)

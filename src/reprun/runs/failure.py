@@ -52,7 +52,7 @@ def _failed_steps(selection: Selection, record: RunRecord) -> Iterator[FailedSte
     for step in islice(failed_of(record.steps), MOST_FAILED):
         log = ""
         with suppress(OutputMissingError):
-            log = log_text(visible(log_of(selection, step)[-LAST_CHARACTERS:]))
+            log = log_text(visible(log_of(selection, step).text[-LAST_CHARACTERS:]))
         name = step.name
         yield FailedStep(
             name=name,

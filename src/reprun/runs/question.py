@@ -1,4 +1,4 @@
-"""What crosses into the sandbox in which the outputs of a run are read, and what comes back."""
+"""What crosses into a sandbox in which files of others are read, and what comes back."""
 
 from __future__ import annotations
 
@@ -94,9 +94,31 @@ class Rewritten(Answer):
     made: Made | None = None
 
 
+class FilesQuestion(Document):
+    """What decides a comparison of two files besides them."""
+
+    rules: tuple[ComparisonRule, ...] = ()
+    match: tuple[str, ...] = ()
+    maps: tuple[tuple[str, str], ...] = ()
+    shared_events: bool = False
+    today: dt.date
+    names: tuple[str, str]
+    """What the files are called."""
+    draw: bool = False
+    """Whether the report has the numbers of plots."""
+    toys: int = 0
+    """So many toys go through the rules, where it is calibrated and not compared."""
+
+
+class Compared(Answer):
+    """Two files compared."""
+
+    report: Report | None = None
+
+
 FILES = "files"
 
-Q = TypeVar("Q", bound=Declared)
+Q = TypeVar("Q", bound=Document)
 A = TypeVar("A", bound=Answer)
 
 

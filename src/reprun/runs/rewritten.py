@@ -34,7 +34,7 @@ def rewritten(declared: Declared, outputs: Path, store: Store) -> Iterator[Writt
 
     Raises what `rewriting.rewrite` and `asked.asked` do.
     """
-    with asked(PROGRAM, declared, Rewritten, outputs, store) as found:
+    with asked(PROGRAM, declared, Rewritten, {"outputs": outputs}, store) as found:
         made = found.answer.made
         assert made is not None
         for name in made.files:

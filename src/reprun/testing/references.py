@@ -20,6 +20,7 @@ from reprun.histograms.files import stem_of
 from reprun.report.model import Report
 from reprun.report.text import renderable
 from reprun.runs.compare_files import Files, compare_files
+from reprun.runs.compared import answered
 from reprun.wording import quoted, visible
 
 NAME = re.compile(r"[A-Za-z0-9][\w.+-]*")
@@ -69,7 +70,7 @@ class References:
                 f"there is no reference yet for '{name}'", place=str(reference), hint=self._command
             )
         found = checked_rules(rules, "reprun_compare") + one_rule(None, relative=relative)
-        report = compare_files(Files(path, reference, found))
+        report = compare_files(Files(path, reference, found), answered)
         if report.reproduced:
             return ""
         return f"{_text(report)}\nto accept the change: {self._command}"
