@@ -217,7 +217,12 @@ def remove(path: Path) -> None:
 
 
 def remove_tree(path: Path) -> None:
-    """Remove a directory whatever the modes of the directories in it, and however deep it is."""
+    """Remove a directory whatever the modes of the directories in it, and however deep it is.
+
+    It may be gone already: what is interrupted just after it has got its name has no other.
+    """
+    if not os.path.lexists(path):
+        return
     found = [str(path)]
     for directory in found:  # grows while it is walked
         Path(directory).chmod(0o700)

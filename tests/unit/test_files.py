@@ -29,6 +29,7 @@ from reprun.files import (
     temporary_file,
     write_atomically,
 )
+from reprun.images.rootfs.sealed import arriving
 from tests.store_support import of_a_killed_process
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
@@ -251,3 +252,16 @@ def test_no_other_module_renames_what_must_last() -> None:
         # A program of another environment; what it brings is compared with its digest.
         "reprun/reana/remote/driver.py: Path(part).replace(place)",
     }
+
+
+def test_an_interruption_between_a_name_and_its_sync_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(_: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(files, "sync", interrupted)
+    with pytest.raises(KeyboardInterrupt), arriving(tmp_path / "made", tmp_path) as partial:
+        (partial / "root" / "file").write_text("whole")
+    assert (tmp_path / "made" / "root" / "file").read_text() == "whole"
+    assert [path.name for path in tmp_path.iterdir()] == ["made"]
