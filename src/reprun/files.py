@@ -219,9 +219,11 @@ def remove(path: Path) -> None:
 def remove_tree(path: Path) -> None:
     """Remove a directory whatever the modes of the directories in it, and however deep it is.
 
-    It may be gone already: what is interrupted just after it has got its name has no other.
+    A link in its place is removed, and not what it leads to. It may be gone already: what is
+    interrupted just after it has got its name has no other.
     """
-    if not os.path.lexists(path):
+    if path.is_symlink() or not path.exists():
+        path.unlink(missing_ok=True)
         return
     found = [str(path)]
     for directory in found:  # grows while it is walked

@@ -65,6 +65,7 @@ ONLY_IN: Mapping[str, str | tuple[str, ...]] = {
 DOORSTEPS = ("reprun.cli.", "snakemake_executor_plugin_reprun")
 # Modules that read a variable of their own, or pass the environment on to a program.
 ENVIRONMENT = {
+    "reprun.authoring.ignored",
     "reprun.__main__",
     "reprun.cli.output",
     "reprun.cli.verbose",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,11 @@ from reprun.progress import announced
 
 FIELDS = 4
 """What `git check-ignore --verbose -z` prints of a file: source, line, pattern, path."""
+
+
+QUIET = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null")
+"""An analysis that came as an archive brings a configuration of Git: it may name programs to
+start, here and for fetching what is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +51,8 @@ def ignored_files(selection: Selection, code: Sequence[str]) -> list[Ignored]:
         if path.is_file() and path.resolve().is_relative_to(root)
     ]
     done = subprocess.run(
-        announced([program, "-C", str(home), "check-ignore", "--verbose", "-z", "--stdin"]),
+        announced([program, *QUIET, "-C", str(home), "check-ignore", "--verbose", "-z", "--stdin"]),
+        env={**os.environ, "GIT_ALLOW_PROTOCOL": "none", "GIT_OPTIONAL_LOCKS": "0"},
         input="".join(f"{path}\0" for path in paths),
         capture_output=True,
         text=True,

@@ -110,7 +110,7 @@ class Selection:
         parts = [self.variant]
         parts += [] if self.dataset is None else [self.dataset]
         parts += [] if self.tier is None else [self.tier.name]
-        return (self.results / self.analysis.name / ".".join(parts)).resolve()
+        return self.results.resolve() / self.analysis.name / ".".join(parts)
 
 
 def select(

@@ -14,6 +14,7 @@ from reprun.errors import StorageError
 from reprun.files import locked, make_directory, storage_errors, sweep, take_lock
 from reprun.progress import Progress
 from reprun.store.store import Store
+from reprun.wording import quoted
 
 PATIENCE_SECONDS = 10.0
 SHORT_PATIENCE_SECONDS = 0.5
@@ -45,10 +46,28 @@ def alone(run_directory: Path, store: Store, progress: Progress) -> Iterator[int
     ended first. Raises StorageError, with who runs there, where one does.
     """
     with storage_errors(run_directory), ExitStack() as stack:
+        refuse_links(run_directory)
         make_directory(run_directory)
         held = _once_free(run_directory, store, progress, stack)
         sweep(run_directory)
         yield held
+
+
+def refuse_links(run_directory: Path) -> None:
+    """Raise StorageError where a link stands in the place of a run directory or of what is in it.
+
+    A project of somebody else's may bring one: what a run writes, removes or gives to its steps
+    would be what the link leads to. The directory of all results may be one, it is the user's.
+    """
+    above = [run_directory.parent, run_directory]
+    inside = sorted(run_directory.iterdir()) if run_directory.is_dir() else []
+    for path in (*above, *inside):
+        if path.is_symlink():
+            raise StorageError(
+                f"{path.name} in the results is a symbolic link, which no run made",
+                place=str(path),
+                hint=f"rm {quoted(path)}   # the link alone; or give --results another directory",
+            )
 
 
 def _once_free(run_directory: Path, store: Store, progress: Progress, stack: ExitStack) -> int:

@@ -40,7 +40,7 @@ from reprun.report.matrix import (
 from reprun.report.model import Report
 from reprun.runs.cell import Cell, load_cell
 from reprun.runs.cell_images import with_images
-from reprun.runs.directory import alone
+from reprun.runs.directory import alone, refuse_links
 from reprun.runs.remembering import Remembering, state_of
 from reprun.runs.request import RunRequest
 from reprun.runs.run import checked_engine, judge_cell, prepared, stored_report
@@ -121,7 +121,8 @@ def run_matrix(
     """
     slots = _chosen(request, project)
     results = request.results or project.results
-    home = (results / HOME).resolve()
+    home = results.resolve() / HOME
+    refuse_links(home)
     with Remembering(results, progress) as memory, ExitStack() as held:
         try:
             for slot in slots:

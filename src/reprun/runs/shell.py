@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from reprun.conditions.mounts import mounts_of
+from reprun.conditions.mounts import check_revision, mounts_of
 from reprun.documents.record import RunRecord, StepRecord
 from reprun.documents.selection import Selection
 from reprun.engines.base import (
@@ -141,7 +141,11 @@ def _job(
         strict=False,
     )
     selection = request.selection
-    conditions = mounts_of(snapshots_of(selection, selection.conditions), selection.run_directory)
+    snapshots = snapshots_of(selection, selection.conditions)
+    for snapshot in snapshots.values():
+        if snapshot.kind == "cvmfs":  # what is mounted is what it names, on this machine
+            check_revision(snapshot)
+    conditions = mounts_of(snapshots, selection.run_directory)
     views: Path = workspace.root.parent / "views"
     written = written_by(step)
     with Beneath(workspace.root) as copy:

@@ -168,7 +168,7 @@ def run_project(
 def run_directory_of(project: ReanaProject, results: Path) -> Path:
     """Return where a project runs: `results/<directory>/<name of its YAML file>`."""
     name = re.sub(r"[^\w.-]+", "_", project.name) or "project"
-    return (results / name / project.path.stem).resolve()
+    return results.resolve() / name / project.path.stem
 
 
 def _features(project: ReanaProject) -> list[Feature]:

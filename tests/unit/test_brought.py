@@ -1,0 +1,77 @@
+"""What a project of somebody else's may bring besides its analyses, and what it does: nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from reprun.errors import StorageError
+from reprun.files import remove_tree
+from reprun.progress import Silent
+from reprun.runs.clean import remove
+from reprun.runs.directory import alone
+from reprun.store.store import Store
+from tests.unit import builders
+
+
+@pytest.fixture
+def precious(tmp_path: Path) -> Path:
+    """A directory of the user's."""
+    home = tmp_path / "home"
+    (home / "outputs").mkdir(parents=True)
+    (home / "precious.txt").write_text("precious")
+    home.chmod(0o750)
+    return home
+
+
+def is_as_it_was(home: Path) -> bool:
+    names = sorted(path.name for path in home.iterdir())
+    text = (home / "precious.txt").read_text()
+    return (names, text, home.stat().st_mode & 0o777) == (
+        ["outputs", "precious.txt"],
+        "precious",
+        0o750,
+    )
+
+
+def test_a_link_in_the_place_of_a_directory_is_removed_and_nothing_behind_it(
+    tmp_path: Path, precious: Path
+) -> None:
+    for name, target in (("link", precious), ("broken", tmp_path / "nowhere")):
+        link = tmp_path / name
+        link.symlink_to(target)
+        remove_tree(link)
+        assert not link.is_symlink()
+    assert is_as_it_was(precious)
+
+
+@pytest.mark.parametrize(
+    "place", ["", "..", "workspace", "inputs", "outputs", "logs", "conditions", "record.json"]
+)
+def test_a_link_in_the_results_is_refused_before_anything_is_written(
+    tmp_path: Path, precious: Path, place: str
+) -> None:
+    selection = builders.selection(results=tmp_path / "results")
+    run = selection.run_directory
+    link = {"": run, "..": run.parent}.get(place, run / place)
+    link.parent.mkdir(parents=True)
+    link.symlink_to(precious)
+    with (
+        pytest.raises(StorageError, match="in the results is a symbolic link") as refused,
+        alone(selection.run_directory, Store(tmp_path / "store"), Silent()),
+    ):
+        pass
+    assert refused.value.place == str(link)
+    with pytest.raises(StorageError, match="in the results is a symbolic link"):
+        remove([run], Store(tmp_path / "store"), Silent(), workspaces=False)
+    assert is_as_it_was(precious)
+
+
+def test_the_directory_of_all_results_may_be_a_link(tmp_path: Path) -> None:
+    (tmp_path / "scratch").mkdir()
+    (tmp_path / "results").symlink_to("scratch")
+    selection = builders.selection(results=tmp_path / "results")
+    with alone(selection.run_directory, Store(tmp_path / "store"), Silent()):
+        assert selection.run_directory.is_relative_to(tmp_path / "scratch")
+        assert selection.run_directory.is_dir()
