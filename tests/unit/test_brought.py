@@ -10,9 +10,19 @@ from reprun.errors import StorageError
 from reprun.files import remove_tree
 from reprun.progress import Silent
 from reprun.runs.clean import remove
-from reprun.runs.directory import alone
+from reprun.runs.directory import alone, take_over
 from reprun.store.store import Store
 from tests.unit import builders
+
+
+class Telling(Silent):
+    """Keeps what is said."""
+
+    def __init__(self, said: list[str]) -> None:
+        self.said = said
+
+    def say(self, message: str) -> None:
+        self.said.append(message)
 
 
 @pytest.fixture
@@ -75,3 +85,33 @@ def test_the_directory_of_all_results_may_be_a_link(tmp_path: Path) -> None:
     with alone(selection.run_directory, Store(tmp_path / "store"), Silent()):
         assert selection.run_directory.is_relative_to(tmp_path / "scratch")
         assert selection.run_directory.is_dir()
+
+
+def test_what_results_of_somebody_else_say_is_not_believed(tmp_path: Path) -> None:
+    selection = builders.selection(results=tmp_path / "results")
+    home = selection.run_directory
+    said: list[str] = []
+    store, other = Store(tmp_path / "store"), Store(tmp_path / "other")
+
+    def record() -> bool:
+        take_over(home, store, Telling(said))
+        return (home / "record.json").exists()
+
+    def bring() -> None:
+        for name in ("record.json", "report.json", "report.html", "plan.json"):
+            (home / name).write_text("{}")
+
+    home.mkdir(parents=True)
+    bring()
+    (home / ".made-here").write_text("0" * 32)
+    assert not record(), "a token that the store does not know"
+    (note,) = said
+    assert note.startswith("note: these results were not made with this store")
+    bring()
+    assert record(), "now it is known, wherever it is"
+    moved = home.with_name("moved")
+    home.rename(moved)
+    take_over(moved, store, Silent())
+    assert (moved / "record.json").exists()
+    take_over(moved, other, Silent())
+    assert [path.name for path in moved.iterdir()] == [".made-here"]

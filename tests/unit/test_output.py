@@ -409,7 +409,7 @@ def play(monkeypatch: pytest.MonkeyPatch, kitchen: Kitchen) -> None:
         ),
         "history.importing.import_history": Imported(1, 0),
         "runs.matrix.run_matrix": matrix(cell("reproduced")),
-        "runs.compare_files.calibrate_files": calibration,
+        "runs.calibrate_files.calibrate_files": calibration,
         "runs.lock.renew_lock": (builders.lock(), [Difference("code", "x", None, "1" * 64)]),
         "runs.lock.write_lock": None,
         "runs.blessing.bless_last_run": ["histograms.json"],

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import re
+import secrets
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from reprun.bounded import limits
+from reprun.bounded.limits import LimitError
+from reprun.bounded.parsing import read_text
 from reprun.documents.analysis import DOCUMENT
+from reprun.documents.record import RECORD, REPORTS
 from reprun.documents.selection import Selection
 from reprun.engines import choose
 from reprun.errors import StorageError
-from reprun.files import locked, make_directory, storage_errors, sweep, take_lock
+from reprun.files import locked, make_directory, storage_errors, sweep, take_lock, write_atomically
 from reprun.progress import Progress
 from reprun.store.store import Store
 from reprun.wording import quoted
@@ -23,6 +29,15 @@ SHORT_PATIENCE_SECONDS = 0.5
 WORKSPACE = "workspace"
 INPUTS = "inputs"
 OUTPUTS = "outputs"
+
+
+MADE_HERE = ".made-here"
+"""The file of a run directory whose text the store knows as well, once reprun has made it."""
+KNOWN = "runs"
+"""Where, in the store, the tokens are."""
+_TOKEN = re.compile(r"[0-9a-f]{32}")
+VERDICT = (RECORD, *REPORTS, "plan.json")
+"""Files of a run directory that say what ran, and what came of it."""
 
 
 @contextmanager
@@ -51,6 +66,31 @@ def alone(run_directory: Path, store: Store, progress: Progress) -> Iterator[int
         held = _once_free(run_directory, store, progress, stack)
         sweep(run_directory)
         yield held
+
+
+def take_over(run_directory: Path, store: Store, progress: Progress) -> None:
+    """Forget what a run directory says that no reprun with this store has made, for a run in it.
+
+    A project of somebody else's may bring results, and in them a record that nothing is left to
+    be run, with a verdict. The steps run again; afterwards the directory is known by a token.
+    """
+    place = run_directory / MADE_HERE
+    known = store.directory(KNOWN)
+    with suppress(OSError, UnicodeDecodeError, LimitError):
+        token = read_text(place, limits.TOML_BYTES)
+        if _TOKEN.fullmatch(token) and (known / token).is_file():
+            return
+    brought = [name for name in VERDICT if (run_directory / name).is_file()]
+    for name in brought:
+        (run_directory / name).unlink()
+    if brought:
+        progress.say(
+            "note: these results were not made with this store, so nothing they say is believed: "
+            f"{run_directory}"
+        )
+    token = secrets.token_hex(16)
+    (known / token).touch()
+    write_atomically(place, token.encode(), lasting=False)
 
 
 def refuse_links(run_directory: Path) -> None:

@@ -7,6 +7,7 @@ where `bless --publish` put them: a directory, a URL or a container registry.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -229,7 +230,7 @@ def whole_reference(directory: Path, store: Store, progress: Progress) -> Iterat
         place.mkdir()
         for path in directory.iterdir():
             if path.is_file():
-                (place / path.name).write_bytes(path.read_bytes())
+                shutil.copyfile(path, place / path.name)
         for name, digest in wanted.items():
             store.place(digest, place / name)
         try:

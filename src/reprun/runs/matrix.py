@@ -40,7 +40,7 @@ from reprun.report.matrix import (
 from reprun.report.model import Report
 from reprun.runs.cell import Cell, load_cell
 from reprun.runs.cell_images import with_images
-from reprun.runs.directory import alone, refuse_links
+from reprun.runs.directory import alone, refuse_links, take_over
 from reprun.runs.remembering import Remembering, state_of
 from reprun.runs.request import RunRequest
 from reprun.runs.run import checked_engine, judge_cell, prepared, stored_report
@@ -274,6 +274,7 @@ def _load(
     cell = load_cell(slot.request, store)
     slot.held = held.enter_context(alone(cell.run_directory, store, progress))
     slot.cell = with_images(cell, relock=request.relock_images, store=store, progress=progress)
+    take_over(cell.run_directory, store, progress)
     slot.last = read_record(cell.run_directory)
     slot.rerun = decide(slot.cell, slot.last, again=request.again)
     if isinstance(slot.rerun, Nothing):

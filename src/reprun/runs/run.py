@@ -28,7 +28,7 @@ from reprun.images.rootfs.unpack import is_unpacked
 from reprun.progress import Progress
 from reprun.runs.cell import Cell, load_cell
 from reprun.runs.cell_images import with_images
-from reprun.runs.directory import alone
+from reprun.runs.directory import alone, take_over
 from reprun.runs.lock import Difference, write_lock
 from reprun.runs.remembering import Remembering
 from reprun.runs.request import RunRequest
@@ -83,6 +83,7 @@ def _outcome(
     progress: Progress,
 ) -> RunOutcome:
     cell = with_images(cell, relock=request.relock_images, store=store, progress=progress)
+    take_over(cell.run_directory, store, progress)
     last = read_record(cell.run_directory)
     rerun = decide(cell, last, again=request.again)
     stored: Report | None = None
