@@ -129,7 +129,7 @@ class Bench:
     def bless(self, *, results: str = "results", chosen: Any = None, **fields: Any) -> list[str]:
         given = {"reason": "right", "author": "A. Nobody"} | fields
         selection = self.selection(results, **(chosen or {}))
-        return bless_last_run(selection, self.store, Silent(), **given)
+        return list(bless_last_run(selection, self.store, Silent(), **given).written)
 
     def blessing(self) -> Blessing:
         found = read_blessing(self.reference)

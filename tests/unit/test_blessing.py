@@ -25,7 +25,7 @@ from reprun.images.model import Image
 from reprun.progress import Silent
 from reprun.report import report_json
 from reprun.runs.blessed import read_blessing
-from reprun.runs.blessing import bless_last_run
+from reprun.runs.blessing import Blessed, bless_last_run
 from reprun.runs.candidate import candidate_of
 from reprun.runs.lock import read_lock
 from reprun.runs.preview import Preview
@@ -61,7 +61,7 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return directory
 
 
-def bless(directory: Path, **fields: Any) -> list[str]:
+def bless(directory: Path, **fields: Any) -> Blessed:
     given = {"reason": "it is right", "author": "A. Nobody"} | fields
     results = directory.parents[2] / "results"
     return bless_last_run(
@@ -73,7 +73,7 @@ def bless(directory: Path, **fields: Any) -> list[str]:
 
 
 def test_the_last_run_becomes_the_reference_and_is_locked(directory: Path) -> None:
-    written = bless(directory, reason="  it is right \n")
+    written = bless(directory, reason="  it is right \n").written
     names = ["a.csv", "b.csv", "blessed.json", "log.jsonl"]
     assert [Path(path).name for path in written] == names
     found = read_blessing(directory / "reference")
@@ -215,7 +215,7 @@ HASH = content_hash(Table("a", ("x",), ("value",), np.array([[10.0]]), "row"))
 
 def test_the_outputs_are_those_of_the_candidate(directory: Path) -> None:
     has_candidate(directory, {"a": HASH, "b": HASH})
-    assert bless(directory)
+    assert bless(directory).written
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,7 @@ from reprun.report.matrix import MatrixReport, matrix_renderable
 from reprun.report.text import renderable
 from reprun.runs import last_steps
 from reprun.runs.all_references import Fetched
+from reprun.runs.blessing import Blessed
 from reprun.runs.lock import Difference
 from reprun.runs.reference_check import Checked
 from reprun.runs.reference_log import Log
@@ -412,7 +413,7 @@ def play(monkeypatch: pytest.MonkeyPatch, kitchen: Kitchen) -> None:
         "runs.calibrate_files.calibrate_files": calibration,
         "runs.lock.renew_lock": (builders.lock(), [Difference("code", "x", None, "1" * 64)]),
         "runs.lock.write_lock": None,
-        "runs.blessing.bless_last_run": ["histograms.json"],
+        "runs.blessing.bless_last_run": Blessed(("histograms.json",), None),
         "runs.all_references.fetch_references": [Fetched(NASTY, {"h.json": "sha256:1"}, 1)],
         "runs.reference_check.log_and_notes": (log, [NASTY]),
         "runs.reference_check.check_references": [Checked("reference", log.entries[1], 1, 1)],

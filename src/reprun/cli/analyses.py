@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -28,6 +28,7 @@ from reprun.wording import count_of
 if TYPE_CHECKING:
     from reprun.documents.selection import Selection
     from reprun.progress import Progress
+    from reprun.runs.blessing import Blessed
     from reprun.runs.preview import Preview
     from reprun.store.store import Store
 
@@ -159,17 +160,15 @@ def bless(
 
     def blessed(one: Asked) -> dict[str, Any]:
         def agree(found: Preview) -> bool:
-            seen.append(found)
             if asks:
                 print_text(preview_text(found))
                 return confirmed(f"make this the reference of {one.analysis}?")
             return not dry_run
 
-        seen: list[Preview] = []
         publishing = Publishing.of(publish, publish_above)
         act = partial(bless_last_run, reason=reason, author=author, source=source, only=only or ())
         act = partial(act, publishing=publishing)
-        return _blessed(one, partial(act, agree=agree), seen)
+        return _blessed(one, partial(act, agree=agree))
 
     if (one := asked.one) is not None:
         facts = blessed(one)
@@ -190,19 +189,17 @@ def bless(
     answer_each("blessing-list", output_format, for_each(asked.each, act))
 
 
-def _blessed(
-    asked: Asked, act: Callable[[Selection, Store, Progress], list[str]], seen: Sequence[Preview]
-) -> dict[str, Any]:
+def _blessed(asked: Asked, act: Callable[[Selection, Store, Progress], Blessed]) -> dict[str, Any]:
     """Bless an analysis; return the facts."""
     from reprun.cli.console import progress_on_stderr
     from reprun.store.store import Store
 
     selection = asked.select()
-    names = act(selection, Store.default(), progress_on_stderr())
+    done = act(selection, Store.default(), progress_on_stderr())
     return {
         "analysis": selection.analysis.name,
-        "reference": list(names),
-        "preview": seen[0] if seen else None,
+        "reference": list(done.written),
+        "preview": done.preview,
         "next": selection.command("run"),
     }
 

@@ -40,6 +40,16 @@ Agree = Callable[[Preview], bool]
 
 
 @dataclass(frozen=True, slots=True)
+class Blessed:
+    """What became of a blessing."""
+
+    written: tuple[str, ...]
+    """Paths of the reference; empty where nobody agreed."""
+    preview: Preview | None
+    """What it changes; None where nobody was to agree."""
+
+
+@dataclass(frozen=True, slots=True)
 class _Wanted:
     """What is to become the reference, and who says so."""
 
@@ -63,14 +73,14 @@ def bless_last_run(
     only: Sequence[str] = (),
     publishing: Publishing | None = None,
     agree: Agree | None = None,
-) -> list[str]:
-    """Write the last run's objects as reference and lock them; return the paths written.
+) -> Blessed:
+    """Write the last run's objects as reference and lock them.
 
     `source` names another run, by its directory or that of results; `only` names the objects that
     change, by globs or as FAILED: every other stays byte by byte; `publishing` says where large
     files go instead of into Git. `agree` is given what will change; where it does not, nothing is
-    written or returned. Two at once are one after the other. Raises SpecificationError when there
-    is no finished run, or none with the parameters of analysis.yaml, or no reason or author,
+    written. Two at once are one after the other. Raises SpecificationError when there is no
+    finished run, or none with the parameters of analysis.yaml, or no reason or author,
     IntegrityError where the objects are not those that were compared, InputsGoneError where a file
     that stays is not available, and StorageError while the analysis is running.
     """
@@ -83,7 +93,7 @@ def bless_last_run(
 
 def _bless(
     run: Blessable, wanted: _Wanted, store: Store, progress: Progress, agree: Agree | None
-) -> list[str]:
+) -> Blessed:
     selection, record = run.selection, run.record
     refuse_other_parameters(run)
     if not wanted.reason.strip():
@@ -112,8 +122,9 @@ def _bless(
             if wanted.only:
                 before = held.enter_context(_whole(run, wanted.only, store, progress))
                 mixed = _Mixed.of(run, wanted.only, found, before)
+            changes = None
             if agree:
-                change = preview(
+                changes = preview(
                     selection,
                     record,
                     found,
@@ -123,8 +134,8 @@ def _bless(
                     chosen=mixed.chosen if mixed else None,
                     kept=len(mixed.mix.kept) if mixed else 0,
                 )
-                if not agree(change):
-                    return []
+                if not agree(changes):
+                    return Blessed((), changes)
             written = bless(
                 reference,
                 partial(mixed.mix.into, scratch=room) if mixed else found.write,
@@ -150,7 +161,7 @@ def _bless(
         error.hint = error.hint or f"{selection.command('run')}   # once the code is fixed"
         raise
     write_lock(compute_lock(selection), selection.directory)
-    return [str(reference / file) for file in written]
+    return Blessed(tuple(str(reference / file) for file in written), changes)
 
 
 @dataclass(frozen=True, slots=True)
