@@ -117,6 +117,11 @@ def _greek(character: str) -> str:
     return "" if found is None else found[2].lower() if found[1] == "SMALL" else found[2].title()
 
 
+def name_shown(name: str) -> str:
+    """Return what people read as the name of an object; that of a histogram may be empty."""
+    return name or "(no name)"
+
+
 def visible(text: str) -> str:
     """Return text in which no character controls the terminal: `\\x1b` stands for itself.
 

@@ -227,6 +227,35 @@ def test_the_known_faults_of_a_public_workflow(tmp_path: Path, store: Store) -> 
     assert "uses 'Work/CMSSW_5_3_32/src', as rule build does" in sentences[11]
 
 
+def test_a_file_that_nothing_makes_is_at_its_rule_with_both_remedies(
+    tmp_path: Path, store: Store
+) -> None:
+    (tmp_path / "Snakefile").write_text(
+        "rule first:\n"
+        '    output: "a.txt"\n'
+        '    shell: "touch {output}"\n'
+        "rule second:\n"
+        '    input: "a.txt", "data/events.root"\n'
+        '    output: "b.txt"\n'
+        '    shell: "touch {output}"\n'
+    )
+    (wrong,) = (
+        one
+        for one in lint_snakefile(
+            tmp_path / "Snakefile",
+            known=["Snakefile"],
+            data=[],
+            config={},
+            targets=["b.txt"],
+            catalogue=None,
+            confined=Box(store),
+        )
+        if "events.root" in one.sentence
+    )
+    assert (wrong.level, wrong.line) == ("error", 4)
+    assert "reprun data add" in wrong.remedy
+
+
 def test_our_own_examples_have_no_errors(project: Shell) -> None:
     names = sorted(path.parent.name for path in (ROOT / "examples").glob("*/analysis.yaml"))
     assert "cms-h4l" in names

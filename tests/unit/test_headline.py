@@ -15,8 +15,10 @@ from reprun.compare import Item, compare
 from reprun.documents.analysis import ComparisonRule
 from reprun.histograms import Axis, DataObject, Histogram, Objects, Table
 from reprun.histograms.composites import binned_table
-from reprun.report import build_report
+from reprun.report import build_report, render_html, render_junit, render_markdown
+from reprun.report.grid import plain_text
 from reprun.report.model import AnalysisInfo
+from reprun.report.text import renderable
 from tests.compare_support import TODAY, rule
 
 AXIS = Axis.regular(40, 0.0, 20.0)
@@ -30,6 +32,19 @@ def histogram(values: Any = PEAK, **more: Any) -> Histogram:
 def judged(one: DataObject, other: DataObject, *rules: ComparisonRule) -> Item:
     (item,) = compare(Objects({"h": one}), Objects({"h": other}), rules, TODAY).items
     return item
+
+
+def test_a_histogram_without_a_name_has_one_to_read() -> None:
+    values = PEAK.copy()
+    values[20] += 10
+    found = compare(Objects({"": histogram(values)}), Objects({"": histogram()}), (), TODAY)
+    report = build_report(found, AnalysisInfo(name="x", title="X"))
+    assert "changed: (no name) bin 20" in report.sentence
+    assert report.items[0].name == ""
+    text = plain_text(renderable(report), 100)
+    for shown in (text, render_markdown(report), render_junit(report)):
+        assert "(no name)" in shown.replace(report.sentence, "")
+    assert '<span class="name">(no name)</span>' in render_html(report)
 
 
 def test_the_worst_bin_and_the_integral_lead() -> None:

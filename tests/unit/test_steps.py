@@ -23,6 +23,7 @@ from reprun.workflow.steps import (
     BENCHMARK_HEADER,
     LAST,
     LAST_LINES,
+    NO_NETWORK,
     STRICT,
     Step,
     StepRunner,
@@ -475,6 +476,27 @@ def test_exit_code_and_last_lines(bench: Bench) -> None:
     assert error.message == "step make failed: exit code 2\n    Traceback\n    ValueError: bad"
     assert error.hint == f"less {bench.logs / 'make-3.log'}"
     assert error.exit_code == 4
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "curl: (6) Could not resolve host: opendata.cern.ch",
+        "Error in <TUnixSystem::GetHostByName>: getaddrinfo failed for 'x'",
+        "curl: Temporary failure in name resolution",
+        "socket.gaierror: [Errno -2] Name or service not known",
+    ],
+)
+def test_a_step_that_looks_for_the_network_is_told_that_there_is_none(
+    bench: Bench, said: str
+) -> None:
+    def program(container: FakeContainer) -> int:
+        container.stderr(f"{said}\n".encode())
+        return 1
+
+    assert failure_of(bench.run(program)).message == (
+        f"step make failed: exit code 1\n    {said}\n    {NO_NETWORK}"
+    )
 
 
 @drawn(st.lists(st.text(alphabet="ab\n ", max_size=9), max_size=30))

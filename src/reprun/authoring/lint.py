@@ -20,7 +20,7 @@ from reprun.documents.analysis import DOCUMENT
 from reprun.documents.reading import edit_command, read_document
 from reprun.documents.selection import Selection
 from reprun.engines.confinement import Confinement
-from reprun.errors import SpecificationError
+from reprun.errors import MissingFilesError, SpecificationError
 from reprun.images.catalogue.catalogue import Catalogue
 from reprun.runs.cell import Cell, load_planned_cell
 from reprun.runs.request import RunRequest
@@ -138,6 +138,17 @@ def lint_snakefile(
         base = directory or snakefile.parent
         name = snakefile.relative_to(base).as_posix()
         steps = plan_steps(base, name, known, data, config, targets, confined).steps
+    except MissingFilesError as error:
+        rule = text.rule(error.needed_by.removeprefix("rule "))
+        wrong = Finding(
+            "error",
+            rule.file if rule else snakefile,
+            rule.line if rule else 1,
+            error.message,
+            f"a rule that makes it, or its name in {DOCUMENT}: among code, or in the manifest that "
+            "`reprun data add` writes",
+        )
+        return [*found, wrong]
     except SpecificationError as error:
         # At a line of the Snakefile or of a file that it includes, where one is known.
         file, _, line = (error.place or "").rpartition(":")

@@ -14,7 +14,7 @@ from reprun.documents.analysis import Analysis
 from reprun.report.grid import Column, Grid, indented, styled
 from reprun.report.text import STYLES
 from reprun.runs.preview import Change, Preview
-from reprun.wording import count_of
+from reprun.wording import count_of, name_shown
 
 MOST_CHANGES = 30
 WORDS = {"extra": "new", "missing": "removed"}
@@ -110,5 +110,7 @@ def _change(change: Change) -> Text:
         numbers = f"  integral {after:,.6g}"
     why = f"  {change.sentence}" if what not in WORDS.values() else ""
     return styled(
-        (f"{what}  ", STYLES.get(change.verdict, "")), (change.name, "bold"), f"{numbers}{why}"
+        (f"{what}  ", STYLES.get(change.verdict, "")),
+        (name_shown(change.name), "bold"),
+        f"{numbers}{why}",
     )

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from reprun.documents.analysis import ComparisonRule
 from reprun.histograms import DataObject, Objects, Source, Table
-from reprun.wording import count_of, quoted
+from reprun.wording import count_of, name_shown, quoted
 
 Place: TypeAlias = tuple[int, ...]
 """A bin, as it is counted in `Histogram.values`: 0 is the underflow of an axis."""
@@ -302,7 +302,7 @@ class Comparison:
             return f"{self.words.passed}: {total}, {self._passes()}{left_out}"
         failed = self.failures
         kinds: Counter[Verdict] = Counter(item.verdict for item in failed)
-        example = f"{failed[0].name} {failed[0].headline}"
+        example = f"{name_shown(failed[0].name)} {failed[0].headline}"
         share = f"{len(failed):,} of {total}"
         if len(kinds) > 1:
             named = ", ".join(f"{number} {verdict}" for verdict, number in kinds.items())

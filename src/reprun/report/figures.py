@@ -21,7 +21,7 @@ from reprun.errors import BackendError
 from reprun.histograms import Floats
 from reprun.histograms.titles import Piece, pieces_of, unicode_title
 from reprun.report.model import Panel, PlotAxis, Report, ReportItem, brief
-from reprun.wording import shortened, visible
+from reprun.wording import name_shown, shortened, visible
 
 MOST_FIGURES = 50
 """Objects that are drawn, the worst first."""
@@ -97,7 +97,7 @@ def _bytes(figure: Any, kind: str) -> bytes:
 @np.errstate(divide="ignore", invalid="ignore", over="ignore")
 def _figure(matplotlib: Any, item: ReportItem, panel: Panel, sides: tuple[str, str]) -> Any:
     figure = matplotlib.figure.Figure(layout="constrained")
-    title = _plain(f"{item.name}: {item.verdict}")
+    title = _plain(f"{name_shown(item.name)}: {item.verdict}")
     if panel.kind == "map":
         _draw_map(figure, panel, sides)
     else:

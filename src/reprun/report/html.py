@@ -32,6 +32,7 @@ from reprun.report.model import (
 )
 from reprun.report.page import own, template
 from reprun.report.pictures import Picture
+from reprun.wording import name_shown
 
 MOST_OPEN = 8
 """How many failing objects stand open at first."""
@@ -103,6 +104,7 @@ def _template() -> Template:
             "brief": brief,
             "set": _set_title,
             "finite": finite,
+            "named": name_shown,
             "measured": lambda pair: measured(*pair),
             "slug": lambda text: text.replace(" ", "-"),
         },

@@ -6,6 +6,7 @@ import re
 from xml.etree import ElementTree as ET  # only writes
 
 from reprun.report.model import Report, ReportItem
+from reprun.wording import name_shown
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -32,7 +33,7 @@ def render_junit(report: Report) -> str:
     for name, value in facts.items():
         ET.SubElement(properties, "property", {"name": name, "value": clean(value)})
     for item in report.items:
-        case = ET.SubElement(suite, "testcase", _case(report, item.name))
+        case = ET.SubElement(suite, "testcase", _case(report, name_shown(item.name)))
         if not item.passes:
             message = {"message": clean(item.sentence), "type": item.verdict}
             ET.SubElement(case, "failure", message).text = clean(_details(item))

@@ -13,7 +13,7 @@ from reprun.report.model import (
     finite,
     measured,
 )
-from reprun.wording import visible
+from reprun.wording import name_shown, visible
 
 MOST_FAILURES = 50
 MOST_EXPLAINED = 5
@@ -37,7 +37,7 @@ def render_markdown(report: Report) -> str:
     if failed:
         lines += ["| object | verdict | why |", "|---|---|---|"]
         lines += [
-            f"| {plain(item.name)} | {item.verdict} | {plain(item.sentence)} |"
+            f"| {plain(name_shown(item.name))} | {item.verdict} | {plain(item.sentence)} |"
             for item in failed[:MOST_FAILURES]
         ]
         if len(failed) > MOST_FAILURES:
@@ -60,7 +60,7 @@ def render_markdown(report: Report) -> str:
 
 
 def _explained(item: ReportItem, sides: tuple[str, str]) -> list[str]:
-    lines = [f"<details><summary>{plain(item.name)}</summary>", ""]
+    lines = [f"<details><summary>{plain(name_shown(item.name))}</summary>", ""]
     if item.differences:
         headings = (item.bins_or_cells + item.along, *map(brief, sides), "ratio", "pull")
         lines += [

@@ -351,7 +351,7 @@
       : `<path class="runbar" d="M${a + 10} ${y - 11}v14"/><circle class="runpt" cx="${a + 10}" cy="${y - 4}" r="2.7"/>`);
     if (m) entry(sign, RUN === "run" ? "this run" : RUN);
     if (r) entry((a) => `<rect class="area" x="${a}" y="${y - 10}" width="20" height="11"/><path class="refline" d="M${a} ${y - 10}h20"/>`, p.s ? `${REFERENCE} (identical)` : REFERENCE);
-    if (p.n) out += `<text class="dim" x="${L + 8}" y="${TOP + (dots ? H1 - 8 : 16)}">${escaped(p.n)}</text>`;
+    if (p.n) out += `<text class="dim" x="${L + 8}" y="${TOP + (dots ? H1 - 8 : p.ends && p.ends.length ? 30 : 16)}">${escaped(p.n)}</text>`;
     return out;
   }
 

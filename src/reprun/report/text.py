@@ -19,7 +19,7 @@ from reprun.report.model import (
     measured,
     shown,
 )
-from reprun.wording import count_of, visible
+from reprun.wording import count_of, name_shown, visible
 
 MOST_FAILURES = 20
 MOST_EXPLAINED = 3
@@ -57,7 +57,7 @@ def renderable(
         if item.differences:
             parts.append(_differences(item, report.sides))
         if item.needed:
-            about = "to pass" if item.differences else f"{visible(item.name)}, to pass"
+            about = "to pass" if item.differences else f"{visible(name_shown(item.name))}, to pass"
             parts.append(_line(about, item.needed, "dim"))
     if more := details_left_out(explained, MOST_EXPLAINED):
         parts.append(indented(styled((more, "dim"))))
@@ -129,7 +129,7 @@ def _objects(items: Sequence[ReportItem]) -> RenderableType:
     for item in items:
         notes = "".join(f"\n{note}" for note in item.notes)
         why = styled(item.sentence, (notes, "dim"))
-        rows.append([item.name, styled((item.verdict, STYLES[item.verdict])), why])
+        rows.append([name_shown(item.name), styled((item.verdict, STYLES[item.verdict])), why])
     columns = (Column("object"), Column("verdict", plain=True), Column("why", prose=True))
     return _titled("", Grid(columns, rows))
 
@@ -148,7 +148,7 @@ def _differences(item: ReportItem, sides: tuple[str, str]) -> RenderableType:
         (one.label, run, reference, one.quotient, finite(one.pull))
         for one, run, reference in zip(item.differences, *shown_sides, strict=True)
     ]
-    return _titled(f"{item.name}: {first}{what}{item.along}", Grid(columns, rows))
+    return _titled(f"{name_shown(item.name)}: {first}{what}{item.along}", Grid(columns, rows))
 
 
 def _measured(values: Sequence[tuple[float, float | None]]) -> list[str]:

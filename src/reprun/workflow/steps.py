@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
+import re
 import signal
 import sys
 import threading
@@ -309,6 +310,16 @@ class StepRunner:
             workspace.write(step.benchmark, ("\n".join(rows) + "\n").encode())
 
 
+_NO_NETWORK = re.compile(
+    r"name resolution|resolve host|getaddrinfo|Name or service not known|Network is unreachable",
+    re.IGNORECASE,
+)
+NO_NETWORK = (
+    "Steps have no network: what they read is among code, data and inputs. reprun data add NAME "
+    "DATASET FILE… makes a file one of the data"
+)
+
+
 def failure_of(step: StepRecord) -> StepFailedError:
     """Return the error that says why a step failed and shows the end of what it printed."""
     limit = step.memory_limit_bytes // MIB
@@ -331,6 +342,8 @@ def failure_of(step: StepRecord) -> StepFailedError:
     else:
         hint = f"less {quoted(step.log)}"
     said = "".join(f"\n    {line}" for line in step.last_lines)
+    if any(map(_NO_NETWORK.search, step.last_lines)):
+        said += f"\n    {NO_NETWORK}"
     return StepFailedError(f"step {step.rule} failed: {why}{said}", place=step.log, hint=hint)
 
 
