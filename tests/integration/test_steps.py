@@ -95,13 +95,24 @@ def test_a_shell_on_a_terminal(failed: Shell) -> None:
     assert not (failed.directory / "results/small/columnar/workspace/out/out").exists()
 
 
-def typed(shell: Shell, command: str, text: str) -> str:
+@pytest.mark.docker
+def test_a_shell_on_a_terminal_with_docker(failed: Shell, docker_url: str) -> None:
+    text = "echo $((40+2)) >out; cat out; touch /x; stty size; exit 5\n"
+    command = "reprun shell small part-one --engine docker"
+    said = typed(failed, command, text, DOCKER_HOST=docker_url)
+    assert "reprun:/work> " in said
+    assert "\n42\r\n" in said
+    assert "Read-only file system" in said
+    assert not list((failed.directory / "results").rglob("reprun-*"))
+
+
+def typed(shell: Shell, command: str, text: str, **variables: str) -> str:
     """Type something in a terminal that a command has; return all that is seen."""
     child, terminal = pty.fork()
     if child == 0:
         os.chdir(shell.directory)
         words = [sys.executable, "-m", *command.split()]
-        os.execve(sys.executable, words, shell.environment())
+        os.execve(sys.executable, words, shell.environment(**variables))
     said = b""
     sent = False
     while select.select([terminal], [], [], SECONDS)[0]:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -40,11 +42,13 @@ from reprun.files import is_gone, mark
 from reprun.images.model import Image
 from reprun.images.oci.archive import docker_archive
 from reprun.images.stored import verify_stored
+from reprun.progress import announced
 from reprun.store.store import Store
 
 if TYPE_CHECKING:
     from docker.models.containers import Container
 
+PROGRAM = "docker"
 DEFAULT_URL = "unix:///var/run/docker.sock"
 ANSWER_SECONDS = 5
 WATCH_SECONDS = 0.1
@@ -56,7 +60,6 @@ class DockerEngine:
     """Runs containers on the Docker daemon that `DOCKER_HOST` (or the default socket) names."""
 
     name = "docker"
-    converses = False
 
     def __init__(self, store: Store, *, base_url: str | None = None) -> None:
         self._store = store
@@ -70,6 +73,11 @@ class DockerEngine:
     def at(cls, address: str, store: Store) -> DockerEngine:
         """Return the engine of a daemon by its address; the environment's with all it says."""
         return cls(store, base_url=None if address == cls(store)._address else address)  # noqa: SLF001
+
+    @property
+    def converses(self) -> bool:
+        """Whether the program `docker` is here, which gives a container our terminal."""
+        return shutil.which(PROGRAM) is not None
 
     @property
     def _address(self) -> str:
@@ -190,6 +198,8 @@ class DockerEngine:
         ):
             container = self._create(job)
             try:
+                if job.terminal:
+                    return self._converse(container)
                 return self._follow(container, job, stdout, stderr, cancel)
             finally:
                 with suppress(docker.errors.NotFound):
@@ -231,7 +241,17 @@ class DockerEngine:
             ],
             labels={OWNER_LABEL: mark()},
             detach=True,
+            tty=job.terminal,
+            stdin_open=job.terminal,
         )
+
+    def _converse(self, container: Container) -> ContainerResult:
+        """Let somebody type in a container; Docker's own program knows how terminals behave."""
+        command = [PROGRAM, "--host", self._address, "start", "--attach", "--interactive"]
+        started = time.monotonic()
+        ended = subprocess.run(announced([*command, str(container.id)]), check=False)
+        wall = time.monotonic() - started
+        return ContainerResult(Ending.EXITED, ended.returncode, wall, None, None)
 
     def _follow(
         self,
