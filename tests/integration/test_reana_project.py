@@ -193,6 +193,7 @@ def test_every_way_to_fail_has_its_exit_code(work: Shell) -> None:
     work.write("hello/reana.yaml", HELLO + "          - echo no; exit 3\n          - touch never\n")
     done = work.reprun("run", "hello", code=4)
     assert "step step-0 failed: exit code 3" in done.stderr
+    assert f"  see: {work.directory / 'results/hello/reana/report.html'}\n" in done.stderr
     record = record_of(work, "hello")
     assert (record["status"], len(record["steps"])) == ("failed", 1)
     assert report_of(work, "hello")["status"] == "failed"

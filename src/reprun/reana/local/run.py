@@ -32,6 +32,7 @@ from reprun.errors import (
     InterruptedRunError,
     NothingToCompareError,
     OutputMissingError,
+    ReprunError,
     SpecificationError,
 )
 from reprun.files import write_atomically
@@ -161,7 +162,11 @@ def run_project(
         write_atomically(place, (report.model_dump_json(indent=1) + "\n").encode())
         page = render_page(report, evidence)
         write_atomically(run_directory / REPORT_HTML, page.encode())
-    _raise_what_failed(report, record, run_directory)
+    try:
+        _raise_what_failed(report, record, run_directory)
+    except ReprunError as error:
+        error.page = run_directory / REPORT_HTML
+        raise
     return ProjectOutcome(report, record, run_directory)
 
 
