@@ -23,9 +23,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from reprun.digests import PREFIX, sha256_bytes
-from reprun.documents.record import changed_reports, read_record
+from reprun.digests import PREFIX, sha256_bytes, sha256_file
+from reprun.documents.record import RECORD, REPORT_JSON, changed_reports, read_record
 from reprun.files import MARKED, remove_tree
+from reprun.history import rows
+from reprun.history.database import FILE, looked_into
 from reprun.images.catalogue.catalogue import Catalogue
 from reprun.images.ensure import ensure
 from reprun.images.rootfs.unpack import unpacked_root
@@ -214,7 +216,23 @@ class Scene:
         self.succeed(*DEEDS[deed])
         self.succeed("run", "tiny")
         self.refuse_lost()
+        self.refuse_forgotten()
         assert list(self.left()) == []
+
+    def refuse_forgotten(self) -> None:
+        """Fail where the history misses the run that succeeded, or believes in one that did not."""
+        with looked_into(self.home / "results" / FILE) as history:
+            assert history is not None
+            assert history.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+            assert rows.begun(history) == []
+            (cell,) = rows.cells(history)
+            last = rows.nights(history, cell)[-1]
+            record, report = rows.seals(history, last)
+        assert last.verdict == "reproduced"
+        assert record is not None
+        assert report is not None
+        assert record.digest == sha256_file(self.run_directory / RECORD)
+        assert report.digest == sha256_file(self.run_directory / REPORT_JSON)
 
     def refuse_lost(self, largest: int = LARGE) -> None:
         """Fail where a reference, report or blob is not whole."""

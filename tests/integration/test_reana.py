@@ -33,6 +33,8 @@ from reprun.errors import (
     SpecificationError,
     StepFailedError,
 )
+from reprun.history import rows
+from reprun.history.database import FILE, looked_into
 from reprun.images.catalogue.catalogue import Catalogue
 from reprun.images.model import Image
 from reprun.progress import Silent
@@ -313,6 +315,14 @@ def test_bytes_that_keep_changing_on_the_way_are_never_judged(site: Site) -> Non
     site.server.faults.clear()
     site.server.fail("download_file", "short", 2)
     assert finish(site.run, site.remote, site.store, Silent()).report.reproduced
+    with looked_into(site.home / "results" / FILE) as history:
+        assert history is not None
+        (cell,) = rows.cells(history)
+        damaged, whole = rows.nights(history, cell)
+        engine = next(f for f in rows.factors(history, whole.record) if f.kind == "engine")
+    assert (damaged.state, damaged.verdict) == ("failed", None)
+    assert (whole.state, whole.verdict) == ("compared", "reproduced")
+    assert engine.value.startswith("REANA ")
 
 
 def wait_for(site: Site, seconds: float = 60) -> None:

@@ -92,6 +92,8 @@ class Remembering:
                 return
             database = self._opened()
             directory = selection.run_directory if selection else None
+            if cell is not None:
+                directory = cell.run_directory  # of a run on a cluster it is another
             found = evidence_in(directory) if directory else None
             if found is not None and not stands and found.record.started < self.at:
                 found = None
@@ -200,6 +202,38 @@ class Remembering:
             self._works = False
 
 
+@contextmanager
+def remembered(selection: Selection, cell: Cell | None, memory: Remembering) -> Iterator[None]:
+    """Let a run that ends with an error in this block have its row, too."""
+    try:
+        yield
+    except ReprunError as error:
+        remember_run(selection, cell, memory, error=error)
+        raise
+    except Exception as error:
+        remember_run(selection, cell, memory, error=unforeseen(error, hint=""))
+        raise
+
+
+def remember_run(
+    selection: Selection,
+    cell: Cell | None,
+    memory: Remembering,
+    *,
+    error: ReprunError | None = None,
+    ran: bool = False,
+) -> None:
+    """Write the row of one run: that of its command alone."""
+    memory.remember(
+        selection,
+        cell,
+        named=(selection.analysis.name, selection.variant, selection.chosen.image),
+        error=error,
+        ran=ran,
+        stands=error is None,
+    )
+
+
 def _entry(
     database: Database,
     run: Run,
@@ -246,9 +280,10 @@ def _readers(
     found: Evidence, directory: Path, cell: Cell | None, tables: Mapping[str, str]
 ) -> dict[str, Callable[[], bytes | None]]:
     """Return what reads each code file and table, by digest."""
-    places = {
-        digest: directory / INPUTS / path for path, digest in found.record.inputs.code.items()
-    }
+    code = found.record.inputs.code
+    places = {digest: directory / INPUTS / path for path, digest in code.items()}
+    if cell is not None and not (directory / INPUTS).is_dir():  # it ran on a cluster
+        places = {digest: cell.selection.directory / path for path, digest in code.items()}
     if cell is not None and cell.store is not None:
         places |= {
             digest: cell.store.blob_path(digest)

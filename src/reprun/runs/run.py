@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
@@ -16,11 +16,10 @@ from reprun.documents.record import (
     changed_reports,
     read_record,
 )
-from reprun.documents.selection import Selection
 from reprun.engines.base import ContainerEngine, EngineStatus
 from reprun.engines.choose import EngineChoice, choose_engine
 from reprun.engines.confinement import confinement
-from reprun.errors import OutputMissingError, ReprunError, unforeseen
+from reprun.errors import OutputMissingError, ReprunError
 from reprun.files import sweep
 from reprun.images.model import Image
 from reprun.images.rootfs.sealed import Verified
@@ -30,7 +29,7 @@ from reprun.runs.cell import Cell, load_cell
 from reprun.runs.cell_images import with_images
 from reprun.runs.directory import alone, take_over
 from reprun.runs.lock import Difference, write_lock
-from reprun.runs.remembering import Remembering
+from reprun.runs.remembering import Remembering, remember_run, remembered
 from reprun.runs.request import RunRequest
 from reprun.runs.workspace import VerifiedImages, decide, finish, prepare_workspace
 from reprun.store import collection
@@ -62,15 +61,15 @@ def run(request: RunRequest, store: Store, progress: Progress) -> RunOutcome:
     is at fault. The run record is written even then, once a step has been asked for.
     """
     with Remembering(request.selection.results, progress) as memory:
-        with _remembered(request.selection, None, memory):
+        with remembered(request.selection, None, memory):
             cell = load_cell(request, store)
         # What is remembered lies in the run directory: nobody else may write there meanwhile.
         with ExitStack() as stack:
-            with _remembered(cell.selection, cell, memory):
+            with remembered(cell.selection, cell, memory):
                 held = stack.enter_context(alone(cell.run_directory, store, progress))
-            with _remembered(cell.selection, cell, memory):
+            with remembered(cell.selection, cell, memory):
                 outcome = _outcome(cell, request, held, memory, store, progress)
-            _remember(cell.selection, cell, memory, ran=isinstance(outcome.rerun, Steps))
+            remember_run(cell.selection, cell, memory, ran=isinstance(outcome.rerun, Steps))
     return outcome
 
 
@@ -101,37 +100,6 @@ def _outcome(
     if request.update_lock:
         write_lock(cell.lock, cell.selection.directory)
     return RunOutcome(report, record, cell.run_directory, rerun, cell.lock_changes)
-
-
-@contextmanager
-def _remembered(selection: Selection, cell: Cell | None, memory: Remembering) -> Iterator[None]:
-    """Let a run that ends with an error have its row, too."""
-    try:
-        yield
-    except ReprunError as error:
-        _remember(selection, cell, memory, error=error)
-        raise
-    except Exception as error:
-        _remember(selection, cell, memory, error=unforeseen(error, hint=""))
-        raise
-
-
-def _remember(
-    selection: Selection,
-    cell: Cell | None,
-    memory: Remembering,
-    *,
-    error: ReprunError | None = None,
-    ran: bool = False,
-) -> None:
-    memory.remember(
-        selection,
-        cell,
-        named=(selection.analysis.name, selection.variant, selection.chosen.image),
-        error=error,
-        ran=ran,
-        stands=error is None,
-    )
 
 
 def _run_steps(

@@ -17,6 +17,7 @@ from reprun.reana.remote.export import DIGESTS, read_digests
 from reprun.reana.remote.record import failed_job, jobs_of, record_of
 from reprun.reana.remote.submission import Keeper, Submission
 from reprun.runs.cell import Cell
+from reprun.runs.remembering import Remembering, remember_run, remembered
 from reprun.runs.run import RunOutcome, judge_cell
 from reprun.wording import listed
 from reprun.workflow.rerun import Everything
@@ -28,6 +29,16 @@ def fetch_and_judge(keeper: Keeper, cell: Cell, client: Client, progress: Progre
     Raises StepFailedError with the end of the failing step's log where it did not finish,
     OutputMissingError and IntegrityError where its outputs are not there or not whole.
     """
+    with Remembering(cell.selection.results, progress) as memory:
+        with remembered(cell.selection, cell, memory):
+            outcome = _fetched_and_judged(keeper, cell, client, progress)
+        remember_run(cell.selection, cell, memory, ran=True)
+    return outcome
+
+
+def _fetched_and_judged(
+    keeper: Keeper, cell: Cell, client: Client, progress: Progress
+) -> RunOutcome:
     submission = keeper.submission
     logs = client.logs(submission.remote)
     status = submission.status or str(client.status(submission.remote)["status"])
