@@ -126,6 +126,18 @@ def test_every_factor_of_a_record_is_kept(run_directory: Path) -> None:
     assert [step.name for step in made.steps] == ["make", "plot"]
 
 
+def test_very_many_files_are_one_factor(nights: Nights) -> None:
+    many = {f"data/{n}.root": digest_of(str(n)) for n in range(2_001)}
+    first = nights.add(0, datasets={"all": many})
+    assert first.made is not None
+    data = [factor for factor in first.made.factors if factor.kind == "data"]
+    assert [(factor.name, factor.value) for factor in data] == [("all", "2,001 files")]
+    nights.add(1, MOVED, bad=["m4l"], datasets={"all": many | {"data/7.root": digest_of("x")}})
+    told = sentence(nights)
+    assert told is not None
+    assert "that one: data all (" in told
+
+
 def test_a_row_without_its_report_is_refused(nights: Nights) -> None:
     entry = nights.entry(0)
     for lacking in ({"judged": None}, {"made": None}):

@@ -40,6 +40,7 @@ from reprun.runs.blessing import Blessed
 from reprun.runs.lock import Difference
 from reprun.runs.reference_check import Checked
 from reprun.runs.reference_log import Log
+from reprun.runs.run import RunOutcome
 from reprun.workflow.rerun import OUT_OF_DATE
 from tests.history_support import GOOD, Nights
 from tests.images_support import Kitchen, tiny
@@ -374,7 +375,7 @@ def project(kitchen: Kitchen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def play(monkeypatch: pytest.MonkeyPatch, kitchen: Kitchen) -> None:
     """Put answers in the place of engines, servers and registries."""
-    outcome = SimpleNamespace(report=sample(), lock_changes=(), directory=Path(), rerun=OUT_OF_DATE)
+    outcome = RunOutcome(sample(), builders.record(), Path(), OUT_OF_DATE, (), NASTY)
     image = kitchen.catalogue_as_it_is().locked("tiny")
     submission = Submission(
         server="http://127.0.0.1:1", name="n", inputs="i", images={}, created=builders.NOON

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from reprun.cli.run_output import outcome_text
 from reprun.digests import sha256_file
 from reprun.documents.analysis import tier_of
 from reprun.documents.project import read_project
@@ -31,6 +32,7 @@ from reprun.images.differ import Change
 from reprun.images.model import Image
 from reprun.images.relock import Relocked
 from reprun.progress import Silent
+from reprun.report.grid import plain_text
 from reprun.runs import cell_images as cell_images_module
 from reprun.runs import run as run_module
 from reprun.runs import workspace as workspace_module
@@ -460,3 +462,17 @@ def test_no_row_takes_a_report_that_somebody_put_there(
     (night,) = rows_of(tmp_path)
     assert (night.state, night.verdict, night.report) == ("failed", None, None)
     assert night.sentence.startswith("the report on the disk is not the one")
+
+
+def test_a_run_says_since_when_it_is_red(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert start().red is None
+    analysis = tmp_path / "project" / "examples" / "demo"
+    (analysis / "reference" / "a.csv").write_text("row,value\nx,11\n")
+    outcome = start()
+    assert not outcome.report.reproduced
+    assert outcome.red is not None
+    assert outcome.red.startswith("red since ")
+    assert "that one: reference (" in outcome.red
+    assert outcome.red in "".join(plain_text(part, 500) for part in outcome_text(outcome))

@@ -146,12 +146,13 @@ HISTORY_RUNS = Limit(1_000_000, "runs", "a history that is imported", "history")
 HISTORY_OBJECTS = Limit(
     100_000, "objects", "what history keeps of one report; the rest is counted", "history"
 )
-HISTORY_FACTORS = Limit(
-    20_000,
-    "factors",
-    "what history keeps of one run record; a run with more leaves none",
+HISTORY_FILES = Limit(
+    2_000,
+    "files",
+    "a dataset, snapshot or code, each with its digest in history; more have one for all",
     "history",
 )
+HISTORY_FACTORS = Limit(50_000, "factors", "a run in a history that is imported", "history")
 HISTORY_STEPS = Limit(
     20_000, "steps", "what history keeps of one run record; the rest is left out", "history"
 )

@@ -38,6 +38,8 @@ def outcome_text(outcome: RunOutcome) -> Iterator[RenderableType]:
     for change in outcome.lock_changes:
         yield styled((f"lock updated: {change}", "yellow"))
     yield from report_text(outcome.report, written=written)
+    if outcome.red:
+        yield styled((outcome.red, "bold"))
     if isinstance(outcome.rerun, Nothing):
         since = f"{outcome.record.finished:%Y-%m-%d %H:%M} UTC"
         yield styled(

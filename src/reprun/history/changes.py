@@ -125,7 +125,7 @@ def _in_detail(database: Database, before: Factor | None, now: Factor | None) ->
             return Change(before, now, tuple(changes_of_packages(one, other)))
         case "code":
             return _of_texts(database, before, now)
-        case "conditions" if now.value:
+        case "conditions" if now.value and now.value == before.value:
             return _of_tables(database, before, now)
         case _:
             return Change(before, now)

@@ -15,7 +15,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from reprun.bounded import limits
-from reprun.digests import canonical_json, sha256_bytes
+from reprun.digests import canonical_json, digest_of_mapping, sha256_bytes
 from reprun.documents.record import RECORD, REPORT_JSON, RunRecord
 from reprun.documents.validation import DIGEST
 from reprun.history.model import Factor, Judged, Kind, Made, Object, Step
@@ -138,17 +138,26 @@ def _inputs(record: RunRecord, tables: Mapping[str, str]) -> Iterator[Factor]:
     inputs = record.inputs
     for name, digest in inputs.images.items():
         yield _factor("image", name, digest)
-    for files in inputs.datasets.values():
-        for path, digest in files.items():
-            yield _factor("data", path, digest)
+    for name, files in inputs.datasets.items():
+        yield from _files("data", name, files)
     for name, files in inputs.conditions.items():
-        for path, digest in files.items():
-            yield _factor("conditions", f"{name}/{path}", digest, tables.get(f"{name}/{path}", ""))
-    for path, digest in inputs.code.items():
-        yield _factor("code", path, digest)
+        yield from _files("conditions", name, files, tables)
+    yield from _files("code", "all files", inputs.code)
     for name, value in inputs.parameters.items():
         yield _factor("parameter", name, canonical_json(value).decode())
     yield _factor("code", "outputs of analysis.yaml", ", ".join(inputs.outputs))
+
+
+def _files(
+    kind: Kind, of: str, files: Mapping[str, str], tables: Mapping[str, str] | None = None
+) -> Iterator[Factor]:
+    """Yield a factor for each file; of very many, one for all, called as what they are of."""
+    if len(files) > limits.HISTORY_FILES.value:
+        yield _factor(kind, of, digest_of_mapping(files), f"{len(files):,} files")
+        return
+    for path, digest in files.items():
+        name = f"{of}/{path}" if kind == "conditions" else path
+        yield _factor(kind, name, digest, (tables or {}).get(name, ""))
 
 
 def _surroundings(record: RunRecord) -> Iterator[Factor]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
@@ -51,6 +51,8 @@ class RunOutcome:
     rerun: Rerun
     """Which steps ran, and why; or why none did."""
     lock_changes: tuple[Difference, ...]
+    red: str | None = None
+    """Since when its cell is red, and what changed then; None where it is not, or nobody knows."""
 
 
 def run(request: RunRequest, store: Store, progress: Progress) -> RunOutcome:
@@ -70,6 +72,8 @@ def run(request: RunRequest, store: Store, progress: Progress) -> RunOutcome:
             with remembered(cell.selection, cell, memory):
                 outcome = _outcome(cell, request, held, memory, store, progress)
             remember_run(cell.selection, cell, memory, ran=isinstance(outcome.rerun, Steps))
+            if not outcome.report.reproduced:
+                outcome = replace(outcome, red=memory.since(cell.selection))
     return outcome
 
 
