@@ -436,6 +436,16 @@ def test_a_cell_that_failed_before_a_step(nights: Nights) -> None:
     )
 
 
+def test_a_run_that_was_refused_does_not_hide_what_changed(nights: Nights) -> None:
+    nights.add(0, images={"columnar": OLD})
+    nights.add(1, state="failed", sentence="demo differs from its lock")
+    nights.add(2, MOVED, bad=["m4l"], images={"columnar": NEW})
+    assert sentence(nights) == (
+        "red since 2026-03-02; between the last good run and the first after it with a record: "
+        "image columnar (numpy 2.1.3 → 2.2.0)"
+    )
+
+
 def test_a_cell_that_was_never_good(nights: Nights) -> None:
     nights.add(0, MOVED, bad=["m4l"])
     nights.add(1, MOVED, bad=["m4l"])

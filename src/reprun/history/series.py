@@ -20,6 +20,8 @@ class Red:
     latest: Night
     last_good: Night | None
     """The last run before them that reproduced; None where there was none."""
+    recorded: Night | None
+    """The first of them that left a record: what that was made from is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +58,18 @@ def red(nights: Sequence[Night]) -> Red | None:
     A run that was interrupted or could not run here, and one without a reference, says nothing:
     it neither ends what is red nor begins it.
     """
-    first = latest = None
+    found: list[Night] = []
+    last_good: Night | None = None
     for night in reversed(nights):
         if is_green(night):
-            return None if first is None or latest is None else Red(first, latest, night)
+            last_good = night
+            break
         if is_red(night):
-            first, latest = night, latest or night
-    return None if first is None or latest is None else Red(first, latest, None)
+            found.insert(0, night)
+    if not found:
+        return None
+    recorded = next((night for night in found if night.record is not None), None)
+    return Red(found[0], found[-1], last_good, recorded)
 
 
 def flaky(database: Database, nights: Sequence[Night]) -> Flaky | None:
@@ -108,12 +115,12 @@ def red_objects(database: Database, nights: Sequence[Night]) -> dict[str, Night]
 
 
 def what_changed(database: Database, found: Red) -> list[Change]:
-    """Return what differs between the last good run and the first bad one.
+    """Return what differs between the last good run and the first bad one with a record.
 
     Where both made the same, only what they are held against can be the cause.
     """
-    good, bad = found.last_good, found.first
-    if good is None or good.record is None or bad.record is None:
+    good, bad = found.last_good, found.recorded
+    if good is None or good.record is None or bad is None:
         return []
     same = bad.objects_digest is not None and good.objects_digest == bad.objects_digest
     return changes(database, good.record, bad.record, judging_alone=same)
@@ -125,19 +132,20 @@ def sentence(database: Database, nights: Sequence[Night]) -> str | None:
     if found is None:
         return None
     since = f"red since {found.first.day}"
-    good, bad = found.last_good, found.first
+    good, bad = found.last_good, found.recorded
     if good is None:
         first = "its first run here" if found.first is nights[0] else "no run here was good before"
         return f"{since}; {first}"
-    if bad.record is None:
+    if bad is None:
         return (
             f"{since}; that run ended before a step ran, and left no record; the last good run was "
             f"that of {good.day}"
         )
     changed = what_changed(database, found)
+    which = "that one" if bad is found.first else "the first after it with a record"
     if changed:
         return (
-            f"{since}; between the last good run and that one: "
+            f"{since}; between the last good run and {which}: "
             f"{listed(map(str, changed), most=4, separator='; ')}"
         )
     differing = _apart(database, good, bad)
