@@ -227,6 +227,38 @@ def test_a_damaged_file_is_an_error_with_a_next_step(nights: Nights, data: bytes
         assert caught.value.hint
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE runs SET at = 'yesterday'",
+        "UPDATE factors SET kind = 'moon'",
+        "UPDATE objects SET name = x'ff'",
+        "UPDATE reports SET verdict = 'perfect'",
+        "UPDATE runs SET state = 'splendid'",
+        "UPDATE cells SET analysis = x'00'",
+    ],
+)
+def test_a_row_that_is_not_right_is_an_error_with_a_next_step(
+    nights: Nights, statement: str
+) -> None:
+    nights.add(0)
+    nights.add(1, MOVED, bad=["m4l"], parameters={"bins": 1})
+    with closing(sqlite3.connect(nights.path)) as other:
+        other.execute("PRAGMA ignore_check_constraints = ON")
+        other.execute(statement)
+        other.commit()
+
+    def look() -> None:
+        with looked_into(nights.path) as database:
+            assert database is not None
+            for each in summary.histories(database):
+                summary.closer(database, each, None, None)
+
+    with pytest.raises(IntegrityError, match=r"row that is not right") as caught:
+        look()
+    assert "history.sqlite.refused" in str(caught.value.hint)
+
+
 def test_a_database_of_something_else_is_left_alone(nights: Nights) -> None:
     nights.path.parent.mkdir()
     with closing(sqlite3.connect(nights.path)) as other:

@@ -149,4 +149,6 @@ def test_since_when_a_cell_is_red_stands_in_every_view() -> None:
     assert "<b>numpy</b>" not in page
     assert "red since 2026-03-10" in matrix_markdown(found)
     assert "<b>numpy" not in matrix_markdown(found)
+    (failure,) = ET.fromstring(matrix_junit(found)).iter("failure")
+    assert RED in str(failure.text)
     assert MatrixReport.model_validate_json(matrix_json(found)) == found

@@ -136,6 +136,9 @@ def errors(path: Path) -> Iterator[None]:
         ) from error
     except sqlite3.DatabaseError as error:
         raise _refused(path, f"the history is damaged: {error}") from error
+    except ValueError as error:  # of a value that no column of ours has, as pydantic and dates say
+        first = str(error).splitlines()[0]
+        raise _refused(path, f"the history has a row that is not right: {first}") from error
 
 
 def _refused(path: Path, message: str) -> IntegrityError:
@@ -154,10 +157,19 @@ def _connected(path: Path, mode: str, more: str = "") -> sqlite3.Connection:
     )
     # What a name holds that is no UTF-8 is shown, and is no error of the whole file.
     connection.text_factory = lambda text: text.decode(errors="replace")
+    connection.row_factory = _plain
     connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 4 * limits.KEPT_TEXT.value)
     for pragma in ("trusted_schema = OFF", "foreign_keys = ON", "cell_size_check = ON"):
         connection.execute(f"PRAGMA {pragma}")
     return connection
+
+
+def _plain(cursor: sqlite3.Cursor, row: tuple[object, ...]) -> tuple[object, ...]:
+    """Return a row; raise ValueError for bytes where a text or number is meant."""
+    for column, value in zip(cursor.description, row, strict=True):
+        if isinstance(value, bytes) and column[0] != "bytes":
+            raise ValueError(f"the column {column[0]} holds bytes")
+    return row
 
 
 def _reading(path: Path) -> sqlite3.Connection:

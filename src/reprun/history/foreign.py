@@ -12,8 +12,6 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from reprun.bounded import limits
 from reprun.errors import IntegrityError, ReprunError
 from reprun.files import write_atomically
@@ -117,14 +115,9 @@ def main(control: Path) -> None:
                 if number >= limits.HISTORY_RUNS.value:
                     raise IntegrityError(f"it has more than {limits.HISTORY_RUNS.words}")
                 out.write(entry.model_dump_json().encode() + b"\n")
-    except (ReprunError, ValidationError, ValueError) as error:
-        found = error if isinstance(error, ReprunError) else IntegrityError(_brief(error))
-        problem = json.dumps(Problem.of(found).model_dump(mode="json"))
+    except ReprunError as error:
+        problem = json.dumps(Problem.of(error).model_dump(mode="json"))
         write_atomically(control / PROBLEM, problem.encode())
-
-
-def _brief(error: ValueError) -> str:
-    return f"the history has a row that is not right: {str(error).splitlines()[0]}"
 
 
 if __name__ == "__main__":

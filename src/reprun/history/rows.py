@@ -7,7 +7,7 @@ import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from reprun.bounded import limits
 from reprun.digests import canonical_json, sha256_bytes
@@ -324,6 +324,8 @@ LEFT JOIN object_sets ON object_sets.id = reports.object_set
 
 def _night(row: Sequence[Any]) -> Night:
     id_, identity, at, image, state, verdict, ran, *rest = row
+    if state not in get_args(State) or verdict not in (None, *get_args(Verdict)):
+        raise ValueError(f"the state of a run is {state!r}, its verdict {verdict!r}")
     return Night(
         id_, identity, dt.datetime.fromisoformat(at), image, state, verdict, bool(ran), *rest
     )

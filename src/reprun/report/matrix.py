@@ -220,7 +220,8 @@ def matrix_junit(matrix: MatrixReport) -> str:
             continue
         first = cell.sentence.partition("\n")[0]
         first += f" (allowed: {cell.allowed})" if cell.allowed else ""
-        text = cell.sentence + (f"\ntry: {cell.hint}" if cell.hint else "")
+        parts = [cell.sentence, cell.red, f"try: {cell.hint}" if cell.hint else None]
+        text = "\n".join(part for part in parts if part)
         kind = {} if tag == "skipped" else {"type": cell.state}
         ET.SubElement(case, tag, {"message": clean(first), **kind}).text = clean(text)
     ET.indent(root, " ")
