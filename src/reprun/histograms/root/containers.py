@@ -162,6 +162,19 @@ class Payload:
             if span is not None:
                 yield span
 
+    def every(self, class_name: str) -> Iterator[Span]:
+        """Yield all objects of a class that pointers lead to, those that are in others too."""
+        at = 0
+        while (found := POINTER.search(self.data, at)) is not None:
+            at = found.start() + 1
+            span = self.pointed(found.start(), len(self.data))
+            if span is None or span.class_name != class_name:
+                continue
+            self._left -= 1
+            if self._left < 0:
+                raise BrokenError(f"it holds more than {limits.ROOT_MEMBERS.words}")
+            yield span
+
     def pointed(self, at: int, end: int) -> Span | None:
         """Return the object behind a pointer, None if there is none."""
         if at + 8 > end:

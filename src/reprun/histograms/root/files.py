@@ -33,6 +33,11 @@ from reprun.histograms.root.keys import (
     streamers,
 )
 from reprun.histograms.root.models import HISTOGRAM, UnsupportedError, from_model
+from reprun.histograms.root.roofit_workspaces import (
+    VARIABLES,
+    WORKSPACE,
+    workspace_variables,
+)
 from reprun.histograms.root.trees import (
     TREES,
     RootEvents,
@@ -44,6 +49,8 @@ from reprun.histograms.root.uhi_ntuples import uhi_histogram
 from reprun.wording import shortened, size_of
 
 EFFICIENCY = "TEfficiency"
+OF_WORKSPACE = " variables"
+"""Ends the name of the variables of a workspace."""
 ELSEWHERE = re.compile(r"^(TTree|TNtuple|TNtupleD|TChain|TBranch|TBasket|ROOT::.*RNTuple)$")
 """Classes whose own bytes do not say what they hold: the numbers lie elsewhere in the file."""
 
@@ -129,6 +136,8 @@ def _with_members(data: mmap.mmap, keys: Mapping[str, Key]) -> dict[str, Entry]:
     """Return every object by name, those in containers below these."""
     found = {name: Entry(key) for name, key in keys.items()}
     for name, key in keys.items():
+        if key.class_name == WORKSPACE and f"{name}{OF_WORKSPACE}" not in keys:
+            found |= _with_variables(data, name, key)
         if key.class_name not in CONTAINERS or key.ambiguous:
             continue
         try:
@@ -145,6 +154,17 @@ def _with_members(data: mmap.mmap, keys: Mapping[str, Key]) -> dict[str, Entry]:
             taken = member.name in found and member.name != name
             found[member.name] = Entry(replace(key, ambiguous=taken), member)
     return found
+
+
+def _with_variables(data: mmap.mmap, name: str, key: Key) -> dict[str, Entry]:
+    """Return the variables of a workspace as an object of their own, where they are decoded."""
+    called = f"{name}{OF_WORKSPACE}"
+    try:
+        payload = Payload(object_bytes(data, key), key.header)
+        workspace_variables(called, payload)
+    except (BrokenError, ForeignError):
+        return {}  # what is broken is reported when it is read
+    return {called: Entry(key, Member(called, Span(VARIABLES, 0, 0, len(payload.data))))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +249,8 @@ def _directly(name: str, entry: Entry, payload: Payload) -> DataObject | None:
         if entry.class_name == EFFICIENCY:
             most = limits.FREE_CELLS.value + entry.key.size
             return efficiency(name, entry.of(payload), most, payload.classes)
+        if entry.class_name == VARIABLES:
+            return workspace_variables(name, payload)
         if entry.class_name == FIT_RESULT:
             return fit_result(name, payload, entry.span_in(payload))
     except ForeignError:

@@ -1,43 +1,30 @@
-"""Results of fits with RooFit, from the bytes that RooFitResult and RooRealVar stream.
+"""Results of fits with RooFit, from the bytes that RooFitResult streams.
 
-A parameter (RooRealVar) has a streamer of its own, which no description of classes in a file tells,
-so uproot does not decode it. Everything here that is not as ROOT 6 writes it raises ForeignError,
-and the result is known by its bytes. The fields: RooFitResult.h and RooRealVar::Streamer of ROOT.
+Everything here that is not as ROOT 6 writes it raises ForeignError, and the result is known by its
+bytes. The fields: RooFitResult.h of ROOT.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
 from reprun.histograms.model import Table
-from reprun.histograms.root.containers import HAS_BYTE_COUNT, Payload, Span
+from reprun.histograms.root.containers import Payload, Span
 from reprun.histograms.root.keys import ForeignError, text_at
+from reprun.histograms.root.parameters import PARAMETER, Parameter, ParameterReader
 
 FIT_RESULT = "RooFitResult"
 RESULT_VERSION = 5
-PARAMETER_VERSION = 10
 MEMBERWISE = 0x4000
 """Marks the version of a vector that has all first members before all second ones."""
-UNIFORM = 28
-"""Bytes at the end of a RooUniformBinning: two limits, how many bins and how wide."""
-REAL = 28
-"""Bytes of a RooAbsReal before its unit: how it is plotted, and its value."""
 COUNT_OF_LIST = 34
 """Where a RooArgList says how many it holds, before the first."""
 MATRIX_HEADER = 48
 """Bytes of a symmetric matrix before its elements."""
 VECTOR_HEADER = 25
-
-
-@dataclass(frozen=True, slots=True)
-class _Parameter:
-    name: str
-    unit: str
-    numbers: dict[str, float]
 
 
 def fit_result(name: str, payload: Payload, span: Span) -> Table:
@@ -50,21 +37,18 @@ def fit_result(name: str, payload: Payload, span: Span) -> Table:
     return Table(name, tuple(rows), ("value",), values, class_name=FIT_RESULT, facts=facts)
 
 
-class _Reader:
-    def __init__(self, payload: Payload) -> None:
-        self._payload, self._data = payload, payload.data
-
+class _Reader(ParameterReader):
     def result(self, span: Span) -> tuple[dict[str, float], dict[str, str]]:
-        at, end = self._opened(span.start, RESULT_VERSION)
+        at, end = self.opened(span.start, RESULT_VERSION)
         if end != span.end:
             raise ForeignError("bytes after the result of a fit")
         for _ in ("TNamed", "RooPrintable", "RooDirItem"):
-            at = self._opened(at)[1]
-        status, quality, invalid, nll, edm = struct.unpack_from(">iiidd", self._data, at)
+            at = self.opened(at)[1]
+        status, quality, invalid, nll, edm = struct.unpack_from(">iiidd", self.data, at)
         at += 28
         parts: list[Span | None] = []
         for _ in range(6):
-            part, at = self._pointer(at, end)
+            part, at = self.pointer(at, end)
             parts.append(part)
         constant, initial, final = (self._parameters(part) for part in parts[:3])
         rows: dict[str, float] = {
@@ -86,51 +70,18 @@ class _Reader:
         units = {f"unit of {one.name}": one.unit for one in (*final, *constant) if one.unit}
         return {key: float(value) for key, value in rows.items()}, units
 
-    def _opened(self, at: int, version: int | None = None) -> tuple[int, int]:
-        """Return where the members of a class are, and where it ends."""
-        count, found = struct.unpack_from(">IH", self._data, at)
-        end = at + 4 + (count & ~HAS_BYTE_COUNT)
-        if not count & HAS_BYTE_COUNT or end > len(self._data) or version not in (None, found):
-            raise ForeignError(f"version {found} of a part of a fit")
-        return at + 6, end
-
-    def _pointer(self, at: int, end: int) -> tuple[Span | None, int]:
-        if self._data[at : at + 4] == bytes(4):
-            return None, at + 4
-        if (span := self._payload.pointed(at, end)) is None:
-            raise ForeignError("a part of a fit is elsewhere")
-        return span, span.end
-
-    def _parameters(self, span: Span | None) -> list[_Parameter]:
+    def _parameters(self, span: Span | None) -> list[Parameter]:
         if span is None:
             return []
-        (count,) = struct.unpack_from(">i", self._data, span.start + COUNT_OF_LIST)
+        (count,) = struct.unpack_from(">i", self.data, span.start + COUNT_OF_LIST)
         at = span.start + COUNT_OF_LIST + 4
         found = []
         for _ in range(count):
-            one, at = self._pointer(at, span.end)
-            if one is None or one.class_name != "RooRealVar":
+            one, at = self.pointer(at, span.end)
+            if one is None or one.class_name != PARAMETER:
                 raise ForeignError("a parameter that is not a number")
-            found.append(self._parameter(one))
+            found.append(self.parameter(one))
         return found
-
-    def _parameter(self, span: Span) -> _Parameter:
-        data = self._data
-        at, end = self._opened(span.start, PARAMETER_VERSION)
-        inner, after = self._opened(at)  # RooAbsRealLValue, which begins with a RooAbsReal
-        real, _ = self._opened(inner)
-        _, at = self._opened(real)  # RooAbsArg
-        _, _, _, value = struct.unpack_from(">ddid", data, at)
-        unit, _ = text_at(data, at + REAL)
-        error, low, high = struct.unpack_from(">ddd", data, after)
-        binning, at = self._pointer(after + 24, end)
-        if binning is None or binning.class_name != "RooUniformBinning":
-            raise ForeignError("a parameter whose range has bins of its own")
-        lower, upper = struct.unpack_from(">dd", data, binning.end - UNIFORM)
-        numbers = {"": value, ", lower limit": lower, ", upper limit": upper, ", error": error}
-        if low <= 0 <= high:  # as RooRealVar::hasAsymError
-            numbers |= {", error down": low, ", error up": high}
-        return _Parameter(self._payload.name_of(span), unit, numbers)
 
     def _matrix(self, span: Span | None, size: int) -> Iterator[tuple[tuple[int, int], float]]:
         if span is None:
@@ -146,19 +97,19 @@ class _Reader:
     def _doubles(self, span: Span, header: int, count: int) -> list[float]:
         if span.end - span.start != header + 8 * count:
             raise ForeignError("a matrix of another size than the parameters")
-        return list(struct.unpack_from(f">{count}d", self._data, span.start + header))
+        return list(struct.unpack_from(f">{count}d", self.data, span.start + header))
 
     def _history(self, at: int, end: int) -> list[tuple[str, int]]:
         """Return what each algorithm of the minimiser said; members of a pair stand apart."""
-        _, version, _, _, count = struct.unpack_from(">IHHIi", self._data, at)
+        _, version, _, _, count = struct.unpack_from(">IHHIi", self.data, at)
         if not version & MEMBERWISE or not 0 <= count <= end - at:
             raise ForeignError("the history of a fit in another form")
-        at, _ = self._opened(at + 16)
+        at, _ = self.opened(at + 16)
         labels = []
         for _ in range(count):
-            label, at = text_at(self._data, at)
+            label, at = text_at(self.data, at)
             labels.append(label)
-        codes = struct.unpack_from(f">{count}i", self._data, at)
+        codes = struct.unpack_from(f">{count}i", self.data, at)
         if at + 4 * count != end:
             raise ForeignError("bytes after the history of a fit")
         return list(zip(labels, codes, strict=True))
