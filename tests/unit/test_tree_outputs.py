@@ -1,4 +1,4 @@
-"""`outputs: trees:`: blessed by the digest of each column, compared, and drift is located."""
+"""`outputs: trees:`: blessed by digests and small values, compared, and drift is located."""
 
 from __future__ import annotations
 
@@ -9,16 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import uproot
 
 from reprun.documents.analysis import ComparisonRule
-from reprun.errors import OutputMissingError
+from reprun.errors import OutputMissingError, SpecificationError
+from reprun.histograms import read_objects
 from reprun.report.model import AnalysisInfo, Report
+from reprun.runs import kept_events
 from reprun.runs.evaluation import evaluate
 from reprun.runs.outputs import read_outputs
 from reprun.runs.question import Question
-from reprun.runs.reference import bless, write_objects
+from reprun.runs.reference import KnownByBytes, bless, load_reference, write_objects
 from tests.unit import builders
 
 STEPS = (
@@ -76,25 +80,37 @@ def run(tmp_path: Path) -> Run:
     return made
 
 
-def test_the_reference_is_digests_and_the_number_of_entries(run: Run) -> None:
+@pytest.fixture
+def large(run: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """A run with a tree of which the reference keeps no value."""
+    monkeypatch.setattr(kept_events, "LARGEST_KEPT", 40)
+    run.bless()
+    return run
+
+
+def test_the_reference_of_a_large_tree_is_digests_and_the_number_of_entries(large: Run) -> None:
+    run = large
     (known,) = json.loads((run.reference / "undecoded.json").read_text())["objects"].values()
     assert known["parts"].keys() == {"number of entries", "event", "pt", "eta"}
     assert known["parts"].pop("number of entries") == "4"
     assert all(digest.startswith("sha256:") for digest in known["parts"].values())
+    assert known["columns"] == {}
     assert run.report().reproduced
 
 
-def test_the_columns_that_differ_and_the_step_are_named(run: Run) -> None:
+def test_the_columns_that_differ_and_the_step_are_named(large: Run) -> None:
+    run = large
     run.makes(5, columns(pt=np.ones(4), eta=np.zeros(4)))
     report = run.report()
     (item,) = [item for item in report.items if item.name == "Events"]
     assert item.sentence == "differs in eta, pt"
-    assert "digests only" in item.needed
+    assert "only digests" in item.needed
     assert report.first_drift is not None
     assert report.first_drift.sentence == "step select (out/events.root); no step comes before it"
 
 
-def test_of_many_columns_that_differ_all_are_named(run: Run) -> None:
+def test_of_many_columns_that_differ_all_are_named(large: Run) -> None:
+    run = large
     names = [f"x{number}" for number in range(6)]
     run.makes(4, {name: np.zeros(4) for name in names})
     run.bless()
@@ -109,6 +125,74 @@ def test_events_that_are_missing_are_counted(run: Run) -> None:
     run.makes(4, {name: values[:3] for name, values in columns().items()})
     (item,) = [item for item in run.report().items if item.name == "Events"]
     assert item.sentence.startswith("has 3 entries, reference 4")
+
+
+def test_the_events_of_a_small_tree_are_named_and_take_tolerances(run: Run) -> None:
+    run.makes(4, columns(pt=np.array([0.0, 1.0, 2.0, 3.000001]), eta=np.array([1, 1, np.nan, 1])))
+    (item,) = [item for item in run.report().items if item.name == "Events"]
+    assert item.sentence == (
+        "differs in event 2: eta nan / 1; 2 of 4 events differ (pt in 1, eta in 1); "
+        "then event 3: pt 3.000001 / 3; events are matched by event (guessed from their names)"
+    )
+    rules = [
+        ComparisonRule(match="Events/eta", kind="ignore", reason="calibrated again"),
+        ComparisonRule(match="Events/pt", kind="float", relative=1e-6, reason="other rounding"),
+    ]
+    assert run.report(*rules).reproduced
+    run.makes(4, columns(pt=np.array([0.0, 1.0, 2.0, 3.1])))
+    assert not run.report(*rules).reproduced
+
+
+def test_every_kind_of_column_is_kept_as_it_is(tmp_path: Path) -> None:
+    """In particular the numbers for which JSON has no word, and values that are missing."""
+    held = {
+        "x": pa.array([1.1, float("nan"), float("-inf"), -0.0], pa.float32()),
+        "n": pa.array([2**64 - 1, 0, 1, 2], pa.uint64()),
+        "flag": pa.array([True, False, True, True]),
+        "some": pa.array([1.5, None, 2.5, None]),
+        "word": pa.array(["a", "null", None, "\u00e9"]),
+        "list": pa.array([[1.5, 2.5], [], [3.5], []]),
+        "record": pa.array([{"a": 1.5}, None, {"a": None}, {"a": 2.5}]),
+    }
+    for number, table in enumerate((held, {name: one[:0] for name, one in held.items()})):
+        pq.write_table(pa.table(table), tmp_path / f"{number}.parquet")
+        one = read_objects(tmp_path / f"{number}.parquet").unread[str(number)]
+        text = KnownByBytes.of(one).model_dump_json()
+        kept = KnownByBytes.model_validate_json(text).unread()
+        assert (kept, one.events is not None) == (one, True)
+        assert one.events is not None
+        assert kept.events is not None
+        with one.events.opened() as made, kept.events.opened() as back:
+            assert (back.columns, back.entries) == (made.columns, made.entries)
+            for name in held:
+                a, b = made.column(name), back.column(name)
+                assert (a.type, a.values.dtype, a.values.tobytes() if a.values.dtype != object
+                        else a.values.tolist()) == (
+                    b.type, b.values.dtype, b.values.tobytes() if b.values.dtype != object
+                    else b.values.tolist())  # fmt: skip
+                assert (a.counts is None) == (b.counts is None)
+                assert a.counts is None or a.counts.tolist() == b.counts.tolist()  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("said", "instead"),
+    [
+        ('"[0.0,1.0,2.0,3.0]"', '"[0.0,1.0,2.0]"'),
+        ('"[0.0,1.0,2.0,3.0]"', '"[0.0,1.0,2.0,[3.0]]"'),
+        ('"[0.0,1.0,2.0,3.0]"', '"[0.0,1.0,2.0,\\"x\\"]"'),
+        ('"[0.0,1.0,2.0,3.0]"', '"{}"'),
+        ('"[0.0,1.0,2.0,3.0]"', '"[' + "[" * 5000 + '"'),
+        ('"[0,1,2,3]"', '"[0,1,2,-3]"'),
+        ('"kind": "uint64"', '"kind": "datetime64"'),
+    ],
+)
+def test_values_that_are_not_those_of_a_tree_are_refused(run: Run, said: str, instead: str) -> None:
+    path = run.reference / "undecoded.json"
+    text = path.read_text()
+    assert text.count(said) == 1
+    path.write_text(text.replace(said, instead))
+    with pytest.raises(SpecificationError, match=r"undecoded\.json cannot be read"):
+        load_reference(run.reference)
 
 
 def test_a_column_may_be_ignored(run: Run) -> None:

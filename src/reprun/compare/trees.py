@@ -1,7 +1,8 @@
 """The verdict on two trees: by the digests of their columns, and where these differ by events.
 
-A reference that was blessed has digests only: then the columns that differ are named. Digests are
-of one format: of a TTree and an RNTuple, or a Parquet or CSV table, all values are compared.
+Of a large tree a reference that was blessed has digests only: then the columns that differ are
+named. Digests are of one format: of a TTree and an RNTuple, or a Parquet or CSV table, all values
+are compared.
 """
 
 from __future__ import annotations
@@ -170,7 +171,7 @@ class _Pair:
     def needed(self, found: EventsCompared | None) -> str:
         """Return what would have to be true for the trees to pass."""
         if found is None and self.other.events is None:
-            return "all columns must be the same: a blessed reference has their digests only"
+            return "all columns must be the same: of a large tree a reference has only digests"
         if alone := sorted(self._parts(self.one) ^ self._parts(self.other)):
             return f"both must have the same columns, or a rule ignore {self.name}/{alone[0]}"
         return "all events must be the same, or within the tolerance of a rule of kind float"

@@ -2,8 +2,9 @@
 
 In the analysis's reference directory are `histograms.json` (UHI), one CSV file per table,
 `documents.json` with the values of all documents by their paths,
-`undecoded.json` with the digests of what no reader decodes, `blessed.json`: reason, author,
-date and the digests of everything the blessed run used, and `log.jsonl` with every blessing so far.
+`undecoded.json` with the digests of what no reader decodes and the values of small trees,
+`blessed.json`: reason, author, date and the digests of everything the blessed run used, and
+`log.jsonl` with every blessing so far.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
+
+from pydantic import model_validator
 
 from reprun.digests import digest_of_mapping, sha256_bytes, sha256_file
 from reprun.documents.reading import Document, read_written
@@ -50,9 +53,11 @@ from reprun.histograms import (
     write_table,
     write_values,
 )
+from reprun.histograms.events import ENTRIES
 from reprun.histograms.files import stem_of
 from reprun.images.packages import Packages
 from reprun.runs.blessed import BLESSED, Blessing, Compared, Origin, read_blessing
+from reprun.runs.kept_events import KeptColumn, kept_columns, kept_events
 from reprun.runs.reference_log import LOG, Log, errors_of, log_is_gone, read_log
 from reprun.runs.reference_sums import SUMS, Elsewhere, absent, sums_text
 from reprun.wording import listed, quoted
@@ -75,6 +80,26 @@ class KnownByBytes(Document):
     reason: str
     parts: Mapping[str, str] = {}
     fault: str = ""
+    columns: Mapping[str, KeptColumn] = {}
+    """Of a small tree; of all others there are the digests in `parts`."""
+
+    @classmethod
+    def of(cls, one: Unread) -> KnownByBytes:
+        """Keep what is known of an object."""
+        columns = kept_columns(one)
+        return cls(reason=one.reason, parts=one.parts, fault=one.fault, columns=columns)
+
+    @model_validator(mode="after")
+    def _has_its_columns(self) -> Self:
+        for name, column in self.columns.items():
+            if name not in self.parts or str(column.entries) != self.parts.get(ENTRIES):
+                raise ValueError(f"the column '{name}' is not one of the tree")
+        return self
+
+    def unread(self) -> Unread:
+        """Return the object again."""
+        events = kept_events(self.parts, self.columns)
+        return Unread(self.reason, self.parts, self.fault, events)
 
 
 class Undecoded(Document):
@@ -123,7 +148,7 @@ def load_reference(directory: Path) -> Objects:
     files = [path for path in every if path.name not in (UNDECODED, DOCUMENTS)]
     known = read_written(Undecoded, directory / UNDECODED, problem=f"{UNDECODED} cannot be read")
     objects = known.objects if known else {}
-    unread = {name: Unread(one.reason, one.parts, one.fault) for name, one in objects.items()}
+    unread = {name: one.unread() for name, one in objects.items()}
     found = read_all(files, directory) if files else Objects()
     values = read_reference_values(directory / DOCUMENTS)
     return Objects({**found.by_name, **values}, {**found.unread, **unread})
@@ -284,10 +309,7 @@ def write_objects(objects: Objects, directory: Path) -> list[str]:
         written.append(file)
     if objects.unread:
         document = Undecoded(
-            objects={
-                name: KnownByBytes(reason=one.reason, parts=one.parts, fault=one.fault)
-                for name, one in objects.unread.items()
-            }
+            objects={name: KnownByBytes.of(one) for name, one in objects.unread.items()}
         )
         write_atomically(
             directory / UNDECODED, (document.model_dump_json(indent=1) + "\n").encode()
