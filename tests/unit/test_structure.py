@@ -28,6 +28,7 @@ FOLDERS = (
     "workflow",
     "history",
     "runs",
+    "blame",
     "testing",
     "authoring",
     "reana",

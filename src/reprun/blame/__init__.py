@@ -1,0 +1,1 @@
+"""What made the difference between two runs: proved by running again."""
