@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import json
 import shutil
 import tarfile
 import zipfile
@@ -12,9 +13,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from reprun.digests import canonical_json
 from reprun.images.builder.build import build
 from reprun.images.catalogue.catalogue import Catalogue
 from reprun.images.catalogue.definition import Definition
+from reprun.images.catalogue.external import External, ExternalLock, write_external_lock
+from reprun.images.catalogue.image_toml import Needs, Published
 from reprun.images.catalogue.lockfiles import (
     DebEntry,
     WheelEntry,
@@ -23,6 +27,7 @@ from reprun.images.catalogue.lockfiles import (
     wheels_text,
 )
 from reprun.images.model import Image, Layer
+from reprun.images.oci.layout import manifest_of
 from reprun.progress import Silent
 from reprun.store.store import Store
 
@@ -263,3 +268,22 @@ def with_foreign(directory: Path) -> Kitchen:
     home.mkdir()
     (home / "image.toml").write_text(external_toml("foreign", "docker.io/some/thing"))
     return kitchen
+
+
+def stored_image(directory: Path, name: str, below: Image, layer: bytes, store: Store) -> Image:
+    """Put an image into a store that is another one with a layer on it; define it in a directory.
+
+    It is one that is published elsewhere, as far as its definition goes.
+    """
+    config = json.loads(store.verified(below.image_id).read_bytes())
+    layers = (*below.layers, Layer(store.add_bytes(layer), len(layer), "one more"))
+    config["rootfs"]["diff_ids"] = [each.digest for each in layers]
+    data = canonical_json(config)
+    manifest = store.add_bytes(manifest_of(data, layers))
+    made = Image(name, store.add_bytes(data), manifest, layers, below.environment)
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "image.toml").write_text(external_toml(name, "registry.example/x"))
+    place = External(directory, name, "", Published(repository="x", tag="x", reason="x"), Needs())
+    lock = ExternalLock(made.image_id, None, manifest, layers, made.environment)
+    write_external_lock(place, lock)
+    return made

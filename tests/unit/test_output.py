@@ -42,6 +42,7 @@ from reprun.runs.reference_check import Checked
 from reprun.runs.reference_log import Log
 from reprun.runs.run import RunOutcome
 from reprun.workflow.rerun import OUT_OF_DATE
+from tests.blame_support import sample_bisection, sample_blame
 from tests.history_support import GOOD, Nights
 from tests.images_support import Kitchen, tiny
 from tests.projects import mark_project
@@ -93,6 +94,14 @@ KEYS: Mapping[str, Sequence[str]] = {
         *("directory", "verdicts"),
     ),
     "analysis-list": ("analyses",),
+    "bisection": (
+        *("sentence", "first_bad", "about", "last_good", "not_known", "contradiction"),
+        *("candidates", "runs"),
+    ),
+    "blame": (
+        *("analysis", "variant", "dataset", "tier", "good", "bad", "conclusion", "sentence"),
+        *("causes", "changes", "runs", "notes"),
+    ),
     "blessing": ("analysis", "reference", "preview", "next"),
     "blessing-list": ("analyses",),
     "calibration": ("toys", "false_alarms", "alpha", "objects", "left_out"),
@@ -173,6 +182,16 @@ NESTED: Mapping[tuple[str, str], Sequence[str]] = {
         *("name", "title", "experiment", "level", "variants", "datasets", "verdict"),
         *("verdicts",),
     ),
+    ("bisection", "runs"): ("candidate", "answer", "sentence"),
+    ("blame", "causes"): ("factors", "first_step", "first_output"),
+    ("blame", "changes"): (
+        *("kind", "name", "before", "now", "said", "details", "unknown", "put_back", "side"),
+        *("why",),
+    ),
+    ("blame", "runs"): (
+        *("run", "as_in_the_bad_run", "state", "outcome", "sentence", "step_seconds"),
+        *("contents",),
+    ),
     ("conditions-list", "snapshots"): (
         *("name", "kind", "title", "global_tag", "mount", "licence", "digest"),
         *("files", "here", "hermetic"),
@@ -248,6 +267,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "history import": ("{here}/t.csv", "history-import"),
     "history prune": ("--keep-nights 1", "history-prune"),
     "diff": ("aaaa bbbb", "run-differences"),
+    "blame": ("demo", "blame"),
+    "bisect": ("demo --good tiny --bad tiny", "bisection"),
     "explain": ("pull", "glossary"),
     "list": ("", "analysis-list"),
     "show": ("demo", "analysis"),
@@ -360,7 +381,7 @@ def project(kitchen: Kitchen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("REANA_SERVER_URL", "http://127.0.0.1:1")
     monkeypatch.setenv("REANA_ACCESS_TOKEN", "secret")
     monkeypatch.chdir(tmp_path)
-    play(monkeypatch, kitchen)
+    play(monkeypatch, kitchen, tmp_path)
     nights = Nights(tmp_path / "results")
     nights.add(0, {**GOOD, NASTY: "e" * 64}, parameters={NASTY: 1})
     nights.add(1, {**GOOD, NASTY: "f" * 64}, bad=[NASTY], parameters={NASTY: NASTY})
@@ -373,7 +394,7 @@ def project(kitchen: Kitchen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     return tmp_path
 
 
-def play(monkeypatch: pytest.MonkeyPatch, kitchen: Kitchen) -> None:
+def play(monkeypatch: pytest.MonkeyPatch, kitchen: Kitchen, project: Path) -> None:
     """Put answers in the place of engines, servers and registries."""
     outcome = RunOutcome(sample(), builders.record(), Path(), OUT_OF_DATE, (), NASTY)
     image = kitchen.catalogue_as_it_is().locked("tiny")
@@ -398,6 +419,9 @@ def play(monkeypatch: pytest.MonkeyPatch, kitchen: Kitchen) -> None:
         log.next("sha256:" + "1" * 64, about=builders.blessing(author=NASTY), blessing=None)
     )
 
+    blame = sample_blame(project / "elsewhere", NASTY)
+    attribution = SimpleNamespace(most_runs=4, blame=lambda: blame)
+
     def fail(*_: object) -> None:
         raise EngineError("not installed", hint="apt-get install it")
 
@@ -410,6 +434,11 @@ def play(monkeypatch: pytest.MonkeyPatch, kitchen: Kitchen) -> None:
             ContainerResult(Ending.EXITED, 0, 0.1, None, None),
         ),
         "history.importing.import_history": Imported(1, 0),
+        "blame.case.two_nights": (blame.case.cell, blame.case.good, blame.case.bad),
+        "blame.case.case_of": blame.case,
+        "blame.attribution.Attribution": attribution,
+        "blame.candidates.images_between": ["tiny", "tiny"],
+        "blame.candidates.bisect": sample_bisection(NASTY),
         "runs.matrix.run_matrix": matrix(cell("reproduced")),
         "runs.calibrate_files.calibrate_files": calibration,
         "runs.lock.renew_lock": (builders.lock(), [Difference("code", "x", None, "1" * 64)]),
@@ -523,6 +552,8 @@ def test_no_text_controls_a_terminal(
         "history demo",
         "history",
         "diff aaaa bbbb",
+        "blame demo",
+        "bisect demo --good tiny --bad tiny",
         "run demo",
     ):
         monkeypatch.setenv("REANA_ACCESS_TOKEN", "secret")

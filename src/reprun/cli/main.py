@@ -218,6 +218,7 @@ def program() -> typer.Typer:
     from reprun.cli import (
         analyses,
         author,
+        blame,
         clean,
         compare,
         doctor,
@@ -245,7 +246,10 @@ def program() -> typer.Typer:
         context_settings={"max_content_width": MOST_WIDTH},
     )
     app.callback()(options)
-    commands = (run, steps, compare, history, explain, analyses, init, author, reana, clean, doctor)
+    commands = (
+        *(run, steps, compare, history, blame, explain),
+        *(analyses, init, author, reana, clean, doctor),
+    )
     for module in commands:
         module.add_commands(app)
     app.add_typer(conditions, name="conditions")

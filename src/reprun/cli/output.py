@@ -34,6 +34,8 @@ PIPED_WIDTH = 100
 Kind = Literal[
     "analysis",
     "analysis-list",
+    "bisection",
+    "blame",
     "blessing",
     "blessing-list",
     "calibration",

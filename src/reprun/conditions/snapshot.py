@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
@@ -124,6 +125,25 @@ def load_snapshot(directory: Path) -> Snapshot:
             f"the snapshot in {directory.name}/ calls itself '{snapshot.name}'", place=str(path)
         )
     return snapshot
+
+
+def snapshot_text(snapshot: Snapshot) -> str:
+    """Return `snapshot.toml` as `load_snapshot` reads it."""
+    document = snapshot.model_dump(mode="json", exclude_defaults=True)
+    files = document.pop("files", [])
+    lines = [f"{name} = {_toml(value)}" for name, value in document.items()]
+    for file in files:
+        lines += ["", "[[files]]", *(f"{name} = {_toml(value)}" for name, value in file.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: object) -> str:
+    """Return a value as TOML has it: as JSON, but for tables and the escape of DEL."""
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{name} = {_toml(each)}' for name, each in value.items())}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_toml, value))}]"
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def find_snapshots(*places: Path) -> dict[str, Path]:

@@ -24,6 +24,8 @@ from reprun.wording import shortened
 from reprun.workflow.evidence import last_of_each
 
 GIB = 1 << 30
+DECLARED_OUTPUTS = "outputs of analysis.yaml"
+"""The factor of kind `code` that is no file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +147,7 @@ def _inputs(record: RunRecord, tables: Mapping[str, str]) -> Iterator[Factor]:
     yield from _files("code", "all files", inputs.code)
     for name, value in inputs.parameters.items():
         yield _factor("parameter", name, canonical_json(value).decode())
-    yield _factor("code", "outputs of analysis.yaml", ", ".join(inputs.outputs))
+    yield _factor("code", DECLARED_OUTPUTS, ", ".join(inputs.outputs))
 
 
 def _files(
