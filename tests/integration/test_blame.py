@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
-import subprocess
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from reprun.documents.selection import select
 from reprun.images.model import Image
 from reprun.runs.lock import compute_lock, write_lock
 from reprun.store.store import Store
+from tests.hostile_repository import git, make_hostile
 from tests.images_support import member, stored_image, tar_bytes
 from tests.integration.shell import Shell
 from tests.projects import mark_project
@@ -163,13 +163,6 @@ class Chain:
             if path.is_file() and not path.name.startswith(("history.sqlite-", ".lock"))
         }
 
-    def git(self, *arguments: str) -> str:
-        """Run Git in the project as the user does."""
-        who = ("-c", "user.name=A. User", "-c", "user.email=a@example.org")
-        command = ["git", *who, *arguments]
-        done = subprocess.run(command, cwd=self.project, check=True, capture_output=True, text=True)
-        return done.stdout.strip()
-
 
 @pytest.fixture(scope="module")
 def blessed(tmp_path_factory: pytest.TempPathFactory, store: Store, columnar: Image) -> Chain:
@@ -264,9 +257,9 @@ def test_a_planted_cause_is_found_by_name(chain: Chain, name: str) -> None:
 
 
 def test_bytes_that_are_gone_are_named_and_git_brings_them_back(chain: Chain) -> None:
-    chain.git("init", "-q")
-    chain.git("add", "-A")
-    chain.git("commit", "-q", "-m", "As it was good")
+    git(chain.project, "init", "-q")
+    git(chain.project, "add", "-A")
+    git(chain.project, "commit", "-q", "-m", "As it was good")
     code(chain)
     label(chain)
     chain.night(code=1)
@@ -302,7 +295,7 @@ def test_the_first_bad_image_is_found_by_halving(chain: Chain) -> None:
 
 
 def test_the_first_bad_commit_is_found_and_nothing_of_the_repository_runs(chain: Chain) -> None:
-    chain.git("init", "-q")
+    git(chain.project, "init", "-q")
     for number in range(1, 9):
         if number == 3:
             chain.replace("analysis.yaml", "schema_version", "schema")
@@ -311,29 +304,19 @@ def test_the_first_bad_commit_is_found_and_nothing_of_the_repository_runs(chain:
         if number == 6:
             code(chain)
         (chain.home / "make.py").write_text(f"{MAKE}# {number}\n")
-        chain.lock() if number != 3 else None
-        chain.git("add", "-A")
-        chain.git("commit", "-q", "-m", f"Change {number} \x1b[31m{'x' * 300}")
-    good, bad = chain.git("rev-parse", "HEAD~7"), chain.git("rev-parse", "HEAD")
-    sixth = chain.git("rev-parse", "HEAD~2")
-    evil = chain.shell.write("evil.sh", f"#!/bin/sh\ntouch {chain.shell.directory}/pwned\ncat\n")
-    evil.chmod(0o755)
-    for hook in ("post-checkout", "reference-transaction", "post-index-change"):
-        (chain.project / ".git/hooks" / hook).symlink_to(evil)
-    (chain.project / ".git/info/attributes").write_text("* filter=evil diff=evil\n")
-    (chain.project / ".git/config").open("a").write(
-        f"[core]\nfsmonitor = {evil}\nsshCommand = {evil}\npager = {evil}\neditor = {evil}\n"
-        f'[filter "evil"]\nsmudge = {evil}\nclean = {evil}\nrequired = true\n'
-        f'[diff "evil"]\ntextconv = {evil}\ncommand = {evil}\n[diff]\nexternal = {evil}\n'
-        f'[protocol]\nallow = always\n[remote "origin"]\nurl = ext::{evil}\npromisor = true\n'
-        "[extensions]\npartialClone = origin\n[core]\nrepositoryformatversion = 1\n"
-    )
+        if number != 3:
+            chain.lock()
+        git(chain.project, "add", "-A")
+        git(chain.project, "commit", "-q", "-m", f"Change {number} \x1b[31m{'x' * 300}")
+    good, bad = git(chain.project, "rev-parse", "HEAD~7"), git(chain.project, "rev-parse", "HEAD")
+    sixth = git(chain.project, "rev-parse", "HEAD~2")
+    make_hostile(chain.project, chain.shell.directory / "mark")
     found = chain.asked("bisect", "chain", "--good", good, "--bad", bad)
     assert found["first_bad"] == sixth[:12]
     assert "by A. User: Change 6" in found["about"]
     assert "\x1b" not in found["about"]
     assert len(found["about"]) < 250
     assert len(found["runs"]) <= 4
-    assert not (chain.shell.directory / "pwned").exists()
+    assert not (chain.shell.directory / "mark").exists()
     wrong = chain.shell.reprun("bisect", "chain", "--good", "nope", "--bad", bad, code=2)
     assert "there is no commit 'nope'" in wrong.stderr

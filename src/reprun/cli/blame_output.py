@@ -43,7 +43,7 @@ def blame_text(found: Blame) -> Iterator[RenderableType]:
         )
     if case.suspects:
         yield ""
-        yield "not put back:"
+        yield "not put back, and the same in all of these runs:"
         for each in case.suspects:
             yield indented(styled((str(each.change), "bold"), f": {each.why}"), "  ")
     for note in found.notes:
