@@ -11,6 +11,8 @@ import pytest
 
 from reprun.authoring.init import init_project
 from reprun.documents.record import write_record
+from reprun.history.model import short_of
+from tests.history_support import Nights
 from tests.unit import builders
 
 
@@ -72,6 +74,17 @@ def test_datasets_snapshots_and_steps(project: Path) -> None:
     write_record(builders.record(), home)
     assert completed(project, "reprun logs dimuon ") == ["make", "plot"]
     assert completed(project, "reprun shell dimuon pl") == ["plot"]
+
+
+def test_runs_of_the_history(project: Path) -> None:
+    assert completed(project, "reprun blame dimuon --good ") == []
+    mine, other = Nights(project / "results", analysis="dimuon"), Nights(project / "results")
+    nights = [mine.add(0), mine.add(1)]
+    names = [short_of(night.run.identity) for night in nights]
+    theirs = short_of(other.add(2).run.identity)
+    assert completed(project, "reprun blame dimuon --good ") == names[::-1]
+    assert completed(project, f"reprun blame dimuon --bad {names[0][:6]}") == names[:1]
+    assert completed(project, "reprun diff ") == [theirs, *names[::-1]]
 
 
 @pytest.mark.parametrize("kind", ["bash", "zsh", "fish"])

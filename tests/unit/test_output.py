@@ -567,6 +567,22 @@ def test_no_text_controls_a_terminal(
     assert "a       b\n" in out
 
 
+def test_many_runs_are_started_only_when_asked_for(
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blame = sample_blame(project / "more", "make.py")
+    attribution = SimpleNamespace(most_runs=40, blame=lambda: blame)
+    monkeypatch.setattr("reprun.blame.attribution.Attribution", lambda *_: attribution)
+    code, _, err = called(capsys, "blame", "demo")
+    assert code == 2
+    assert "more than 20 runs may be needed: 2 changes that can be put back, at most 40" in err
+    assert re.search(r"try: reprun blame demo --good \w+ --bad \w+ --yes\n", err)
+    code, out, _ = called(capsys, "blame", "demo", "--yes")
+    assert code == 0
+    assert "image columnar (numpy 2.4.6 → 2.3.5) alone makes the difference" in out
+    assert not list((project / "results").glob("*/project"))
+
+
 def test_the_report_of_a_project() -> None:
     report = ProjectReport(
         project="p",

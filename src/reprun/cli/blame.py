@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from reprun.cli.completion import image_names
+from reprun.cli.completion import image_names, run_names
 from reprun.cli.options import (
     Asked,
     CoresOption,
@@ -32,11 +32,19 @@ def blame(
     asked: Asked,
     good: Annotated[
         str | None,
-        typer.Option(metavar="RUN", help="The good run. Default: the last one before it was red."),
+        typer.Option(
+            metavar="RUN",
+            help="The good run. Default: the last one before it was red.",
+            autocompletion=run_names,
+        ),
     ] = None,
     bad: Annotated[
         str | None,
-        typer.Option(metavar="RUN", help="The bad run. Default: the first one since it is red."),
+        typer.Option(
+            metavar="RUN",
+            help="The bad run. Default: the first one since it is red.",
+            autocompletion=run_names,
+        ),
     ] = None,
     engine: EngineOption = "auto",
     cores: CoresOption = None,
@@ -95,7 +103,11 @@ def blame(
         progress.say(f"{last_good.name} → {first_bad.name}: {said}")
         if attribution.most_runs > MANY and not yes:
             if output_format != "text" or not is_asked():
-                raise SpecificationError(said, hint=selection.command("blame", "--yes"))
+                runs = f"--good {last_good.name} --bad {first_bad.name} --yes"
+                raise SpecificationError(
+                    f"more than {MANY} runs may be needed: {said}",
+                    hint=selection.command("blame", runs),
+                )
             if not confirmed(f"{said}: run them?"):
                 raise typer.Exit
         found = attribution.blame()

@@ -83,6 +83,25 @@ def step_names(context: typer.Context, incomplete: str) -> list[str]:
     return []
 
 
+def run_names(context: typer.Context, incomplete: str) -> list[str]:
+    """Return the runs of the history, of the analysis that was typed before; the latest first."""
+    from reprun.documents.project import Project
+    from reprun.history import rows
+    from reprun.history.database import FILE, looked_into
+
+    analysis = _analysis(context)
+    with suppress(ReprunError):
+        results = context.params.get("results") or Project.find().results
+        with looked_into(results / FILE) as database:
+            if database is None:
+                return []
+            cells = rows.cells(database, analysis.name if analysis else None)
+            nights = [night for cell in cells for night in rows.nights(database, cell)]
+        latest = sorted(nights, key=lambda night: night.at, reverse=True)
+        return _beginning((night.name for night in latest), incomplete)
+    return []
+
+
 def snapshot_names(incomplete: str) -> list[str]:
     """Return the conditions snapshots of the project and of its analyses."""
     from reprun.conditions.snapshot import find_snapshots

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from reprun.cli.completion import analysis_names
+from reprun.cli.completion import analysis_names, run_names
 from reprun.cli.options import DryRunOption, FormatOption, ResultsOption, project_here
 
 if TYPE_CHECKING:
@@ -20,7 +20,12 @@ SHOWN = 30
 """Runs of a cell that are listed unless a date is given: what fits a morning."""
 
 RunArgument = Annotated[
-    str, typer.Argument(metavar="RUN", help="The run, as reprun history ANALYSIS calls it.")
+    str,
+    typer.Argument(
+        metavar="RUN",
+        help="The run, as reprun history ANALYSIS calls it.",
+        autocompletion=run_names,
+    ),
 ]
 
 
