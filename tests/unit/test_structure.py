@@ -29,6 +29,7 @@ FOLDERS = (
     "history",
     "runs",
     "blame",
+    "flaky",
     "testing",
     "authoring",
     "reana",

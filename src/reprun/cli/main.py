@@ -223,6 +223,7 @@ def program() -> typer.Typer:
         compare,
         doctor,
         explain,
+        flaky,
         history,
         init,
         reana,
@@ -247,7 +248,7 @@ def program() -> typer.Typer:
     )
     app.callback()(options)
     commands = (
-        *(run, steps, compare, history, blame, explain),
+        *(run, steps, compare, history, blame, flaky, explain),
         *(analyses, init, author, reana, clean, doctor),
     )
     for module in commands:

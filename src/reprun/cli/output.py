@@ -91,6 +91,8 @@ Kind = Literal[
     "storage",
     "step-command",
     "submission",
+    "variation-list",
+    "variations",
 ]
 """What an envelope holds. The keys of each kind are frozen by a test."""
 

@@ -25,6 +25,7 @@ WORKSPACE = "/work"
 
 MIB = 1 << 20
 HOSTNAME = "reprun"
+UMASK = 0o022
 ULIMIT_FILES = 4096
 SHM_BYTES = 64 * MIB
 OWNER_LABEL = "io.reprun.owner"
@@ -71,6 +72,31 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Setting:
+    """What a job finds around it that has nothing to do with its task: the same for every job.
+
+    Another one is for who asks whether a result depends on it (`reprun flaky`). No document of an
+    analysis can ask for one. An engine that lacks what it needs raises EngineError:
+    see `reprun.engines.varied.lack`.
+    """
+
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Variables that take the place of all others of these names."""
+    hostname: str = HOSTNAME
+    workspace: str = WORKSPACE
+    """Where the job finds its workspace, an absolute path."""
+    umask: int = UMASK
+    user: int | None = None
+    """The number of the user and group it runs as; None for the caller's own."""
+    one_cpu: bool = False
+    """Whether it sees one CPU only, and not all that this process may use."""
+    fixed_addresses: bool = False
+    """Whether the kernel puts its memory at the same addresses each time."""
+    old_kernel: bool = False
+    """Whether the kernel gives itself out as Linux 2.6."""
+
+
+@dataclass(frozen=True, slots=True)
 class ContainerJob:
     """One command in one container."""
 
@@ -89,6 +115,7 @@ class ContainerJob:
     passed on. Only for an engine that `converses`."""
     keeps: Sequence[int] = ()
     """Descriptors of locks that must stay held as long as the container lives, whoever dies."""
+    setting: Setting = field(default_factory=Setting)
 
 
 class Ending(StrEnum):
@@ -171,5 +198,12 @@ class ContainerEngine(Protocol):
 
 
 def environment_of(job: ContainerJob) -> dict[str, str]:
-    """Return the whole environment of a job: the image's, the fixed one, the job's own."""
-    return {"PATH": USUAL_PATH, **job.image.environment, **FIXED_ENVIRONMENT, **job.environment}
+    """Return the environment of a job: the image's, the fixed one, its own, its setting's."""
+    return {
+        "PATH": USUAL_PATH,
+        **job.image.environment,
+        **FIXED_ENVIRONMENT,
+        "HOSTNAME": job.setting.hostname,
+        **job.environment,
+        **job.setting.environment,
+    }

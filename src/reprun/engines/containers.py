@@ -78,20 +78,24 @@ class Containers:
         seconds: float | None = None,
         keeps: Sequence[int] = (),
         terminal: bool = False,
+        started_by: Sequence[str] = (),
     ) -> ContainerResult:
         """Run the container of a bundle to its end; see `ContainerEngine.run`.
 
         runc keeps the descriptors in `keeps` open as long as the container lives. With `terminal`
         it passes on what is typed here, Ctrl-C included, and the size of the window.
+        `started_by` is a command that starts runc with what its processes inherit.
         """
         stream = None if terminal else subprocess.PIPE
         log = bundle.path / "runc.log"
         started = time.monotonic()
         process = subprocess.Popen(
             announced(
-                self.command(
-                    "--log", str(log), "run", "--keep", "--bundle", str(bundle.path), bundle.name
-                )
+                [
+                    *started_by,
+                    *self.command("--log", str(log), "run", "--keep", "--bundle", str(bundle.path)),
+                    bundle.name,
+                ]
             ),
             stdin=None if terminal else subprocess.DEVNULL,
             stdout=stream,

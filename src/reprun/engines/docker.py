@@ -22,7 +22,6 @@ import docker.types
 import requests.exceptions
 
 from reprun.engines.base import (
-    HOSTNAME,
     OWNER_LABEL,
     SHM_BYTES,
     ULIMIT_FILES,
@@ -37,6 +36,7 @@ from reprun.engines.base import (
 from reprun.engines.bytecode import bytecode_mounts
 from reprun.engines.notes import noted
 from reprun.engines.seccomp import SECCOMP
+from reprun.engines.varied import first_cpu
 from reprun.errors import EngineError, IntegrityError
 from reprun.files import is_gone, mark
 from reprun.images.model import Image
@@ -223,8 +223,11 @@ class DockerEngine:
             environment=environment_of(job),
             mounts=mounts,
             tmpfs=tmpfs,
-            user=f"{os.getuid()}:{os.getgid()}",
-            hostname=HOSTNAME,
+            user=f"{os.getuid()}:{os.getgid()}"
+            if job.setting.user is None
+            else f"{job.setting.user}:{job.setting.user}",
+            cpuset_cpus=first_cpu() if job.setting.one_cpu else None,
+            hostname=job.setting.hostname,
             network_mode="host" if job.network else "none",
             read_only=True,
             cap_drop=["ALL"],

@@ -12,7 +12,6 @@ from typing import Any
 
 from reprun.engines import cgroups, runtime_config
 from reprun.engines.base import (
-    WORKSPACE,
     ContainerJob,
     ContainerResult,
     EngineStatus,
@@ -23,6 +22,7 @@ from reprun.engines.base import (
 from reprun.engines.bytecode import bytecode_mounts
 from reprun.engines.containers import Bundle, Containers, counts_processes
 from reprun.engines.mountpoints import root_with
+from reprun.engines.varied import started_by
 from reprun.errors import EngineError
 from reprun.files import storage_errors
 from reprun.images.model import Image
@@ -118,6 +118,9 @@ class RuncEngine:
             tmp_bytes=job.limits.tmp_bytes,
             network=job.network,
             terminal=job.terminal,
+            hostname=job.setting.hostname,
+            umask=job.setting.umask,
+            user=job.setting.user,
         )
         with self._containers.bundle(config) as bundle:
             self._add_mount_points(bundle, config, job)
@@ -130,10 +133,13 @@ class RuncEngine:
                 seconds=job.limits.seconds,
                 keeps=job.keeps,
                 terminal=job.terminal,
+                started_by=started_by(job.setting),
             )
 
     def _add_mount_points(self, bundle: Bundle, config: dict[str, Any], job: ContainerJob) -> None:
-        inside = f"{WORKSPACE}/"  # what lies there is made by whoever fills the workspace
+        inside = (
+            f"{job.setting.workspace}/"  # what lies there is made by whoever fills the workspace
+        )
         targets = [m.target for m in job.mounts if not m.target.startswith(inside)]
         with storage_errors(self._store.root):
             root, mounts = root_with(

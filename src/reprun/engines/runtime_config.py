@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from reprun.engines.base import HOSTNAME, SHM_BYTES, ULIMIT_FILES
+from reprun.engines.base import HOSTNAME, SHM_BYTES, ULIMIT_FILES, UMASK
 from reprun.engines.seccomp import OWN_SECCOMP, SECCOMP
 
 Entry = dict[str, Any]
@@ -46,16 +46,22 @@ def configuration(
     rlimits: Mapping[str, int] = MappingProxyType({}),
     network: bool = False,
     terminal: bool = False,
+    hostname: str = HOSTNAME,
+    umask: int = UMASK,
+    user: int | None = None,
 ) -> Entry:
     """Return the configuration of one job: nothing writable but its mounts and /tmp.
 
     Rootless, or for a program of our own, the caller is root inside a user namespace that maps no
     other user; files it writes are the caller's own all the same. Programs of our own find no
-    /sys, and have no system call of another architecture.
+    /sys, and have no system call of another architecture. `user` is another than the caller, which
+    only root may ask for.
     """
     _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
     files = ULIMIT_FILES if most_files < 0 else min(ULIMIT_FILES, most_files)
     uid, gid = (0, 0) if rootless or own_programs else (os.getuid(), os.getgid())
+    if user is not None:
+        uid = gid = user
     namespaces = ["pid", "ipc", "uts", "mount", *([] if network else ["network"])]
     linux: Entry = {
         "resources": {"devices": [{"allow": False, "access": "rwm"}]},
@@ -72,11 +78,11 @@ def configuration(
     nothing: list[str] = []
     return {
         "ociVersion": "1.0.2",
-        "hostname": HOSTNAME,
+        "hostname": hostname,
         "root": {"path": str(root), "readonly": True},
         "process": {
             "terminal": terminal,
-            "user": {"uid": uid, "gid": gid, "umask": 0o022},
+            "user": {"uid": uid, "gid": gid, "umask": umask},
             "args": argv,
             "env": [f"{key}={value}" for key, value in sorted(environment.items())],
             "cwd": working_directory,

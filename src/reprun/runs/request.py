@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from reprun.documents.reading import Scalar
 from reprun.documents.selection import Selection
+from reprun.engines.base import Setting
 from reprun.engines.choose import EngineChoice
 
 
@@ -27,3 +28,5 @@ class RunRequest:
     """Run every step, changed or not."""
     relock_images: bool = False
     """Where locked inputs of the image are gone, build one like it and say so."""
+    setting: Setting | None = None
+    """What the steps find around them, to see what depends on it; None for what every run has."""

@@ -19,6 +19,7 @@ from reprun.documents.record import (
 from reprun.engines.base import ContainerEngine, EngineStatus
 from reprun.engines.choose import EngineChoice, choose_engine
 from reprun.engines.confinement import confinement
+from reprun.engines.varied import varying
 from reprun.errors import OutputMissingError, ReprunError
 from reprun.files import sweep
 from reprun.images.model import Image
@@ -121,7 +122,8 @@ def _run_steps(
         cores = request.cores or len(os.sched_getaffinity(0))
         confined = confinement(store, trusted=request.trust_snakefile, progress=progress)
         prepared = prepare_workspace(cell, last, rerun, cores, held, confined, store, progress)
-        outcome = run_workflow(prepared.workflow, engine, cores, store, progress)
+        varied = varying(engine, request.setting)
+        outcome = run_workflow(prepared.workflow, varied, cores, store, progress)
         return finish(prepared, status, verified, outcome)
 
 
