@@ -1,4 +1,4 @@
-"""Planted causes of noise: each is named by the variation that makes it vary, in real containers."""
+"""Planted causes of noise: each is named by the variation that shows it, in real containers."""
 
 from __future__ import annotations
 

@@ -23,8 +23,9 @@ from reprun.cli import main as cli
 from reprun.cli.output import Kind, answer, envelope, print_text
 from reprun.compare.calibrate import Calibration
 from reprun.digests import sha256_bytes
-from reprun.engines.base import ContainerResult, Ending
+from reprun.engines.base import ContainerResult, Ending, EngineStatus
 from reprun.errors import EngineError
+from reprun.flaky.variations import BY_NAME
 from reprun.history.database import looked_into
 from reprun.history.importing import Imported
 from reprun.history.rows import cells as cells_of
@@ -43,6 +44,7 @@ from reprun.runs.reference_log import Log
 from reprun.runs.run import RunOutcome
 from reprun.workflow.rerun import OUT_OF_DATE
 from tests.blame_support import sample_bisection, sample_blame
+from tests.flaky_support import measured
 from tests.history_support import GOOD, Nights
 from tests.images_support import Kitchen, tiny
 from tests.projects import mark_project
@@ -168,6 +170,11 @@ KEYS: Mapping[str, Sequence[str]] = {
     "run-logs": ("analysis", "variant", "dataset", "steps"),
     "sbom": ("name", "sbom"),
     "storage": ("dry_run", "holdings", "removed", "size"),
+    "variation-list": ("engine", "variations", "never_varied"),
+    "variations": (
+        *("analysis", "variant", "dataset", "status", "engine", "runs", "objects", "unknown"),
+        *("variations", "findings", "never_varied", "notes"),
+    ),
     "step-command": ("step", "image", "command", "ending", "command_exit_code", "output"),
     "submission": (
         *("server", "name", "workflow_id", "workflow_name", "phase", "status", "inputs", "images"),
@@ -201,6 +208,12 @@ NESTED: Mapping[tuple[str, str], Sequence[str]] = {
         *("analysis", "dataset", "title", "experiment", "dphep_level", "data_tier", "record"),
         *("doi", "licence", "files", "here", "pinned", "size", "events", "part"),
         *("differ_from_portal",),
+    ),
+    ("variation-list", "variations"): ("name", "what", "how", "not_varied"),
+    ("variations", "variations"): ("name", "state", "why", "objects"),
+    ("variations", "findings"): (
+        *("object", "variation", "place", "first", "now", "step", "outputs", "settled_by"),
+        *("sentence",),
     ),
     ("history", "cells"): (
         *("analysis", "variant", "dataset", "tier", "state", "sentence", "first_bad", "last_good"),
@@ -269,6 +282,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "diff": ("aaaa bbbb", "run-differences"),
     "blame": ("demo", "blame"),
     "bisect": ("demo --good tiny --bad tiny", "bisection"),
+    "flaky": ("demo", "variations"),
+    "flaky --list": ("demo", "variation-list"),
     "explain": ("pull", "glossary"),
     "list": ("", "analysis-list"),
     "show": ("demo", "analysis"),
@@ -441,6 +456,9 @@ def play(monkeypatch: pytest.MonkeyPatch, kitchen: Kitchen, project: Path) -> No
         "blame.candidates.bisect": sample_bisection(NASTY),
         "runs.matrix.run_matrix": matrix(cell("reproduced")),
         "runs.calibrate_files.calibrate_files": calibration,
+        "flaky.measure.measure": measured(NASTY),
+        "flaky.measure.plan": (EngineStatus("runc", NASTY), dict.fromkeys(BY_NAME, NASTY)),
+        "runs.compare_files.calibrate_files": calibration,
         "runs.lock.renew_lock": (builders.lock(), [Difference("code", "x", None, "1" * 64)]),
         "runs.lock.write_lock": None,
         "runs.blessing.bless_last_run": Blessed(("histograms.json",), None),
@@ -555,6 +573,8 @@ def test_no_text_controls_a_terminal(
         "blame demo",
         "bisect demo --good tiny --bad tiny",
         "run demo",
+        "flaky demo",
+        "flaky demo --list",
     ):
         monkeypatch.setenv("REANA_ACCESS_TOKEN", "secret")
         _, out, err = called(capsys, *command.split())

@@ -48,7 +48,7 @@ def flaky(
     trust_snakefile: TrustOption = False,
     output_format: FormatOption = "text",
 ) -> None:
-    """Run in varied settings, each alone; say which bin depends on what.
+    """Vary its settings, each alone; say what depends on which.
 
     Time zone, user, CPUs, threads, hash seed and more: every run is a copy apart, and nothing of
     yours is written. Ends with 0 where nothing varies, and with 1 where something does.

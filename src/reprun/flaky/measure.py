@@ -19,7 +19,15 @@ from reprun.documents.record import CANDIDATE, RunRecord, StepRecord
 from reprun.engines.base import EngineStatus
 from reprun.engines.choose import choose_engine, engine_choice
 from reprun.engines.varied import lack
-from reprun.errors import EngineError, IntegrityError, ReprunError, SpecificationError
+from reprun.errors import (
+    EngineError,
+    IntegrityError,
+    NothingToCompareError,
+    OutputMissingError,
+    ReprunError,
+    SpecificationError,
+    StepFailedError,
+)
 from reprun.files import make_directory, scratch
 from reprun.flaky.findings import Hashes, Told, changed_files, differing, first_step, told
 from reprun.flaky.variations import Variation
@@ -115,6 +123,8 @@ class _Bench:
     home: Path
     store: Store
     bar: Task
+    command: str
+    """What runs the analysis itself."""
     count: int = 0
     notes: list[str] = field(default_factory=list)
 
@@ -128,6 +138,11 @@ class _Bench:
             self.count += 1
             ended = run_apart(request, self.store, Silent())
             self.bar.advance(1)
+            if ended.error is not None:
+                # What it says of files and commands is of a copy that is gone.
+                ended.error.place, ended.error.page = None, None
+                ended.error.hint = self.command
+                raise ended.error
             found = _found(ended)
             if variation is None or not variation.in_memory:
                 return found
@@ -163,8 +178,9 @@ def measure(
     """Run an analysis unvaried twice, and once with each variation; compare all with the first run.
 
     Where a variation has changed something, a third unvaried run shows whether it was that. The
-    user's files are only read. Raises what keeps the first run from a result, and EngineError
-    where none of the variations can be tried.
+    user's files are only read. A step that fails in a varied setting is a finding, and an engine
+    that refuses one has not varied it. Raises what keeps the first run from a result, what fails
+    for another reason in any of them, and EngineError where no variation can be tried.
     """
     status, lacking = plan(variations, request, store)
     if variations and all(lacking.values()):
@@ -183,23 +199,17 @@ def measure(
         selection = replace(selection, analysis=exact)
         engine = engine_choice(status.name)
         bench = _Bench(
-            replace(request, selection=selection, engine=engine), home / "runs", store, bar
+            replace(request, selection=selection, engine=engine),
+            home / "runs",
+            store,
+            bar,
+            request.selection.command("run"),
         )
         make_directory(bench.home)
         shutil.rmtree(selection.reference, ignore_errors=True)
-        first = _first(bench, request)
+        first = bench.run(ITSELF)
         _make_reference(bench, first)
         return _measured(bench, first, variations, lacking, status, progress)
-
-
-def _first(bench: _Bench, request: RunRequest) -> _Run:
-    try:
-        return bench.run(ITSELF)
-    except ReprunError as error:
-        # What it says of files and commands is of a copy that is gone.
-        error.place, error.page = None, None
-        error.hint = request.selection.command("run")
-        raise
 
 
 def _measured(
@@ -218,9 +228,14 @@ def _measured(
     def attempt(name: str, variation: Variation | None = None) -> _Run | None:
         try:
             run = bench.run(name, variation)
-        except ReprunError as error:
+        except (StepFailedError, OutputMissingError, NothingToCompareError) as error:
             tried[name] = Tried(name, "fails", error.message)
             progress.say(f"{name}: the run fails")
+            return None
+        except EngineError as error:
+            if variation is None:
+                raise
+            tried[name] = Tried(name, "not varied", error.message)
             return None
         changed = len(differing(first.hashes, run.hashes))
         progress.say(f"{name}: {changed or 'no'} of {len(first.hashes)} objects differ")
@@ -264,8 +279,6 @@ def _measured(
 
 
 def _found(ended: Ended) -> _Run:
-    if ended.error is not None:
-        raise ended.error
     assert ended.report is not None
     assert ended.record is not None
     directory = ended.selection.run_directory
