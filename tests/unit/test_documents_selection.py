@@ -22,7 +22,7 @@ CHOICE = {"--variant", "--data", "--max-events", "--fraction", "--results"}
 ABOUT_A_RUN = {
     *("run", "plan", "bless", "lint", "cite", "submit", "logs", "shell"),
     *("reana export", "reana status", "reana logs", "reana stop", "reana fetch"),
-    "reference log",
+    *("reference log", "blame", "bisect", "flaky"),
 }
 
 

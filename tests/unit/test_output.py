@@ -458,7 +458,6 @@ def play(monkeypatch: pytest.MonkeyPatch, kitchen: Kitchen, project: Path) -> No
         "runs.calibrate_files.calibrate_files": calibration,
         "flaky.measure.measure": measured(NASTY),
         "flaky.measure.plan": (EngineStatus("runc", NASTY), dict.fromkeys(BY_NAME, NASTY)),
-        "runs.compare_files.calibrate_files": calibration,
         "runs.lock.renew_lock": (builders.lock(), [Difference("code", "x", None, "1" * 64)]),
         "runs.lock.write_lock": None,
         "runs.blessing.bless_last_run": Blessed(("histograms.json",), None),

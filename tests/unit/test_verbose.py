@@ -192,6 +192,7 @@ VARIABLE = re.compile(r"[A-Z][A-Z0-9_]{3,}|(http|https|no)_proxy")
 OTHERS = {
     *("APT_CONFIG", "PYTHONPYCACHEPREFIX", "PYTHONUNBUFFERED"),
     *("COMMANDLINE", "FAILED", "HEAD", "POST"),
+    *("GIT_ALLOW_PROTOCOL", "GIT_OPTIONAL_LOCKS"),
 }
 
 

@@ -17,11 +17,10 @@ from reprun.progress import announced
 
 FIELDS = 4
 """What `git check-ignore --verbose -z` prints of a file: source, line, pattern, path."""
-
-
 QUIET = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null")
 """An analysis that came as an archive brings a configuration of Git: it may name programs to
 start, here and for fetching what is missing."""
+FETCH_AND_LOCK_NOTHING = {"GIT_ALLOW_PROTOCOL": "none", "GIT_OPTIONAL_LOCKS": "0"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +51,7 @@ def ignored_files(selection: Selection, code: Sequence[str]) -> list[Ignored]:
     ]
     done = subprocess.run(
         announced([program, *QUIET, "-C", str(home), "check-ignore", "--verbose", "-z", "--stdin"]),
-        env={**os.environ, "GIT_ALLOW_PROTOCOL": "none", "GIT_OPTIONAL_LOCKS": "0"},
+        env={**os.environ, **FETCH_AND_LOCK_NOTHING},
         input="".join(f"{path}\0" for path in paths),
         capture_output=True,
         text=True,
