@@ -12,8 +12,12 @@ from collections.abc import Collection, Iterable
 from pathlib import Path, PurePosixPath
 
 from reprun.engines.runtime_config import Entry, bind
+from reprun.errors import EngineError
 
 HOSTS_OWN = ("resolv.conf", "hosts")
+ETC = PurePosixPath("/etc")
+MOST_LINKS = 40
+"""So many links on a path are followed, as the kernel does."""
 BY_THE_RUNTIME = ("/proc", "/sys", "/dev", "/tmp")
 
 
@@ -23,24 +27,53 @@ def root_with(
     """Return a root in which every target exists, and the mounts that fill it.
 
     It is the image's own where nothing is missing. With a network the job also gets the host's
-    own ways to find other hosts.
+    own ways to find other hosts. Raises EngineError for an image whose links lead a target to
+    where the runtime mounts something of its own.
     """
-    missing = [target for target in targets if not (image_root / target.lstrip("/")).exists()]
+    wanted = [inside(image_root, target) for target in targets]
+    missing = [place for place in wanted if not (image_root / place.relative_to("/")).exists()]
     if not missing and not network:
         return image_root, []
     root = home / "root"
-    opened = {parent for target in missing for parent in PurePosixPath(target).parents}
+    opened = {parent for place in missing for parent in place.parents}
     if network:
-        opened.add(PurePosixPath("/etc"))
+        if inside(image_root, "/etc") != ETC:
+            raise EngineError(f"the image has a link at {ETC}: its jobs can have no network")
+        opened.add(ETC)
     mounts = _lay_out(image_root, root, PurePosixPath("/"), opened)
     for name in HOSTS_OWN if network else ():
         if Path("/etc", name).is_file():
             (root / "etc").mkdir(exist_ok=True)
             (root / "etc" / name).unlink(missing_ok=True)
             shutil.copy(Path("/etc", name), root / "etc" / name)
-    for target in missing:
-        (root / target.lstrip("/")).mkdir(parents=True, exist_ok=True)
+    for place in missing:
+        (root / place.relative_to("/")).mkdir(parents=True, exist_ok=True)
     return root, mounts
+
+
+def inside(image_root: Path, target: str) -> PurePosixPath:
+    """Return where a path of an image leads: its links are the image's own, not this machine's.
+
+    What does not exist there leads where it says. Raises EngineError for links without an end,
+    and for a path that they lead to what the runtime mounts.
+    """
+    found, left, links = PurePosixPath("/"), list(PurePosixPath(target).parts[1:]), 0
+    while left:
+        part = left.pop(0)
+        here = found.parent if part == ".." else found / part
+        place = image_root / here.relative_to("/")
+        if not place.is_symlink():
+            found = here
+            continue
+        to = PurePosixPath(place.readlink())
+        links += 1
+        if links > MOST_LINKS:
+            raise EngineError(f"the links of the image at {target} have no end")
+        found = PurePosixPath("/") if to.is_absolute() else found
+        left = [*(one for one in to.parts if one != "/"), *left]
+    if links and any(found.is_relative_to(own) for own in BY_THE_RUNTIME):
+        raise EngineError(f"the image has a link at {target} that leads to {found}")
+    return found
 
 
 def _lay_out(
