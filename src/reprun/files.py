@@ -72,6 +72,11 @@ def git_root(path: Path) -> Path | None:
     return next((parent for parent in above if (parent / ".git").exists()), None)
 
 
+def leads_to(path: Path) -> Path:
+    """Return what a path leads to by all links; of links in a circle, one of them."""
+    return Path(os.path.realpath(path))  # Path.resolve raises RuntimeError for a circle
+
+
 def is_in_git(path: Path) -> bool:
     """Tell whether a path lies in a working tree of git, from where a file can be restored."""
     return git_root(path) is not None

@@ -6,12 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from reprun.errors import StorageError
+from reprun.documents.reading import read_document
+from reprun.errors import SpecificationError, StorageError
 from reprun.files import remove_tree
 from reprun.progress import Silent
 from reprun.runs.clean import remove
 from reprun.runs.directory import alone, take_over
+from reprun.runs.lock import code_files
 from reprun.store.store import Store
+from tests.projects import mark_project
 from tests.unit import builders
 
 
@@ -115,3 +118,30 @@ def test_what_results_of_somebody_else_say_is_not_believed(tmp_path: Path) -> No
     assert (moved / "record.json").exists()
     take_over(moved, other, Silent())
     assert [path.name for path in moved.iterdir()] == [".made-here"]
+
+
+@pytest.mark.parametrize("name", ["analysis.yaml", "image.toml", "files.json"])
+def test_no_document_shows_a_file_of_this_machine(tmp_path: Path, name: str) -> None:
+    home = mark_project(tmp_path / "project")
+    (tmp_path / "shadow").write_text("root:*:20228:0\n")
+    document = home / "examples" / name
+    document.parent.mkdir()
+    document.symlink_to(tmp_path / "shadow")
+    with pytest.raises(SpecificationError, match="is a link that leads out of the project"):
+        read_document(document)
+    document.unlink()
+    document.symlink_to(document.name)
+    with pytest.raises(SpecificationError, match=f"cannot read {name}"):
+        read_document(document)
+    document.unlink()
+    (home / "shared").write_text("{}" if name != "image.toml" else "")
+    document.symlink_to(home / "shared")
+    assert read_document(document)[0] == {}
+
+
+def test_code_that_is_a_link_to_itself_is_not_there(tmp_path: Path) -> None:
+    for name in ("Snakefile", "Snakefile.legacy"):
+        (tmp_path / name).write_text("")
+    (tmp_path / "make.py").symlink_to("make.py")
+    with pytest.raises(SpecificationError, match=r"names make\.py, which does not exist"):
+        code_files(builders.analysis(code=["make.py"]), tmp_path)

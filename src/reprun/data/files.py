@@ -19,7 +19,7 @@ from reprun.digests import sha256_file, short
 from reprun.documents.manifest import DataFile, Dataset, load_manifest, with_digests
 from reprun.documents.reading import text_of
 from reprun.errors import InputsGoneError, IntegrityError, SpecificationError
-from reprun.files import restoring, write_atomically
+from reprun.files import leads_to, restoring, write_atomically
 from reprun.progress import Progress
 from reprun.store.store import Store
 from reprun.wording import count_of, lines_of, quoted
@@ -162,11 +162,11 @@ def committed_file(file: DataFile, directory: Path) -> Path | None:
     local = directory / file.path
     if not local.is_file():
         return None
-    if not local.resolve().is_relative_to(directory.resolve()):
+    if not leads_to(local).is_relative_to(directory.resolve()):
         raise SpecificationError(
-            f"{file.path} is a link that leads out of the analysis to {local.resolve()}",
+            f"{file.path} is a link that leads out of the analysis to {leads_to(local)}",
             place=str(local),
-            hint=f"cp --remove-destination {quoted(local.resolve())} {quoted(local)}",
+            hint=f"cp --remove-destination {quoted(leads_to(local))} {quoted(local)}",
         )
     return local
 

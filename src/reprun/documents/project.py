@@ -10,10 +10,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, StrictBool
 
-from reprun.documents.reading import Document, Lines, read_toml, validated
+from reprun.documents.reading import PROJECT, Document, Lines, read_toml, validated
 from reprun.errors import SpecificationError, did_you_mean
 
-PROJECT_FILE = "reprun.toml"
+PROJECT_FILE = PROJECT
 ANALYSES = "analyses"
 RESULTS = "results"
 RESULTS_VARIABLE = "REPRUN_RESULTS"

@@ -28,6 +28,7 @@ from reprun.bounded.parsing import (
 )
 from reprun.documents.validation import NAME, SHA256, Fault, Location, faults_of
 from reprun.errors import SpecificationError
+from reprun.files import leads_to
 from reprun.wording import lines_of, quoted, shortened
 
 
@@ -70,6 +71,8 @@ Scalar = str | int | Finite | bool
 M = TypeVar("M", bound=BaseModel)
 Lines = dict[Location, int]
 
+PROJECT = "reprun.toml"
+"""What marks the directory of a project."""
 SHOWN = 5
 """How many errors of a document are reported at once."""
 
@@ -81,7 +84,7 @@ def read_document(path: Path) -> tuple[Any, Lines]:
     """
     match path.suffix:
         case ".json":
-            return _parse_json(text_of(path, limits.JSON_BYTES), path), {}
+            return _parse_json(_own_text(path, limits.JSON_BYTES), path), {}
         case ".toml":
             return read_toml(path)
         case _:
@@ -186,6 +189,23 @@ def edit_command(path: Path, line: int | None = None) -> str:
     return f"${{EDITOR:-vi}} {at}{quoted(path)}"
 
 
+def _own_text(path: Path, most: Limit) -> str:
+    """Return the text of a document of a project.
+
+    Raises SpecificationError too for a link that leads out of the project, or of its directory
+    where that is in none: an error quotes lines, and pages that quote errors are published. A
+    directory may be a link: what is in it with the name of a document is one.
+    """
+    home = next((one for one in path.absolute().parents if (one / PROJECT).is_file()), path.parent)
+    if path.is_symlink() and not leads_to(path).is_relative_to(leads_to(home)):
+        raise SpecificationError(
+            f"{path.name} is a link that leads out of the project",
+            place=str(path),
+            hint=f"ls -l {quoted(path)}",
+        )
+    return text_of(path, most)
+
+
 def text_of(path: Path, most: Limit, errors: str = "strict") -> str:
     """Return the text of a file, or raise SpecificationError, for one beyond a limit as well.
 
@@ -252,7 +272,7 @@ def read_toml(path: Path, *, hint: str | None = None) -> tuple[dict[str, Any], L
 
     Raises SpecificationError with the line when it is not TOML; `hint` as for `validated`.
     """
-    text = text_of(path, limits.TOML_BYTES)
+    text = _own_text(path, limits.TOML_BYTES)
     try:
         return parse_toml(text), _lines_of_toml(text)
     except LimitError as error:
@@ -289,7 +309,7 @@ def _lines_of_toml(text: str) -> Lines:
 
 
 def _read_yaml(path: Path) -> tuple[Any, Lines]:
-    return _parse_yaml(text_of(path, limits.YAML_BYTES), path)
+    return _parse_yaml(_own_text(path, limits.YAML_BYTES), path)
 
 
 def _parse_yaml(text: str, path: Path) -> tuple[Any, Lines]:

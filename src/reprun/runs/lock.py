@@ -25,7 +25,7 @@ from reprun.documents.analysis import Analysis
 from reprun.documents.reading import Document, read_written
 from reprun.documents.selection import Selection
 from reprun.errors import IntegrityError, OutputMissingError, SpecificationError
-from reprun.files import restoring, write_atomically
+from reprun.files import leads_to, restoring, write_atomically
 from reprun.images.catalogue.catalogue import Catalogue
 from reprun.images.packages import changed_packages, packages_of
 from reprun.runs.blessed import blessed_packages
@@ -115,11 +115,11 @@ def code_files(analysis: Analysis, directory: Path) -> dict[str, str]:
 
 def _refuse_leading_out(path: Path, directory: Path) -> None:
     """Raise SpecificationError for code that is a link out of the analysis."""
-    if not path.resolve().is_relative_to(directory.resolve()):
+    if not leads_to(path).is_relative_to(directory.resolve()):
         raise SpecificationError(
             f"the code {path.relative_to(directory)} is a link that leads out of the analysis",
             place=str(path),
-            hint=f"cp --remove-destination {quoted(path.resolve())} {quoted(path)}",
+            hint=f"cp --remove-destination {quoted(leads_to(path))} {quoted(path)}",
         )
 
 
