@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from reprun.documents.reading import read_document
-from reprun.errors import SpecificationError, StorageError
+from reprun.errors import IntegrityError, SpecificationError, StorageError
 from reprun.files import remove_tree
+from reprun.history.database import FILE, opened
 from reprun.progress import Silent
 from reprun.runs.clean import remove
 from reprun.runs.directory import alone, take_over
@@ -145,3 +146,15 @@ def test_code_that_is_a_link_to_itself_is_not_there(tmp_path: Path) -> None:
     (tmp_path / "make.py").symlink_to("make.py")
     with pytest.raises(SpecificationError, match=r"names make\.py, which does not exist"):
         code_files(builders.analysis(code=["make.py"]), tmp_path)
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_no_history_is_made_where_a_link_leads(tmp_path: Path, there: bool) -> None:
+    target, path = tmp_path / "mine", tmp_path / "results" / FILE
+    path.parent.mkdir()
+    path.symlink_to(target)
+    if there:
+        target.touch()
+    with pytest.raises(IntegrityError, match="it is a symbolic link"), opened(path):
+        pass
+    assert not target.exists() or target.read_bytes() == b""

@@ -149,6 +149,8 @@ def _refused(path: Path, message: str) -> IntegrityError:
 
 
 def _connected(path: Path, mode: str, more: str = "") -> sqlite3.Connection:
+    if path.is_symlink():  # results may be somebody else's: it would be made where that leads
+        raise _refused(path, "the history is not one: it is a symbolic link")
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode={mode}{more}",
         uri=True,
