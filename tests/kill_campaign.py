@@ -217,7 +217,8 @@ class Scene:
         self.succeed("run", "tiny")
         self.refuse_lost()
         self.refuse_forgotten()
-        assert list(self.left()) == []
+        left = list(self.left())
+        assert left == [], left  # said, where no pytest explains it
 
     def refuse_forgotten(self) -> None:
         """Fail where the history misses the run that succeeded, or believes in one that did not."""
