@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,7 @@ from reprun.cli import options as cli_options
 from reprun.documents.analysis import Tier
 from reprun.documents.project import Project
 from reprun.documents.selection import select
-from reprun.errors import ReprunError, SpecificationError
+from reprun.errors import InterruptedRunError, ReprunError, SpecificationError
 from reprun.runs import run
 from reprun.runs.request import RunRequest
 from tests.hints import dry_commands, hold_to_what_it_advises
@@ -458,3 +459,17 @@ def test_a_project_for_reana_replaces_nothing_of_the_user(reprun: Reprun, tmp_pa
         assert answer.code == 2
         assert f"{place} is not an empty directory\n" in answer.err
     assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_an_interruption_that_python_drops_comes_again() -> None:
+    class Dropping:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGINT)
+
+    def interrupted_once() -> None:
+        Dropping()  # what its end raises is dropped
+        for _ in range(1000):
+            time.sleep(0.01)
+
+    with pytest.raises(InterruptedRunError), cli._signals_interrupt_a_run():
+        interrupted_once()

@@ -14,6 +14,7 @@ import shlex
 import signal
 import sys
 import tempfile
+import threading
 import time
 import traceback
 from collections.abc import Iterator, Sequence
@@ -44,6 +45,8 @@ MOST_WIDTH = 200
 """Columns of the help, and of every answer: longer lines read badly."""
 SIGNALS_IN_A_ROW = 3.0
 """Seconds in which a second signal is the same request: a shell and `timeout` send two."""
+DROPPED_SECONDS = 0.01
+"""How long a callback has to end that dropped an interruption."""
 
 
 class _ReaderGoneError(Exception):
@@ -173,10 +176,21 @@ def _signals_interrupt_a_run() -> Iterator[None]:
         if last - before >= SIGNALS_IN_A_ROW:
             raise InterruptedRunError("interrupted")
 
+    def dropped(found: sys.UnraisableHookArgs) -> None:
+        nonlocal last
+        if not isinstance(found.exc_value, InterruptedRunError):
+            reported(found)
+            return
+        # Raised in a callback of Python's own, which drops it: once more when that is over.
+        last = -SIGNALS_IN_A_ROW
+        threading.Timer(DROPPED_SECONDS, os.kill, (os.getpid(), signal.SIGINT)).start()
+
+    reported, sys.unraisablehook = sys.unraisablehook, dropped
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
+        sys.unraisablehook = reported
         for number, handler in before.items():
             signal.signal(number, handler)
 
