@@ -97,6 +97,7 @@ def test_a_container_that_ended_leaves_nothing_and_takes_no_other_process_to_rem
             }
         ).encode(),
     ],
+    ids=["empty", "a list", "nothing", "another process", "a live process"],
 )
 def test_what_may_still_run_is_removed_by_runc(
     boxed: Store, state: bytes, monkeypatch: pytest.MonkeyPatch
