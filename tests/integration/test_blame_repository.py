@@ -52,6 +52,12 @@ def test_commits_and_versions_are_read(theirs: Path, tmp_path: Path, linked: boo
         assert (tree / "sub/file").read_text() == text
         (tree / "left.txt").write_text("of a run")
     assert not (found.check_out(good) / "left.txt").exists()
+    for commit in found.commits_of(home / "sub"):
+        sub = found.check_out_below(commit, home / "sub")
+        assert [path.name for path in sub.iterdir()] == ["file"]
+        (sub / "left.txt").write_text("of a look")
+    assert (found.check_out(bad) / "sub/file").read_text() == "4\n"
+    assert not (sub / "left.txt").exists()
     assert (home / "sub/file").read_text() == "4\n"
     assert not (tmp_path / "mark").exists()
 

@@ -254,6 +254,14 @@ def test_what_is_not_proved_is_not_said(
     assert found.conclusion == "not here"
     assert "made again here, is reproduced" in found.sentence
 
+    nothing = replace(case(database), moved=())
+    found = blamed(nothing, lambda _: ended(MOVED, bad=True), monkeypatch)
+    assert found.sentence == (
+        "nothing that differs can be put back: host processor (one → another)"
+    )
+    found = blamed(replace(nothing, fixed=()), lambda _: ended(MOVED, bad=True), monkeypatch)
+    assert found.sentence.startswith("nothing that is recorded differs: ")
+
     def unclear(changed: set[str]) -> Ended:
         if "columnar" in changed:
             return ended(MOVED, bad=True)

@@ -83,12 +83,7 @@ class Blame:
             case "found":
                 return _said_of(self.causes)
             case "not put back":
-                kept = [str(each.change) for each in self.case.suspects]
-                among = listed(kept, most=6, separator="; ") or "nothing that is recorded"
-                return (
-                    "with everything put back that can be, the run is as bad as before; left are, "
-                    f"none of them put back: {among}"
-                )
+                return self._not_put_back
             case "not here":
                 return (
                     f"the bad run, made again here, is {self.trials[-1].state}: what made it bad "
@@ -100,6 +95,19 @@ class Blame:
                     f"{so_far}what the other changes make of it is as neither of the two runs: the "
                     "cause is not clear"
                 )
+
+    @property
+    def _not_put_back(self) -> str:
+        kept = [str(each.change) for each in self.case.suspects]
+        among = listed(kept, most=6, separator="; ")
+        if not self.trials and among:
+            return f"nothing that differs can be put back: {among}"
+        if not self.trials:
+            return "nothing that is recorded differs: what made the difference is not always there"
+        return (
+            "with everything put back that can be, the run is as bad as before; "
+            f"not put back: {among or 'nothing that is recorded'}"
+        )
 
 
 def _said_of(causes: Sequence[Cause]) -> str:

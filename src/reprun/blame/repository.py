@@ -8,6 +8,7 @@ repository of our own that borrows the objects of the user's (gitrepository-layo
 from __future__ import annotations
 
 import datetime as dt
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Self
 
 from reprun.errors import SpecificationError, ToolError
-from reprun.files import git_root, make_directory
+from reprun.files import git_root, make_directory, remove
 from reprun.progress import announced
 from reprun.wording import quoted, shortened
 
@@ -162,6 +163,17 @@ class Repository:
         self._own("checkout", "-q", "-f", "--detach", commit)
         self._own("clean", "-q", "-ffdx")
         return self.tree
+
+    def check_out_below(self, commit: str, directory: Path) -> Path:
+        """Let a directory, and nothing else, be there as a commit has it; return where it is.
+
+        Raises ToolError where the commit has it not, or is not whole in this clone.
+        """
+        there = self.tree / self._below(directory)
+        if os.path.lexists(there):
+            remove(there)
+        self._own("checkout", "-q", "-f", commit, "--", self._below(directory))
+        return there
 
     def _below(self, path: Path) -> str:
         """Return a path as Git has it, from the top of the work tree."""

@@ -21,7 +21,7 @@ from reprun.documents.analysis import Variant
 from reprun.documents.manifest import DataFile
 from reprun.documents.selection import Selection
 from reprun.engines.choose import ENGINES, EngineChoice, make_engine
-from reprun.errors import EngineError, NothingToCompareError
+from reprun.errors import EngineError, ReprunError
 from reprun.files import make_directory, remove_tree, write_atomically
 from reprun.history.evidence import DECLARED_OUTPUTS
 from reprun.history.model import Factor, Kind
@@ -290,7 +290,7 @@ def _below(name: str, wanted: Mapping[str, Factor]) -> list[tuple[str, Factor]]:
 def _digest_of_reference(directory: Path) -> str | None:
     try:
         return digest_of_mapping(reference_digests(directory))
-    except (NothingToCompareError, OSError):
+    except (ReprunError, OSError):
         return None
 
 

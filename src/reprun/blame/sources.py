@@ -86,9 +86,8 @@ class Sources:
         resolved = directory.resolve()
         for commit in repository.commits_of(resolved):
             try:
-                tree = repository.check_out(commit)
+                there = repository.check_out_below(commit, resolved)
             except ToolError:
-                continue  # not whole in this clone
-            there = tree / resolved.relative_to(repository.root)
-            if there.is_dir() and there.resolve().is_relative_to(tree.resolve()):
+                continue  # removed in this commit, or not whole in this clone
+            if there.is_dir() and there.resolve().is_relative_to(repository.tree.resolve()):
                 yield there

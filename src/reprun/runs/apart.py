@@ -6,9 +6,9 @@ the user's files, lock, reference, results and history are read and never writte
 
 from __future__ import annotations
 
+import datetime as dt
 import shutil
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -111,14 +111,14 @@ def run_apart(request: RunRequest, store: Store, progress: Progress) -> Ended:
 
     An error of the run is a part of the answer. Raises InterruptedRunError when the user stops it.
     """
-    selection = request.selection
+    selection, begun = request.selection, dt.datetime.now(dt.UTC)
     try:
         outcome = run(replace(request, update_lock=True), store, progress)
     except InterruptedRunError:
         raise
     except ReprunError as error:
-        record = None
-        with suppress(OSError):
-            record = read_record(selection.run_directory)
-        return Ended(selection, None, error, record)
+        record = read_record(selection.run_directory)
+        # One that is older is of an earlier run: this one ended before it had asked for a step.
+        own = record is not None and record.started >= begun
+        return Ended(selection, None, error, record if own else None)
     return Ended(selection, outcome.report, None, outcome.record)
