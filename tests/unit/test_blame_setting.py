@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -25,6 +27,9 @@ from tests.history_support import Nights
 from tests.images_support import MORE, wheel_bytes
 from tests.unit import builders
 from tests.whole_project import Whole
+
+if TYPE_CHECKING:
+    from reprun.blame.repository import Repository
 
 
 def inputs_of(selection: Selection) -> Inputs:
@@ -108,6 +113,45 @@ def test_what_is_gone_is_said(whole: Whole, database: Database) -> None:
     assert found.keys() == {"lib/more.py", "data/a.csv", "rows/rows.csv", "tiny", "reference"}
     for why in found.values():
         assert "neither in the project, the store nor the history" in why
+
+
+class Past:
+    """A repository that has one commit: a copy of the project as it was."""
+
+    def __init__(self, whole: Whole) -> None:
+        self.root = whole.directory.resolve()
+        self.tree = whole.directory / "past"
+        shutil.copytree(whole.root, self.tree / "project")
+        shutil.copytree(whole.kitchen.directory, self.tree / "images")
+
+    def commits_of(self, _: Path) -> list[str]:
+        return ["one"]
+
+    def check_out_below(self, _: str, directory: Path) -> Path:
+        return self.tree / directory.relative_to(self.root)
+
+    def versions(self, path: Path) -> Iterator[tuple[str, bytes]]:
+        yield "one", (self.tree / path.relative_to(self.root)).read_bytes()
+
+
+def test_what_only_git_has_is_taken_from_there(whole: Whole, database: Database) -> None:
+    was, factors = inputs_of(whole.selection), factors_of(whole.selection)
+    image = next(each.digest for each in factors if each.kind == "image")
+    past = Past(whole)
+    whole.write("lib/more.py", "more(2)\n")
+    whole.write("reference/a.csv", "cut,events\nall,2\n")
+    whole.data_is("all,1003\n", bins=20)
+    whole.rows_are("dsid,events\n1,6\n")
+    whole.kitchen.wheel(wheel_bytes(MORE), "more", "1.5")
+    whole.kitchen.locked()
+    store = whole.kitchen.store
+    store.blob_path(image).unlink()
+    sources = Sources(whole.selection, database, store, cast("Repository", past))
+    found = Settings(whole.selection, sources, whole.directory / "home", store)
+    assert obstacles(found, factors) == {}
+    copy = found.set_to(factors)
+    assert inputs_of(copy) == was
+    assert (copy.reference / "a.csv").read_text() == "cut,events\nall,1\n"
 
 
 def test_what_nobody_can_set_is_said(
