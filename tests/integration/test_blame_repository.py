@@ -43,6 +43,7 @@ def test_commits_and_versions_are_read(theirs: Path, tmp_path: Path, linked: boo
     commits = found.between(good, found.commit_called("HEAD"), [home / "other"])
     assert [commit.subject.split()[1] for commit in commits] == ["2", "4"]
     assert all(len(commit.subject) == LONGEST_SUBJECT for commit in commits)
+    assert not any("\x1b" in commit.subject for commit in commits)
     assert commits[-1].name == bad
     assert commits[-1].author == "A. User"
     versions = [data for _, data in found.versions(home / "sub/file")]

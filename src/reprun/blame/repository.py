@@ -20,7 +20,7 @@ from typing import Self
 from reprun.errors import SpecificationError, ToolError
 from reprun.files import git_root, make_directory, remove
 from reprun.progress import announced
-from reprun.wording import quoted, shortened
+from reprun.wording import quoted, shortened, visible
 
 LONGEST_SUBJECT = 120
 """Characters of a subject or an author's name: both are a stranger's."""
@@ -190,9 +190,9 @@ def _commit(said: str) -> Commit:
     name, author, date, subject = (said.split("\n", 3) + [""] * 3)[:4]
     return Commit(
         name,
-        shortened(author, LONGEST_SUBJECT),
+        shortened(visible(author), LONGEST_SUBJECT),
         dt.datetime.fromisoformat(date).date(),
-        shortened(" ".join(subject.split()), LONGEST_SUBJECT),
+        shortened(visible(" ".join(subject.split())), LONGEST_SUBJECT),
     )
 
 
