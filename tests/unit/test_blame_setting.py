@@ -154,6 +154,25 @@ def test_what_only_git_has_is_taken_from_there(whole: Whole, database: Database)
     assert (copy.reference / "a.csv").read_text() == "cut,events\nall,1\n"
 
 
+def test_very_many_files_are_set_as_they_are_now_alone(
+    whole: Whole, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = SimpleNamespace(value=0)
+    monkeypatch.setattr("reprun.history.evidence.limits.HISTORY_FILES", few)
+    was, factors = inputs_of(whole.selection), factors_of(whole.selection)
+    assert {each.name for each in factors} >= {"all files", "small", "rows"}
+    found = settings(whole, database)
+    assert obstacles(found, factors) == {}
+    assert inputs_of(found.set_to(factors)) == was
+    whole.write("lib/more.py", "more(2)\n")
+    whole.data_is("all,1003\n", bins=20)
+    whole.rows_are("dsid,events\n1,6\n")
+    said = obstacles(settings(whole, database), factors)
+    assert said == dict.fromkeys(
+        ("all files", "small", "rows"), "it is too many files for the history to keep each"
+    )
+
+
 def test_what_nobody_can_set_is_said(
     whole: Whole, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

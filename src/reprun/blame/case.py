@@ -100,8 +100,9 @@ def two_nights(
 ) -> tuple[Cell, Night, Night]:
     """Return the cell, and the good and the bad run of it that are meant.
 
-    What is not named is the last good run before the cell became red, and the first bad one. Raises
-    SpecificationError where there is none, and for runs of another cell or without a record.
+    What is not named is the last good run before the cell became red, and the first bad one with a
+    record. Raises SpecificationError where there is none, and for runs of another cell or without
+    a record.
     """
     tier = selection.tier.name if selection.tier else ""
     wanted = (selection.variant, selection.dataset or "", tier)
@@ -119,7 +120,7 @@ def two_nights(
     found: list[Night] = []
     for name, night, what in (
         (good, red.last_good if red else None, "good"),
-        (bad, red.first if red else None, "bad"),
+        (bad, (red.recorded or red.first) if red else None, "bad"),
     ):
         if name is None and night is None:
             said = "is not red" if red is None else "has no good run before it became red"

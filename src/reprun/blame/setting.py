@@ -56,6 +56,9 @@ class Settings:
         return self._obstacles[factor]
 
     def _obstacle(self, factor: Factor) -> str:
+        if is_of_many(factor):
+            known = self._digest_of_many(factor) == factor.digest
+            return "" if known else "it is too many files for the history to keep each"
         gone = f"its bytes ({short(factor.digest)}) are {self._sources.named()}"
         match factor.kind:
             case "code" if factor.name == DECLARED_OUTPUTS:
@@ -85,6 +88,19 @@ class Settings:
             case _:
                 known, why = False, "it is of the host that ran then, and nobody can set it"
         return "" if known else why
+
+    def _digest_of_many(self, factor: Factor) -> str | None:
+        """Return the digest of all files that a factor is of, as they are now."""
+        files: Mapping[str, str] = {}
+        match factor.kind:
+            case "code":
+                files = code_files(self.selection.analysis, self.selection.directory)
+            case "data" if self.selection.data is not None:
+                files = {each.path: each.digest for each in self.selection.data.files}
+            case "conditions":
+                directory = self._snapshots(self.selection).get(factor.name)
+                files = load_snapshot(directory).digests() if directory else {}
+        return digest_of_mapping(files)
 
     def _is_named(self, factor: Factor) -> bool:
         """Tell whether the dataset names a file as it is: a run fetches it from its sources."""
@@ -143,14 +159,17 @@ class Settings:
             remove_tree(self.home / PROJECT)
         copy = copied(self.selection, self.home)
         analysis = copy.analysis
+        code: tuple[str, ...] = analysis.code
         variant = self._set_images(copy, of["image"])
-        self._set_code(copy, of["code"])
+        if not any(map(is_of_many, of["code"].values())):
+            fixed = {copy.snakefile, CONFIGURATION, DECLARED_OUTPUTS}
+            self._set_code(copy, of["code"])
+            code = tuple(name for name in of["code"] if name not in fixed)
         datasets = self._set_data(copy, of["data"])
         names = self._set_conditions(copy, of["conditions"])
         if "reference" in of:
             self._set_reference(copy, of["reference"]["reference"])
         values = {name: json.loads(each.value) for name, each in of["parameter"].items()}
-        fixed = {copy.snakefile, CONFIGURATION, DECLARED_OUTPUTS}
         changed = {
             "variants": {copy.variant: variant.model_copy(update={"parameters": {}})},
             "default_variant": None,
@@ -158,7 +177,7 @@ class Settings:
             "datasets": datasets,
             "conditions": names,
             "parameters": values,
-            "code": tuple(name for name in of["code"] if name not in fixed),
+            "code": code,
         }
         images = digest_of_mapping({name: each.digest for name, each in of["image"].items()})
         return replace(
@@ -195,6 +214,8 @@ class Settings:
         data = copy.data
         if data is None or copy.dataset is None:
             return {}
+        if any(map(is_of_many, wanted.values())):
+            return {copy.dataset: data}
         named = {file.path: file for file in data.files}
         files = [
             self._file(named.get(path), path, factor, self.selection.directory, copy.directory)
@@ -206,6 +227,8 @@ class Settings:
         theirs, ours = self._snapshots(self.selection), self._snapshots(copy)
         names = dict.fromkeys(name.partition("/")[0] for name in wanted)
         for name in names:
+            if name in wanted:  # one factor for very many files, as they are now
+                continue
             snapshot = load_snapshot(ours[name])
             named = {file.path: file for file in snapshot.files}
             files = [
@@ -247,6 +270,14 @@ class Settings:
 
     def _snapshots(self, selection: Selection) -> Mapping[str, Path]:
         return find_snapshots(selection.directory, selection.project.root)
+
+
+def is_of_many(factor: Factor) -> bool:
+    """Tell whether a factor is of very many files: the history has one digest for all of them."""
+    if factor.kind == "conditions":
+        return "/" not in factor.name
+    many = factor.kind in ("code", "data") and factor.name != DECLARED_OUTPUTS
+    return many and factor.value.endswith(" files")
 
 
 def with_images(variant: Variant, names: Sequence[str]) -> Variant:
