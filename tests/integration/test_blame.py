@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -276,6 +279,30 @@ def test_bytes_that_are_gone_are_named_and_git_brings_them_back(chain: Chain) ->
     (gone,) = [each for each in found["changes"] if each["name"] == "scale.py"]
     assert not gone["put_back"]
     assert "neither in the project, the store nor the history" in gone["why"]
+
+
+def test_an_interrupted_blame_leaves_nothing(chain: Chain) -> None:
+    code(chain)
+    chain.night(code=1)
+    before, there = chain.files(), sorted((chain.shell.directory / "results").iterdir())
+    with subprocess.Popen(
+        [sys.executable, "-m", "reprun", "blame", "chain"],
+        cwd=chain.shell.directory,
+        env=chain.shell.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.startswith("engine: "):
+                process.send_signal(signal.SIGINT)
+                break
+        process.communicate(timeout=120)
+        assert process.returncode == 130
+    assert chain.files() == before
+    left = set((chain.shell.directory / "results").iterdir()) - set(there)
+    assert {path.name for path in left} <= {"history.sqlite-wal", "history.sqlite-shm"}
 
 
 def test_the_first_bad_image_is_found_by_halving(chain: Chain) -> None:
