@@ -56,8 +56,11 @@ def _about(cause: Cause) -> Iterator[RenderableType]:
         yield indented(f"the first step whose output differs: {step.name} ({step.output})")
     for moved in cause.moved:
         for change in moved.changes:
-            if change.factor.kind == "image" and change.details:
-                yield indented(f"packages of {change.name} that may be it, not tried one by one:")
+            if change.details and change.factor.kind == "image":
+                told = f"packages of {change.name} that may be it, not tried one by one:"
+                yield indented(told)
+            elif change.details:
+                yield indented(f"{change.name}:")
             yield from (indented(each, "  ") for each in change.details[:MOST_DETAILS])
             if (left := len(change.details) - MOST_DETAILS) > 0:
                 yield f"  … and {left:,} more; --format json has all"
