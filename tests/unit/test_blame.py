@@ -247,7 +247,10 @@ def test_what_is_not_proved_is_not_said(
 ) -> None:
     found = blamed(case(database), lambda _: ended(MOVED, bad=True), monkeypatch)
     assert found.conclusion == "not put back"
-    assert "host processor (one → another)" in found.sentence
+    assert found.sentence == (
+        "with everything put back that can be, the run is still not as the good one, but not "
+        "reproduced; not put back: host processor (one → another)"
+    )
     assert len(found.trials) == 1
     assert found.notes == ("the good run, made again, has other content than that night: pt",)
     found = blamed(case(database), lambda _: ended(GOOD, bad=False), monkeypatch)
@@ -269,6 +272,20 @@ def test_what_is_not_proved_is_not_said(
 
     found = blamed(case(database), unclear, monkeypatch)
     assert found.conclusion == "unclear"
+
+
+def test_no_more_runs_are_made_than_were_said(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def play(changed: set[str]) -> Ended:
+        bad = {"columnar", "bins"} <= changed
+        return ended(MOVED if bad else GOOD, bad=bad)
+
+    monkeypatch.setattr("reprun.blame.search.most_tests", lambda _: 4)
+    found = blamed(case(database), play, monkeypatch)
+    assert len(found.trials) == 4
+    assert found.conclusion == "unclear"
+    assert found.notes == ("stopped after 4 runs",)
 
 
 def test_a_failure_is_bad_where_it_is_the_same_failure(

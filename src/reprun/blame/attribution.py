@@ -90,10 +90,11 @@ class Blame:
                     "is not among what can be set, or is not always there"
                 )
             case _:
-                so_far = f"{_said_of(self.causes)}; " if self.causes else ""
+                if not self.causes:
+                    return "the cause is not clear: it would need more runs than were said"
                 return (
-                    f"{so_far}what the other changes make of it is as neither of the two runs: the "
-                    "cause is not clear"
+                    f"{_said_of(self.causes)}; what the other changes make of it is as neither of "
+                    "the two runs: the cause is not clear"
                 )
 
     @property
@@ -105,8 +106,8 @@ class Blame:
         if not self.trials:
             return "nothing that is recorded differs: what made the difference is not always there"
         return (
-            "with everything put back that can be, the run is as bad as before; "
-            f"not put back: {among or 'nothing that is recorded'}"
+            "with everything put back that can be, the run is still not as the good one, but "
+            f"{self.trials[0].state}; not put back: {among or 'nothing that is recorded'}"
         )
 
 
@@ -134,6 +135,8 @@ class Attribution:
     store: Store
     progress: Progress
     trials: list[Trial] = field(default_factory=list)
+    stopped: bool = False
+    """Whether a search wanted more runs than were said."""
 
     @property
     def most_runs(self) -> int:
@@ -151,6 +154,8 @@ class Attribution:
         if test(every) != "bad":
             return self._blame("not here", Causes((), explained=False))
         found = search.causes(len(self.case.moved), test)
+        if self.stopped:  # a set that was found may have members that can be left out
+            return self._blame("unclear", Causes((), explained=False))
         return self._blame("found" if found.explained else "unclear", found)
 
     def _blame(self, conclusion: Conclusion, found: Causes) -> Blame:
@@ -170,7 +175,7 @@ class Attribution:
 
     def _notes(self) -> list[str]:
         """Say where a run made again came out otherwise than it did that night."""
-        notes = []
+        notes = [f"stopped after {len(self.trials)} runs"] if self.stopped else []
         every = frozenset(range(len(self.case.moved)))
         for trial in self.trials:
             for which, changed, side in (("good", frozenset[int](), 0), ("bad", every, 1)):
@@ -190,6 +195,9 @@ class Attribution:
 
     def _test(self, changed: frozenset[int]) -> Outcome:
         number = len(self.trials) + 1
+        if number > self.most_runs:
+            self.stopped = True
+            return "other"
         self.progress.say(
             f"run {number} of at most {self.most_runs}: {described(self.case, changed)}"
         )

@@ -35,7 +35,8 @@ class Causes:
 def most_tests(number: int) -> int:
     """Return how many sets of so many changes are tried at most, none and all among them.
 
-    No set is tried twice, and `minimal` tries n² + 3n at most (section 3.3 of the paper).
+    No set is tried twice, and `minimal` tries n² + 3n at most (section 3.3 of the paper); for
+    several causes of very many changes it is what a search is given, and no bound.
     """
     return 2**number if number < FEW else number**2 + 3 * number
 
