@@ -19,6 +19,7 @@ CAUSES = {
     "generator": ITSELF,
     "time-stamp": ITSELF,
     "identities": ITSELF,
+    "day": "date",
     "set-order": "hash-seed",
     "hash-of-text": "hash-seed",
     "glob-order": "directory-order",
@@ -59,6 +60,7 @@ numbers = np.linspace(0, 50, 20001, dtype=np.float32)
 names = {f"name-{number}" for number in range(12)}
 made = {
     "time-stamp": time.time_ns() % 100_000_007,
+    "day": time.time() // 86_400,
     "identities": id(object()) // 16 % 100_000_007,
     "set-order": sum(n * int(name[5:]) for n, name in enumerate(names)),
     "hash-of-text": hash("text") % 1_000_003,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import platform
 import re
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -19,12 +22,13 @@ from reprun.engines.base import (
     Setting,
     environment_of,
 )
+from reprun.engines.moved_clock import MACHINE, library
 from reprun.engines.runtime_config import configuration
 from reprun.engines.varied import lack, moved, started_by, varying
 from reprun.errors import SpecificationError
 from reprun.flaky.findings import changed_files, differing, first_step, told, upstream
 from reprun.flaky.measure import MEMORY, why_not
-from reprun.flaky.variations import BY_NAME, NOT_VARIED, VARIATIONS, chosen
+from reprun.flaky.variations import BY_NAME, VARIATIONS, chosen
 from reprun.images.model import Image
 from reprun.report.grid import plain_text
 from tests.engines.fake import FakeContainer, FakeEngine
@@ -127,12 +131,10 @@ def test_each_variation_changes_one_thing_from_what_every_run_has() -> None:
     assert len(BY_NAME) == len(VARIATIONS)
 
 
-def test_the_page_lists_every_variation_and_what_never_varies() -> None:
+def test_the_page_lists_every_variation() -> None:
     page = (ROOT / "docs/flaky.md").read_text()
     rows = re.findall(r"^\| `([a-z-]+)` \|", page, re.MULTILINE)
     assert rows == [one.name for one in VARIATIONS]
-    assert set(NOT_VARIED) == {"date"}
-    assert "The date never is" in page
 
 
 def test_variations_are_chosen_by_name_in_the_order_of_the_table() -> None:
@@ -200,6 +202,8 @@ def test_what_an_engine_cannot_vary_is_said(monkeypatch: pytest.MonkeyPatch) -> 
     assert lack(Setting(umask=0o077), "docker") == "docker sets no umask"
     assert lack(Setting(old_kernel=True), "docker") == "docker sets no version of the kernel"
     assert lack(Setting(hostname="h"), "docker") is None
+    monkeypatch.setattr("platform.machine", lambda: "aarch64")
+    assert lack(Setting(days_ahead=1), "runc") == "the clock is moved on x86_64 only"
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     assert lack(Setting(user=1), "runc") == "only root gives files to another user"
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {0})
@@ -252,6 +256,55 @@ def test_the_usual_setting_is_the_engine_itself() -> None:
     assert varying(engine, None) is engine
 
 
+class _Time(ctypes.Structure):
+    _fields_ = (("seconds", ctypes.c_long), ("rest", ctypes.c_long))
+
+
+@pytest.mark.skipif(platform.machine() != MACHINE, reason="the code is for x86-64")
+@pytest.mark.parametrize("days", [400, -3])
+def test_the_clock_of_the_library_is_days_ahead(tmp_path: Path, days: int) -> None:
+    (tmp_path / "clock.so").write_bytes(library(days))
+    clock = ctypes.CDLL(str(tmp_path / "clock.so"))
+    clock.time.restype = ctypes.c_long
+    found, null = _Time(), None
+
+    def ahead(seconds: float, now: float) -> int:
+        return round((seconds - now) / 86_400)
+
+    assert ahead(clock.time(null), time.time()) == days
+    clock.time(ctypes.byref(found))
+    assert ahead(found.seconds, time.time()) == days
+    assert clock.gettimeofday(ctypes.byref(found), null) == 0
+    assert ahead(found.seconds, time.time()) == days
+    assert clock.gettimeofday(null, null) == 0
+    for which in (time.CLOCK_REALTIME, 5):
+        assert clock.clock_gettime(which, ctypes.byref(found)) == 0
+        assert ahead(found.seconds, time.time()) == days
+    assert clock.clock_gettime(time.CLOCK_MONOTONIC, ctypes.byref(found)) == 0
+    assert ahead(found.seconds, time.monotonic()) == 0
+    assert clock.clock_gettime(9999, ctypes.byref(found)) == -1
+
+
+def test_a_job_finds_the_library_and_no_other_does() -> None:
+    seen: list[ContainerJob] = []
+
+    def program(container: FakeContainer) -> int:
+        seen.append(container.job)
+        assert container.exists(container.environment["LD_PRELOAD"])
+        return 0
+
+    engine = FakeEngine()
+    engine.register(("now",), program)
+    said = bytearray()
+    ended = varying(engine, Setting(days_ahead=2)).run(
+        ContainerJob(IMAGE, ("now",)), stdout=said.extend, stderr=said.extend,
+        cancel=threading.Event(),
+    )  # fmt: skip
+    assert ended.exit_code == 0, said
+    assert not seen[0].mounts[-1].source.exists()
+    assert "LD_PRELOAD" not in environment_of(ContainerJob(IMAGE, ("now",)))
+
+
 # -- what is said --------------------------------------------------------------------------------
 
 
@@ -289,6 +342,5 @@ def test_the_text_fits_and_has_everything(width: int) -> None:
         "not varied",
         "with the path of the workspace varied, the run fails: step fill failed: exit code 1",
         "not known of m4l: no digest covers all of it",
-        "never varied: date:",
     ):
         assert said in joined

@@ -170,10 +170,10 @@ KEYS: Mapping[str, Sequence[str]] = {
     "run-logs": ("analysis", "variant", "dataset", "steps"),
     "sbom": ("name", "sbom"),
     "storage": ("dry_run", "holdings", "removed", "size"),
-    "variation-list": ("engine", "variations", "never_varied"),
+    "variation-list": ("engine", "variations"),
     "variations": (
         *("analysis", "variant", "dataset", "status", "engine", "runs", "objects", "unknown"),
-        *("variations", "findings", "never_varied", "notes"),
+        *("variations", "findings", "notes"),
     ),
     "step-command": ("step", "image", "command", "ending", "command_exit_code", "output"),
     "submission": (

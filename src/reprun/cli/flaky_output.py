@@ -11,7 +11,7 @@ from rich.console import RenderableType
 from reprun.documents.selection import Selection
 from reprun.engines.base import EngineStatus
 from reprun.flaky.measure import ITSELF, Finding, Measured, Tried
-from reprun.flaky.variations import BY_NAME, NOT_VARIED, Variation
+from reprun.flaky.variations import BY_NAME, Variation
 from reprun.report.grid import Column, Grid, Part, indented, styled
 from reprun.report.model import shown
 from reprun.wording import count_of, listed
@@ -40,7 +40,6 @@ def list_facts(
     return {
         "engine": asdict(status),
         "variations": rows,
-        "never_varied": dict(NOT_VARIED),
     }
 
 
@@ -60,7 +59,6 @@ def list_text(
             for v in variations
         ],
     )
-    yield from _never()
 
 
 def measured_facts(selection: Selection, found: Measured) -> dict[str, Any]:
@@ -79,7 +77,6 @@ def measured_facts(selection: Selection, found: Measured) -> dict[str, Any]:
             for one in found.tried
         ],
         "findings": [{**asdict(one), "sentence": sentence(one)} for one in found.findings],
-        "never_varied": dict(NOT_VARIED),
         "notes": list(found.notes),
     }
 
@@ -106,7 +103,6 @@ def measured_text(selection: Selection, found: Measured) -> Iterator[RenderableT
         yield indented(f"not known of {names}: no digest covers all of it")
     for note in found.notes:
         yield indented(f"note: {note}")
-    yield from _never()
     yield indented(conclusion(selection, found))
 
 
@@ -156,8 +152,3 @@ def _about(one: Tried) -> str:
     if one.state == "varies":
         return listed(one.objects, MOST_NAMES)
     return one.why.split("\n", 1)[0]
-
-
-def _never() -> Iterator[RenderableType]:
-    for name, why in NOT_VARIED.items():
-        yield indented(f"never varied: {name}: {why}")

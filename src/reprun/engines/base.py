@@ -94,6 +94,8 @@ class Setting:
     """Whether the kernel puts its memory at the same addresses each time."""
     old_kernel: bool = False
     """Whether the kernel gives itself out as Linux 2.6."""
+    days_ahead: int = 0
+    """How far the clock is ahead for programs that are linked dynamically."""
 
 
 @dataclass(frozen=True, slots=True)

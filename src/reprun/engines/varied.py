@@ -1,16 +1,19 @@
 """Jobs in another setting than every job has: what an engine can vary, and how.
 
-A personality (addresses, version of the kernel) and the CPUs are inherited, so that runc is started
+VaryingEngine gives the job what it finds mounted; the rest is done by the engine. A personality
+(addresses, version of the kernel) and the CPUs are inherited, so that runc is started
 by programs of util-linux that set them.
 """
 
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import stat
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -25,8 +28,13 @@ from reprun.engines.base import (
     Output,
     Setting,
 )
+from reprun.engines.moved_clock import LIBRARY, MACHINE, library
+from reprun.files import scratch
 from reprun.images.model import Image
 from reprun.images.rootfs.sealed import Verified
+
+CLOCK = "/elsewhere-clock"
+"""Where a job finds the library that moves its clock."""
 
 
 def first_cpu() -> str:
@@ -47,6 +55,8 @@ def lack(setting: Setting, engine: str) -> str | None:
         return "only root gives files to another user"
     if setting.one_cpu and len(os.sched_getaffinity(0)) == 1:
         return "there is one CPU only"
+    if setting.days_ahead and platform.machine() != MACHINE:
+        return f"the clock is moved on {MACHINE} only"
     if engine != "runc":
         inherited = {
             "umask": setting.umask != UMASK,
@@ -96,15 +106,22 @@ class VaryingEngine:
     ) -> ContainerResult:
         """Run a job in the setting; see `ContainerEngine.run`."""
         job = moved(replace(job, setting=self.setting))
-        writable = [mount.source for mount in job.mounts if not mount.read_only]
-        user = self.setting.user
-        if user is None:
+        with ExitStack() as held:
+            if self.setting.days_ahead:
+                job = held.enter_context(_with_clock(job))
+            if self.setting.user is not None:
+                held.enter_context(self._given(job, self.setting.user))
             return self.engine.run(job, stdout=stdout, stderr=stderr, cancel=cancel)
+
+    @contextmanager
+    def _given(self, job: ContainerJob, user: int) -> Iterator[None]:
+        """Let a user write where the job may, and take back what it made."""
+        writable = [mount.source for mount in job.mounts if not mount.read_only]
         with self._giving:
             for directory in writable:
                 _open_to_all(directory)
         try:
-            return self.engine.run(job, stdout=stdout, stderr=stderr, cancel=cancel)
+            yield
         finally:
             with self._giving:
                 for directory in writable:
@@ -130,6 +147,19 @@ def moved(job: ContainerJob) -> ContainerJob:
         hidden=[place(path) for path in job.hidden],
         working_directory=place(job.working_directory),
     )
+
+
+@contextmanager
+def _with_clock(job: ContainerJob) -> Iterator[ContainerJob]:
+    """Give a job that preloads a library with another clock."""
+    with scratch() as home:
+        (home / LIBRARY).write_bytes(library(job.setting.days_ahead))
+        variables = {**job.setting.environment, "LD_PRELOAD": f"{CLOCK}/{LIBRARY}"}
+        yield replace(
+            job,
+            mounts=[*job.mounts, Mount(home, CLOCK)],
+            setting=replace(job.setting, environment=variables),
+        )
 
 
 # A step may put links where files were, so that nothing here is opened by its path.
