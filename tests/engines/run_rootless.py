@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
-from reprun.engines.base import MIB, ContainerJob, Limits, Mount
+from reprun.engines.base import MIB, ContainerJob, Limits, Mount, Setting
 from reprun.engines.runc import RuncEngine
+from reprun.engines.varied import varying
 from reprun.images.catalogue.catalogue import Catalogue
+from reprun.images.model import Image
 from reprun.store.store import Store
 
 FORKS = """
@@ -36,6 +39,24 @@ SCRIPTS = {
     "ls -d /sys/kernel",
     "byte code": "python3 -c 'import numpy, os; print(os.path.exists(numpy.__cached__))'",
 }
+
+
+SETTING = Setting(
+    workspace="/x/y", umask=0o077, one_cpu=True, old_kernel=True, fixed_addresses=True, days_ahead=5
+)
+FOUND = "pwd; umask; nproc; uname -r | cut -c 1-4"
+
+
+def varied(engine: RuncEngine, image: Image, mounts: Sequence[Mount]) -> list[str]:
+    """Return what a job finds in a setting that an ordinary user may have."""
+    out = bytearray()
+    varying(engine, SETTING).run(
+        ContainerJob(image, ("bash", "-c", FOUND), mounts),
+        stdout=out.extend,
+        stderr=out.extend,
+        cancel=threading.Event(),
+    )
+    return out.decode().split()
 
 
 def main() -> None:
@@ -69,6 +90,7 @@ def main() -> None:
             out.decode(),
             result.cpu_seconds is not None,
         ]
+    found["setting"] = varied(engine, image, mounts)
     found["left"] = [path.name for path in (store_root / "runc" / "bundles").iterdir()]
     print(json.dumps(found))
 

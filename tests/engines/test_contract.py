@@ -24,12 +24,14 @@ from reprun.engines.base import (
     Ending,
     Limits,
     Mount,
+    Setting,
 )
 from reprun.engines.box import Box
 from reprun.engines.choose import ENGINES, EngineName, make_engine, sweep
 from reprun.engines.docker import DockerEngine
 from reprun.engines.notes import left
 from reprun.engines.runc import RuncEngine
+from reprun.engines.varied import lack, varying
 from reprun.errors import EngineError, IntegrityError
 from reprun.images.model import Image
 from reprun.store.store import Store
@@ -346,6 +348,45 @@ def test_environment_is_fixed(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> 
     own = {"PWD", "SHLVL", "_", "OLDPWD"}  # bash adds them itself
     wanted = {**bench.image.environment, **FIXED_ENVIRONMENT, "MINE": "1"}
     assert {key: value for key, value in seen.items() if key not in own} == wanted
+
+
+SETTINGS = {
+    "hostname": (Setting(hostname="elsewhere"), "cat /proc/sys/kernel/hostname", "elsewhere"),
+    "environment": (Setting(environment={"TZ": "FAR-14"}), "date +%z", "+1400"),
+    "workspace": (
+        Setting(workspace="/x/y/z"),
+        "pwd; ls /x/y/z /work",
+        "/x/y/z\n/work:\n\n/x/y/z:\nstarted",
+    ),
+    "umask": (Setting(umask=0o077), "umask", "0077"),
+    "user": (Setting(user=1234), "touch made; stat -c %u:%g made", "1234:1234"),
+    "one_cpu": (Setting(one_cpu=True), "nproc", "1"),
+    "old_kernel": (Setting(old_kernel=True), "uname -r | cut -c 1-4", "2.6."),
+    "days_ahead": (
+        Setting(days_ahead=5),
+        "now=$(stat -c %Y started); echo $((($(date +%s) - now) / 86400))",
+        "5",
+    ),
+    "fixed_addresses": (
+        Setting(fixed_addresses=True),
+        # A program of its own each time: two that a shell forks share its addresses.
+        "for _ in 1 2; do bash -c 'sed -n /stack/p /proc/self/maps'; done | uniq | wc -l",
+        "1",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_a_job_finds_the_setting_it_is_given(bench: Bench, name: str) -> None:
+    setting, script, expected = SETTINGS[name]
+    if lack(setting, bench.engine.name) is not None or bench.is_fake:
+        pytest.skip(f"{bench.engine.name} does not vary it")
+    (bench.workspace / "started").touch()
+    bench.engine = varying(bench.engine, setting)
+    result = bench.run(script, lambda _: 0)
+    assert (result.exit_code, bytes(bench.out).decode().strip()) == (0, expected), bench.err
+    for path in bench.workspace.rglob("*"):
+        assert path.stat().st_uid == os.getuid()
 
 
 def test_unknown_program_is_an_engine_error(bench: Bench) -> None:

@@ -74,6 +74,7 @@ def test_an_ordinary_user_needs_no_daemon(home: Path) -> None:
     assert found["system"][:3] == ["exited", 0, "/sys/kernel\n"]
     assert found["byte code"][:3] == ["exited", 0, "True\n"]
     assert all(found[name][3] for name in ("exit code", "file"))
+    assert found["setting"] == ["/x/y", "0077", "1", "2.6."]
     assert found["left"] == []
     assert found["unenforced"] == [
         "memory limit of the whole job (each process has it)",

@@ -22,13 +22,14 @@ from reprun.engines.varied import lack
 from reprun.errors import (
     EngineError,
     IntegrityError,
+    InterruptedRunError,
     NothingToCompareError,
     OutputMissingError,
     ReprunError,
     SpecificationError,
     StepFailedError,
 )
-from reprun.files import make_directory, scratch
+from reprun.files import make_directory, remove_tree, scratch, sweep
 from reprun.flaky.findings import Hashes, Told, changed_files, differing, first_step, told
 from reprun.flaky.variations import Variation
 from reprun.histograms.files import file_of, readable
@@ -136,7 +137,10 @@ class _Bench:
             selection = replace(self.request.selection, typed_results=place / str(self.count))
             request = replace(self.request, selection=selection, setting=setting)
             self.count += 1
-            ended = run_apart(request, self.store, Silent())
+            try:
+                ended = run_apart(request, self.store, Silent())
+            except InterruptedRunError as error:
+                raise InterruptedRunError("interrupted; containers and copy are gone") from error
             self.bar.advance(1)
             if ended.error is not None:
                 # What it says of files and commands is of a copy that is gone.
@@ -238,6 +242,8 @@ def _measured(
             tried[name] = Tried(name, "not varied", error.message)
             return None
         changed = len(differing(first.hashes, run.hashes))
+        if not changed:  # its hashes and its record are all that is still asked for
+            remove_tree(run.directory)
         progress.say(f"{name}: {changed or 'no'} of {len(first.hashes)} objects differ")
         return run
 
@@ -297,6 +303,7 @@ def _place(home: Path, variation: Variation | None) -> Iterator[Path]:
     if variation is None or not variation.in_memory:
         yield home
         return
+    sweep(MEMORY)  # what a kill has left there
     with scratch(MEMORY) as place:
         yield place
 
