@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 
 ITSELF = "unvaried"
 CAUSES = {
-    "generator": ITSELF,
+    "mass": ITSELF,
     "time-stamp": ITSELF,
     "identities": ITSELF,
     "day": "date",
@@ -86,21 +86,34 @@ for name, value in made.items():
     number = float(value)
     Path("out", f"{name}.csv").write_text(f"cut,events\nall,{number!r}\n")
 """
+DRAW = """
+import random
+print("cut,events")
+print(f"all,{random.randrange(10**12)}")
+"""
+COUNT = """
+import json, sys
+number = int(open(sys.argv[1]).read().split(",")[-1])
+axis = {"type": "regular", "lower": 0, "upper": 3, "bins": 3, "underflow": False,
+        "overflow": False, "circular": False}
+mass = {"uhi_schema": 1, "axes": [axis], "storage": {"type": "int", "values": [1, number, 3]}}
+json.dump({"mass": mass}, open(sys.argv[2], "w"))
+"""
 SNAKEFILE = """
 rule all:
     input: {outputs}
 
 rule draw:
     input: "draw.py"
-    output: "between/drawn.txt"
+    output: "between/drawn.csv"
     container: config["image"]
     shell: "python3 draw.py > {{output}}"
 
 rule count:
-    input: "between/drawn.txt"
-    output: "out/generator.csv"
+    input: "count.py", "between/drawn.csv"
+    output: "out/mass.json"
     container: config["image"]
-    shell: '(echo cut,events; echo all,$(cat {{input}})) > {{output}}'
+    shell: "python3 count.py between/drawn.csv {{output}}"
 
 rule fill:
     input: "fill.py"
@@ -114,10 +127,11 @@ name: planted
 title: Planted causes
 experiment: none
 dphep_level: "1"
-code: [Snakefile, fill.py, draw.py]
+code: [Snakefile, fill.py, draw.py, count.py]
 variants:
   columnar: {image: columnar}
 outputs:
+  histograms: [out/mass.json]
   tables: [TABLES]
 compare:
   - {match: "*", kind: count}
@@ -131,16 +145,17 @@ def planted(tmp_path: Path, store: Store, columnar: object) -> Shell:
     project = mark_project(tmp_path / "project")
     (project / "images").symlink_to(ROOT / "images")
     shell = Shell(tmp_path, store, {"REPRUN_PROJECT": str(project)})
-    paths = [f"out/{name}.csv" for name in CAUSES]
-    filled = [path for path in paths if "generator" not in path]
+    filled = [f"out/{name}.csv" for name in CAUSES if name != "mass"]
+    paths = ["out/mass.json", *filled]
     home = "project/examples/planted"
     text = SNAKEFILE.format(
         outputs=", ".join(map(json.dumps, paths)), filled=", ".join(map(json.dumps, filled))
     )
     shell.write(f"{home}/Snakefile", text)
     shell.write(f"{home}/fill.py", FILL)
-    shell.write(f"{home}/draw.py", "import random\nprint(random.randrange(10**12))\n")
-    shell.write(f"{home}/analysis.yaml", ANALYSIS.replace("TABLES", ", ".join(paths)))
+    shell.write(f"{home}/draw.py", DRAW)
+    shell.write(f"{home}/count.py", COUNT)
+    shell.write(f"{home}/analysis.yaml", ANALYSIS.replace("TABLES", ", ".join(filled)))
     return shell
 
 
@@ -169,9 +184,11 @@ def test_every_planted_cause_is_named_and_nothing_of_the_user_is_written(planted
     assert causes == expected
 
     steps = {one["object"]: (one["step"], one["outputs"]) for one in found["findings"]}
-    assert steps.pop("generator") == ("draw", ["between/drawn.txt"])
+    assert steps.pop("mass") == ("draw", ["between/drawn.csv"])
     assert {step for step, _ in steps.values()} == {"fill"}
     settled = {one["object"]: one["settled_by"] for one in found["findings"]}
-    assert (settled["identities"], settled["generator"]) == ("addresses", "")
+    assert (settled["identities"], settled["mass"]) == ("addresses", "")
+    (mass,) = [one for one in found["findings"] if one["object"] == "mass"]
+    assert mass["place"] == "bin 2 [1, 2)"
     (mode,) = [one for one in found["findings"] if one["object"] == "file-mode"]
     assert (mode["first"], mode["now"]) == (0o644, 0o600)
