@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from reprun.cli.flaky_output import conclusion, measured_text, sentence
+from reprun.cli.flaky_output import conclusion, list_text, measured_text, sentence
 from reprun.documents.analysis import Analysis
 from reprun.documents.record import StepRecord
 from reprun.engines.base import (
@@ -82,6 +82,8 @@ def test_two_runs_that_hold_something_still_and_agree_name_the_cause() -> None:
     still = {**FIRST, "a": "7", "b": "8"}
     found = told(FIRST, unvaried, {"addresses": still}, {"addresses": {**still, "b": "6"}})
     assert found.settled == {"addresses": {"a"}}
+    assert found.of("addresses") == {"a"}
+    assert not found.of("path")
 
 
 def test_an_object_that_only_one_run_made_differs() -> None:
@@ -311,11 +313,11 @@ def test_a_job_finds_the_library_and_no_other_does() -> None:
 def test_each_finding_is_a_sentence() -> None:
     itself, settled, seeded = map(sentence, measured().findings)
     assert itself == (
-        "m4l varies by itself: a generator without a seed, the clock, or the like, from step draw "
+        "m4l varies by itself (a generator without a seed, the clock, or the like), from step draw "
         "on (drawn.txt): bin 12 [120, 125) is 2, and 1 in the first run"
     )
     assert settled == (
-        "order varies with the layout of memory addresses: it does not where that is held still"
+        "order varies with the layout of memory addresses (with that held still it does not)"
     )
     assert seeded == (
         "m4l varies with the hash seed of Python, from step select on (a.csv, b.csv): bin 12 "
@@ -344,3 +346,13 @@ def test_the_text_fits_and_has_everything(width: int) -> None:
         "not known of m4l: no digest covers all of it",
     ):
         assert said in joined
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_the_list_says_what_cannot_be_varied(width: int) -> None:
+    lacking: dict[str, str | None] = dict.fromkeys(BY_NAME)
+    parts = list_text(VARIATIONS, {**lacking, "umask": "docker sets no umask"})
+    text = "".join(part if isinstance(part, str) else plain_text(part, width) for part in parts)
+    assert max(map(len, text.splitlines())) <= width
+    assert text.count("yes") == len(VARIATIONS) - 1
+    assert "not varied: docker sets no umask" in text

@@ -123,6 +123,7 @@ def test_what_settles_is_run_twice_where_something_differs_by_itself(
     )
     found = measured_with(runs)
     assert runs.made.count("still") == 2
+    assert states(found) == {ITSELF: "varies", "home": "same", "path": "same", "still": "varies"}
     assert {one.object: one.settled_by for one in found.findings} == {"a": "still", "b": ""}
 
 

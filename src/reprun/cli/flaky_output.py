@@ -52,7 +52,7 @@ def list_text(
             Column("variation"),
             Column("what varies", prose=True),
             Column("to", prose=True),
-            Column("here", prose=True),
+            Column("here"),
         ),
         [
             (v.name, v.what, v.how, f"not varied: {why}" if (why := lacking[v.name]) else "yes")
@@ -123,9 +123,9 @@ def conclusion(selection: Selection, found: Measured) -> str:
 def sentence(one: Finding) -> str:
     """Return what varies with what, from which step on, and by how much."""
     if one.variation == ITSELF:
-        cause = "varies by itself: a generator without a seed, the clock, or the like"
+        cause = "varies by itself (a generator without a seed, the clock, or the like)"
         if one.settled_by:
-            cause = f"varies with {_what(one.settled_by)}: it does not where that is held still"
+            cause = f"varies with {_what(one.settled_by)} (with that held still it does not)"
     else:
         cause = f"varies with {_what(one.variation)}"
     begins = f", from step {one.step} on ({listed(one.outputs)})" if one.step else ""

@@ -32,6 +32,10 @@ class Told:
     settled: Mapping[str, frozenset[str]]
     """By variation, those that differ by themselves, and no more once it holds something still."""
 
+    def of(self, variation: str) -> frozenset[str]:
+        """Return all that a variation is the cause of."""
+        return self.varied.get(variation, frozenset()) | self.settled.get(variation, frozenset())
+
 
 def told(
     first: Hashes,

@@ -270,7 +270,7 @@ def _measured(
     findings = tuple(_findings(bench, first, unvaried, runs, found))
     for name in (ITSELF, *runs):
         if name not in tried:
-            mine = found.by_itself if name == ITSELF else found.varied[name]
+            mine = found.by_itself if name == ITSELF else found.of(name)
             tried[name] = Tried(name, "varies" if mine else "same", objects=tuple(sorted(mine)))
     order = [ITSELF, *(each.name for each in variations)]
     return Measured(
