@@ -52,10 +52,9 @@ def list_text(
             Column("variation"),
             Column("what varies", prose=True),
             Column("to", prose=True),
-            Column("here"),
         ),
         [
-            (v.name, v.what, v.how, f"not varied: {why}" if (why := lacking[v.name]) else "yes")
+            (v.name, v.what, f"not varied here: {why}" if (why := lacking[v.name]) else v.how)
             for v in variations
         ],
     )
