@@ -147,6 +147,7 @@ KEYS: Mapping[str, Sequence[str]] = {
     "manifest": ("path", "availability", "manifest"),
     "matrix": ("generator", "started", "wall_seconds", "sentence", "cells"),
     "new-analysis": ("directory", "files", "source", "drawn", "left_out", "copied"),
+    "pipeline": ("repository", "file", "dry_run", "text", "include", "next"),
     "plan": (
         *("analysis", "variant", "dataset", "tier", "snakefile", "images", "outputs", "steps"),
     ),
@@ -293,6 +294,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "bless --reason right": ("*", "blessing-list"),
     "bless": ("demo --reason right", "blessing"),
     "init": ("{here}/fresh", "project"),
+    "ci init": ("github --force", "pipeline"),
     "new": ("two --from {here}/events.csv --directory {here}/made", "new-analysis"),
     "plan": ("demo", "plan"),
     "lint": ("demo", "finding-list"),

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
+from reprun.authoring.ci import CI_FILES, CiSystem, pipeline, write_pipeline
 from reprun.authoring.new import Request, lock_analysis, new_analysis
 from reprun.authoring.rendering import TEMPLATES, render
 from reprun.documents.project import PROJECT_FILE, Project, read_project
@@ -23,11 +22,6 @@ from reprun.files import (
 )
 from reprun.wording import listed, quoted
 
-CiSystem = Literal["github", "gitlab", "none"]
-CI_FILES: Mapping[CiSystem, str] = {
-    "github": ".github/workflows/reprun.yml",
-    "gitlab": ".gitlab-ci.yml",
-}
 EXAMPLE = "dimuon"
 
 
@@ -42,7 +36,7 @@ class Initialised:
     """The name of the analysis that can be run at once."""
 
 
-def init_project(directory: Path, ci: CiSystem = "github") -> Initialised:
+def init_project(directory: Path, ci: CiSystem | None = "github") -> Initialised:
     """Make a project in a directory that is new or empty, all of it or nothing.
 
     Raises SpecificationError for a directory that holds anything, and StorageError where nothing
@@ -93,15 +87,13 @@ def _elsewhere(target: Path) -> str:
     return f"reprun init {quoted(f'{target}-{number}')}"
 
 
-def _write(made: Path, name: str, ci: CiSystem) -> None:
+def _write(made: Path, name: str, ci: CiSystem | None) -> None:
     """Write every file of the project."""
     for template, path in {"reprun.toml": PROJECT_FILE, "gitignore": ".gitignore"}.items():
         shutil.copyfile(TEMPLATES / "project" / template, made / path)
-    ci_file = CI_FILES.get(ci)
-    if ci_file is not None:
-        (made / ci_file).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(TEMPLATES / "project" / f"{ci}.yml", made / ci_file)
-    facts = {"name": name, "example": EXAMPLE, "ci_file": ci_file}
+    if ci is not None:
+        write_pipeline(pipeline(ci, made, made))
+    facts = {"name": name, "example": EXAMPLE, "ci_file": ci and CI_FILES[ci]}
     (made / "README.md").write_text(render("project/README.md.j2", facts), encoding="utf-8")
     _write_example(read_project(made))
 

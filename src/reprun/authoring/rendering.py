@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from reprun.wording import quoted
+
 TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -23,4 +25,5 @@ def render(template: str, facts: Mapping[str, Any]) -> str:
         lstrip_blocks=True,
     )
     environment.filters["quoted"] = lambda text: json.dumps(text, ensure_ascii=False)
+    environment.filters["in_shell"] = quoted
     return environment.get_template(template).render(facts)

@@ -32,7 +32,7 @@ def init(
     from reprun.authoring.init import init_project
     from reprun.cli.output import answer, shown_path
 
-    made = init_project(directory, ci)
+    made = init_project(directory, None if ci == "none" else ci)
     following = _next(made)
     facts = {
         "directory": str(made.directory),

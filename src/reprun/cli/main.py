@@ -244,6 +244,7 @@ def program() -> typer.Typer:
         run,
         steps,
     )
+    from reprun.cli.ci import app as ci
     from reprun.cli.conditions import app as conditions
     from reprun.cli.data import app as data
     from reprun.cli.images import app as images
@@ -267,6 +268,7 @@ def program() -> typer.Typer:
     )
     for module in commands:
         module.add_commands(app)
+    app.add_typer(ci, name="ci")
     app.add_typer(conditions, name="conditions")
     app.add_typer(data, name="data")
     app.add_typer(images, name="images")

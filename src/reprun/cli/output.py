@@ -71,6 +71,7 @@ Kind = Literal[
     "manifest",
     "matrix",
     "new-analysis",
+    "pipeline",
     "plan",
     "project",
     "project-report",
