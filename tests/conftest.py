@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from reprun.data import transfer
 from reprun.engines.docker import DockerEngine
@@ -28,6 +29,12 @@ from tests.http_server import Server, misbehaving_server
 
 ROOT = Path(__file__).resolve().parents[1]
 DAEMON_SECONDS = 60
+# No test asserts a time: how long an example takes is the machine's, which others may use.
+settings.register_profile(
+    "shared machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("shared machine")
+
 SHARED = ("blobs", "holds", "incoming", "reana-client", "roots", "stamps", "unpacked")
 
 

@@ -127,8 +127,9 @@ def test_what_is_not_a_file_is_refused_at_once(tmp_path: Path, suffix: str) -> N
     directory.mkdir()
     os.mkfifo(pipe)
     endless.symlink_to("/dev/zero")
-    for path in (directory, pipe, endless):
+    for path in (directory, pipe):
         assert "not a regular file" in refused(path).message
+    assert "leads out of the project" in refused(endless).message
 
 
 @pytest.mark.parametrize(
