@@ -266,10 +266,10 @@ def test_a_rule_that_would_run_on_the_host(blessed: Shell) -> None:
 
 
 def test_full_disk(blessed: Shell, tmp_path: Path) -> None:
-    """The results lie on a file system of 200 kB; the tests run as root, who may mount one."""
+    """The results lie on a file system of 600 kB; the tests run as root, who may mount one."""
     small = tmp_path / "small"
     small.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=200k", "none", str(small)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=600k", "none", str(small)]
     subprocess.run(mount, check=True)
     try:
         blessed.reprun("run", "tiny", "--results", str(small / "results"))
@@ -399,7 +399,9 @@ def test_a_failed_run_takes_the_old_verdict_back(blessed: Shell) -> None:
     in_order(error, "killed by SIGKILL")
     rows = json.loads(blessed.reprun("list", "--format", "json").stdout)["analyses"]
     assert rows[0]["verdict"] == "failed (columnar)"
-    assert not (blessed.directory / "results/tiny/columnar/report.html").exists()
+    directory = blessed.directory / "results/tiny/columnar"
+    assert not (directory / "report.json").exists()
+    assert "no verdict: " in (directory / "report.html").read_text("utf-8")
     # The lock is written only once the change has proved to run.
     in_order(blessed.reprun("run", "tiny", code=6).stderr, "make.py changed")
 
