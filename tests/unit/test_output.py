@@ -96,6 +96,7 @@ KEYS: Mapping[str, Sequence[str]] = {
         *("directory", "verdicts"),
     ),
     "analysis-list": ("analyses",),
+    "badge": ("label", "message", "banner", "cells", "file"),
     "bisection": (
         *("sentence", "first_bad", "about", "last_good", "not_known", "contradiction"),
         *("candidates", "runs"),
@@ -190,6 +191,7 @@ NESTED: Mapping[tuple[str, str], Sequence[str]] = {
         *("name", "title", "experiment", "level", "variants", "datasets", "verdict"),
         *("verdicts",),
     ),
+    ("badge", "cells"): ("analysis", "variant", "state", "on", "stale", "why"),
     ("bisection", "runs"): ("candidate", "answer", "sentence"),
     ("blame", "causes"): ("factors", "first_step", "first_output"),
     ("blame", "changes"): (
@@ -281,6 +283,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "history import": ("{here}/t.csv", "history-import"),
     "history prune": ("--keep-nights 1", "history-prune"),
     "diff": ("aaaa bbbb", "run-differences"),
+    "badge": ("demo", "badge"),
     "blame": ("demo", "blame"),
     "bisect": ("demo --good tiny --bad tiny", "bisection"),
     "flaky": ("demo", "variations"),

@@ -232,6 +232,7 @@ def program() -> typer.Typer:
     from reprun.cli import (
         analyses,
         author,
+        badge,
         blame,
         clean,
         compare,
@@ -263,7 +264,7 @@ def program() -> typer.Typer:
     )
     app.callback()(options)
     commands = (
-        *(run, steps, compare, history, blame, flaky, explain),
+        *(run, steps, compare, history, badge, blame, flaky, explain),
         *(analyses, init, author, reana, clean, doctor),
     )
     for module in commands:

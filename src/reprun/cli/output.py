@@ -34,6 +34,7 @@ PIPED_WIDTH = 100
 Kind = Literal[
     "analysis",
     "analysis-list",
+    "badge",
     "bisection",
     "blame",
     "blessing",

@@ -97,7 +97,7 @@ def what_to_run(plan: Plan, last: RunRecord | None, outputs_now: Mapping[str, st
     if last is None:
         # Whatever lies in the workspace, nobody knows what it was made from.
         return Everything("it has not run here yet")
-    changed = _changed(last.inputs, plan.inputs)
+    changed = changed_inputs(last.inputs, plan.inputs)
     if last.status != "finished":
         return _after(changed, last, f"the last run was {last.status}")
     if changed:
@@ -129,7 +129,7 @@ def _after(changed: Sequence[str], last: RunRecord, reason: str) -> Steps:
     return Rules(reason, tuple(sorted(again)))
 
 
-def _changed(before: Inputs, now: Inputs) -> list[str]:
+def changed_inputs(before: Inputs, now: Inputs) -> list[str]:
     """Return the names of what differs: paths of files, or a word for what is not a file."""
     names: list[str] = []
     if before.images != now.images:
