@@ -46,7 +46,7 @@ def test_commands(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["run", "show", "plan", "bless", "data fetch", "data verify", "data add"]
+    "command", ["run", "show", "plan", "bless", "badge", "data fetch", "data verify", "data add"]
 )
 def test_names_of_analyses(project: Path, command: str) -> None:
     assert completed(project, f"reprun {command} d") == ["dimuon"]
