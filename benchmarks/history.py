@@ -26,10 +26,12 @@ from reprun.history.database import FILE, looked_into, opened
 from reprun.progress import Silent
 from reprun.report.model import report_json
 from reprun.runs.remembering import Remembering
+from reprun.runs.site import write_site
 
 CELL_SECONDS = 0.05
 MATRIX_SECONDS, MATRIX_CELLS = 10.0, 500
 READ_SECONDS = 20.0
+SITE_SECONDS, PAGE_BYTES = 20.0, 1_000_000
 OBJECTS = {f"h{n:03}": "a" * 64 for n in range(40)}
 CODE = {f"code/{n}.py": digest_of(str(n)) for n in range(30)}
 
@@ -102,6 +104,7 @@ def reading(cells: int, nights: int) -> None:
                     as_then = bad if n % 10 == 0 and day > nights // 2 else good
                     rows.add(database, made.copied(as_then, day))
         size = (results / FILE).stat().st_size
+        site(results, cells)
         with looked_into(results / FILE) as found:
             assert found is not None
             overview = timed(lambda: summary.histories(found))
@@ -110,6 +113,24 @@ def reading(cells: int, nights: int) -> None:
     print(f"{cells} cells, {nights} nights: {size / 1e6:.1f} MB")
     print(f"all of it: {overview:.2f} s, {overview / READ_SECONDS:.2f} of the limit")
     print(f"a closer look at one cell: {closer:.3f} s")
+
+
+def site(results: Path, cells: int) -> None:
+    """Print how long the pages of a matrix take to write, and how large the first one is."""
+    red = "red since 2026-04-21; nothing that is recorded differs from the last good run"
+    made = [
+        builders.cell("not reproduced", f"analysis-{n}", red=red)
+        if n % 10 == 0
+        else builders.cell("reproduced", f"analysis-{n}")
+        for n in range(cells)
+    ]
+    data = {cell.name: ("small", "") for cell in made}
+    page = results / "matrix" / "index.html"
+    took = timed(lambda: write_site(builders.matrix(*made), page, data, results))
+    assert sum(1 for _ in page.parent.glob("cells/*.html")) == cells
+    size = page.stat().st_size
+    print(f"pages of {cells} cells: {took:.2f} s, {took / SITE_SECONDS:.2f} of the limit")
+    print(f"the first page: {size / 1e6:.2f} MB, {size / PAGE_BYTES:.2f} of the limit")
 
 
 def main() -> None:

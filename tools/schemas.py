@@ -27,6 +27,7 @@ from reprun.images.catalogue.image_lock import ImageLockDocument
 from reprun.images.catalogue.image_toml import BuiltImage, DerivedImage, ExternalImage
 from reprun.images.catalogue.parent import ParentLock
 from reprun.report.model import report_schema
+from reprun.report.nights import CellNights
 from reprun.runs.blessed import Blessing
 from reprun.runs.candidate import Candidate
 from reprun.runs.reference_log import Entry
@@ -39,6 +40,7 @@ MODELS: Mapping[str, tuple[type[BaseModel], str]] = {
     "candidate": (Candidate, "candidate.json"),
     "blessed": (Blessing, "blessed.json"),
     "reference-log": (Entry, "a line of log.jsonl"),
+    "cell-nights": (CellNights, "the history of a cell beside its page"),
     "project": (ProjectFile, "reprun.toml"),
     "image": (BuiltImage, "image.toml of an image that is built here"),
     "image-derived": (DerivedImage, "image.toml of an image that extends another"),

@@ -24,6 +24,7 @@ from reprun.reana.local.report import ProjectReport
 from reprun.reana.remote.submission import STATE, Submission, read_submission
 from reprun.report.matrix import MatrixReport
 from reprun.report.model import Report, read_report, report_json
+from reprun.report.nights import CellNights
 from reprun.runs.blessed import BLESSED, Blessing, read_blessing
 from reprun.runs.candidate import Candidate
 from reprun.runs.kept_plan import KeptPlan
@@ -38,6 +39,7 @@ VERSIONED = (
     AnalysisLock,
     Blessing,
     Candidate,
+    CellNights,
     Entry,
     Undecoded,
     Dataset,

@@ -331,12 +331,21 @@ def test_a_matrix_of_some_cells_leaves_the_page_of_all(host: Host) -> None:
     host.matrix(cells=("one",))
     assert (home / "index.html").read_bytes() == before
     assert "two" not in (home / "part.html").read_text()
+    assert sorted(path.name for path in (home / "cells").iterdir()) == [
+        f"{name}.{image}.{ending}"
+        for name in ("one", "two")
+        for image in ("new", "old")
+        for ending in ("html", "json")
+    ]
     assert {path.name for path in home.iterdir()} == {
+        "cells",
         "index.html",
         "matrix.json",
+        "part-cells",
         "part.html",
         "part.json",
     }
+    assert 'href="../part.html"' in (home / "part-cells" / "one.new.html").read_text()
 
 
 def test_a_verdict_that_was_kept_says_of_which_day_it_is(host: Host) -> None:

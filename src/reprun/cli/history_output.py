@@ -17,7 +17,6 @@ from reprun.history.rows import Begun, Night
 from reprun.history.summary import CellHistory, Closer, shown_of
 from reprun.report.grid import Column, Grid, Part, indented, styled
 from reprun.report.marks import LOOKS
-from reprun.report.marks import State as Shown
 from reprun.wording import count_of, listed
 
 STRIP = 20
@@ -26,21 +25,8 @@ MOST_OBJECTS = 10
 MOST_DETAILS = 20
 
 
-def state_shown(night: Night) -> Shown:
-    """Return the state of a run as the matrix has it."""
-    if night.verdict is not None:
-        return night.verdict
-    match night.state:
-        case "nothing to compare":
-            return "no reference"
-        case "interrupted" | "not run":
-            return "not run"
-        case _:
-            return "failed"
-
-
 def _verdict(night: Night) -> Part:
-    state = state_shown(night)
+    state = night.shown
     said = night.state if night.state == "interrupted" else state
     return f"{LOOKS[state].mark} {said}", LOOKS[state].colour
 
@@ -58,7 +44,7 @@ def overview_text(
     rows = []
     for each in found:
         nights = shown_of(each, since, STRIP)
-        looks = [LOOKS[state_shown(night)] for night in nights]
+        looks = [LOOKS[night.shown] for night in nights]
         strip = [(look.mark, look.colour) for look in looks]
         last = styled(_verdict(each.last))
         named = f"{each.cell.name}  {_data(each)}".rstrip()
@@ -151,7 +137,7 @@ def cell_facts(history: CellHistory, look: Closer, nights: Sequence[Night]) -> d
         "variant": history.cell.variant,
         "dataset": history.cell.dataset,
         "tier": history.cell.tier,
-        "state": state_shown(history.last),
+        "state": history.last.shown,
         "sentence": history.sentence,
         "first_bad": red.first.name if red else None,
         "last_good": red.last_good.name if red and red.last_good else None,

@@ -27,6 +27,7 @@ from reprun.history.model import (
     short_of,
 )
 from reprun.images.packages import Packages
+from reprun.report.marks import State as Shown
 
 AT_A_TIME = 500
 """Values of one query: SQLite takes no more than 999 in its older versions."""
@@ -79,6 +80,19 @@ class Night:
     def day(self) -> str:
         """The day that a sentence names."""
         return f"{self.at:%Y-%m-%d}"
+
+    @property
+    def shown(self) -> Shown:
+        """Its state as the matrix has it."""
+        if self.verdict is not None:
+            return self.verdict
+        match self.state:
+            case "nothing to compare":
+                return "no reference"
+            case "interrupted" | "not run":
+                return "not run"
+            case _:
+                return "failed"
 
 
 # -- written -------------------------------------------------------------------------------------
@@ -406,6 +420,32 @@ def failing(database: Database, reports: Sequence[int]) -> dict[int, set[str]]:
         )
         for report, name in rows:
             found[report].add(name)
+    return found
+
+
+def largest_deviations(database: Database, reports: Sequence[int]) -> dict[int, float | None]:
+    """Return the largest relative deviation of an object, by report; None where none has one."""
+    found: dict[int, float | None] = dict.fromkeys(reports)
+    for some, marks in _batches(sorted(found)):
+        found |= database.execute(
+            "WITH wanted AS (SELECT id, object_set FROM reports"  # noqa: S608
+            f" WHERE id IN ({marks})) SELECT id, largest FROM wanted JOIN ("
+            "SELECT object_set, max(largest_deviation) AS largest FROM objects"
+            " WHERE object_set IN (SELECT object_set FROM wanted) GROUP BY object_set"
+            ") USING (object_set)",
+            some,
+        )
+    return found
+
+
+def factor_sets(database: Database, records: Sequence[int]) -> dict[int, int]:
+    """Return the set of factors of each record: the same for those of which none differs."""
+    found: dict[int, int] = {}
+    for some, marks in _batches(sorted(set(records))):
+        found |= database.execute(
+            f"SELECT id, factor_set FROM records WHERE id IN ({marks})",  # noqa: S608
+            some,
+        )
     return found
 
 

@@ -70,39 +70,52 @@ class Closer:
 
 def histories(database: Database, analysis: str | None = None) -> list[CellHistory]:
     """Return the history of every cell, or of those of an analysis."""
-    found = []
-    for cell in rows.cells(database, analysis):
-        nights = rows.nights(database, cell)
-        if nights:
-            found.append(
-                CellHistory(
-                    cell,
-                    nights,
-                    series.red(nights),
-                    series.sentence(database, nights),
-                    series.flaky(database, nights),
-                )
-            )
-    return found
+    found = [history_of(database, cell) for cell in rows.cells(database, analysis)]
+    return [each for each in found if each is not None]
+
+
+def history_of(database: Database, cell: Cell) -> CellHistory | None:
+    """Return the history of one cell; None where it has no run."""
+    nights = rows.nights(database, cell)
+    if not nights:
+        return None
+    return CellHistory(
+        cell,
+        nights,
+        series.red(nights),
+        series.sentence(database, nights),
+        series.flaky(database, nights),
+    )
 
 
 def closer(
     database: Database, history: CellHistory, since: dt.datetime | None, most: int | None
 ) -> Closer:
     """Take a closer look at a cell; what moved is told of its last `most` runs since then."""
-    shown = shown_of(history, since, most)
-    moved: dict[int, Sequence[str]] = {}
+    return Closer(
+        series.red_objects(database, history.nights),
+        jumps(database, history.nights),
+        _moved(database, history.nights, shown_of(history, since, most)),
+    )
+
+
+def _moved(
+    database: Database, nights: Sequence[Night], shown: Sequence[Night]
+) -> dict[int, Sequence[str]]:
+    found: dict[int, Sequence[str]] = {}
     before: Night | None = None
     wanted = {night.id for night in shown}
-    for night in history.nights:
+    factors = rows.factor_sets(database, [n.record for n in nights if n.record is not None])
+    for night in nights:
         if night.record is None:
             continue
         if before is not None and night.id in wanted and night.record != before.record:
-            moved[night.id] = [str(each) for each in changes(database, before.record, night.record)]
+            assert before.record is not None
+            same = factors[before.record] == factors[night.record]
+            differing = [] if same else changes(database, before.record, night.record)
+            found[night.id] = [str(each) for each in differing]
         before = night
-    return Closer(
-        series.red_objects(database, history.nights), jumps(database, history.nights), moved
-    )
+    return found
 
 
 def shown_of(history: CellHistory, since: dt.datetime | None, most: int | None) -> Sequence[Night]:

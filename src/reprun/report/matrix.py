@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Literal
@@ -19,6 +20,7 @@ from reprun.report.grid import Column, Grid, indented, styled
 from reprun.report.junit import clean
 from reprun.report.markdown import plain
 from reprun.report.marks import LOOKS, State
+from reprun.report.nights import Strip
 from reprun.report.page import own, template
 from reprun.wording import count_of, listed
 
@@ -251,19 +253,46 @@ def matrix_markdown(matrix: MatrixReport) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def matrix_html(matrix: MatrixReport) -> str:
-    """Return the page: one row an analysis, one column an image, each cell a link."""
+def matrix_html(matrix: MatrixReport, strips: Mapping[str, Strip], missing: str = "") -> str:
+    """Return the page: one row an analysis, one column an image, each cell a link.
+
+    `strips` are the last runs of cells by their names, as far as the history has any; `missing` is
+    why it cannot be read.
+    """
+    states = Counter(cell.state for cell in matrix.cells)
+    last = list(LOOKS)
     return _template().render(
         matrix=matrix,
+        at=_places(matrix),
+        strips=strips,
+        missing=missing,
+        open=sorted(
+            (cell for cell in matrix.cells if cell.state != "reproduced"),
+            key=lambda cell: (cell.allowed is not None, cell.red is None, last.index(cell.state)),
+        ),
+        states={state: states[state] for state in LOOKS if states[state]},
         looks=LOOKS,
         style=own("report.css", "matrix.css"),
+        script=own("matrix.js"),
     )
+
+
+def _places(matrix: MatrixReport) -> Mapping[tuple[str, str], Sequence[CellReport]]:
+    found: dict[tuple[str, str], list[CellReport]] = {}
+    for cell in matrix.cells:
+        found.setdefault((cell.analysis, cell.image), []).append(cell)
+    return found
+
+
+def slug(text: str) -> str:
+    """Return a state as the name of a class of styles."""
+    return re.sub(r"\W+", "-", text)
 
 
 @cache
 def _template() -> Template:
     filters: dict[str, Callable[..., str]] = {
-        "slug": lambda text: re.sub(r"\W+", "-", text),
+        "slug": slug,
         "seconds": _seconds,
         "address": quote,
     }

@@ -33,7 +33,6 @@ from reprun.report.marks import State
 from reprun.report.matrix import (
     CellReport,
     MatrixReport,
-    matrix_html,
     matrix_json,
     matrix_sentence,
 )
@@ -44,6 +43,7 @@ from reprun.runs.directory import alone, refuse_links, take_over
 from reprun.runs.remembering import Remembering, state_of
 from reprun.runs.request import RunRequest
 from reprun.runs.run import checked_engine, judge_cell, prepared, stored_report
+from reprun.runs.site import data_of, write_site
 from reprun.runs.workspace import (
     Prepared,
     VerifiedImages,
@@ -154,7 +154,8 @@ def run_matrix(
     make_directory(home)
     sweep(home)
     write_atomically(home / document_of(request), matrix_json(matrix).encode())
-    write_atomically(home / page_of(request), matrix_html(matrix).encode())
+    data = {slot.name: data_of(slot.request.selection) for slot in slots if slot.request}
+    write_site(matrix, home / page_of(request), data, results)
     return matrix
 
 
