@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 from html import escape
 from pathlib import Path
 
@@ -16,41 +14,12 @@ from reprun.histograms import Axis, Histogram, Objects
 from reprun.report import build_report, render_html
 from reprun.report.model import AnalysisInfo, Report
 from reprun.report.pictures import Picture
+from tests.browser import dumped
 from tests.compare_support import TODAY
 from tests.histograms_support import profile
 from tests.sample_report import PIXEL, sample
 
 pytestmark = pytest.mark.chromium
-
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--enable-logging=stderr",
-    "--virtual-time-budget=3000",
-    "--window-size=1280,4000",
-    "--dump-dom",
-)
-
-
-def dumped(page: Path, profile: Path) -> tuple[str, list[str]]:
-    """Return the page's elements after its script ran, and what its console was told."""
-    browser = shutil.which("chromium")
-    if browser is None:
-        pytest.fail("this test needs chromium: apt-get install -y --no-install-recommends chromium")
-    done = subprocess.run(
-        [browser, *FLAGS, f"--user-data-dir={profile}", page.as_uri()],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
-    return done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line]
 
 
 def test_every_plot_is_drawn_and_nothing_is_logged(tmp_path: Path) -> None:

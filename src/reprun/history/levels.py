@@ -15,11 +15,17 @@ correlated noise is left out: nights are further apart than builds.
 from __future__ import annotations
 
 import math
-from bisect import insort
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reprun.histograms import Floats
+
+Integers = NDArray[np.int_]
 
 FEWEST = 8
 """Of fewer nights no step is told: three on either side of it may be chance."""
@@ -51,42 +57,46 @@ def levels(values: Sequence[float]) -> list[Level]:
         return [_level(values, 0, n)] if n else []
     costs = _costs(values)
     most = min(MOST_LEVELS, n // SHORTEST)
-    best = [[math.inf] * (n + 1) for _ in range(most + 1)]
-    begins = [[0] * (n + 1) for _ in range(most + 1)]
-    best[0][0] = 0.0
+    best = np.full((most + 1, n + 1), math.inf)
+    begins = np.zeros((most + 1, n + 1), dtype=int)
+    best[0, 0] = 0.0
     for k in range(1, most + 1):
-        for end in range(k * SHORTEST, n + 1):
-            for begin in range((k - 1) * SHORTEST, end - SHORTEST + 1):
-                cost = best[k - 1][begin] + costs[begin][end]
-                if cost < best[k][end]:
-                    best[k][end], begins[k][end] = cost, begin
+        every = best[k - 1][:, np.newaxis] + costs
+        begins[k] = every.argmin(axis=0)
+        best[k] = every.min(axis=0)
     found: list[tuple[float, list[Level]]] = []
     for k in range(1, most + 1):
         pieces = _pieces(values, begins, k)
         if any(one.value == other.value for one, other in pairwise(pieces)):
             continue  # where a level goes on there is no step, and no accuracy to guess
-        found.append((4 * math.log(n) / n * k + math.log(_floor(pieces) + best[k][n]), pieces))
+        found.append((4 * math.log(n) / n * k + math.log(_floor(pieces) + best[k, n]), pieces))
     return min(found, key=lambda each: each[0])[1]
 
 
-def _costs(values: Sequence[float]) -> list[list[float]]:
-    """Return the sum of absolute deviations from the median, by begin and end of a piece."""
+def _costs(values: Sequence[float]) -> Floats:
+    """Return the sum of absolute deviations from the median, by begin and end of a piece.
+
+    That of a piece shorter than any may be is infinite.
+    """
     n = len(values)
-    found = [[0.0] * (n + 1) for _ in range(n)]
-    for begin in range(n):
-        ordered: list[float] = []
-        for end in range(begin + 1, n + 1):
-            insort(ordered, values[end - 1])
-            half = len(ordered) // 2
-            found[begin][end] = sum(ordered[-half:]) - sum(ordered[:half]) if half else 0.0
+    found = np.full((n + 1, n + 1), math.inf)
+    series, places = np.asarray(values, dtype=float), np.arange(n)
+    inside = places[:, np.newaxis] + places
+    for length in range(SHORTEST, n + 1):
+        ordered = series[inside[: n - length + 1, :length]]
+        ordered.sort(axis=1)
+        half = length // 2
+        begin = places[: n - length + 1]
+        above, below = ordered[:, length - half :], ordered[:, :half]
+        found[begin, begin + length] = above.sum(axis=1) - below.sum(axis=1)
     return found
 
 
-def _pieces(values: Sequence[float], begins: Sequence[Sequence[int]], k: int) -> list[Level]:
+def _pieces(values: Sequence[float], begins: Integers, k: int) -> list[Level]:
     pieces: list[Level] = []
     end = len(values)
     for left in range(k, 0, -1):
-        begin = begins[left][end]
+        begin = int(begins[left, end])
         pieces.append(_level(values, begin, end))
         end = begin
     return pieces[::-1]
@@ -128,6 +138,9 @@ def last_jump(values: Sequence[float]) -> Jump | None:
     if len(values) < FEWEST:
         return None
     start = max(len(values) - MOST, 0)
+    least, most = min(values[start:]), max(values[start:])
+    if most - least <= THRESHOLD * least:
+        return None  # no two levels among them can be further apart: nothing to fit
     pieces = levels(values[start:])
     for one, other in zip(pieces[-2::-1], pieces[:0:-1], strict=True):
         size = abs(other.value - one.value)

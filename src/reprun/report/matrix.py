@@ -284,6 +284,7 @@ def _places(matrix: MatrixReport) -> Mapping[tuple[str, str], Sequence[CellRepor
     return found
 
 
+@cache
 def slug(text: str) -> str:
     """Return a state as the name of a class of styles."""
     return re.sub(r"\W+", "-", text)
