@@ -89,7 +89,8 @@ def test_nights(project: Path) -> None:
 
 
 LINKED = (
-    "matrix/index.html", "a/v.d/report.html", "a/v.d/logs/step-1.log", "a/v.d/snakemake.log",
+    "matrix/index.html", "matrix/cells/a.v.html", "matrix/cells/a.v.json",
+    "a/v.d/report.html", "a/v.d/logs/step-1.log", "a/v.d/snakemake.log",
     "a/v.d/outputs/plots/m.pdf", "a/v.d/outputs/m.svg", "a/v.d/outputs/results/large.png",
 )  # fmt: skip
 NOT_LINKED = ("a/v.d/inputs/data/events.root", "a/v.d/outputs/h.root", "a/v.d/workspace/m.pdf")
