@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import unicodedata
@@ -120,6 +121,18 @@ def _greek(character: str) -> str:
 def name_shown(name: str) -> str:
     """Return what people read as the name of an object; that of a histogram may be empty."""
     return name or "(no name)"
+
+
+def spelt_out(name: str) -> str:
+    """Return the name of a file in ASCII where Python cannot decode it, as `\\xb5`; else as it is.
+
+    What Python has instead is no text, which no document holds.
+    """
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(name).decode("ascii", "backslashreplace")
+    return name
 
 
 def visible(text: str) -> str:

@@ -78,7 +78,7 @@ def test_a_container_that_ended_leaves_nothing_and_takes_no_other_process_to_rem
     assert "delete" not in asked
     for place in ("runc/state", "runc/bundles"):
         assert list((boxed.root / place).iterdir()) == []
-    (name,) = (one for one in asked if one.startswith("reprun-"))
+    name = Path(asked[asked.index("--bundle") + 1]).name
     assert list(Path("/sys/fs/cgroup").glob(f"**/{name}")) == []
 
 

@@ -11,6 +11,7 @@ from reprun.progress import Progress
 from reprun.runs.asked import asked
 from reprun.runs.question import Answer
 from reprun.store.store import Store
+from reprun.wording import spelt_out
 
 PROGRAM = "reprun.authoring.surveying"
 
@@ -43,7 +44,7 @@ def in_sandbox(store: Store, progress: Progress) -> Look:
     def ask(path: Path, wanted: Wanted) -> Survey:
         if not path.is_file():
             return look(path, wanted)  # which says what there is
-        given = {f"source/{path.name}": path}
+        given = {f"source/{spelt_out(path.name)}": path}
         with asked(PROGRAM, wanted, Surveyed, given, store, subject="the file") as found:
             for note in found.notes:
                 progress.say(f"note: {note}")

@@ -23,7 +23,7 @@ from reprun.report.model import Report
 from reprun.runs.asked import asked
 from reprun.runs.question import Answer, Compared, FilesQuestion
 from reprun.store.store import Store
-from reprun.wording import quoted
+from reprun.wording import quoted, spelt_out
 
 if TYPE_CHECKING:
     from reprun.histograms import Source
@@ -83,7 +83,7 @@ def in_sandbox(store: Store, say: Callable[[str], None]) -> Reading:
             (PROGRAM, kind.__name__),
             question,
             kind,
-            {f"{side}/{path.name}": path for side, path in sides.items()},
+            {f"{side}/{spelt_out(path.name)}": path for side, path in sides.items()},
             store,
             # The tables of a submission to HEPData lie beside it.
             beside={
@@ -161,5 +161,5 @@ def names_apart(one: Path, other: Path) -> tuple[str, str]:
     for size in range(1, max(map(len, parts)) + 1):
         names = ["/".join(each[-size:]) for each in parts]
         if names[0] != names[1]:
-            return names[0], names[1]
-    return one.name, f"{other.name} (again)"
+            return spelt_out(names[0]), spelt_out(names[1])
+    return spelt_out(one.name), f"{spelt_out(other.name)} (again)"

@@ -25,7 +25,6 @@ from packaging.version import Version
 
 from reprun.bounded import limits
 from reprun.digests import PREFIX
-from reprun.documents.reading import text_of
 from reprun.errors import SpecificationError
 from reprun.files import write_atomically
 from reprun.images.model import Layer
@@ -195,6 +194,8 @@ def _by_name(entry: _Entry) -> str:
 
 
 def _read(path: Path, parse: Callable[[str], _E]) -> tuple[_E, ...]:
+    from reprun.documents.reading import text_of  # noqa: PLC0415 - no builder has pydantic
+
     if not os.path.lexists(path):
         raise not_locked(path)
     text = text_of(path, limits.JSON_BYTES)
