@@ -8,7 +8,8 @@ from typing import Any
 
 from reprun.bounded import limits
 from reprun.bounded.limits import LimitError
-from reprun.bounded.parsing import parse_json, read_text
+from reprun.bounded.parsing import parse_json
+from reprun.bounded.texts import read_text
 from reprun.conditions.databases import ConditionsIndex, Entry, open_index
 from reprun.conditions.lumi import read_mask
 from reprun.conditions.snapshot import Snapshot

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from reprun.bounded import limits
 from reprun.bounded.limits import LimitError
-from reprun.bounded.parsing import parse_json, read_text
-from reprun.documents.reading import text_of
+from reprun.bounded.parsing import parse_json
+from reprun.bounded.texts import read_text, text_of
 from reprun.errors import SpecificationError, did_you_mean
 
 if TYPE_CHECKING:

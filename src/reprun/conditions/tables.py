@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reprun.bounded import limits
-from reprun.documents.reading import text_of
+from reprun.bounded.texts import text_of
 from reprun.errors import SpecificationError, did_you_mean
 
 PB_IN_FB = 1000.0

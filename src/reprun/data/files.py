@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reprun.bounded import limits
+from reprun.bounded.texts import text_of
 from reprun.data import transfer
 from reprun.data.mirrors import VARIABLE, locations, named_mirrors
 from reprun.digests import sha256_file, short
 from reprun.documents.manifest import DataFile, Dataset, load_manifest, with_digests
-from reprun.documents.reading import text_of
 from reprun.errors import InputsGoneError, IntegrityError, SpecificationError
 from reprun.files import leads_to, restoring, write_atomically
 from reprun.progress import Progress

@@ -20,7 +20,8 @@ from pydantic import ValidationError
 
 from reprun.bounded import limits
 from reprun.bounded.limits import LimitError
-from reprun.bounded.parsing import parse_json, read_text
+from reprun.bounded.parsing import parse_json
+from reprun.bounded.texts import read_text
 from reprun.documents.manifest import Dataset
 from reprun.documents.validation import faults_of
 from reprun.errors import SpecificationError

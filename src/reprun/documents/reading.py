@@ -24,8 +24,8 @@ from reprun.bounded.parsing import (
     construct_yaml,
     parse_json,
     parse_toml,
-    read_text,
 )
+from reprun.bounded.texts import read_text, text_of
 from reprun.documents.validation import NAME, SHA256, Fault, Location, faults_of
 from reprun.errors import SpecificationError
 from reprun.files import leads_to
@@ -204,21 +204,6 @@ def _own_text(path: Path, most: Limit) -> str:
             hint=f"ls -l {quoted(path)}",
         )
     return text_of(path, most)
-
-
-def text_of(path: Path, most: Limit, errors: str = "strict") -> str:
-    """Return the text of a file, or raise SpecificationError, for one beyond a limit as well.
-
-    `errors` is as for `bytes.decode`.
-    """
-    try:
-        return read_text(path, most, errors)
-    except (OSError, UnicodeDecodeError, LimitError) as error:
-        raise SpecificationError(
-            f"cannot read {path.name}: {shortened(str(error))}",
-            place=str(path),
-            hint=f"ls -lL {quoted(path)}",
-        ) from error
 
 
 def _beyond(error: LimitError, path: Path, *, hint: str | None = None) -> SpecificationError:

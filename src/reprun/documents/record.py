@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from reprun.bounded import limits
 from reprun.bounded.limits import LimitError
-from reprun.bounded.parsing import read_text
+from reprun.bounded.texts import read_text
 from reprun.digests import canonical_json, sha256_bytes, sha256_file
 from reprun.documents.reading import Document, State, state_of
 from reprun.files import write_atomically

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from reprun.bounded import limits
 from reprun.bounded.limits import LimitError
-from reprun.bounded.parsing import read_gzip_text, read_text
+from reprun.bounded.texts import read_gzip_text, read_text
 from reprun.errors import NothingToCompareError, OutputMissingError, did_you_mean
 from reprun.files import write_atomically
 from reprun.histograms.documents import (

@@ -10,7 +10,8 @@ from typing import Literal
 
 from reprun.bounded import limits
 from reprun.bounded.limits import LimitError
-from reprun.bounded.parsing import parse_json, read_text
+from reprun.bounded.parsing import parse_json
+from reprun.bounded.texts import read_text
 from reprun.data.local import projects_of, records_of
 from reprun.digests import PREFIX
 from reprun.errors import ReprunError, StorageError

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from reprun.bounded import limits
 from reprun.bounded.limits import LimitError
-from reprun.bounded.parsing import read_text
+from reprun.bounded.texts import read_text
 from reprun.documents.analysis import DOCUMENT
 from reprun.documents.record import RECORD, REPORTS
 from reprun.documents.selection import Selection

@@ -15,7 +15,8 @@ from typing import Any
 
 from reprun.bounded import limits
 from reprun.bounded.limits import LimitError
-from reprun.bounded.parsing import parse_json, read_text
+from reprun.bounded.parsing import parse_json
+from reprun.bounded.texts import read_text
 from reprun.errors import OutputMissingError, SpecificationError
 from reprun.files import write_atomically
 from reprun.histograms import table_name

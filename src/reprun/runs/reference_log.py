@@ -18,7 +18,8 @@ from pydantic import Field, ValidationError
 
 from reprun.bounded import limits
 from reprun.bounded.limits import LimitError
-from reprun.bounded.parsing import parse_json, read_text
+from reprun.bounded.parsing import parse_json
+from reprun.bounded.texts import read_text
 from reprun.digests import canonical_json, sha256_bytes, short
 from reprun.documents.reading import UPGRADE, WORDS, Document, state_in
 from reprun.documents.validation import DIGEST, faults_of

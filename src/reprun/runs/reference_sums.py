@@ -14,7 +14,7 @@ from pydantic import Field
 
 from reprun.bounded import limits
 from reprun.bounded.limits import LimitError
-from reprun.bounded.parsing import read_text
+from reprun.bounded.texts import read_text
 from reprun.digests import PREFIX
 from reprun.documents.manifest import Uri
 from reprun.documents.reading import Document

@@ -16,7 +16,7 @@ from pathlib import Path
 from reprun import files
 from reprun.bounded import limits
 from reprun.bounded.limits import LimitError
-from reprun.bounded.parsing import read_text
+from reprun.bounded.texts import read_text
 from reprun.digests import PREFIX
 from reprun.errors import IntegrityError, StorageError
 from reprun.files import locked, storage_errors, take_lock, temporary_file, write_atomically

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from reprun.bounded import limits
-from reprun.documents.reading import text_of
+from reprun.bounded.texts import text_of
 from reprun.errors import SpecificationError
 
 _RULE = re.compile(r"^(?P<indent>[ \t]*)(?:rule|checkpoint)(?:[ \t]+(?P<name>\w+))?[ \t]*:")

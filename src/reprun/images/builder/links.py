@@ -12,7 +12,6 @@ from pathlib import PurePosixPath
 from reprun.errors import SpecificationError
 from reprun.images.archives.tree import Kind, Listed, Spool, Tree
 from reprun.images.catalogue.definition import Definition
-from reprun.images.catalogue.image_toml import fault_in
 
 ORIGIN = "[links]"
 
@@ -40,4 +39,6 @@ def links_tree(definition: Definition, below: Mapping[str, Listed], spool: Spool
 
 
 def _fault(definition: Definition, sentence: str) -> SpecificationError:
+    from reprun.images.catalogue.image_toml import fault_in  # noqa: PLC0415 - brings pydantic
+
     return fault_in(definition.place, "links", sentence)

@@ -11,9 +11,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from reprun.bounded import limits
+from reprun.bounded.texts import text_of
 from reprun.digests import PREFIX, short
 from reprun.documents.project import Project
-from reprun.documents.reading import text_of
 from reprun.errors import IntegrityError, ReprunError, SpecificationError, did_you_mean
 from reprun.images.catalogue.definition import IMAGE_TOML, PARENT_LOCK, Definition
 from reprun.images.catalogue.external import External, external_of, is_external, locked_external

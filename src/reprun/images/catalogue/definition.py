@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 
 from reprun.bounded import limits
-from reprun.documents.reading import text_of
+from reprun.bounded.texts import text_of
 from reprun.images.catalogue.lockfiles import (
     DebEntry,
     WheelEntry,

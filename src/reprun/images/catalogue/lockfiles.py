@@ -24,6 +24,7 @@ from packaging.utils import InvalidWheelFilename, is_normalized_name, parse_whee
 from packaging.version import Version
 
 from reprun.bounded import limits
+from reprun.bounded.texts import text_of
 from reprun.digests import PREFIX
 from reprun.errors import SpecificationError
 from reprun.files import write_atomically
@@ -194,8 +195,6 @@ def _by_name(entry: _Entry) -> str:
 
 
 def _read(path: Path, parse: Callable[[str], _E]) -> tuple[_E, ...]:
-    from reprun.documents.reading import text_of  # noqa: PLC0415 - no builder has pydantic
-
     if not os.path.lexists(path):
         raise not_locked(path)
     text = text_of(path, limits.JSON_BYTES)

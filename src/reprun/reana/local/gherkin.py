@@ -26,7 +26,8 @@ from gherkin.token import Token
 from gherkin.token_matcher import TokenMatcher
 
 from reprun.bounded import limits
-from reprun.documents.reading import edit_command, text_of
+from reprun.bounded.texts import text_of
+from reprun.documents.reading import edit_command
 from reprun.errors import SpecificationError
 
 Kind = Literal["context", "action", "outcome", "unknown"]

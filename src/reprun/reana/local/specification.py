@@ -16,7 +16,7 @@ from pydantic import Field
 
 from reprun.bounded import limits
 from reprun.bounded.limits import LimitError
-from reprun.bounded.parsing import read_text
+from reprun.bounded.texts import read_text
 from reprun.documents.reading import Document, InsidePath, Lines, read_document, validated
 from reprun.errors import SpecificationError
 from reprun.wording import quoted

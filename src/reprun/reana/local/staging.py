@@ -11,7 +11,7 @@ from pathspec import PathSpec, Pattern
 
 from reprun.bounded import limits
 from reprun.bounded.limits import LimitError
-from reprun.bounded.parsing import read_text
+from reprun.bounded.texts import read_text
 from reprun.errors import SpecificationError
 from reprun.files import storage_errors
 from reprun.reana.local.specification import Files, ReanaProject

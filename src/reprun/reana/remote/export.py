@@ -19,8 +19,8 @@ import yaml
 from reprun import data
 from reprun.authoring.lint import Finding, lint_snakefile
 from reprun.bounded import limits
+from reprun.bounded.texts import text_of
 from reprun.conditions.snapshot import Snapshot
-from reprun.documents.reading import text_of
 from reprun.documents.selection import Selection
 from reprun.engines.confinement import Confinement
 from reprun.errors import InputsGoneError, IntegrityError, SpecificationError

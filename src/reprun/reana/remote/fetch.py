@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reprun.bounded import limits
+from reprun.bounded.texts import text_of
 from reprun.digests import short
-from reprun.documents.reading import text_of
 from reprun.documents.record import REPORTS, write_record
 from reprun.errors import IntegrityError, OutputMissingError, StepFailedError
 from reprun.progress import Progress
