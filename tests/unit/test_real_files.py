@@ -71,6 +71,7 @@ def test_every_object_is_decoded_and_the_same_as_itself(name: str) -> None:
     assert {item.verdict for item in items} == {Verdict.IDENTICAL}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TREES)
 def test_every_column_of_a_tree_is_known(name: str) -> None:
     found = read_objects(shared_data() / name)

@@ -161,6 +161,7 @@ def said(results: Path) -> dict[str, summary.CellHistory]:
         return {each.cell.analysis: each for each in summary.histories(database)}
 
 
+@pytest.mark.slow
 def test_each_night_has_the_right_sentence(tmp_path: Path) -> None:
     for n in range(NIGHTS):
         for name in PLANTED:
