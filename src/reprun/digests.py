@@ -69,3 +69,12 @@ def sha256_tree(root: Path, *, skip: Iterable[str] = ()) -> dict[str, str]:
 def short(digest: str, length: int = 12) -> str:
     """Return the first hex digits of a digest, for people."""
     return digest.removeprefix(PREFIX)[:length]
+
+
+def digest_change(before: str | None, now: str | None) -> str:
+    """Return how people are told of what has another digest now; None where it is not there."""
+    if before is None:
+        return f"is new ({short(now or '')})"
+    if now is None:
+        return f"is gone (was {short(before)})"
+    return f"changed ({short(before)} → {short(now)})"

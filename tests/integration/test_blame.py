@@ -26,6 +26,7 @@ from tests.hostile_repository import git, make_hostile
 from tests.images_support import member, stored_image, tar_bytes
 from tests.integration.shell import Shell
 from tests.projects import mark_project
+from tests.whole_project import SNAPSHOT
 
 pytestmark = pytest.mark.slow
 
@@ -82,18 +83,6 @@ answer = int(open("/usr/share/answer").read())
 both = 7 if other and int(mode) else 0
 open(out, "w").write(f"cut,events\\nall,{number * int(factor) + row + answer + both}\\n")
 """
-SNAPSHOT = """\
-schema_version = 1
-name = "rows"
-kind = "table"
-title = "Rows"
-key = "dsid"
-mount = "/conditions/rows"
-[[files]]
-path = "rows.csv"
-size = {size}
-sha256 = "{sha256}"
-"""
 
 
 @dataclass(frozen=True)
@@ -132,7 +121,7 @@ class Chain:
         place.mkdir(parents=True, exist_ok=True)
         (place / "rows.csv").write_bytes(data)
         digest = sha256_bytes(data).removeprefix("sha256:")
-        (place / "snapshot.toml").write_text(SNAPSHOT.format(size=len(data), sha256=digest))
+        (place / "snapshot.toml").write_text(SNAPSHOT.format(size=len(data), digest=digest))
 
     def image_is(self, answer: int, name: str = "answers") -> None:
         """Let the image be columnar with another file on top of it."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from reprun.conditions.snapshot import DOCUMENT, Snapshot
 from reprun.conditions.tables import changed_cells, read_table
-from reprun.digests import short
+from reprun.digests import digest_change
 from reprun.errors import ReprunError
 from reprun.files import is_in_git
 from reprun.store.store import Store
@@ -66,15 +66,10 @@ def changes(
         old, new = before.get(name, {}), now.get(name, {})
         for path in sorted(old.keys() | new.keys()):
             was, is_now = old.get(path), new.get(path)
-            if was is None and is_now is not None:
-                found.append(f"{part}: {path} is new ({short(is_now)})")
-            elif was is not None and is_now is None:
-                found.append(f"{part}: {path} is gone (was {short(was)})")
-            elif was is not None and is_now is not None and was != is_now:
-                rows = (
-                    changed_rows_text(snapshot, directory, path, was, store)
-                    if table and snapshot
-                    else ""
-                )
-                found.append(f"{part}: {path} changed ({short(was)} → {short(is_now)}){rows}")
+            if was == is_now:
+                continue
+            rows = ""
+            if table and snapshot and was is not None and is_now is not None:
+                rows = changed_rows_text(snapshot, directory, path, was, store)
+            found.append(f"{part}: {path} {digest_change(was, is_now)}{rows}")
     return found

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
-from reprun.digests import sha256_file, short
+from reprun.digests import digest_change, sha256_file
 from reprun.documents.reading import Document, read_written
 from reprun.documents.record import Inputs
 from reprun.errors import SpecificationError
@@ -188,15 +188,12 @@ def _differences(
     for part, before, after in pairs:
         for name in sorted(before.keys() | after.keys()):
             old, new = before.get(name), after.get(name)
-            if old is None and new is not None:
-                found.append(f"{part}: {name} is new ({short(new)})")
-            elif new is None and old is not None:
-                found.append(f"{part}: {name} is gone (was {short(old)})")
-            elif old is not None and new is not None and old != new:
-                what = (
-                    changed_packages(*packages.get(name, (None, None))) if part == "image" else ""
-                )
-                found.append(f"{part}: {name} changed ({short(old)} → {short(new)}){what}")
+            if old == new:
+                continue
+            # Packages of both are known only of an image that both have.
+            image = part == "image" and None not in (old, new)
+            what = changed_packages(*packages.get(name, (None, None))) if image else ""
+            found.append(f"{part}: {name} {digest_change(old, new)}{what}")
     found.extend(
         f"parameters: {name} is {now.parameters.get(name)!r}, was {then.parameters.get(name)!r}"
         for name in sorted(then.parameters.keys() | now.parameters.keys())

@@ -20,7 +20,13 @@ from reprun.conditions.snapshot import (
     load_snapshot,
     snapshot_directory,
 )
-from reprun.digests import canonical_json, sha256_bytes, sha256_file, sha256_tree, short
+from reprun.digests import (
+    canonical_json,
+    digest_change,
+    sha256_bytes,
+    sha256_file,
+    sha256_tree,
+)
 from reprun.documents.analysis import Analysis
 from reprun.documents.reading import Document, read_written
 from reprun.documents.selection import Selection
@@ -80,12 +86,8 @@ class Difference:
 
     def __str__(self) -> str:
         """Name the thing and both digests."""
-        if self.before is None:
-            return f"{self.part}: {self.name} is new ({short(self.now or '')})"
-        if self.now is None:
-            return f"{self.part}: {self.name} is gone (was {short(self.before)})"
-        digests = f"({short(self.before)} → {short(self.now)})"
-        return f"{self.part}: {self.name} changed {digests}{self.rows}{self.packages}"
+        change = digest_change(self.before, self.now)
+        return f"{self.part}: {self.name} {change}{self.rows}{self.packages}"
 
 
 def code_files(analysis: Analysis, directory: Path) -> dict[str, str]:
